@@ -1,0 +1,3193 @@
+/*  zibrato.h - numbers out of a running program, without slowing it
+
+    One header, no build step. In one file of the program:
+
+        #define ZIBRATO_IMPLEMENTATION
+        #include "zibrato.h"
+
+    in all others only the #include, and link with -lzmq -lpthread. (With
+    CMake: target_link_libraries (app zibrato::zibrato) brings the body, and
+    nobody defines anything.) Then, wherever there is something to measure:
+
+        int myfunct (void) {
+            ZB_TIME_ME ("debug", "myfunct_timer");
+            ZB_COUNT_ME ("info", "myfunct_counter", .value = 5);
+            ZB_GAUGE ("crit", "queue_depth", depth, .source = "q1");
+            return slow ();
+        }
+
+    Measurements go to `zibrato broker` (127.0.0.1:5550 unless told
+    otherwise), and from there to every worker that wants their level.
+
+    What it does to the host program: one background thread with all signals
+    blocked. No signal handler, no output, no locale, no random(). Without a
+    broker it costs the same and keeps counting; nothing blocks, nothing grows
+    beyond the bounds below.
+
+    Compile-time switches, defined before the #include:
+
+        ZIBRATO_IMPLEMENTATION  this file gets the body (one file of a program)
+        ZB_DISABLE              every macro and function compiles to nothing,
+                                arguments unevaluated; no library needed
+        ZIBRATO_BACKEND         also declare what a worker's backend needs
+
+    Sections of this file:
+
+        1. Instances             zb_open, zb_flush, zb_stats, zb_close
+        2. Measuring             ZB_COUNT_ME, ZB_TIME_ME, ZB_GAUGE, zb_count ...
+        3. The wire format       in words: for programs without this header
+        4. Backends              zb_backend_t: what a new worker implements
+        5. What the macros expand to                        (private from here)
+        6. The body              under ZIBRATO_IMPLEMENTATION
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZIBRATO_H
+#define ZIBRATO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef __GNUC__
+#error "zibrato.h needs __attribute__ ((cleanup)): compile with gcc or clang"
+#endif
+
+#define ZIBRATO_VERSION "1.0.0"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+//  --------------------------------------------------------------------------
+//  1. Instances
+//
+//  Most programs need none of this: the first measurement opens the default
+//  instance from the environment. Options that are left out come from the
+//  environment too, and then from the defaults given here.
+
+typedef struct zb_s zb_t;
+
+typedef struct {
+    const char *host;       //  of the broker; ZIBRATO_HOST, "127.0.0.1"
+    int port;               //  of the broker, 1..65535; ZIBRATO_PORT, 5550
+    const char *endpoint;   //  any ZeroMQ endpoints, separated by commas, in
+                            //  place of host and port; ZIBRATO_ENDPOINT
+    const char *source;     //  of measurements that name none, 1..255 bytes;
+                            //  ZIBRATO_SOURCE, "not_specified"
+    void *context;          //  ZeroMQ context to use; the caller keeps it, and
+                            //  closes the instance first. Default: its own
+    int interval_ms;        //  between reports, 1..3600000;
+                            //  ZIBRATO_INTERVAL_MS, 250
+    int linger_ms;          //  zb_close and exit take at most so long, 0..3600000;
+                            //  ZIBRATO_LINGER_MS, 500
+    int max_series;         //  series kept at most, 1..10000000;
+                            //  ZIBRATO_MAX_SERIES, 10000
+    int classic;            //  1: six-field lines only, one measurement a
+                            //  message, as the Python package sent them.
+                            //  Not exact when messages get lost. 0
+} zb_config_t;
+
+//  What became of the measurements. A measurement is one line: a counter or
+//  timer counts once a report, however often it was passed; a gauge's reading
+//  counts once.
+typedef struct {
+    uint64_t measured;      //  sent + held + dropped
+    uint64_t sent;          //  handed to ZeroMQ, repeats not counted
+    uint64_t held;          //  waiting: for a listener, or for the next report
+    uint64_t dropped;       //  the sum of the next four
+    uint64_t dropped_series;    //  passes of series beyond max_series
+    uint64_t dropped_ring;      //  readings faster than the pump took them
+    uint64_t dropped_held;      //  oldest readings, held for too long
+    uint64_t refused;           //  NaN, Inf, or a bad level, name or source
+    uint64_t series;        //  known now
+    uint64_t repeated;      //  states sent again so that lost ones heal
+    uint64_t messages;      //  ZeroMQ messages, and
+    uint64_t bytes;         //  their bytes
+    int listening;          //  1: at least one level has a listener
+} zb_stats_t;
+
+#ifndef ZB_DISABLE
+
+//  zb_t *zb_open (.host = "10.0.0.1", .source = "deathstar");
+//
+//  Opens an instance. The first one opened so is the default from then on:
+//  where measurements without .to go. Strings are copied. Does not wait for
+//  the broker. Returns NULL, errno set, if an option is out of range, the
+//  endpoint is not one, or memory or descriptors are short. Caller owns the
+//  return value; what is open at exit is flushed and closed then.
+#define zb_open(...)                                                          \
+    __extension__ ({                                                          \
+        zb_config_t zb_config_ = ZB_CONFIG_INIT_;                             \
+        ZB_EACH_ (zb_config_, __VA_ARGS__)                                    \
+        zb_open_ (&zb_config_);                                               \
+    })
+
+//  Reports now instead of at the next interval, and waits at most ms
+//  milliseconds until all is handed to ZeroMQ. NULL is the default instance.
+//  Returns 0, or -1 if something is still held (no broker, no listener).
+int zb_flush (zb_t *self, int ms);
+
+//  Fills in what became of the measurements so far. NULL is the default
+//  instance. Returns 0, or -1 if there is none.
+int zb_stats (zb_t *self, zb_stats_t *stats);
+
+//  Flushes within linger_ms and frees the instance; *self_p becomes NULL.
+//  What is measured into it from then on goes nowhere: threads that still
+//  measure are safe.
+void zb_close (zb_t **self_p);
+
+//  --------------------------------------------------------------------------
+//  2. Measuring
+//
+//  Level and name of the capital-letter macros are string literals: each is a
+//  static call site, resolved once a thread, nanoseconds after that. Options,
+//  in any order and all optional:
+//
+//      .value    what a counter adds, a finite double; 1. Zero counts zero
+//      .source   1..255 bytes; read anew at each pass, so it may change
+//      .to       an instance other than the default
+//
+//  Level, name and source hold no '|' and no control characters. What is NaN,
+//  Inf or badly named is refused and counted (zb_stats).
+//
+//  A scope macro is a declaration: it stands where one may stand, on a line of
+//  its own, and does its work when the scope is left by return, break,
+//  continue, goto or a C++ exception; not by longjmp, exit or pthread_exit.
+
+//  ZB_COUNT_ME ("info", "requests");
+//  ZB_COUNT_ME ("info", "bytes", .value = size, .source = "q1");
+//
+//  Adds .value to a counter when the enclosing scope ends: first in a function
+//  it counts calls, first in a block it counts passes of the block.
+#define ZB_COUNT_ME(...)                                                      \
+    ZB_SITE_ (zb_count_, ZB_TYPE_COUNTER, __VA_ARGS__)                        \
+    zb_count_scope_ ZB_NAME_ (zb_count_scope_)                                \
+      __attribute__ ((cleanup (zb_count_end_), unused)) = __extension__ ({    \
+          zb_count_scope_ zb_count_options_ = {                               \
+            &ZB_NAME_ (zb_count_site_), &ZB_NAME_ (zb_count_cell_), 1.0,      \
+            NULL, NULL};                                                      \
+          ZB_OPTIONS_ (zb_count_options_, __VA_ARGS__)                        \
+          zb_count_options_;                                                  \
+      })
+
+//  ZB_TIME_ME ("debug", "myfunct_timer");
+//
+//  Times the rest of the enclosing scope, in nanoseconds of a clock that never
+//  steps. Takes .source and .to.
+#define ZB_TIME_ME(...)                                                       \
+    ZB_SITE_ (zb_time_, ZB_TYPE_TIMER, __VA_ARGS__)                           \
+    zb_time_scope_ ZB_NAME_ (zb_time_scope_)                                  \
+      __attribute__ ((cleanup (zb_time_end_), unused)) = __extension__ ({     \
+          zb_time_scope_ zb_time_options_ = {                                 \
+            &ZB_NAME_ (zb_time_site_), &ZB_NAME_ (zb_time_cell_), 0, NULL,    \
+            NULL};                                                            \
+          ZB_OPTIONS_ (zb_time_options_, __VA_ARGS__)                         \
+          zb_time_options_.start = zb_now_ ();                                \
+          zb_time_options_;                                                   \
+      })
+
+//  ZB_GAUGE ("crit", "queue_depth", depth);
+//
+//  Records a reading, a finite double, with the time of now. A statement.
+//  Takes .source and .to.
+#define ZB_GAUGE(...)                                                         \
+    do {                                                                      \
+        ZB_SITE_ (zb_gauge_, ZB_TYPE_GAUGE, __VA_ARGS__)                      \
+        zb_options_ zb_gauge_options_ = {0.0, NULL, NULL};                    \
+        ZB_READING_ (zb_gauge_options_, __VA_ARGS__)                          \
+        zb_gauge_put_ (&ZB_NAME_ (zb_gauge_site_),                            \
+                       &ZB_NAME_ (zb_gauge_cell_), &zb_gauge_options_);       \
+    } while (0)
+
+//  The same for levels and names that are known only at run time, any string:
+//
+//  zb_count (level, name, .value = 3, .source = "q1");
+//  zb_time (level, name, seconds);     a duration that the program measured
+//  zb_gauge (level, name, reading);
+#define zb_count(...)                                                         \
+    do {                                                                      \
+        zb_options_ zb_count_options_ = {1.0, NULL, NULL};                    \
+        ZB_OPTIONS_ (zb_count_options_, __VA_ARGS__)                          \
+        zb_record_ (ZB_TYPE_COUNTER, ZB_ARG1_ (__VA_ARGS__, 0),               \
+                    ZB_ARG2_ (__VA_ARGS__, 0), &zb_count_options_);           \
+    } while (0)
+
+#define zb_time(...)  ZB_RECORD_ (ZB_TYPE_TIMER, __VA_ARGS__)
+#define zb_gauge(...) ZB_RECORD_ (ZB_TYPE_GAUGE, __VA_ARGS__)
+
+#endif      //  !ZB_DISABLE
+
+//  --------------------------------------------------------------------------
+//  3. The wire format
+//
+//  A ZeroMQ message is one frame of text: lines of one level, separated by
+//  '\n', at most 64 KiB. A line is a measurement:
+//
+//      level|type|name|value|time|source            classic, six fields
+//      level|type|name|value|time|source|stream     idempotent, seven fields
+//
+//      level    1..255 bytes, the topic: subscribe to "level|"
+//      type     Counter, Timer or Gauge; in any case, with or without an s
+//      name     1..255 bytes; source likewise
+//      value    Counter: the increment since the last report
+//               Timer: seconds, the sum since the last report
+//               Gauge: the reading
+//      time     Unix seconds, decimals allowed: when it was measured
+//      stream   Counter: ID:SEQ:FIRST:TOTAL
+//               Timer:   ID:SEQ:FIRST:COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS
+//               Gauge:   ID:SEQ
+//
+//  ID is one stream: what one publisher reports at one level since its first
+//  report there; the time of its birth (Unix milliseconds) and 64 random bits
+//  of the publisher, in hexadecimal, joined by '-'. SEQ grows by one with
+//  every Counter and Timer line of a stream, and, counted apart, with every
+//  Gauge line: a gap among gauges is a loss, a gap among states heals with
+//  the next one. FIRST is the SEQ of the series' own first line. TOTAL,
+//  COUNT, SUM (seconds), SUMSQ (seconds squared) and BUCKETS run since birth;
+//  MIN and MAX (seconds) since the last report. BUCKETS is i=n,i=n... in
+//  ascending i: n samples in (2^(i/32), 2^((i+1)/32)] seconds, the base-2
+//  exponential histogram of scale 5 (OpenTelemetry metrics data model,
+//  "ExponentialHistogram"). A state that is only repeated has value 0.
+
+//  Also used below: what a series is.
+typedef enum {
+    ZB_TYPE_COUNTER = 1,
+    ZB_TYPE_TIMER = 2,
+    ZB_TYPE_GAUGE = 3
+} zb_type_t;
+
+//  --------------------------------------------------------------------------
+//  4. Backends
+//
+//  A worker is the runtime of the `zibrato` executable plus a backend: a
+//  table of functions, each optional. One process runs one backend, so its
+//  state may be static. README.md, "Writing a worker", walks through
+//  contrib/workers/stdout.c.
+
+#ifdef ZIBRATO_BACKEND
+
+#define ZB_BACKEND_ABI 1
+
+//  One row of a flush: what a series measured in a window (a counter) or in
+//  one second of it (a timer or gauge). Valid during the call only.
+typedef struct {
+    zb_type_t type;
+    const char *name;
+    const char *source;
+    int64_t time;           //  Unix seconds
+    uint64_t count;         //  samples; with 1 of them only value counts
+    double value;           //  counter: the increment; else the one sample
+    double sum, min, max;   //  of all samples: seconds, or the gauge's unit
+    double sum_squares;
+} zb_row_t;
+
+//  One measurement as parsed from a line. The texts are not terminated, and
+//  point into the message.
+typedef struct {
+    zb_type_t type;
+    const char *level, *name, *source, *id, *buckets;
+    size_t level_size, name_size, source_size, id_size, buckets_size;
+    double value;           //  increment or reading; a Timer's is in value_ns
+    int64_t value_ns;
+    int64_t time;           //  Unix seconds, rounded down
+    uint64_t seq, first;
+    double total;           //  Counter
+    uint64_t count;         //  Timer, the following too
+    int64_t sum_ns, min_ns, max_ns;
+    double sum_squares;
+} zb_line_t;
+
+//  What became of a request.
+typedef enum {
+    ZB_DELIVERED,           //  taken: forget it
+    ZB_RETRY,               //  not now: the same again, with backoff
+    ZB_REFUSED,             //  never so: split it, set the bad row aside
+    ZB_HOLD                 //  credentials or address wrong: keep, retry slowly
+} zb_outcome_t;
+
+//  Filled in by connect and flush, printed by the runtime.
+typedef struct {
+    char reason[512];       //  why not, one line for a person, no secret
+    int64_t retry_after_ms; //  what the service asked for; 0: nothing
+} zb_reply_t;
+
+//  One option of the command line, a row of a table that ends with a null
+//  name. It has one of text, number and flag, whose value before the command
+//  line is read is the default that --help shows.
+typedef struct {
+    const char *name;       //  "flush": given as --flush SECONDS
+    const char *argument;   //  "SECONDS"; NULL for a flag
+    const char *help;
+    const char **text;
+    int64_t *number;        //  min..max; K, M and G multiply by 1024 ...
+    int *flag;
+    int64_t min, max;
+    const char *env;        //  variable that gives it too, or NULL
+    int secret;             //  1: wiped where ps could see it, never printed
+} zb_option_t;
+
+typedef struct {
+    int abi;                //  ZB_BACKEND_ABI
+    const char *name;       //  the subcommand
+    const char *summary;    //  one line of help
+    const zb_option_t *options;
+    size_t batch;           //  rows a request, at most; 0: a flush at once
+
+    //  Checks what the options say and whether the service lets us in. Called
+    //  once, on the sender's thread. Default: ZB_DELIVERED.
+    zb_outcome_t (*connect) (zb_reply_t *reply);
+
+    //  Reads one line. Returns NULL, or in two or three words what is wrong
+    //  with it, a static text. Called on the ingest thread, as is post.
+    //  Default: the wire format.
+    const char *(*parse) (const char *text, size_t size, zb_line_t *line);
+
+    //  Writes a row as text without '\n', as flush is to get it. Returns its
+    //  length, or 0 to leave it out. Default: a JSON object.
+    size_t (*post) (const zb_row_t *row, char *text, size_t size);
+
+    //  Delivers rows, each a terminated text. On the sender's thread.
+    //  Default: prints them on stdout.
+    zb_outcome_t (*flush) (const char *const *rows, size_t count,
+                           zb_reply_t *reply);
+
+    //  Frees what connect has made. On the sender's thread.
+    void (*close) (void);
+} zb_backend_t;
+
+//  A shared object for `zibrato worker --plugin` defines this one.
+const zb_backend_t *zibrato_backend (void);
+
+#endif      //  ZIBRATO_BACKEND
+
+//  --------------------------------------------------------------------------
+//  5. What the macros expand to: private from here on
+//
+//  Each macro owns a site, static, and a cell, static in each thread, which
+//  remembers the slot that the site resolved to. A slot is one series in one
+//  thread: only that thread writes it, so a counter is a load, an add and a
+//  store. ZB_COUNT_ME ("info", "n", .value = 5) on line 7 becomes
+//
+//      static const zb_site_ zb_count_site_7 = {ZB_TYPE_COUNTER, "info", "n"};
+//      static __thread zb_cell_ zb_count_cell_7;
+//      zb_count_scope_ zb_count_scope_7
+//        __attribute__ ((cleanup (zb_count_end_), unused)) =
+//          ({ zb_count_scope_ o = {&site, &cell, 1.0, NULL, NULL};
+//             (void) (o .value = 5); o; });
+//
+//  The attribute stands behind the name so that `if (c) ZB_COUNT_ME (...)`
+//  does not compile, instead of losing its cleanup.
+
+#define ZB_CONFIG_INIT_ {NULL, -1, NULL, NULL, NULL, -1, -1, -1, -1}
+
+#define ZB_CAT2_(a, b)       a##b
+#define ZB_CAT_(a, b)        ZB_CAT2_ (a, b)
+#define ZB_NAME_(prefix)     ZB_CAT_ (prefix, __LINE__)
+#define ZB_ARG1_(a, ...)     a
+#define ZB_ARG2_(a, b, ...)  b
+
+//  How many arguments, up to twelve; none counts as one, empty.
+#define ZB_COUNT2_(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) n
+#define ZB_COUNT_(...)                                                        \
+    ZB_COUNT2_ (__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+
+//  ZB_EACH_ (o, .value = 4, .source = s) becomes
+//  (void) (o .value = 4); (void) (o .source = s);
+#define ZB_EACH_(o, ...)                                                      \
+    ZB_CAT_ (ZB_EACH_, ZB_COUNT_ (__VA_ARGS__)) (o, __VA_ARGS__)
+#define ZB_EACH_1(o, a)       (void) (o a);
+#define ZB_EACH_2(o, a, ...)  (void) (o a); ZB_EACH_1 (o, __VA_ARGS__)
+#define ZB_EACH_3(o, a, ...)  (void) (o a); ZB_EACH_2 (o, __VA_ARGS__)
+#define ZB_EACH_4(o, a, ...)  (void) (o a); ZB_EACH_3 (o, __VA_ARGS__)
+#define ZB_EACH_5(o, a, ...)  (void) (o a); ZB_EACH_4 (o, __VA_ARGS__)
+#define ZB_EACH_6(o, a, ...)  (void) (o a); ZB_EACH_5 (o, __VA_ARGS__)
+#define ZB_EACH_7(o, a, ...)  (void) (o a); ZB_EACH_6 (o, __VA_ARGS__)
+#define ZB_EACH_8(o, a, ...)  (void) (o a); ZB_EACH_7 (o, __VA_ARGS__)
+#define ZB_EACH_9(o, a, ...)  (void) (o a); ZB_EACH_8 (o, __VA_ARGS__)
+#define ZB_EACH_10(o, a, ...) (void) (o a); ZB_EACH_9 (o, __VA_ARGS__)
+#define ZB_EACH_11(o, a, ...) (void) (o a); ZB_EACH_10 (o, __VA_ARGS__)
+#define ZB_EACH_12(o, a, ...) (void) (o a); ZB_EACH_11 (o, __VA_ARGS__)
+
+//  The same behind level and name, and behind level, name and value.
+#define ZB_OPTIONS_(o, ...)                                                   \
+    ZB_CAT_ (ZB_OPTIONS_, ZB_COUNT_ (__VA_ARGS__)) (o, __VA_ARGS__)
+#define ZB_OPTIONS_2(o, level, name)
+#define ZB_OPTIONS_3(o, level, name, a)   (void) (o a);
+#define ZB_OPTIONS_4(o, level, name, ...) ZB_EACH_2 (o, __VA_ARGS__)
+#define ZB_OPTIONS_5(o, level, name, ...) ZB_EACH_3 (o, __VA_ARGS__)
+#define ZB_READING_(o, ...)                                                   \
+    ZB_CAT_ (ZB_READING_, ZB_COUNT_ (__VA_ARGS__)) (o, __VA_ARGS__)
+#define ZB_READING_3(o, level, name, v)      (o).value = (v);
+#define ZB_READING_4(o, level, name, v, a)   (o).value = (v); (void) (o a);
+#define ZB_READING_5(o, level, name, v, ...)                                  \
+    (o).value = (v);                                                          \
+    ZB_EACH_2 (o, __VA_ARGS__)
+
+#define ZB_RECORD_(type, ...)                                                 \
+    do {                                                                      \
+        zb_options_ zb_record_options_ = {0.0, NULL, NULL};                   \
+        ZB_READING_ (zb_record_options_, __VA_ARGS__)                         \
+        zb_record_ (type, ZB_ARG1_ (__VA_ARGS__, 0),                          \
+                    ZB_ARG2_ (__VA_ARGS__, 0), &zb_record_options_);          \
+    } while (0)
+
+typedef struct {
+    double value;
+    const char *source;
+    zb_t *to;
+} zb_options_;
+
+#ifndef ZB_DISABLE
+
+//  "" s "" lets only a literal through: in C++ a static initializer would
+//  freeze the first run-time value, in C it would not compile.
+#define ZB_SITE_(prefix, type, ...)                                           \
+    static const zb_site_ ZB_CAT_ (prefix##site_, __LINE__) = {               \
+      type, "" ZB_ARG1_ (__VA_ARGS__, 0) "", "" ZB_ARG2_ (__VA_ARGS__, 0) ""};\
+    static __thread zb_cell_ ZB_CAT_ (prefix##cell_, __LINE__);
+
+#define ZB_LIKELY_(condition) __builtin_expect (!!(condition), 1)
+
+typedef struct {
+    zb_type_t type;
+    const char *level;
+    const char *name;
+} zb_site_;
+
+//  One series in one thread, which allocates, writes and frees it. The first
+//  three are its work place; the rest is for finding it again.
+typedef struct zb_slot_ {
+    double total;                   //  counter: this thread's share
+    struct zb_timer_ *timer;        //  timer: this thread's share
+    struct zb_ring_ *ring;          //  gauge: this thread's ring
+    struct zb_series_ *series;      //  of an instance that is not dead
+    struct zb_slot_ *next;          //  same series, next thread
+    struct zb_slot_ *sibling;       //  same thread, next series
+    zb_t *owner;                    //  the instance, never dereferenced
+    uint64_t hash;                  //  of the label, below
+    int dead;                       //  the instance is closed
+    uint32_t label_size;
+} zb_slot_;
+
+typedef struct {
+    zb_slot_ *slot;
+    const char *source;             //  of the slot; NULL: the instance's
+    zb_t *to;
+    uint32_t generation;            //  zb_generation_ when it was resolved
+} zb_cell_;
+
+typedef struct {
+    const zb_site_ *site;
+    zb_cell_ *cell;
+    double value;
+    const char *source;
+    zb_t *to;
+} zb_count_scope_;
+
+typedef struct {
+    const zb_site_ *site;
+    zb_cell_ *cell;
+    uint64_t start;
+    const char *source;
+    zb_t *to;
+} zb_time_scope_;
+
+//  The time-stamp counter as a clock, once the pump has measured its rate
+//  against CLOCK_MONOTONIC: ns = base_ns + (ticks - base_ticks) * rate / 2^32.
+typedef struct {
+    uint64_t base_ticks;
+    uint64_t base_ns;
+    uint64_t rate;
+} zb_tsc_t_;
+
+extern uint32_t zb_generation_;     //  grows when cells must resolve anew
+extern int zb_tsc_on_;
+extern zb_tsc_t_ zb_tsc_;
+
+zb_t *zb_open_ (const zb_config_t *config);
+uint64_t zb_clock_ns_ (void);
+zb_slot_ *zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
+                       const char *source, zb_t *to);
+void zb_time_end_ (zb_time_scope_ *self);
+void zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell,
+                    const zb_options_ *options);
+void zb_record_ (zb_type_t type, const char *level, const char *name,
+                 const zb_options_ *options);
+
+__extension__ typedef unsigned __int128 zb_u128_;
+
+//  Nanoseconds of a clock that never steps, with any beginning.
+static inline uint64_t
+zb_now_ (void)
+{
+#ifdef __x86_64__
+    if (ZB_LIKELY_ (__atomic_load_n (&zb_tsc_on_, __ATOMIC_ACQUIRE))) {
+        uint64_t ticks = __builtin_ia32_rdtsc () - zb_tsc_.base_ticks;
+        return zb_tsc_.base_ns
+               + (uint64_t) (((zb_u128_) ticks * zb_tsc_.rate) >> 32);
+    }
+#endif
+    return zb_clock_ns_ ();
+}
+
+//  By bits, since -ffast-math takes isfinite away.
+static inline int
+zb_finite_ (double value)
+{
+    uint64_t bits;
+    __builtin_memcpy (&bits, &value, sizeof bits);
+    return (bits >> 52 & 0x7ff) != 0x7ff;
+}
+
+//  Is what the cell remembers still right for this source and instance? A
+//  source or instance that is constantly absent costs nothing to compare.
+static inline int
+zb_hit_ (const zb_cell_ *cell, const char *source, const zb_t *to)
+{
+    if (__atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE) != cell->generation)
+        return 0;
+    if (__builtin_constant_p (source == NULL && to == NULL) && !source && !to)
+        return 1;
+    return to == cell->to
+           && (source == NULL || cell->source == NULL
+                 ? source == cell->source
+                 : __builtin_strcmp (source, cell->source) == 0);
+}
+
+static inline void
+zb_slot_add_ (zb_slot_ *self, double value)
+{
+    double total;
+    __atomic_load (&self->total, &total, __ATOMIC_RELAXED);
+    total += value;
+    __atomic_store (&self->total, &total, __ATOMIC_RELAXED);
+}
+
+static inline void
+zb_count_end_ (zb_count_scope_ *self)
+{
+    zb_slot_ *slot;
+    if (ZB_LIKELY_ (zb_finite_ (self->value)
+                    && zb_hit_ (self->cell, self->source, self->to)))
+        slot = self->cell->slot;
+    else
+        slot = zb_resolve_ (self->site, self->cell, self->value, self->source,
+                            self->to);
+    zb_slot_add_ (slot, self->value);
+}
+
+#else       //  ZB_DISABLE: checked by the compiler, evaluated never
+
+#define ZB_NEVER_(...) (0 && __extension__ ({ __VA_ARGS__ 0; }))
+
+#define zb_open(...)                                                          \
+    (ZB_NEVER_ (zb_config_t zb_config_ = ZB_CONFIG_INIT_;                     \
+                ZB_EACH_ (zb_config_, __VA_ARGS__)),                          \
+     (zb_t *) NULL)
+#define ZB_COUNT_ME(...)                                                      \
+    int ZB_NAME_ (zb_count_off_) __attribute__ ((unused)) =                   \
+      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                     \
+                 ZB_OPTIONS_ (zb_off_, __VA_ARGS__)(void) zb_off_;)
+#define ZB_TIME_ME(...)                                                       \
+    int ZB_NAME_ (zb_time_off_) __attribute__ ((unused)) =                    \
+      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                     \
+                 ZB_OPTIONS_ (zb_off_, __VA_ARGS__)(void) zb_off_;)
+#define zb_count(...)                                                         \
+    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                \
+                      (void) (ZB_ARG1_ (__VA_ARGS__, 0));                     \
+                      (void) (ZB_ARG2_ (__VA_ARGS__, 0));                     \
+                      ZB_OPTIONS_ (zb_off_, __VA_ARGS__)(void) zb_off_;)
+#define zb_gauge(...)                                                         \
+    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                \
+                      (void) (ZB_ARG1_ (__VA_ARGS__, 0));                     \
+                      (void) (ZB_ARG2_ (__VA_ARGS__, 0));                     \
+                      ZB_READING_ (zb_off_, __VA_ARGS__)(void) zb_off_;)
+#define zb_time(...)  zb_gauge (__VA_ARGS__)
+#define ZB_GAUGE(...) zb_gauge (__VA_ARGS__)
+
+static inline int
+zb_flush (zb_t *self, int ms)
+{
+    (void) self;
+    (void) ms;
+    return 0;
+}
+
+static inline int
+zb_stats (zb_t *self, zb_stats_t *stats)
+{
+    (void) self;
+    __builtin_memset (stats, 0, sizeof *stats);
+    return 0;
+}
+
+static inline void
+zb_close (zb_t **self_p)
+{
+    *self_p = NULL;
+}
+
+#endif      //  ZB_DISABLE
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif      //  ZIBRATO_H
+
+//  --------------------------------------------------------------------------
+//  6. The body
+//
+//      macros ─▶ slots and rings, one writer each ─▶ pump ─▶ XPUB ─▶ broker
+//
+//  Bottom-up: clock, text, histogram, the structures, threads and slots,
+//  rings, the pump's report, the pump, instances, fork and exit. To see how a
+//  measurement travels, read zb_resolve_, then zb_report_.
+//
+//  Locks: zb_lock_ guards the lists of instances and threads and what hangs
+//  on a thread; an instance's own lock guards its series, levels and queues.
+//  Taken in that order. The hot path takes neither.
+
+#ifdef ZIBRATO_IMPLEMENTATION
+#if !defined ZB_DISABLE && !defined ZIBRATO_BODY_
+#define ZIBRATO_BODY_
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/select.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+//  -std=c11 hides POSIX, and a feature test macro comes too late where a
+//  system header stands before this one. So here is what the body uses of
+//  POSIX.1-2008 beyond C11, with Linux' values (linux/time.h, asm/signal.h).
+#ifndef CLOCK_MONOTONIC
+#define CLOCK_REALTIME  0
+#define CLOCK_MONOTONIC 1
+int clock_gettime (clockid_t, struct timespec *);
+#endif
+#ifndef SIG_SETMASK
+#define SIG_SETMASK 2
+int sigfillset (sigset_t *);
+int pthread_sigmask (int, const sigset_t *, sigset_t *);
+#endif
+#if defined __linux__ && !defined __USE_XOPEN2K
+int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
+#endif
+
+enum {
+    ZB_MESSAGE_MAX_ = 65536,        //  bytes, section 3
+    ZB_LINE_MAX_ = 65536 - 1024,    //  a line, so that it fits a message
+    ZB_LABEL_MAX_ = 255,            //  bytes of a level, name or source
+    ZB_UNDO_MAX_ = 2048,            //  lines of a message at most
+    ZB_RING_SIZE_ = 4096,           //  readings a thread is ahead of the pump
+    ZB_QUEUE_MAX_ = 16384,          //  readings that a level holds
+    ZB_SUBSCRIPTIONS_MAX_ = 1024,
+    ZB_SUBSCRIPTION_MAX_ = 1024,    //  bytes
+    ZB_HWM_ = 256,                  //  messages in ZeroMQ's pipe: 16 MiB
+    ZB_QUIET_MS_ = 2000,            //  a series that rests is repeated once
+    ZB_BEAT_MS_ = 30000,            //  and all are, at this beat
+    ZB_SETTLE_MS_ = 100,            //  after a subscription others follow
+    ZB_BUCKET_0_ = -957,            //  bucket of 1 ns
+    ZB_PAGES_ = 65,                 //  pages of 32 buckets: octaves of 1 ns
+    ZB_PAGE_SIZE_ = 32
+};
+
+//  --------------------------------------------------------------------------
+//  Clock: CLOCK_MONOTONIC, or the time-stamp counter where it is invariant
+
+uint32_t zb_generation_ = 1;
+int zb_tsc_on_ = 0;
+zb_tsc_t_ zb_tsc_ = {0, 0, 0};
+
+static uint64_t
+zb_clock_read_ (clockid_t id)
+{
+    struct timespec now;
+    clock_gettime (id, &now);
+    return (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
+}
+
+uint64_t
+zb_clock_ns_ (void)
+{
+    return zb_clock_read_ (CLOCK_MONOTONIC);
+}
+
+static int64_t
+zb_clock_ms_ (void)
+{
+    return (int64_t) (zb_clock_ns_ () / 1000000);
+}
+
+#ifdef __x86_64__
+
+//  AMD64 Architecture Programmer's Manual vol. 3, CPUID Fn8000_0007_EDX bit 8
+//  (Intel SDM vol. 3B, 18.17.1, the same): the TSC runs at one rate always.
+static int
+zb_tsc_invariant_ (void)
+{
+    unsigned a, b, c, d = 0;
+    return __get_cpuid (0x80000007, &a, &b, &c, &d) && (d >> 8 & 1);
+}
+
+//  Reads both clocks as one: the tightest of some tries.
+static void
+zb_tsc_pair_ (uint64_t *ticks, uint64_t *ns)
+{
+    uint64_t best = UINT64_MAX;
+    int i;
+    *ticks = *ns = 0;
+    for (i = 0; i < 8; i++) {
+        uint64_t before = __builtin_ia32_rdtsc ();
+        uint64_t now = zb_clock_ns_ ();
+        uint64_t width = __builtin_ia32_rdtsc () - before;
+        if (width < best) {
+            best = width;
+            *ticks = before + width / 2;
+            *ns = now;
+        }
+    }
+}
+
+//  Called by pumps, now and then. The first call notes a pair of readings;
+//  one at least 100 ms later makes the rate; from then on each compares, and
+//  a counter that went astray by more than 100 ppm is given up for good.
+static void
+zb_tsc_tend_ (void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static enum { ZB_NEW_, ZB_NOTED_, ZB_ON_, ZB_OFF_ } state = ZB_NEW_;
+    static uint64_t ticks_0, ns_0;
+    uint64_t ticks, ns;
+    if (pthread_mutex_lock (&lock) != 0)
+        return;
+    zb_tsc_pair_ (&ticks, &ns);
+    if (state == ZB_NEW_) {
+        ticks_0 = ticks;
+        ns_0 = ns;
+        state = zb_tsc_invariant_ () ? ZB_NOTED_ : ZB_OFF_;
+    }
+    else if (state == ZB_NOTED_ && ticks <= ticks_0)
+        state = ZB_OFF_;
+    else if (state == ZB_NOTED_ && ns - ns_0 >= 100000000u) {
+        zb_tsc_.base_ticks = ticks;
+        zb_tsc_.base_ns = ns;
+        zb_tsc_.rate =
+          (uint64_t) (((zb_u128_) (ns - ns_0) << 32) / (ticks - ticks_0));
+        __atomic_store_n (&zb_tsc_on_, 1, __ATOMIC_RELEASE);
+        state = ZB_ON_;
+    }
+    else if (state == ZB_ON_ && ns - zb_tsc_.base_ns >= 1000000000u) {
+        uint64_t age = ns - zb_tsc_.base_ns;
+        uint64_t got = (uint64_t) (((zb_u128_) (ticks - zb_tsc_.base_ticks)
+                                    * zb_tsc_.rate)
+                                   >> 32);
+        uint64_t off = got > age ? got - age : age - got;
+        if (off > age / 10000 + 10000) {
+            __atomic_store_n (&zb_tsc_on_, 0, __ATOMIC_RELEASE);
+            state = ZB_OFF_;
+        }
+    }
+    pthread_mutex_unlock (&lock);
+}
+
+#else
+
+static void
+zb_tsc_tend_ (void)
+{
+}
+
+#endif
+
+//  --------------------------------------------------------------------------
+//  Text: a bounded line, written without locale
+
+typedef struct {
+    char *text;
+    size_t size, capacity;
+} zb_text_;
+
+static void
+zb_put_ (zb_text_ *self, const char *bytes, size_t size)
+{
+    if (size > self->capacity - self->size)
+        size = self->capacity - self->size;
+    memcpy (self->text + self->size, bytes, size);
+    self->size += size;
+}
+
+static void
+zb_put_char_ (zb_text_ *self, char c)
+{
+    zb_put_ (self, &c, 1);
+}
+
+static void
+zb_put_string_ (zb_text_ *self, const char *string)
+{
+    zb_put_ (self, string, strlen (string));
+}
+
+static void
+zb_put_uint_ (zb_text_ *self, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char) ('0' + value % 10);
+    while (value /= 10);
+    zb_put_ (self, digits + at, sizeof digits - at);
+}
+
+static void
+zb_put_int_ (zb_text_ *self, int64_t value)
+{
+    if (value < 0)
+        zb_put_char_ (self, '-');
+    zb_put_uint_ (self, value < 0 ? 0 - (uint64_t) value : (uint64_t) value);
+}
+
+//  value / 10^places, to the last digit that is not zero.
+static void
+zb_put_decimal_ (zb_text_ *self, uint64_t value, int places)
+{
+    char digits[20];
+    int size = places;
+    uint64_t scale = 1;
+    for (; places; places--)
+        scale *= 10;
+    zb_put_uint_ (self, value / scale);
+    value %= scale;
+    if (value == 0)
+        return;
+    for (places = size; places; places--, value /= 10)
+        digits[places - 1] = (char) ('0' + value % 10);
+    while (digits[size - 1] == '0')
+        size--;
+    zb_put_char_ (self, '.');
+    zb_put_ (self, digits, (size_t) size);
+}
+
+//  The shortest of 15 or 17 digits that reads back the same. The decimal
+//  point is whatever the host's locale makes of it, so it is put right.
+static void
+zb_put_double_ (zb_text_ *self, double value)
+{
+    char digits[64];
+    const char *c;
+    if (value > -9007199254740992.0 && value < 9007199254740992.0
+        && (double) (int64_t) value == value) {
+        zb_put_int_ (self, (int64_t) value);
+        return;
+    }
+    snprintf (digits, sizeof digits, "%.15g", value);
+    if (strtod (digits, NULL) != value)
+        snprintf (digits, sizeof digits, "%.17g", value);
+    for (c = digits; *c; c++) {
+        if (strchr ("+-0123456789e", *c))
+            zb_put_char_ (self, *c);
+        else if (c == digits || strchr ("0123456789", c[-1]))
+            zb_put_char_ (self, '.');
+    }
+}
+
+//  --------------------------------------------------------------------------
+//  Histogram: base-2 exponential, scale 5, from nanoseconds without logarithm
+//
+//  A duration is normalized to 64 bits (bit 63 set), so that p, its highest
+//  bit's place, gives the octave and a table of 32 boundaries the rest. The
+//  boundaries are floor (2^63 * 2^((k + 1 - d) / 32)) for k = 0..31 with
+//  d = 957 - 32 log2 (10^9), since buckets are of seconds.
+
+static const uint64_t zb_boundaries_[ZB_PAGE_SIZE_] = {
+  0x81ffa7a9549ca6e3u, 0x84d8626d3118d396u, 0x87c11235836d16a3u,
+  0x8aba10758e1ea3cfu, 0x8dc3b8960164a7d9u, 0x90de67fff600044cu,
+  0x940a7e28259fb382u, 0x97485c9a622adb60u, 0x9a9867054d512391u,
+  0x9dfb034651c99c68u, 0xa1709975dfb06757u, 0xa4f993f3ed7b61cau,
+  0xa8965f74bf065071u, 0xac476b0df43f745fu, 0xb00d2843e1060dc2u,
+  0xb3e80b172fd51af7u, 0xb7d88a12d0dd9ea0u, 0xbbdf1e5a373ce5c6u,
+  0xbffc43b7e604a922u, 0xc43078ac4ed47ae7u, 0xc87c3e7d03cdbec3u,
+  0xcce019443eb56ce4u, 0xd15c9000bf211c1fu, 0xd5f22ca6019743e0u,
+  0xdaa17c2cd19555dbu, 0xdf6b0ea438793a89u, 0xe44f7742cb56e3ddu,
+  0xe94f4c7859ce1066u, 0xee6b280000000000u, 0xf3a3a6f29dd0c333u,
+  0xf8f969d9b5abf948u, 0xfe6d14c2b5114024u};
+
+//  Boundaries below the first value with these five bits behind the highest:
+//  at most two more are to be tried.
+static const uint8_t zb_boundaries_below_[32] = {
+  0,  1,  3,  4,  5,  6,  8,  9,  10, 11, 12, 13, 14, 16, 17, 18,
+  19, 19, 20, 21, 22, 23, 24, 25, 26, 26, 27, 28, 29, 30, 30, 31};
+
+//  The bucket of a duration, counted from that of 1 ns (ZB_BUCKET_0_). What
+//  took no time at all goes there too.
+static unsigned
+zb_bucket_ (uint64_t ns)
+{
+    unsigned zeros, below;
+    uint64_t normal;
+    if (ns == 0)
+        ns = 1;
+    zeros = (unsigned) __builtin_clzll (ns);
+    normal = ns << zeros;
+    below = zb_boundaries_below_[normal >> 58 & 31];
+    while (below < ZB_PAGE_SIZE_ && normal > zb_boundaries_[below])
+        below++;
+    return (63 - zeros) * ZB_PAGE_SIZE_ + below;
+}
+
+//  --------------------------------------------------------------------------
+//  Timer: one thread's share of a series
+//
+//  Written by its thread alone, read by the pump as one consistent set: seq
+//  is odd while the thread writes (a sequence lock whose order comes from
+//  release stores and acquire loads, which cost nothing on x86). Buckets are
+//  read after the set, or a thread that times flat out would never let the
+//  pump finish: they may run ahead by the samples of that microsecond.
+//
+//  Least and most are wanted since the last report, and only the thread may
+//  write: so the pump asks for a new window by a number, and the thread keeps
+//  the two newest windows apart by parity. What falls between the asking and
+//  the reading is in both reports' ranges, in one report's count.
+
+typedef struct zb_timer_ {
+    uint64_t seq;
+    uint64_t count;
+    uint64_t sum_ns;
+    double sum_squares;             //  seconds squared
+    uint64_t asked;                 //  by the pump: window of new samples
+    uint64_t window[2];             //  whose least and most these are
+    uint64_t min_ns[2], max_ns[2];
+    uint64_t *page[ZB_PAGES_];      //  of buckets, made at first touch
+} zb_timer_;
+
+//  What several of them add up to. The pages touched are marked so that
+//  clearing does not cost more than filling.
+typedef struct {
+    uint64_t count, sum_ns;
+    double sum_squares;
+    uint64_t min_ns, max_ns;        //  min > max: none
+    unsigned char touched[ZB_PAGES_];
+    uint64_t bucket[ZB_PAGES_ * ZB_PAGE_SIZE_];
+} zb_sum_;
+
+static uint64_t
+zb_get_ (const uint64_t *from)
+{
+    return __atomic_load_n (from, __ATOMIC_ACQUIRE);
+}
+
+static void
+zb_set_ (uint64_t *to, uint64_t value)
+{
+    __atomic_store_n (to, value, __ATOMIC_RELEASE);
+}
+
+static double
+zb_get_double_ (const double *from)
+{
+    double value;
+    __atomic_load ((double *) from, &value, __ATOMIC_ACQUIRE);
+    return value;
+}
+
+static void
+zb_set_double_ (double *to, double value)
+{
+    __atomic_store (to, &value, __ATOMIC_RELEASE);
+}
+
+static zb_timer_ *
+zb_timer_new_ (void)
+{
+    size_t size = (sizeof (zb_timer_) + 63) / 64 * 64;
+    zb_timer_ *self = (zb_timer_ *) aligned_alloc (64, size);
+    if (self) {
+        memset (self, 0, size);
+        self->asked = 1;
+    }
+    return self;
+}
+
+static void
+zb_timer_destroy_ (zb_timer_ **self_p)
+{
+    zb_timer_ *self = *self_p;
+    int i;
+    if (!self)
+        return;
+    for (i = 0; i < ZB_PAGES_; i++)
+        free (self->page[i]);
+    free (self);
+    *self_p = NULL;
+}
+
+//  Everything to nothing, for the child of a fork.
+static void
+zb_timer_clear_ (zb_timer_ *self)
+{
+    int i;
+    self->seq = self->count = self->sum_ns = 0;
+    self->sum_squares = 0;
+    self->asked = 1;
+    self->window[0] = self->window[1] = 0;
+    for (i = 0; i < ZB_PAGES_; i++)
+        if (self->page[i])
+            memset (self->page[i], 0, ZB_PAGE_SIZE_ * sizeof (uint64_t));
+}
+
+//  The bucket's place, or NULL if there is no memory for its page.
+static uint64_t *
+zb_timer_place_ (zb_timer_ *self, unsigned bucket)
+{
+    uint64_t **page = &self->page[bucket / ZB_PAGE_SIZE_];
+    if (!*page) {
+        int keep = errno;
+        uint64_t *fresh =
+          (uint64_t *) calloc (ZB_PAGE_SIZE_, sizeof (uint64_t));
+        errno = keep;
+        if (!fresh)
+            return NULL;
+        __atomic_store_n (page, fresh, __ATOMIC_RELEASE);
+    }
+    return *page + bucket % ZB_PAGE_SIZE_;
+}
+
+//  By the owning thread only.
+static void
+zb_timer_add_ (zb_timer_ *self, uint64_t ns)
+{
+    uint64_t *place = zb_timer_place_ (self, zb_bucket_ (ns));
+    uint64_t window = zb_get_ (&self->asked);
+    unsigned half = window & 1;
+    double seconds = (double) ns * 1e-9;
+    uint64_t seq = self->seq;
+
+    __atomic_store_n (&self->seq, seq + 1, __ATOMIC_RELAXED);
+    zb_set_ (&self->count, self->count + 1);
+    zb_set_ (&self->sum_ns, self->sum_ns + ns);
+    zb_set_double_ (&self->sum_squares, self->sum_squares + seconds * seconds);
+    if (self->window[half] != window) {
+        zb_set_ (&self->window[half], window);
+        zb_set_ (&self->min_ns[half], ns);
+        zb_set_ (&self->max_ns[half], ns);
+    }
+    else if (ns < self->min_ns[half])
+        zb_set_ (&self->min_ns[half], ns);
+    else if (ns > self->max_ns[half])
+        zb_set_ (&self->max_ns[half], ns);
+    if (place)
+        zb_set_ (place, *place + 1);
+    zb_set_ (&self->seq, seq + 2);
+}
+
+static void
+zb_sum_clear_ (zb_sum_ *self)
+{
+    int i;
+    self->count = self->sum_ns = self->max_ns = 0;
+    self->min_ns = UINT64_MAX;
+    self->sum_squares = 0;
+    for (i = 0; i < ZB_PAGES_; i++)
+        if (self->touched[i]) {
+            memset (self->bucket + i * ZB_PAGE_SIZE_, 0,
+                    ZB_PAGE_SIZE_ * sizeof (uint64_t));
+            self->touched[i] = 0;
+        }
+}
+
+static void
+zb_sum_range_ (zb_sum_ *self, uint64_t min_ns, uint64_t max_ns)
+{
+    if (min_ns < self->min_ns)
+        self->min_ns = min_ns;
+    if (max_ns > self->max_ns)
+        self->max_ns = max_ns;
+}
+
+static void
+zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
+{
+    int i, j;
+    self->count += other->count;
+    self->sum_ns += other->sum_ns;
+    self->sum_squares += other->sum_squares;
+    zb_sum_range_ (self, other->min_ns, other->max_ns);
+    for (i = 0; i < ZB_PAGES_; i++)
+        if (other->touched[i]) {
+            self->touched[i] = 1;
+            for (j = i * ZB_PAGE_SIZE_; j < (i + 1) * ZB_PAGE_SIZE_; j++)
+                self->bucket[j] += other->bucket[j];
+        }
+}
+
+//  One try at a consistent set; windows from `since` on make the range.
+static int
+zb_timer_try_ (const zb_timer_ *self, uint64_t since, zb_sum_ *sum)
+{
+    uint64_t seq = zb_get_ (&self->seq);
+    int i;
+    sum->count = zb_get_ (&self->count);
+    sum->sum_ns = zb_get_ (&self->sum_ns);
+    sum->sum_squares = zb_get_double_ (&self->sum_squares);
+    sum->min_ns = UINT64_MAX;
+    sum->max_ns = 0;
+    for (i = 0; i < 2; i++)
+        if (zb_get_ (&self->window[i]) >= since)
+            zb_sum_range_ (sum, zb_get_ (&self->min_ns[i]),
+                           zb_get_ (&self->max_ns[i]));
+    return (seq & 1) == 0 && zb_get_ (&self->seq) == seq ? 0 : -1;
+}
+
+static void
+zb_timer_read_pages_ (const zb_timer_ *self, zb_sum_ *sum)
+{
+    int i, j;
+    for (i = 0; i < ZB_PAGES_; i++) {
+        const uint64_t *page =
+          __atomic_load_n (&self->page[i], __ATOMIC_ACQUIRE);
+        sum->touched[i] = page != NULL;
+        for (j = 0; page && j < ZB_PAGE_SIZE_; j++)
+            sum->bucket[i * ZB_PAGE_SIZE_ + j] = zb_get_ (page + j);
+    }
+}
+
+//  Asks for a new window and reads what there is up to now. Returns -1 if the
+//  thread was caught writing each time, so that it is the next round's work.
+static int
+zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
+{
+    uint64_t asked = self->asked;
+    int tries;
+    zb_sum_clear_ (sum);
+    zb_set_ (&self->asked, asked + 1);
+    for (tries = 0; zb_timer_try_ (self, asked, sum) == -1; tries++) {
+        if (tries == 200) {
+            zb_set_ (&self->asked, asked);
+            return -1;
+        }
+        if (tries % 16 == 15)
+            sched_yield ();
+    }
+    zb_timer_read_pages_ (self, sum);
+    return 0;
+}
+
+//  Adds to one that no thread writes any more.
+static void
+zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
+{
+    unsigned i, bucket;
+    self->count += sum->count;
+    self->sum_ns += sum->sum_ns;
+    self->sum_squares += sum->sum_squares;
+    for (i = 0; i < ZB_PAGES_; i++)
+        for (bucket = i * ZB_PAGE_SIZE_;
+             sum->touched[i] && bucket < (i + 1) * ZB_PAGE_SIZE_; bucket++) {
+            uint64_t *place = NULL;
+            if (sum->bucket[bucket])
+                place = zb_timer_place_ (self, bucket);
+            if (place)
+                *place += sum->bucket[bucket];
+        }
+}
+
+//  --------------------------------------------------------------------------
+//  Instance, level, series, ring, thread: who owns what
+//
+//  The instance owns levels and series, a thread its slots and rings. Who
+//  leaves first folds the slots into the series (a thread), or marks them
+//  dead and lets them be (an instance): so a thread in the midst of a macro
+//  never writes to memory that another one has freed.
+
+//  One gauge reading, or one timing in classic mode.
+typedef struct {
+    struct zb_series_ *series;
+    double value;
+    uint64_t ns;                    //  of zb_now_
+} zb_reading_;
+
+//  Readings on their way from one thread to the pump of one instance: single
+//  producer, single consumer.
+typedef struct zb_ring_ {
+    uint64_t head;                  //  thread: next to write
+    uint64_t tail_seen;             //  thread: tail when last looked at
+    uint64_t dropped;               //  thread: came when the ring was full
+    int hurried;                    //  the pump was woken, and has not come
+    int wake_fd;                    //  of the pump
+    int dead;
+    zb_t *owner;
+    struct zb_ring_ *next;          //  same instance, next thread
+    struct zb_ring_ *sibling;       //  same thread, next instance
+    uint64_t tail __attribute__ ((aligned (64)));   //  pump: next to read
+    zb_reading_ reading[ZB_RING_SIZE_];
+} zb_ring_;
+
+//  What listeners have been told of a series.
+typedef struct {
+    int known;                      //  told at all
+    int echoed;                     //  told twice
+    double total;
+    uint64_t count, sum_ns;
+    uint64_t first;                 //  SEQ of the first report
+    uint32_t green;                 //  level's green when told
+    int64_t at_ms;
+} zb_told_;
+
+typedef struct zb_series_ {
+    struct zb_level_ *level;
+    struct zb_series_ *chain;       //  same place of the hash table
+    uint64_t hash;
+    zb_type_t type;
+    const char *name, *source;
+    int fresh;                      //  made in this process, not before fork
+    zb_slot_ *slots;                //  one a thread and way of naming it
+    double total;                   //  of threads that are gone
+    zb_timer_ *gone;                //  the same of a timer
+    uint64_t min_ns, max_ns;        //  read and not reported yet
+    zb_told_ told;
+} zb_series_;
+
+typedef struct zb_level_ {
+    struct zb_level_ *next;
+    char *name, *topic;             //  "info", "info|"
+    int heard;                      //  somebody listens
+    uint32_t green;                 //  how often it turned so
+    uint64_t seq, gauge_seq;        //  of the next report
+    char id[40];                    //  of the stream; empty before birth
+    zb_series_ **series;            //  counters and timers
+    size_t series_size, series_max;
+    zb_reading_ *queue;             //  gauges: a ring of queue_max readings
+    size_t queue_size, queue_max, queue_at;
+} zb_level_;
+
+struct zb_s {
+    zb_t *next;
+    pthread_mutex_t lock;
+    pthread_cond_t told;            //  a round is over
+    char *endpoint, *source;
+    int interval_ms, linger_ms, classic, disabled;
+    size_t max_series;
+
+    zb_level_ *levels;
+    zb_series_ **table;             //  by hash, chained
+    size_t table_size, series_size;
+    zb_ring_ *rings;
+    char *subscription[ZB_SUBSCRIPTIONS_MAX_];
+    size_t subscriptions_size;
+    int64_t settled_ms;             //  when the last subscription came
+    uint64_t random;
+
+    void *context, *context_given, *socket;
+    int wake_fd;
+    pthread_t pump;
+    int pump_runs, stop;
+    int64_t deadline_ms;            //  of a stop
+    uint64_t round, round_wanted;
+
+    uint64_t sent, repeated, messages, bytes;
+    uint64_t dropped_series, refused, dropped_ring, dropped_held;
+    uint64_t dropped_told;          //  as zibrato.dropped
+    struct zb_series_ *dropped;     //  that series
+
+    char message[ZB_MESSAGE_MAX_];
+    char line[ZB_LINE_MAX_];
+    zb_sum_ sum, part;              //  of the series being reported
+    struct {
+        zb_series_ *series;
+        zb_told_ told;
+    } undo[ZB_UNDO_MAX_];           //  for a message that could not go
+};
+
+//  What a thread owns. The table finds a slot by label without a lock.
+typedef struct zb_thread_ {
+    struct zb_thread_ *next;
+    zb_slot_ *slots;                //  by sibling
+    zb_ring_ *rings;                //  by sibling
+    zb_slot_ **table;               //  open addressing, a power of two
+    size_t table_size, used;
+    uint32_t generation;            //  zb_generation_ at the last purge
+    int goodbyes;                   //  rounds of key destructors
+} zb_thread_;
+
+static pthread_mutex_t zb_lock_ = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t zb_once_ = PTHREAD_ONCE_INIT;
+static pthread_key_t zb_key_;
+static int zb_key_made_;
+static zb_t *zb_instances_;
+static zb_t *zb_default_;
+static int zb_default_implied_;     //  opened by a measurement, not by zb_open
+static int zb_default_closed_;      //  and not to be opened anew
+static zb_thread_ *zb_threads_;
+static int zb_forked_;              //  instances wait for a new pump
+static __thread zb_thread_ *zb_self_;
+
+//  Where measurements go that go nowhere.
+static __thread zb_slot_ zb_nowhere_;
+
+static void zb_once_init_ (void);
+
+static zb_t *
+zb_default_get_ (void)
+{
+    return __atomic_load_n (&zb_default_, __ATOMIC_ACQUIRE);
+}
+
+static void
+zb_default_set_ (zb_t *instance)
+{
+    __atomic_store_n (&zb_default_, instance, __ATOMIC_RELEASE);
+}
+
+static void
+zb_bump_generation_ (void)
+{
+    __atomic_add_fetch (&zb_generation_, 1, __ATOMIC_ACQ_REL);
+}
+
+//  A descriptor that wakes a pump. When an instance closes it is kept for the
+//  next one: a thread that is just about to wake the old pump must not write
+//  to whatever file would have got its number.
+static pthread_mutex_t zb_wake_lock_ = PTHREAD_MUTEX_INITIALIZER;
+static int zb_wake_spare_[16];
+static size_t zb_wake_spares_;
+
+static int
+zb_wake_open_ (void)
+{
+    int fd = -1;
+    pthread_mutex_lock (&zb_wake_lock_);
+    if (zb_wake_spares_)
+        fd = zb_wake_spare_[--zb_wake_spares_];
+    pthread_mutex_unlock (&zb_wake_lock_);
+    return fd != -1 ? fd : eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+static void
+zb_wake_close_ (int *fd)
+{
+    pthread_mutex_lock (&zb_wake_lock_);
+    if (zb_wake_spares_ < sizeof zb_wake_spare_ / sizeof *zb_wake_spare_)
+        zb_wake_spare_[zb_wake_spares_++] = *fd;
+    else
+        close (*fd);
+    pthread_mutex_unlock (&zb_wake_lock_);
+    *fd = -1;
+}
+
+//  Closes the spare ones: at exit, and in a child, which would wake its
+//  parent with them.
+static void
+zb_wake_clear_ (void)
+{
+    while (zb_wake_spares_)
+        close (zb_wake_spare_[--zb_wake_spares_]);
+}
+
+static void
+zb_wake_ (int fd)
+{
+    uint64_t one = 1;
+    if (fd != -1 && write (fd, &one, sizeof one) == -1) {
+        //  EAGAIN: it has been woken already
+    }
+}
+
+static char *
+zb_strdup_ (const char *string)
+{
+    size_t size = strlen (string) + 1;
+    char *copy = (char *) malloc (size);
+    if (copy)
+        memcpy (copy, string, size);
+    return copy;
+}
+
+//  --------------------------------------------------------------------------
+//  Labels: level, type, name and source as one string, and its hash
+
+//  1 to 255 bytes without '|' and control characters.
+static int
+zb_label_ok_ (const char *text)
+{
+    const char *c = text;
+    if (!text || !*text)
+        return 0;
+    for (; *c; c++)
+        if (*c == '|' || (unsigned char) *c < 0x20 || *c == 0x7f
+            || c - text >= ZB_LABEL_MAX_)
+            return 0;
+    return 1;
+}
+
+//  Large enough for three labels, four terminators and the type.
+typedef struct {
+    char text[3 * ZB_LABEL_MAX_ + 8];
+    size_t size;
+    uint64_t hash;
+} zb_label_;
+
+//  A source of NULL is a label of its own: the instance's.
+static int
+zb_label_make_ (zb_label_ *self, zb_type_t type, const char *level,
+                const char *name, const char *source)
+{
+    zb_text_ text = {self->text, 0, sizeof self->text};
+    size_t i;
+    if (!zb_label_ok_ (level) || !zb_label_ok_ (name)
+        || (source && !zb_label_ok_ (source)))
+        return -1;
+    zb_put_char_ (&text, (char) ('0' + type));
+    zb_put_ (&text, level, strlen (level) + 1);
+    zb_put_ (&text, name, strlen (name) + 1);
+    if (source)
+        zb_put_ (&text, source, strlen (source) + 1);
+    self->size = text.size;
+    //  FNV-1a, 64 bits (draft-eastlake-fnv)
+    self->hash = 0xcbf29ce484222325u;
+    for (i = 0; i < text.size; i++)
+        self->hash =
+          (self->hash ^ (unsigned char) text.text[i]) * 0x100000001b3u;
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Levels and series. The caller holds the instance's lock.
+
+static void
+zb_level_listen_ (zb_t *self, zb_level_ *level)
+{
+    size_t i, size, topic = strlen (level->topic);
+    int heard = 0;
+    for (i = 0; i < self->subscriptions_size && !heard; i++) {
+        size = strlen (self->subscription[i]);
+        heard = memcmp (self->subscription[i], level->topic,
+                        size < topic ? size : topic)
+                == 0;
+    }
+    if (heard && !level->heard)
+        level->green++;
+    level->heard = heard;
+}
+
+static zb_level_ *
+zb_level_find_ (zb_t *self, const char *name)
+{
+    zb_level_ *level;
+    for (level = self->levels; level; level = level->next)
+        if (strcmp (level->name, name) == 0)
+            return level;
+    level = (zb_level_ *) calloc (1, sizeof *level);
+    if (!level)
+        return NULL;
+    level->name = zb_strdup_ (name);
+    level->topic = (char *) malloc (strlen (name) + 2);
+    if (!level->name || !level->topic) {
+        free (level->name);
+        free (level->topic);
+        free (level);
+        return NULL;
+    }
+    strcpy (level->topic, name);
+    strcat (level->topic, "|");
+    level->next = self->levels;
+    self->levels = level;
+    zb_level_listen_ (self, level);
+    return level;
+}
+
+static int
+zb_level_add_ (zb_level_ *self, zb_series_ *series)
+{
+    if (self->series_size == self->series_max) {
+        size_t max = self->series_max ? self->series_max * 2 : 16;
+        zb_series_ **grown = (zb_series_ **) realloc (self->series,
+                                                      max * sizeof *grown);
+        if (!grown)
+            return -1;
+        self->series = grown;
+        self->series_max = max;
+    }
+    self->series[self->series_size++] = series;
+    return 0;
+}
+
+static void
+zb_series_destroy_ (zb_series_ **self_p)
+{
+    if (*self_p)
+        zb_timer_destroy_ (&(*self_p)->gone);
+    free (*self_p);
+    *self_p = NULL;
+}
+
+//  Caller does not own the return value. Returns NULL without memory.
+static zb_series_ *
+zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
+                const char *name, const char *source)
+{
+    size_t name_size = strlen (name) + 1, source_size = strlen (source) + 1;
+    zb_series_ *series =
+      (zb_series_ *) calloc (1, sizeof *series + name_size + source_size);
+    if (!series)
+        return NULL;
+    series->hash = hash;
+    series->type = type;
+    series->name = (char *) memcpy (series + 1, name, name_size);
+    series->source = (char *) memcpy ((char *) (series + 1) + name_size, source,
+                                      source_size);
+    series->fresh = 1;
+    series->min_ns = UINT64_MAX;
+    series->level = zb_level_find_ (self, level);
+    if (type == ZB_TYPE_TIMER && !self->classic)
+        series->gone = zb_timer_new_ ();
+    if (!series->level || (type == ZB_TYPE_TIMER && !self->classic && !series->gone)
+        || (type != ZB_TYPE_GAUGE && zb_level_add_ (series->level, series) == -1))
+        zb_series_destroy_ (&series);
+    return series;
+}
+
+static int
+zb_table_grow_ (zb_t *self)
+{
+    size_t i, size = self->table_size ? self->table_size * 2 : 64;
+    zb_series_ **table = (zb_series_ **) calloc (size, sizeof *table);
+    if (!table)
+        return -1;
+    for (i = 0; i < self->table_size; i++)
+        while (self->table[i]) {
+            zb_series_ *series = self->table[i];
+            self->table[i] = series->chain;
+            series->chain = table[series->hash & (size - 1)];
+            table[series->hash & (size - 1)] = series;
+        }
+    free (self->table);
+    self->table = table;
+    self->table_size = size;
+    return 0;
+}
+
+//  Finds or makes a series. Returns NULL, counted, if there is no room.
+static zb_series_ *
+zb_series_find_ (zb_t *self, zb_type_t type, const char *level,
+                 const char *name, const char *source)
+{
+    zb_label_ label;
+    zb_series_ *series = NULL;
+    zb_label_make_ (&label, type, level, name, source);
+    if (self->table_size)
+        series = self->table[label.hash & (self->table_size - 1)];
+    for (; series; series = series->chain)
+        if (series->hash == label.hash && series->type == type
+            && strcmp (series->level->name, level) == 0
+            && strcmp (series->name, name) == 0
+            && strcmp (series->source, source) == 0)
+            return series;
+    if (self->series_size < self->max_series
+        && (self->series_size < self->table_size || zb_table_grow_ (self) == 0))
+        series = zb_series_new_ (self, label.hash, type, level, name, source);
+    if (series) {
+        series->chain = self->table[label.hash & (self->table_size - 1)];
+        self->table[label.hash & (self->table_size - 1)] = series;
+        self->series_size++;
+    }
+    else
+        __atomic_add_fetch (&self->dropped_series, 1, __ATOMIC_RELAXED);
+    return series;
+}
+
+//  --------------------------------------------------------------------------
+//  Rings and queues of readings
+
+//  By the owning thread.
+static void
+zb_ring_put_ (zb_ring_ *self, zb_series_ *series, double value, uint64_t ns)
+{
+    uint64_t head = self->head;
+    zb_reading_ *reading = &self->reading[head % ZB_RING_SIZE_];
+    if (head - self->tail_seen >= ZB_RING_SIZE_ / 2) {
+        self->tail_seen = zb_get_ (&self->tail);
+        if (head - self->tail_seen >= ZB_RING_SIZE_) {
+            zb_set_ (&self->dropped, self->dropped + 1);
+            return;
+        }
+        if (head - self->tail_seen >= ZB_RING_SIZE_ / 2
+            && !__atomic_exchange_n (&self->hurried, 1, __ATOMIC_ACQ_REL)) {
+            int keep = errno;
+            zb_wake_ (self->wake_fd);
+            errno = keep;
+        }
+    }
+    reading->series = series;
+    reading->value = value;
+    reading->ns = ns;
+    zb_set_ (&self->head, head + 1);
+}
+
+//  The oldest reading goes when the queue has its full length.
+static void
+zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
+{
+    zb_level_ *self = reading->series->level;
+    if (self->queue_size == self->queue_max && self->queue_max < ZB_QUEUE_MAX_) {
+        size_t i, max = self->queue_max ? self->queue_max * 2 : 64;
+        zb_reading_ *grown = (zb_reading_ *) malloc (max * sizeof *grown);
+        for (i = 0; grown && i < self->queue_size; i++)
+            grown[i] = self->queue[(self->queue_at + i) % self->queue_max];
+        if (grown) {
+            free (self->queue);
+            self->queue = grown;
+            self->queue_max = max;
+            self->queue_at = 0;
+        }
+    }
+    if (self->queue_size == self->queue_max) {
+        instance->dropped_held++;
+        if (self->queue_max == 0)
+            return;
+        self->queue_at = (self->queue_at + 1) % self->queue_max;
+        self->queue_size--;
+    }
+    self->queue[(self->queue_at + self->queue_size++) % self->queue_max] =
+      *reading;
+}
+
+//  The caller holds the instance's lock.
+static void
+zb_ring_drain_ (zb_t *instance, zb_ring_ *self)
+{
+    uint64_t tail = self->tail, head;
+    __atomic_store_n (&self->hurried, 0, __ATOMIC_RELEASE);
+    head = zb_get_ (&self->head);
+    for (; tail != head; tail++)
+        zb_queue_put_ (instance, &self->reading[tail % ZB_RING_SIZE_]);
+    zb_set_ (&self->tail, tail);
+}
+
+static uint64_t
+zb_ring_dropped_ (const zb_t *self)
+{
+    uint64_t dropped = self->dropped_ring;
+    zb_ring_ *ring;
+    for (ring = self->rings; ring; ring = ring->next)
+        dropped += zb_get_ (&ring->dropped);
+    return dropped;
+}
+
+//  --------------------------------------------------------------------------
+//  Threads and slots
+
+static zb_slot_ *
+zb_slot_find_ (zb_thread_ *thread, const zb_label_ *label, zb_t *owner)
+{
+    size_t at;
+    if (!thread->table_size)
+        return NULL;
+    for (at = label->hash & (thread->table_size - 1); thread->table[at];
+         at = (at + 1) & (thread->table_size - 1)) {
+        zb_slot_ *slot = thread->table[at];
+        if (slot->hash == label->hash && slot->owner == owner
+            && slot->label_size == label->size
+            && memcmp (slot + 1, label->text, label->size) == 0)
+            return slot;
+    }
+    return NULL;
+}
+
+static void
+zb_slot_index_ (zb_thread_ *thread, zb_slot_ *slot)
+{
+    size_t at = slot->hash & (thread->table_size - 1);
+    while (thread->table[at])
+        at = (at + 1) & (thread->table_size - 1);
+    thread->table[at] = slot;
+}
+
+//  Makes the table anew for at least `more` further slots.
+static int
+zb_thread_reindex_ (zb_thread_ *self, size_t more)
+{
+    size_t size = 64;
+    zb_slot_ *slot, **table;
+    while (size < (self->used + more) * 2)
+        size *= 2;
+    table = (zb_slot_ **) calloc (size, sizeof *table);
+    if (!table)
+        return -1;
+    free (self->table);
+    self->table = table;
+    self->table_size = size;
+    for (slot = self->slots; slot; slot = slot->sibling)
+        zb_slot_index_ (self, slot);
+    return 0;
+}
+
+static void
+zb_slot_destroy_ (zb_slot_ **self_p)
+{
+    if (*self_p)
+        zb_timer_destroy_ (&(*self_p)->timer);
+    free (*self_p);
+    *self_p = NULL;
+}
+
+//  Removes the slots and rings of closed instances. The caller holds zb_lock_
+//  and is the thread.
+static void
+zb_thread_purge_ (zb_thread_ *self)
+{
+    zb_slot_ **slot = &self->slots, *dead_slot;
+    zb_ring_ **ring = &self->rings, *dead_ring;
+    self->used = 0;
+    while ((dead_slot = *slot)) {
+        if (dead_slot->dead) {
+            *slot = dead_slot->sibling;
+            zb_slot_destroy_ (&dead_slot);
+        }
+        else {
+            self->used++;
+            slot = &dead_slot->sibling;
+        }
+    }
+    while ((dead_ring = *ring)) {
+        if (dead_ring->dead) {
+            *ring = dead_ring->sibling;
+            free (dead_ring);
+        }
+        else
+            ring = &dead_ring->sibling;
+    }
+    memset (self->table, 0, self->table_size * sizeof *self->table);
+    for (dead_slot = self->slots; dead_slot; dead_slot = dead_slot->sibling)
+        zb_slot_index_ (self, dead_slot);
+    self->generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+}
+
+//  The ring of this thread for an instance, made at first need.
+static zb_ring_ *
+zb_ring_find_ (zb_thread_ *thread, zb_t *owner)
+{
+    zb_ring_ *ring;
+    size_t size = (sizeof (zb_ring_) + 63) / 64 * 64;
+    for (ring = thread->rings; ring; ring = ring->sibling)
+        if (ring->owner == owner && !ring->dead)
+            return ring;
+    ring = (zb_ring_ *) aligned_alloc (64, size);
+    if (!ring)
+        return NULL;
+    memset (ring, 0, offsetof (zb_ring_, reading));
+    ring->owner = owner;
+    ring->wake_fd = owner->wake_fd;
+    ring->next = owner->rings;
+    owner->rings = ring;
+    ring->sibling = thread->rings;
+    thread->rings = ring;
+    return ring;
+}
+
+//  A slot for a series, in this thread. The caller holds both locks.
+static zb_slot_ *
+zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
+              const zb_label_ *label)
+{
+    size_t size = (sizeof (zb_slot_) + label->size + 63) / 64 * 64;
+    int rings = series->type == ZB_TYPE_GAUGE || owner->classic;
+    zb_slot_ *self = (zb_slot_ *) aligned_alloc (64, size);
+    if (!self)
+        return NULL;
+    memset (self, 0, sizeof *self);
+    if (series->type == ZB_TYPE_TIMER && !owner->classic)
+        self->timer = zb_timer_new_ ();
+    else if (series->type != ZB_TYPE_COUNTER && rings)
+        self->ring = zb_ring_find_ (thread, owner);
+    if ((series->type != ZB_TYPE_COUNTER && !self->timer && !self->ring)
+        || ((thread->used + 1) * 2 > thread->table_size
+            && zb_thread_reindex_ (thread, 1) == -1)) {
+        zb_slot_destroy_ (&self);
+        return NULL;
+    }
+    self->series = series;
+    self->owner = owner;
+    self->hash = label->hash;
+    self->label_size = (uint32_t) label->size;
+    memcpy (self + 1, label->text, label->size);
+    self->next = series->slots;
+    series->slots = self;
+    self->sibling = thread->slots;
+    thread->slots = self;
+    zb_slot_index_ (thread, self);
+    thread->used++;
+    return self;
+}
+
+static void
+zb_series_unlink_ (zb_slot_ *slot)
+{
+    zb_slot_ **at = &slot->series->slots;
+    while (*at != slot)
+        at = &(*at)->next;
+    *at = slot->next;
+}
+
+//  Adds what a slot has measured to what is gone. Its thread does not measure
+//  any more; the caller holds the instance's lock.
+static void
+zb_slot_fold_ (zb_t *instance, zb_slot_ *self)
+{
+    zb_series_ *series = self->series;
+    series->total += self->total;
+    if (self->timer && zb_timer_read_ (self->timer, &instance->part) == 0) {
+        zb_timer_merge_ (series->gone, &instance->part);
+        if (instance->part.min_ns < series->min_ns)
+            series->min_ns = instance->part.min_ns;
+        if (instance->part.max_ns > series->max_ns)
+            series->max_ns = instance->part.max_ns;
+    }
+    zb_series_unlink_ (self);
+}
+
+static void
+zb_ring_unlink_ (zb_t *instance, zb_ring_ *ring)
+{
+    zb_ring_ **at = &instance->rings;
+    while (*at != ring)
+        at = &(*at)->next;
+    *at = ring->next;
+}
+
+//  Folds all that this thread measured, and frees it. The caller holds
+//  zb_lock_.
+static void
+zb_thread_destroy_ (zb_thread_ **self_p)
+{
+    zb_thread_ *self = *self_p, **at = &zb_threads_;
+    zb_t *instance;
+    zb_slot_ *slot;
+    zb_ring_ *ring;
+    for (instance = zb_instances_; instance; instance = instance->next) {
+        pthread_mutex_lock (&instance->lock);
+        for (slot = self->slots; slot; slot = slot->sibling)
+            if (slot->owner == instance && !slot->dead)
+                zb_slot_fold_ (instance, slot);
+        for (ring = self->rings; ring; ring = ring->sibling)
+            if (ring->owner == instance && !ring->dead) {
+                zb_ring_drain_ (instance, ring);
+                instance->dropped_ring += ring->dropped;
+                zb_ring_unlink_ (instance, ring);
+            }
+        pthread_mutex_unlock (&instance->lock);
+    }
+    while ((slot = self->slots)) {
+        self->slots = slot->sibling;
+        zb_slot_destroy_ (&slot);
+    }
+    while ((ring = self->rings)) {
+        self->rings = ring->sibling;
+        free (ring);
+    }
+    while (*at && *at != self)
+        at = &(*at)->next;
+    if (*at)
+        *at = self->next;
+    free (self->table);
+    free (self);
+    *self_p = NULL;
+}
+
+//  Key destructors run in rounds, in no order (POSIX, pthread_key_create):
+//  we leave in the third, since those of others may still measure.
+static void
+zb_thread_exit_ (void *argument)
+{
+    zb_thread_ *self = (zb_thread_ *) argument;
+    if (++self->goodbyes < 3 && pthread_setspecific (zb_key_, self) == 0)
+        return;
+    pthread_mutex_lock (&zb_lock_);
+    zb_self_ = NULL;
+    zb_thread_destroy_ (&self);
+    pthread_mutex_unlock (&zb_lock_);
+}
+
+static zb_thread_ *
+zb_thread_self_ (void)
+{
+    if (zb_self_)
+        return zb_self_;
+    zb_self_ = (zb_thread_ *) calloc (1, sizeof *zb_self_);
+    if (zb_self_) {
+        zb_self_->generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+        zb_self_->next = zb_threads_;
+        zb_threads_ = zb_self_;
+        pthread_setspecific (zb_key_, zb_self_);
+    }
+    return zb_self_;
+}
+
+//  --------------------------------------------------------------------------
+//  Reports: lines of one level into a message
+//
+//  A report is written under the instance's lock and sent without it. What a
+//  line says is noted as told when it is written, and taken back (undo) when
+//  the message finds no room in ZeroMQ's pipe.
+
+//  Why a series is reported.
+enum { ZB_NOTHING_, ZB_CHANGED_, ZB_REPEATED_ };
+
+static double
+zb_series_total_ (const zb_series_ *self)
+{
+    double total = self->total;
+    const zb_slot_ *slot;
+    for (slot = self->slots; slot; slot = slot->next)
+        total += zb_get_double_ (&slot->total);
+    return total;
+}
+
+static uint64_t
+zb_series_count_ (const zb_series_ *self)
+{
+    uint64_t count = self->gone ? self->gone->count : 0;
+    const zb_slot_ *slot;
+    for (slot = self->slots; slot; slot = slot->next)
+        if (slot->timer)
+            count += zb_get_ (&slot->timer->count);
+    return count;
+}
+
+//  A sum that overflowed is no number, and stays untold.
+static int
+zb_series_changed_ (const zb_series_ *self)
+{
+    double total = zb_series_total_ (self);
+    if (self->gone)
+        return zb_series_count_ (self) != self->told.count;
+    if (!zb_finite_ (total))
+        return 0;
+    return total != self->told.total || (!self->told.known && self->fresh);
+}
+
+static int
+zb_series_due_ (const zb_series_ *self, int64_t now_ms)
+{
+    const zb_told_ *told = &self->told;
+    if (zb_series_changed_ (self))
+        return ZB_CHANGED_;
+    if (told->known && zb_finite_ (zb_series_total_ (self))
+        && (told->green != self->level->green
+            || (!told->echoed && now_ms - told->at_ms >= ZB_QUIET_MS_)
+            || now_ms - told->at_ms >= ZB_BEAT_MS_))
+        return ZB_REPEATED_;
+    return ZB_NOTHING_;
+}
+
+//  Sums a timer's shares. Returns -1 if one could not be read as a set.
+static int
+zb_series_sum_ (zb_t *instance, zb_series_ *self)
+{
+    zb_slot_ *slot;
+    int rc = 0;
+    zb_sum_clear_ (&instance->sum);
+    zb_sum_clear_ (&instance->part);
+    zb_timer_try_ (self->gone, UINT64_MAX, &instance->part);
+    zb_timer_read_pages_ (self->gone, &instance->part);
+    zb_sum_add_ (&instance->sum, &instance->part);
+    zb_sum_range_ (&instance->sum, self->min_ns, self->max_ns);
+    for (slot = self->slots; slot; slot = slot->next)
+        if (zb_timer_read_ (slot->timer, &instance->part) == 0)
+            zb_sum_add_ (&instance->sum, &instance->part);
+        else
+            rc = -1;
+    self->min_ns = instance->sum.min_ns;
+    self->max_ns = instance->sum.max_ns;
+    return rc;
+}
+
+static uint64_t
+zb_random_ (void)
+{
+    uint64_t bits;
+    if (getrandom (&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t) sizeof bits)
+        bits = zb_clock_read_ (CLOCK_REALTIME) * 0x9e3779b97f4a7c15u
+               ^ (uint64_t) getpid () << 32 ^ (uint64_t) (uintptr_t) &bits;
+    return bits;
+}
+
+//  A stream is born with its first report, so that a ledger can tell whether
+//  it has been there from the beginning.
+static void
+zb_level_birth_ (zb_t *instance, zb_level_ *self)
+{
+    unsigned long long ms = zb_clock_read_ (CLOCK_REALTIME) / 1000000;
+    if (*self->id)
+        return;
+    if (!instance->random)
+        instance->random = zb_random_ ();
+    snprintf (self->id, sizeof self->id, "%llx-%016llx", ms,
+              (unsigned long long) instance->random);
+}
+
+//  level|type|name|
+static void
+zb_put_head_ (zb_text_ *text, const zb_series_ *series)
+{
+    static const char *const types[] = {"", "Counter|", "Timer|", "Gauge|"};
+    zb_put_string_ (text, series->level->topic);
+    zb_put_string_ (text, types[series->type]);
+    zb_put_string_ (text, series->name);
+    zb_put_char_ (text, '|');
+}
+
+//  |time|source
+static void
+zb_put_tail_ (zb_text_ *text, const zb_series_ *series, uint64_t unix_ns)
+{
+    zb_put_char_ (text, '|');
+    zb_put_decimal_ (text, unix_ns / 1000000, 3);
+    zb_put_char_ (text, '|');
+    zb_put_string_ (text, series->source);
+}
+
+//  |ID:SEQ
+static void
+zb_put_stream_ (zb_text_ *text, const zb_level_ *level, uint64_t seq)
+{
+    zb_put_char_ (text, '|');
+    zb_put_string_ (text, level->id);
+    zb_put_char_ (text, ':');
+    zb_put_uint_ (text, seq);
+}
+
+//  :COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS
+static void
+zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
+{
+    int i, comma = 0, any = sum->min_ns <= sum->max_ns;
+    zb_put_char_ (text, ':');
+    zb_put_uint_ (text, sum->count);
+    zb_put_char_ (text, ':');
+    zb_put_decimal_ (text, sum->sum_ns, 9);
+    zb_put_char_ (text, ':');
+    zb_put_double_ (text, sum->sum_squares);
+    zb_put_char_ (text, ':');
+    zb_put_decimal_ (text, any ? sum->min_ns : 0, 9);
+    zb_put_char_ (text, ':');
+    zb_put_decimal_ (text, any ? sum->max_ns : 0, 9);
+    zb_put_char_ (text, ':');
+    for (i = 0; i < ZB_PAGES_ * ZB_PAGE_SIZE_; i++) {
+        if (i % ZB_PAGE_SIZE_ == 0 && !sum->touched[i / ZB_PAGE_SIZE_])
+            i += ZB_PAGE_SIZE_ - 1;
+        else if (sum->bucket[i]) {
+            if (comma++)
+                zb_put_char_ (text, ',');
+            zb_put_int_ (text, i + ZB_BUCKET_0_);
+            zb_put_char_ (text, '=');
+            zb_put_uint_ (text, sum->bucket[i]);
+        }
+    }
+}
+
+//  One line for a counter or timer; told afterwards. Returns -1 if it has to
+//  wait for the next round.
+static int
+zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series, uint64_t unix_ns)
+{
+    zb_level_ *level = series->level;
+    zb_told_ *told = &series->told;
+    uint64_t first = told->known ? told->first : level->seq;
+    double total = 0;
+    if (series->gone) {
+        if (zb_series_sum_ (self, series) == -1)
+            return -1;
+        zb_put_head_ (text, series);
+        zb_put_decimal_ (text, self->sum.sum_ns - told->sum_ns, 9);
+    }
+    else {
+        total = zb_series_total_ (series);
+        zb_put_head_ (text, series);
+        zb_put_double_ (text, total - told->total);
+    }
+    zb_put_tail_ (text, series, unix_ns);
+    if (!self->classic) {
+        zb_put_stream_ (text, level, level->seq);
+        zb_put_char_ (text, ':');
+        zb_put_uint_ (text, first);
+        if (series->gone)
+            zb_put_sum_ (text, &self->sum);
+        else {
+            zb_put_char_ (text, ':');
+            zb_put_double_ (text, total);
+        }
+    }
+    told->first = first;
+    told->known = 1;
+    told->total = total;
+    told->count = series->gone ? self->sum.count : 0;
+    told->sum_ns = series->gone ? self->sum.sum_ns : 0;
+    told->green = level->green;
+    level->seq++;
+    return 0;
+}
+
+//  A message being filled.
+typedef struct {
+    zb_text_ text;
+    zb_level_ *level;
+    size_t at;                      //  next series of the level
+    size_t states, changed;         //  lines of series, and new ones of them
+    size_t readings;                //  lines from the queue
+    uint64_t seq, gauge_seq;        //  the level's before
+    int64_t now_ms;
+    uint64_t now_ns, unix_ns;       //  zb_now_ and the wall clock, as one
+} zb_message_;
+
+//  Appends the line. Returns -1 if the message is full.
+static int
+zb_message_add_ (zb_message_ *self, const zb_text_ *line)
+{
+    if (self->text.size + line->size + 1 > self->text.capacity)
+        return -1;
+    if (self->text.size)
+        zb_put_char_ (&self->text, '\n');
+    zb_put_ (&self->text, line->text, line->size);
+    return 0;
+}
+
+static void
+zb_message_series_ (zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    size_t most = self->classic ? 1 : ZB_UNDO_MAX_;
+    for (; message->at < level->series_size && message->states < most;
+         message->at++) {
+        zb_series_ *series = level->series[message->at];
+        zb_told_ before = series->told;
+        zb_text_ line = {self->line, 0, sizeof self->line};
+        int due = zb_series_due_ (series, message->now_ms);
+        if (due == ZB_NOTHING_ || (self->classic && due == ZB_REPEATED_))
+            continue;
+        if (zb_put_state_ (self, &line, series, message->unix_ns) == -1)
+            continue;
+        if (zb_message_add_ (message, &line) == -1) {
+            series->told = before;
+            level->seq--;
+            return;
+        }
+        series->told.at_ms = message->now_ms;
+        series->told.echoed = due == ZB_REPEATED_;
+        self->undo[message->states].series = series;
+        self->undo[message->states++].told = before;
+        message->changed += due == ZB_CHANGED_;
+    }
+}
+
+static void
+zb_message_readings_ (zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    size_t most = ZB_UNDO_MAX_;
+    if (self->classic)
+        most = message->states == 0;
+    for (; message->readings < level->queue_size && message->readings < most;
+         message->readings++) {
+        const zb_reading_ *reading =
+          &level->queue[(level->queue_at + message->readings)
+                        % level->queue_max];
+        zb_text_ line = {self->line, 0, sizeof self->line};
+        zb_put_head_ (&line, reading->series);
+        zb_put_double_ (&line, reading->value);
+        zb_put_tail_ (&line, reading->series,
+                      message->unix_ns - (message->now_ns - reading->ns));
+        if (!self->classic)
+            zb_put_stream_ (&line, level, level->gauge_seq);
+        if (zb_message_add_ (message, &line) == -1)
+            return;
+        level->gauge_seq++;
+    }
+}
+
+//  It went: ranges begin anew, readings leave the queue.
+static void
+zb_message_sent_ (zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    size_t i;
+    for (i = 0; i < message->states; i++) {
+        self->undo[i].series->min_ns = UINT64_MAX;
+        self->undo[i].series->max_ns = 0;
+    }
+    level->queue_size -= message->readings;
+    if (level->queue_max)
+        level->queue_at = (level->queue_at + message->readings)
+                          % level->queue_max;
+    self->sent += message->changed + message->readings;
+    self->repeated += message->states - message->changed;
+    self->messages++;
+    self->bytes += message->text.size;
+}
+
+static void
+zb_message_undo_ (zb_t *self, zb_message_ *message)
+{
+    while (message->states--)
+        self->undo[message->states].series->told =
+          self->undo[message->states].told;
+    message->level->seq = message->seq;
+    message->level->gauge_seq = message->gauge_seq;
+}
+
+static int zb_subscriptions_read_ (zb_t *self);
+
+//  Sends all that is due at a level that has a listener. Returns -1 if the
+//  pipe is full: go on at the next round.
+static int
+zb_report_ (zb_t *self, zb_level_ *level)
+{
+    zb_message_ message;
+    int rc = 0;
+    memset (&message, 0, sizeof message);
+    message.level = level;
+    do {
+        zb_text_ text = {self->message, 0, sizeof self->message};
+        zb_subscriptions_read_ (self);
+        pthread_mutex_lock (&self->lock);
+        message.text = text;
+        message.states = message.changed = message.readings = 0;
+        message.seq = level->seq;
+        message.gauge_seq = level->gauge_seq;
+        message.now_ms = zb_clock_ms_ ();
+        message.now_ns = zb_now_ ();
+        message.unix_ns = zb_clock_read_ (CLOCK_REALTIME);
+        if (level->heard) {
+            zb_level_birth_ (self, level);
+            zb_message_series_ (self, &message);
+            zb_message_readings_ (self, &message);
+        }
+        pthread_mutex_unlock (&self->lock);
+        if (message.text.size == 0)
+            break;
+        rc = zmq_send (self->socket, message.text.text, message.text.size,
+                       ZMQ_DONTWAIT);
+        pthread_mutex_lock (&self->lock);
+        if (rc == -1)
+            zb_message_undo_ (self, &message);
+        else
+            zb_message_sent_ (self, &message);
+        pthread_mutex_unlock (&self->lock);
+    } while (rc != -1);
+    return rc == -1 ? -1 : 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Subscriptions: which levels have a listener
+
+//  "\1info|" adds one, "\0info|" takes it away; anything else is not ours.
+static void
+zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
+{
+    zb_level_ *level;
+    size_t i;
+    char *topic = (char *) malloc (size);
+    if (!topic)
+        return;
+    memcpy (topic, bytes + 1, size - 1);
+    topic[size - 1] = 0;
+    for (i = 0; i < self->subscriptions_size; i++)
+        if (strcmp (self->subscription[i], topic) == 0)
+            break;
+    if (bytes[0] == 1 && i == self->subscriptions_size
+        && i < ZB_SUBSCRIPTIONS_MAX_) {
+        self->subscription[self->subscriptions_size++] = topic;
+        self->settled_ms = zb_clock_ms_ () + ZB_SETTLE_MS_;
+        topic = NULL;
+    }
+    else if (bytes[0] == 0 && i < self->subscriptions_size) {
+        free (self->subscription[i]);
+        self->subscription[i] = self->subscription[--self->subscriptions_size];
+    }
+    free (topic);
+    for (level = self->levels; level; level = level->next)
+        zb_level_listen_ (self, level);
+}
+
+//  Takes in what the broker says. Returns how many there were.
+static int
+zb_subscriptions_read_ (zb_t *self)
+{
+    char bytes[ZB_SUBSCRIPTION_MAX_];
+    int count = 0, size;
+    while ((size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
+           != -1) {
+        if (size < 1 || size > (int) sizeof bytes || (bytes[0] & ~1))
+            continue;
+        pthread_mutex_lock (&self->lock);
+        zb_subscription_apply_ (self, bytes, (size_t) size);
+        pthread_mutex_unlock (&self->lock);
+        count++;
+    }
+    return count;
+}
+
+//  --------------------------------------------------------------------------
+//  The pump: one thread an instance
+
+//  Measurements that wait. With settle, those do not count whose level has
+//  had time to find a listener and has none. The caller holds the lock.
+static uint64_t
+zb_held_ (zb_t *self, int settle)
+{
+    uint64_t held = 0;
+    zb_level_ *level;
+    zb_ring_ *ring;
+    size_t i;
+    if (settle && self->subscriptions_size
+        && zb_clock_ms_ () >= self->settled_ms)
+        settle = 2;
+    for (level = self->levels; level; level = level->next) {
+        if (settle == 2 && !level->heard)
+            continue;
+        held += level->queue_size;
+        for (i = 0; i < level->series_size; i++)
+            held += (uint64_t) zb_series_changed_ (level->series[i]);
+    }
+    for (ring = self->rings; ring && settle != 2; ring = ring->next)
+        held += zb_get_ (&ring->head) - zb_get_ (&ring->tail);
+    return held;
+}
+
+//  Losses are a series of their own, at level zibrato.
+static void
+zb_pump_dropped_ (zb_t *self)
+{
+    uint64_t dropped =
+      __atomic_load_n (&self->dropped_series, __ATOMIC_RELAXED)
+      + __atomic_load_n (&self->refused, __ATOMIC_RELAXED)
+      + zb_ring_dropped_ (self) + self->dropped_held;
+    if (dropped == self->dropped_told)
+        return;
+    if (!self->dropped) {
+        size_t max_series = self->max_series;
+        self->max_series = SIZE_MAX;
+        self->dropped =
+          zb_series_find_ (self, ZB_TYPE_COUNTER, "zibrato", "zibrato.dropped",
+                           self->source);
+        self->max_series = max_series;
+    }
+    if (self->dropped)
+        self->dropped->total += (double) (dropped - self->dropped_told);
+    self->dropped_told = dropped;
+}
+
+static void
+zb_pump_round_ (zb_t *self)
+{
+    zb_level_ *level;
+    zb_ring_ *ring;
+    uint64_t wanted;
+    zb_subscriptions_read_ (self);
+    pthread_mutex_lock (&self->lock);
+    wanted = self->round_wanted;
+    for (ring = self->rings; ring; ring = ring->next)
+        zb_ring_drain_ (self, ring);
+    zb_pump_dropped_ (self);
+    level = self->levels;
+    pthread_mutex_unlock (&self->lock);
+    //  levels are only ever put before the first, so this walk needs no lock
+    for (; level; level = level->next)
+        if (zb_report_ (self, level) == -1)
+            break;
+    pthread_mutex_lock (&self->lock);
+    self->round = wanted;
+    pthread_cond_broadcast (&self->told);
+    pthread_mutex_unlock (&self->lock);
+}
+
+//  Sleeps until something is to be done. In a stop that is soon, since a
+//  thread may have been caught in the midst of a timer. Returns -1 if the
+//  host has ended the ZeroMQ context that it gave us.
+static int
+zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
+{
+    zmq_pollitem_t items[2];
+    int64_t ms = next_ms - zb_clock_ms_ ();
+    uint64_t count;
+    memset (items, 0, sizeof items);
+    items[0].socket = self->socket;
+    items[0].events = ZMQ_POLLIN;
+    items[1].fd = self->wake_fd;
+    items[1].events = ZMQ_POLLIN;
+    if (zmq_poll (items, 2, ms < 0 ? 0 : (long) (stop && ms > 10 ? 10 : ms)) == -1
+        && errno == ETERM)
+        return -1;
+    if (items[1].revents && read (self->wake_fd, &count, sizeof count) == -1) {
+        //  EAGAIN: somebody else has read it
+    }
+    return 0;
+}
+
+//  Returns 1 when a stop has nothing left to do, or no time.
+static int
+zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
+{
+    int done;
+    pthread_mutex_lock (&self->lock);
+    *stop = self->stop;
+    if (self->stop)
+        *until_ms = self->deadline_ms;
+    done = self->stop
+           && (zb_held_ (self, 1) == 0 || zb_clock_ms_ () >= self->deadline_ms);
+    pthread_mutex_unlock (&self->lock);
+    return done;
+}
+
+static void *
+zb_pump_ (void *argument)
+{
+    zb_t *self = (zb_t *) argument;
+    int64_t until_ms = 0;
+    int stop = 0, linger;
+    do {
+        zb_tsc_tend_ ();
+        zb_pump_round_ (self);
+        until_ms = zb_clock_ms_ () + self->interval_ms;
+    } while (!zb_pump_done_ (self, &stop, &until_ms)
+             && zb_pump_wait_ (self, until_ms, stop) == 0);
+    until_ms -= zb_clock_ms_ ();
+    linger = until_ms < 0 ? 0 : (int) until_ms;
+    zmq_setsockopt (self->socket, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_close (self->socket);
+    self->socket = NULL;
+    return NULL;
+}
+
+//  --------------------------------------------------------------------------
+//  Instances
+
+typedef struct {
+    int option, value;
+} zb_sockopt_;
+
+static int
+zb_connect_ (zb_t *self)
+{
+    static const zb_sockopt_ options[] = {
+      {ZMQ_SNDHWM, ZB_HWM_},
+      {ZMQ_XPUB_NODROP, 1},         //  say EAGAIN rather than drop
+      {ZMQ_IMMEDIATE, 1},           //  no pipe without a connection
+      {ZMQ_IPV6, 1},
+      {ZMQ_MAXMSGSIZE, ZB_SUBSCRIPTION_MAX_},
+      {ZMQ_RECONNECT_IVL, 100},
+      {ZMQ_RECONNECT_IVL_MAX, 2000},
+      {ZMQ_HEARTBEAT_IVL, 5000},
+      {ZMQ_HEARTBEAT_TIMEOUT, 15000},
+      {ZMQ_TCP_KEEPALIVE, 1},
+    };
+    char *endpoints = zb_strdup_ (self->endpoint), *at, *comma;
+    size_t i;
+    int rc = endpoints ? 0 : -1;
+    for (i = 0; i < sizeof options / sizeof *options; i++)
+        zmq_setsockopt (self->socket, options[i].option, &options[i].value,
+                        sizeof options[i].value);
+    for (at = endpoints; at && rc == 0; at = comma) {
+        comma = strchr (at, ',');
+        if (comma)
+            *comma++ = 0;
+        rc = zmq_connect (self->socket, at);
+    }
+    free (endpoints);
+    return rc;
+}
+
+//  Socket, wake-up and thread. Returns -1, errno set, with nothing left over.
+static int
+zb_pump_start_ (zb_t *self)
+{
+    sigset_t all, before;
+    int rc = -1, keep = 0, none = 0;
+    self->wake_fd = zb_wake_open_ ();
+    self->context = self->context_given;
+    if (self->wake_fd != -1 && !self->context)
+        self->context = zmq_ctx_new ();
+    if (self->wake_fd != -1 && self->context)
+        self->socket = zmq_socket (self->context, ZMQ_XPUB);
+    if (self->socket && zb_connect_ (self) == 0) {
+        sigfillset (&all);
+        pthread_sigmask (SIG_SETMASK, &all, &before);
+        keep = pthread_create (&self->pump, NULL, zb_pump_, self);
+        pthread_sigmask (SIG_SETMASK, &before, NULL);
+        rc = keep ? -1 : 0;
+    }
+    else
+        keep = errno;
+    self->pump_runs = rc == 0;
+    if (rc == 0)
+        return 0;
+    if (self->socket) {
+        zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
+        zmq_close (self->socket);
+    }
+    if (self->context && !self->context_given)
+        zmq_ctx_term (self->context);
+    if (self->wake_fd != -1)
+        zb_wake_close_ (&self->wake_fd);
+    self->socket = self->context = NULL;
+    errno = keep;
+    return -1;
+}
+
+//  Asks the pump to report for the last time.
+static void
+zb_pump_stop_ (zb_t *self, int64_t deadline_ms)
+{
+    pthread_mutex_lock (&self->lock);
+    self->stop = 1;
+    self->deadline_ms = deadline_ms;
+    pthread_mutex_unlock (&self->lock);
+    zb_wake_ (self->wake_fd);
+}
+
+//  Waits for that. ZeroMQ's own lingering ends with the context.
+static void
+zb_pump_join_ (zb_t *self)
+{
+    if (self->pump_runs) {
+        pthread_join (self->pump, NULL);
+        self->pump_runs = 0;
+        if (!self->context_given)
+            zmq_ctx_term (self->context);
+        zb_wake_close_ (&self->wake_fd);
+    }
+}
+
+static void
+zb_level_destroy_ (zb_level_ **self_p)
+{
+    zb_level_ *self = *self_p;
+    free (self->name);
+    free (self->topic);
+    free (self->series);
+    free (self->queue);
+    free (self);
+    *self_p = NULL;
+}
+
+//  Nobody else knows the instance any more.
+static void
+zb_destroy_ (zb_t **self_p)
+{
+    zb_t *self = *self_p;
+    zb_level_ *level;
+    zb_series_ *series;
+    size_t i;
+    for (i = 0; i < self->table_size; i++)
+        while ((series = self->table[i])) {
+            self->table[i] = series->chain;
+            zb_series_destroy_ (&series);
+        }
+    while ((level = self->levels)) {
+        self->levels = level->next;
+        zb_level_destroy_ (&level);
+    }
+    for (i = 0; i < self->subscriptions_size; i++)
+        free (self->subscription[i]);
+    free (self->table);
+    free (self->endpoint);
+    free (self->source);
+    pthread_mutex_destroy (&self->lock);
+    pthread_cond_destroy (&self->told);
+    free (self);
+    *self_p = NULL;
+}
+
+static int
+zb_locks_init_ (zb_t *self)
+{
+    pthread_condattr_t attributes;
+    int rc = pthread_mutex_init (&self->lock, NULL);
+    if (rc == 0 && (rc = pthread_condattr_init (&attributes)) == 0) {
+        pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+        rc = pthread_cond_init (&self->told, &attributes);
+        pthread_condattr_destroy (&attributes);
+    }
+    return rc;
+}
+
+//  The option, or the variable, or the default; -1 if it is out of range. A
+//  variable that is no number in range does as if it were not there.
+static int
+zb_config_int_ (int option, const char *variable, int min, int max, int missing)
+{
+    const char *text = getenv (variable);
+    char *end = NULL;
+    if (option == -1 && text && *text) {
+        long value = strtol (text, &end, 10);
+        if (*end == 0 && value >= min && value <= max)
+            return (int) value;
+    }
+    if (option == -1)
+        return missing;
+    return option >= min && option <= max ? option : -1;
+}
+
+static const char *
+zb_config_string_ (const char *option, const char *variable,
+                   const char *missing)
+{
+    if (!option && variable)
+        option = getenv (variable);
+    return option && *option ? option : missing;
+}
+
+//  Caller owns the return value.
+static char *
+zb_config_endpoint_ (const zb_config_t *config)
+{
+    const char *host = zb_config_string_ (config->host, "ZIBRATO_HOST",
+                                          "127.0.0.1");
+    const char *endpoint = zb_config_string_ (
+      config->endpoint,
+      config->host || config->port != -1 ? NULL : "ZIBRATO_ENDPOINT", NULL);
+    int port = zb_config_int_ (config->port, "ZIBRATO_PORT", 1, 65535, 5550);
+    size_t size = strlen (host) + 32;
+    char *text;
+    if (endpoint)
+        return zb_strdup_ (endpoint);
+    if (port == -1)
+        return NULL;
+    text = (char *) malloc (size);
+    if (text)
+        snprintf (text, size, strchr (host, ':') ? "tcp://[%s]:%d"
+                                                 : "tcp://%s:%d",
+                  host, port);
+    return text;
+}
+
+static int
+zb_disabled_ (void)
+{
+    const char *text = getenv ("ZIBRATO_DISABLE");
+    return text && *text && strcmp (text, "0") != 0;
+}
+
+//  Returns NULL, errno set: EINVAL for an option out of range.
+static zb_t *
+zb_new_ (const zb_config_t *config)
+{
+    zb_t *self = (zb_t *) calloc (1, sizeof *self);
+    const char *source = zb_config_string_ (config->source, "ZIBRATO_SOURCE",
+                                            "not_specified");
+    int max_series = zb_config_int_ (config->max_series, "ZIBRATO_MAX_SERIES",
+                                     1, 10000000, 10000);
+    if (!self)
+        return NULL;
+    if (zb_locks_init_ (self) != 0) {
+        free (self);
+        return NULL;
+    }
+    errno = EINVAL;
+    self->wake_fd = -1;
+    self->classic = config->classic == 1;
+    self->disabled = zb_disabled_ ();
+    self->context_given = config->context;
+    self->endpoint = zb_config_endpoint_ (config);
+    self->source = zb_strdup_ (source);
+    self->max_series = (size_t) max_series;
+    self->interval_ms = zb_config_int_ (config->interval_ms,
+                                        "ZIBRATO_INTERVAL_MS", 1, 3600000, 250);
+    self->linger_ms = zb_config_int_ (config->linger_ms, "ZIBRATO_LINGER_MS", 0,
+                                      3600000, 500);
+    if (!self->endpoint || !self->source || !zb_label_ok_ (source)
+        || max_series == -1 || self->interval_ms == -1 || self->linger_ms == -1
+        || (!self->disabled && zb_pump_start_ (self) == -1)) {
+        int keep = errno;
+        zb_destroy_ (&self);
+        errno = keep;
+    }
+    return self;
+}
+
+static void
+zb_list_ (zb_t *self)
+{
+    self->next = zb_instances_;
+    zb_instances_ = self;
+}
+
+zb_t *
+zb_open_ (const zb_config_t *config)
+{
+    zb_t *self;
+    pthread_once (&zb_once_, zb_once_init_);
+    self = zb_new_ (config);
+    if (!self)
+        return NULL;
+    pthread_mutex_lock (&zb_lock_);
+    zb_list_ (self);
+    if (!zb_default_ || zb_default_implied_) {
+        zb_default_set_ (self);
+        zb_default_implied_ = 0;
+    }
+    zb_bump_generation_ ();
+    pthread_mutex_unlock (&zb_lock_);
+    return self;
+}
+
+//  Takes the instance from the lists, so that no thread enters it any more.
+//  Returns 0, or -1 if there is none such. The caller holds zb_lock_.
+static int
+zb_unlist_ (zb_t *self)
+{
+    zb_t **at = &zb_instances_;
+    size_t i;
+    zb_series_ *series;
+    zb_slot_ *slot;
+    zb_ring_ *ring;
+    while (*at && *at != self)
+        at = &(*at)->next;
+    if (!*at)
+        return -1;
+    *at = self->next;
+    if (zb_default_ == self) {
+        zb_default_set_ (NULL);
+        zb_default_closed_ = 1;
+    }
+    pthread_mutex_lock (&self->lock);
+    for (i = 0; i < self->table_size; i++)
+        for (series = self->table[i]; series; series = series->chain)
+            for (slot = series->slots; slot; slot = slot->next)
+                slot->dead = 1;
+    for (ring = self->rings; ring; ring = ring->next)
+        ring->dead = 1;
+    pthread_mutex_unlock (&self->lock);
+    zb_bump_generation_ ();
+    return 0;
+}
+
+//  The pump, asked to stop before, reads slots while they are alive.
+static void
+zb_finish_ (zb_t **self_p)
+{
+    int rc;
+    zb_pump_join_ (*self_p);
+    pthread_mutex_lock (&zb_lock_);
+    rc = zb_unlist_ (*self_p);
+    pthread_mutex_unlock (&zb_lock_);
+    if (rc == 0)
+        zb_destroy_ (self_p);
+}
+
+void
+zb_close (zb_t **self_p)
+{
+    zb_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    zb_pump_stop_ (self, zb_clock_ms_ () + self->linger_ms);
+    zb_finish_ (&self);
+}
+
+//  In the child of a fork, on its first measurement or flush. The caller holds zb_lock_.
+static void
+zb_revive_ (void)
+{
+    zb_t *self;
+    __atomic_store_n (&zb_forked_, 0, __ATOMIC_RELAXED);
+    for (self = zb_instances_; self; self = self->next)
+        if (!self->disabled && !self->pump_runs)
+            zb_pump_start_ (self);
+}
+
+int
+zb_flush (zb_t *self, int ms)
+{
+    int64_t deadline = zb_clock_ms_ () + ms;
+    struct timespec until;
+    uint64_t wanted, held;
+    int rc = 0;
+    pthread_mutex_lock (&zb_lock_);
+    if (zb_forked_)
+        zb_revive_ ();
+    pthread_mutex_unlock (&zb_lock_);
+    if (!self)
+        self = zb_default_get_ ();
+    if (!self || self->disabled)
+        return 0;
+    until.tv_sec = (time_t) (deadline / 1000);
+    until.tv_nsec = (long) (deadline % 1000) * 1000000;
+    pthread_mutex_lock (&self->lock);
+    do {
+        wanted = ++self->round_wanted;
+        zb_wake_ (self->wake_fd);
+        while (rc == 0 && self->round < wanted)
+            rc = pthread_cond_timedwait (&self->told, &self->lock, &until);
+        held = zb_held_ (self, 0);
+        //  what is held now goes when a listener comes, which is a round
+        if (rc == 0 && held)
+            rc = pthread_cond_timedwait (&self->told, &self->lock, &until);
+    } while (rc == 0 && held);
+    pthread_mutex_unlock (&self->lock);
+    return held ? -1 : 0;
+}
+
+int
+zb_stats (zb_t *self, zb_stats_t *stats)
+{
+    zb_level_ *level;
+    memset (stats, 0, sizeof *stats);
+    if (!self)
+        self = zb_default_get_ ();
+    if (!self)
+        return -1;
+    pthread_mutex_lock (&self->lock);
+    stats->sent = self->sent;
+    stats->held = zb_held_ (self, 0);
+    stats->dropped_series = zb_get_ (&self->dropped_series);
+    stats->refused = zb_get_ (&self->refused);
+    stats->dropped_ring = zb_ring_dropped_ (self);
+    stats->dropped_held = self->dropped_held;
+    stats->dropped = stats->dropped_series + stats->refused
+                     + stats->dropped_ring + stats->dropped_held;
+    stats->measured = stats->sent + stats->held + stats->dropped;
+    stats->series = self->series_size;
+    stats->repeated = self->repeated;
+    stats->messages = self->messages;
+    stats->bytes = self->bytes;
+    for (level = self->levels; level; level = level->next)
+        stats->listening |= level->heard;
+    pthread_mutex_unlock (&self->lock);
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  The slow path: from a label to a slot
+
+//  The instance that `to` names, if it is open. The caller holds zb_lock_.
+static zb_t *
+zb_instance_ (zb_t *to)
+{
+    zb_config_t config = ZB_CONFIG_INIT_;
+    zb_t *self;
+    if (!to && !zb_default_ && !zb_default_closed_) {
+        zb_default_closed_ = 1;     //  one try
+        self = zb_new_ (&config);
+        if (self) {
+            zb_list_ (self);
+            zb_default_set_ (self);
+            zb_default_implied_ = 1;
+            zb_default_closed_ = 0;
+        }
+    }
+    if (!to)
+        return zb_default_;
+    for (self = zb_instances_; self && self != to;)
+        self = self->next;
+    return self;
+}
+
+//  Makes the slot for a label that this thread has not met.
+static zb_slot_ *
+zb_slot_make_ (const zb_label_ *label, zb_type_t type, const char *level,
+               const char *name, const char *source, zb_t *to)
+{
+    zb_slot_ *slot = NULL;
+    zb_series_ *series;
+    zb_thread_ *thread = zb_thread_self_ ();
+    zb_t *instance = zb_instance_ (to);
+    if (!thread || !instance || instance->disabled)
+        return &zb_nowhere_;
+    pthread_mutex_lock (&instance->lock);
+    series = zb_series_find_ (instance, type, level, name,
+                              source ? source : instance->source);
+    if (series)
+        slot = zb_slot_new_ (thread, instance, series, label);
+    if (series && !slot)
+        __atomic_add_fetch (&instance->dropped_series, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock (&instance->lock);
+    return slot;
+}
+
+static void
+zb_refuse_ (zb_t *to)
+{
+    zb_t *instance;
+    pthread_once (&zb_once_, zb_once_init_);
+    pthread_mutex_lock (&zb_lock_);
+    instance = zb_instance_ (to);
+    if (instance)
+        __atomic_add_fetch (&instance->refused, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock (&zb_lock_);
+}
+
+//  Returns the slot, or NULL if the measurement must be dropped; counted.
+static zb_slot_ *
+zb_lookup_ (zb_type_t type, const char *level, const char *name, double value,
+            const char *source, zb_t *to)
+{
+    zb_label_ label;
+    zb_slot_ *slot;
+    zb_t *owner;
+    uint32_t generation;
+    pthread_once (&zb_once_, zb_once_init_);
+    if (!zb_finite_ (value)
+        || zb_label_make_ (&label, type, level, name, source) == -1) {
+        zb_refuse_ (to);
+        return NULL;
+    }
+    generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+    owner = to ? to : zb_default_get_ ();
+    if (zb_self_ && owner && zb_self_->generation == generation) {
+        slot = zb_slot_find_ (zb_self_, &label, owner);
+        if (slot)
+            return slot;
+    }
+    pthread_mutex_lock (&zb_lock_);
+    if (__atomic_load_n (&zb_forked_, __ATOMIC_RELAXED))
+        zb_revive_ ();
+    if (zb_self_ && zb_self_->generation != generation)
+        zb_thread_purge_ (zb_self_);
+    owner = zb_instance_ (to);
+    slot = zb_self_ && owner ? zb_slot_find_ (zb_self_, &label, owner) : NULL;
+    if (!slot)
+        slot = zb_slot_make_ (&label, type, level, name, source, to);
+    pthread_mutex_unlock (&zb_lock_);
+    return slot;
+}
+
+zb_slot_ *
+zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
+             const char *source, zb_t *to)
+{
+    int keep = errno;
+    uint32_t generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+    zb_slot_ *slot =
+      zb_lookup_ (site->type, site->level, site->name, value, source, to);
+    errno = keep;
+    if (!slot)
+        return &zb_nowhere_;
+    cell->slot = slot;
+    cell->to = to;
+    //  source is the last of the slot's label
+    cell->source = NULL;
+    if (source && slot != &zb_nowhere_)
+        cell->source = (const char *) (slot + 1) + slot->label_size
+                       - strlen (source) - 1;
+    cell->generation = source && slot == &zb_nowhere_ ? 0 : generation;
+    return slot;
+}
+
+//  Into the slot, whatever kind it is.
+static void
+zb_slot_put_ (zb_slot_ *self, zb_type_t type, double value, uint64_t ns)
+{
+    if (type == ZB_TYPE_COUNTER)
+        zb_slot_add_ (self, value);
+    else if (self->timer)
+        zb_timer_add_ (self->timer, ns);
+    else if (self->ring)
+        zb_ring_put_ (self->ring, self->series, value, zb_now_ ());
+}
+
+void
+zb_time_end_ (zb_time_scope_ *self)
+{
+    uint64_t now = zb_now_ ();
+    uint64_t ns = now > self->start ? now - self->start : 0;
+    zb_slot_ *slot;
+    if (ZB_LIKELY_ (zb_hit_ (self->cell, self->source, self->to)))
+        slot = self->cell->slot;
+    else
+        slot = zb_resolve_ (self->site, self->cell, 0, self->source, self->to);
+    zb_slot_put_ (slot, ZB_TYPE_TIMER, (double) ns * 1e-9, ns);
+}
+
+void
+zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, const zb_options_ *options)
+{
+    zb_slot_ *slot;
+    if (ZB_LIKELY_ (zb_finite_ (options->value)
+                    && zb_hit_ (cell, options->source, options->to)))
+        slot = cell->slot;
+    else
+        slot = zb_resolve_ (site, cell, options->value, options->source,
+                            options->to);
+    zb_slot_put_ (slot, ZB_TYPE_GAUGE, options->value, 0);
+}
+
+void
+zb_record_ (zb_type_t type, const char *level, const char *name,
+            const zb_options_ *options)
+{
+    int keep = errno;
+    double value = options->value;
+    double ns = value * 1e9 + 0.5;
+    zb_slot_ *slot;
+    //  a duration is neither negative nor longer than 292 years
+    if (type == ZB_TYPE_TIMER && (value < 0 || ns >= 9.2e18)) {
+        zb_refuse_ (options->to);
+        errno = keep;
+        return;
+    }
+    slot = zb_lookup_ (type, level, name, value, options->source, options->to);
+    if (slot)
+        zb_slot_put_ (slot, type, value, type == ZB_TYPE_TIMER ? (uint64_t) ns : 0);
+    errno = keep;
+}
+
+//  --------------------------------------------------------------------------
+//  Fork and exit
+
+static void
+zb_fork_prepare_ (void)
+{
+    zb_t *self;
+    pthread_mutex_lock (&zb_lock_);
+    for (self = zb_instances_; self; self = self->next)
+        pthread_mutex_lock (&self->lock);
+    pthread_mutex_lock (&zb_wake_lock_);
+}
+
+static void
+zb_fork_parent_ (void)
+{
+    zb_t *self;
+    pthread_mutex_unlock (&zb_wake_lock_);
+    for (self = zb_instances_; self; self = self->next)
+        pthread_mutex_unlock (&self->lock);
+    pthread_mutex_unlock (&zb_lock_);
+}
+
+//  A series of the parent: nothing is measured yet, nothing is told.
+static void
+zb_series_clear_ (zb_series_ *self)
+{
+    zb_slot_ *slot;
+    self->total = 0;
+    if (self->gone)
+        zb_timer_clear_ (self->gone);
+    for (slot = self->slots; slot; slot = slot->next) {
+        slot->total = 0;
+        if (slot->timer)
+            zb_timer_clear_ (slot->timer);
+    }
+    self->min_ns = UINT64_MAX;
+    self->max_ns = 0;
+    self->fresh = 0;
+    memset (&self->told, 0, sizeof self->told);
+}
+
+//  The pump and ZeroMQ's threads exist in the parent only: their socket and
+//  context are left alone, and made anew when the child measures.
+static void
+zb_clear_ (zb_t *self)
+{
+    zb_level_ *level;
+    zb_ring_ *ring;
+    size_t i;
+    for (i = 0; i < self->table_size; i++) {
+        zb_series_ *series;
+        for (series = self->table[i]; series; series = series->chain)
+            zb_series_clear_ (series);
+    }
+    for (level = self->levels; level; level = level->next) {
+        level->heard = 0;
+        level->seq = level->gauge_seq = 0;
+        level->queue_size = 0;
+        level->id[0] = 0;
+    }
+    for (ring = self->rings; ring; ring = ring->next) {
+        ring->tail = ring->tail_seen = ring->head;
+        ring->dropped = 0;
+        ring->hurried = 0;
+        ring->wake_fd = -1;
+    }
+    for (i = 0; i < self->subscriptions_size; i++)
+        free (self->subscription[i]);
+    self->subscriptions_size = 0;
+    self->sent = self->repeated = self->messages = self->bytes = 0;
+    self->dropped_series = self->refused = self->dropped_ring = 0;
+    self->dropped_held = self->dropped_told = 0;
+    self->random = 0;
+    self->context = self->context_given = self->socket = NULL;
+    if (self->wake_fd != -1)
+        close (self->wake_fd);      //  the parent has it, too
+    self->wake_fd = -1;
+    self->pump_runs = self->stop = 0;
+    zb_locks_init_ (self);
+}
+
+static void
+zb_fork_child_ (void)
+{
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    zb_t *self;
+    zb_thread_ *thread, *next;
+    zb_lock_ = zb_wake_lock_ = unlocked;
+    zb_wake_clear_ ();
+    for (self = zb_instances_; self; self = self->next)
+        zb_clear_ (self);
+    //  the other threads do not exist here
+    for (thread = zb_threads_; thread; thread = next) {
+        next = thread->next;
+        if (thread != zb_self_)
+            zb_thread_destroy_ (&thread);
+    }
+    zb_forked_ = 1;
+    zb_bump_generation_ ();
+}
+
+static void
+zb_once_init_ (void)
+{
+    zb_key_made_ = pthread_key_create (&zb_key_, zb_thread_exit_) == 0;
+    pthread_atfork (zb_fork_prepare_, zb_fork_parent_, zb_fork_child_);
+}
+
+//  At exit (or dlclose) all instances report for the last time, within the
+//  longest linger_ms in all.
+__attribute__ ((destructor)) static void
+zb_exit_ (void)
+{
+    int64_t now_ms = zb_clock_ms_ ();
+    zb_t *self;
+    zb_thread_ *thread;
+    for (self = zb_instances_; self; self = self->next)
+        zb_pump_stop_ (self, now_ms + self->linger_ms);
+    while ((self = zb_instances_))
+        zb_finish_ (&self);
+    zb_wake_clear_ ();
+    zb_default_closed_ = 1;
+    pthread_mutex_lock (&zb_lock_);
+    thread = zb_self_;
+    zb_self_ = NULL;
+    if (thread)
+        zb_thread_destroy_ (&thread);
+    pthread_mutex_unlock (&zb_lock_);
+    if (zb_key_made_)
+        pthread_key_delete (zb_key_);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif      //  !ZB_DISABLE && !ZIBRATO_BODY_
+#endif      //  ZIBRATO_IMPLEMENTATION
