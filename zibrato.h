@@ -267,6 +267,7 @@ typedef enum {
 #ifdef ZIBRATO_BACKEND
 
 #define ZB_BACKEND_ABI 1
+#define ZB_ROW_MAX     4096     //  bytes that post may write
 
 //  One row of a flush: what a series measured in a window (a counter) or in
 //  one second of it (a timer or gauge). Valid during the call only.
@@ -333,8 +334,12 @@ typedef struct {
     const zb_option_t *options;
     size_t batch;           //  rows a request, at most; 0: a flush at once
 
-    //  Checks what the options say and whether the service lets us in. Called
-    //  once, on the sender's thread. Default: ZB_DELIVERED.
+    //  Looks over what the options say, before anything starts. Returns NULL,
+    //  or what is wrong with them, a static text. Default: nothing is.
+    const char *(*check) (void);
+
+    //  Asks whether the service would let us in. Called once, on the sender's
+    //  thread. Default: ZB_DELIVERED.
     zb_outcome_t (*connect) (zb_reply_t *reply);
 
     //  Reads one line. Returns NULL, or in two or three words what is wrong
@@ -357,6 +362,11 @@ typedef struct {
 
 //  A shared object for `zibrato worker --plugin` defines this one.
 const zb_backend_t *zibrato_backend (void);
+
+//  The executable's own, for the use of backends: the default of post, and
+//  the milliseconds that a delivery may still take (a stop sets a deadline).
+size_t zb_row_json (const zb_row_t *row, char *text, size_t size);
+int64_t zb_time_left_ms (void);
 
 #endif      //  ZIBRATO_BACKEND
 

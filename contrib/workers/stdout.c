@@ -1,0 +1,140 @@
+/*  zibrato stdout - shows each flush: a table for people, JSON for programs
+
+    The smallest useful backend, and the one to copy: what a worker has to
+    write itself is how a row looks (post), and how rows are delivered
+    (flush). Reading, adding up, the flush's time, retries and the stop are
+    the runtime's. README.md, "Writing a worker", walks through this file.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define ZIBRATO_BACKEND
+#include "../../zibrato.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+//  A row of the table is its cells, separated by tabs, until all rows are
+//  there and the columns' widths are known.
+enum { COLUMNS = 8 };
+
+static const struct {
+    const char *title;
+    int right;                      //  numbers stand to the right
+} s_columns[COLUMNS] = {{"TIME", 0}, {"TYPE", 0},  {"SOURCE", 0}, {"NAME", 0},
+                        {"SUM", 1},  {"COUNT", 1}, {"MIN", 1},    {"MAX", 1}};
+
+static const char *s_format = "auto";
+
+static const zb_option_t s_options[] = {
+  {.name = "format", .argument = "auto|table|json", .text = &s_format,
+   .help = "a table, or JSON lines; auto: a table on a terminal"},
+  {.name = NULL}};
+
+static int
+s_table (void)
+{
+    return strcmp (s_format, "table") == 0
+           || (strcmp (s_format, "auto") == 0 && isatty (STDOUT_FILENO));
+}
+
+static const char *
+s_check (void)
+{
+    static const char *const formats[] = {"auto", "table", "json"};
+    size_t i;
+    for (i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcmp (s_format, formats[i]) == 0)
+            return NULL;
+    return "--format: expected auto, table or json";
+}
+
+static size_t
+s_post (const zb_row_t *row, char *text, size_t size)
+{
+    static const char *const types[] = {"", "counter", "timer", "gauge"};
+    char when[16];
+    time_t second = (time_t) row->time;
+    struct tm local;
+    int length;
+    if (!s_table ())
+        return zb_row_json (row, text, size);
+    localtime_r (&second, &local);
+    strftime (when, sizeof when, "%H:%M:%S", &local);
+    length = snprintf (text, size, "%s\t%s\t%s\t%s\t%.15g\t", when,
+                       types[row->type], row->source, row->name, row->sum);
+    if (row->type != ZB_TYPE_COUNTER && length > 0 && (size_t) length < size)
+        length += snprintf (text + length, size - (size_t) length,
+                            "%" PRIu64 "\t%.9g\t%.9g", row->count, row->min,
+                            row->max);
+    return length > 0 && (size_t) length < size ? (size_t) length : 0;
+}
+
+//  The cell's length; *next is where the one behind it begins.
+static int
+s_cell (const char *cell, const char **next)
+{
+    int length = (int) strcspn (cell, "\t");
+    *next = cell[length] ? cell + length + 1 : cell + length;
+    return length;
+}
+
+static void
+s_print (const char *row, const int *widths)
+{
+    int i;
+    for (i = 0; i < COLUMNS; i++) {
+        const char *next;
+        int length = s_cell (row, &next);
+        int pad = widths[i] - length;
+        printf ("%*s%.*s%*s%s", s_columns[i].right ? pad : 0, "", length, row,
+                s_columns[i].right || i == COLUMNS - 1 ? 0 : pad, "",
+                i == COLUMNS - 1 ? "\n" : "  ");
+        row = next;
+    }
+}
+
+static zb_outcome_t
+s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+{
+    int widths[COLUMNS], i, length;
+    char titles[128] = "";
+    const char *cell;
+    size_t row;
+    for (i = 0; i < COLUMNS; i++) {
+        widths[i] = (int) strlen (s_columns[i].title);
+        strcat (strcat (titles, s_columns[i].title), "\t");
+    }
+    for (row = 0; s_table () && row < count; row++)
+        for (cell = rows[row], i = 0; i < COLUMNS; i++) {
+            length = s_cell (cell, &cell);
+            widths[i] = length > widths[i] ? length : widths[i];
+        }
+    if (s_table ())
+        s_print (titles, widths);
+    for (row = 0; row < count; row++)
+        if (s_table ())
+            s_print (rows[row], widths);
+        else
+            puts (rows[row]);
+    if (s_table ())
+        puts ("");
+    if (fflush (stdout) == 0)
+        return ZB_DELIVERED;
+    snprintf (reply->reason, sizeof reply->reason, "standard output: %s",
+              strerror (errno));
+    return ZB_RETRY;
+}
+
+const zb_backend_t zb_stdout_backend = {
+  .abi = ZB_BACKEND_ABI,
+  .name = "stdout",
+  .summary = "Prints each flush: a table for people, JSON lines for programs",
+  .options = s_options,
+  .batch = 0,                       //  a flush at once, for one table
+  .check = s_check,
+  .post = s_post,
+  .flush = s_flush};

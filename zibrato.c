@@ -1,0 +1,2750 @@
+/*  zibrato - carries what zibrato.h measures to where it is looked at
+
+        programs ──▶ broker ──▶ worker ──▶ HTTP, a terminal, ...
+
+    One executable, a mode each: `zibrato broker` forwards, `zibrato librato`
+    and `zibrato stdout` are workers, `zibrato worker --plugin` is a worker
+    with somebody else's backend. In a worker:
+
+        SUB ─▶ parse ─▶ ledger ─▶ window ─▶ encode ─▶ queue ─▶ sender ─▶ flush
+        └──────────── ingest thread ───────────────┘    └─ sender thread ─┘
+
+    Sections, bottom-up; none knows a later one:
+
+        Basics       log lines, clocks, options, signals, sockets
+        Table        hash table of pointers
+        Line         text of the wire to zb_line_t
+        Histogram    buckets of a timer
+        Ledger       running totals to increments
+        Window       what one flush covers
+        Row          the default text of a row
+        Queue        requests that wait
+        Sender       the thread that delivers them
+        Ingest       the worker's main thread
+        Librato      the backend for the Librato metrics API
+        Broker       XSUB to XPUB
+        Modes        one row each, and main
+
+    To see what happens to a measurement, start at ingest_message. To add a
+    backend, write one file like contrib/workers/stdout.c and one row in
+    s_backends.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define ZIBRATO_BACKEND
+#define ZIBRATO_IMPLEMENTATION
+#include "zibrato.h"
+
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <curl/curl.h>
+#include <czmq.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+//  Limits of what a peer may send us, and of what we hold for it.
+enum {
+    FRAME_MAX = 1024 * 1024,        //  bytes; ours are 64 KiB at most
+    SUBSCRIPTION_MAX = 1024,        //  bytes of a topic
+    HIGH_WATER_MARK = 10000,        //  messages a peer
+    HANDSHAKE_MS = 5000,
+    HEARTBEAT_MS = 5000,
+    HEARTBEAT_TIMEOUT_MS = 15000,
+    DRAIN_MESSAGES = 256            //  read in one go, then the timers' turn
+};
+
+//  --------------------------------------------------------------------------
+//  Basics: a log line is event=... key=value ... on stderr
+
+//  Severities are those of <syslog.h>.
+static void s_log (int severity, const char *event, const char *format, ...)
+  __attribute__ ((format (printf, 3, 4)));
+
+static void
+s_log (int severity, const char *event, const char *format, ...)
+{
+    static const char *const names[] = {"emergency", "alert", "critical",
+                                        "error", "warning", "notice", "info",
+                                        "debug"};
+    char text[2048], when[32];
+    time_t now = time (NULL);
+    struct tm utc;
+    va_list args;
+    va_start (args, format);
+    vsnprintf (text, sizeof text, format, args);
+    va_end (args);
+    gmtime_r (&now, &utc);
+    strftime (when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    fprintf (stderr, "%s level=%s event=%s%s%s\n", when, names[severity], event,
+             *text ? " " : "", text);
+}
+
+//  Ends the program: exit status 1. A message that ends in a colon gets the
+//  reason of errno.
+static void s_die (const char *format, ...)
+  __attribute__ ((format (printf, 1, 2), noreturn));
+
+static void
+s_die (const char *format, ...)
+{
+    int error = errno;
+    char text[1024];
+    va_list args;
+    va_start (args, format);
+    vsnprintf (text, sizeof text, format, args);
+    va_end (args);
+    fprintf (stderr, "zibrato: %s", text);
+    if (*text && text[strlen (text) - 1] == ':')
+        fprintf (stderr, " %s", zmq_strerror (error));
+    fprintf (stderr, "\n");
+    exit (1);
+}
+
+//  For text that a peer wrote: printable ASCII without quotes, cut to size.
+//  Returns printable.
+static char *
+s_printable (char *printable, size_t size, const char *text, size_t length)
+{
+    size_t i;
+    for (i = 0; i < length && i < size - 1; i++)
+        printable[i] =
+          (char) (isprint ((unsigned char) text[i]) && text[i] != '"' ? text[i]
+                                                                      : '?');
+    printable[i] = 0;
+    return printable;
+}
+
+//  Microseconds of the wall clock.
+static int64_t
+s_wall_us (void)
+{
+    return (int64_t) (zb_clock_read_ (CLOCK_REALTIME) / 1000);
+}
+
+//  When the worker has to be done with a stop, milliseconds of zclock_mono.
+static _Atomic int64_t s_deadline_ms = INT64_MAX;
+
+int64_t
+zb_time_left_ms (void)
+{
+    int64_t deadline = s_deadline_ms;
+    int64_t left = deadline - zclock_mono ();
+    return deadline == INT64_MAX ? INT64_MAX : left < 0 ? 0 : left;
+}
+
+//  --------------------------------------------------------------------------
+//  Options: rows of a table that parse the command line and print the help
+
+enum { TABLES_MAX = 2 };
+
+typedef struct {
+    const char *name;               //  of the mode
+    const char *summary;
+    const zb_option_t *tables[TABLES_MAX];
+} usage_t;
+
+static void
+s_usage_print (const usage_t *self, FILE *out)
+{
+    const zb_option_t *option;
+    char name[64], value[64];
+    int i;
+    fprintf (out, "usage: zibrato %s [OPTION]...\n%s.\n\n", self->name,
+             self->summary);
+    for (i = 0; i < TABLES_MAX; i++)
+        for (option = self->tables[i]; option && option->name; option++) {
+            snprintf (name, sizeof name, "--%s %s", option->name,
+                      option->argument ? option->argument : "");
+            *value = 0;
+            if (option->number)
+                snprintf (value, sizeof value, " (%" PRId64 ")",
+                          *option->number);
+            else if (option->text && *option->text && !option->secret)
+                snprintf (value, sizeof value, " (%s)", *option->text);
+            fprintf (out, "  %-24s %s%s", name, option->help, value);
+            if (option->env)
+                fprintf (out, "; or %s", option->env);
+            fprintf (out, "\n");
+        }
+    fprintf (out, "  %-24s %s\n", "--help", "print this, and end");
+}
+
+static void s_usage_die (const usage_t *self, const char *format, ...)
+  __attribute__ ((format (printf, 2, 3), noreturn));
+
+static void
+s_usage_die (const usage_t *self, const char *format, ...)
+{
+    va_list args;
+    va_start (args, format);
+    fprintf (stderr, "zibrato: ");
+    vfprintf (stderr, format, args);
+    fprintf (stderr, "\n");
+    va_end (args);
+    s_usage_print (self, stderr);
+    exit (2);
+}
+
+//  A whole number, with K, M or G for 1024 and its powers.
+static int
+s_option_number (const char *text, int64_t *number)
+{
+    static const char units[] = "KMG";
+    const char *unit;
+    char *end;
+    errno = 0;
+    *number = strtoll (text, &end, 10);
+    if (end == text || errno)
+        return -1;
+    unit = *end ? strchr (units, toupper ((unsigned char) *end)) : NULL;
+    if (unit) {
+        int shift = 10 * (int) (unit - units + 1);
+        if (*number > INT64_MAX >> shift || *number < 0)
+            return -1;
+        *number <<= shift;
+        end++;
+    }
+    return *end ? -1 : 0;
+}
+
+//  Secrets are copied and wiped where ps shows them: in argv and the
+//  environment.
+static void
+s_option_set (const zb_option_t *self, char *value)
+{
+    int64_t number;
+    if (self->flag)
+        *self->flag = 1;
+    else if (self->text && self->secret) {
+        *self->text = strdup (value);
+        memset (value, 'x', strlen (value));
+    }
+    else if (self->text)
+        *self->text = value;
+    else if (s_option_number (value, &number) == 0 && number >= self->min
+             && number <= self->max)
+        *self->number = number;
+    else
+        s_die ("--%s %s: expected a number from %" PRId64 " to %" PRId64,
+               self->name, value, self->min, self->max);
+}
+
+static const zb_option_t *
+s_option_find (const usage_t *usage, const char *name, size_t size)
+{
+    const zb_option_t *option;
+    int i;
+    for (i = 0; i < TABLES_MAX; i++)
+        for (option = usage->tables[i]; option && option->name; option++)
+            if (strlen (option->name) == size
+                && memcmp (option->name, name, size) == 0)
+                return option;
+    return NULL;
+}
+
+//  --name VALUE, --name=VALUE and --flag. Ends the program if that fails, or
+//  help is asked for.
+static void
+s_options_parse (const usage_t *usage, int argc, char **argv)
+{
+    const zb_option_t *option;
+    int i;
+    for (i = 0; i < TABLES_MAX; i++)
+        for (option = usage->tables[i]; option && option->name; option++) {
+            char *value = option->env ? getenv (option->env) : NULL;
+            if (value && *value)
+                s_option_set (option, value);
+        }
+    for (i = 0; i < argc; i++) {
+        char *name = argv[i] + 2, *value = strchr (argv[i], '=');
+        if (streq (argv[i], "--help") || streq (argv[i], "-h")) {
+            s_usage_print (usage, stdout);
+            exit (0);
+        }
+        if (strncmp (argv[i], "--", 2) != 0)
+            s_usage_die (usage, "%s: expected an option", argv[i]);
+        option = s_option_find (usage, name,
+                                value ? (size_t) (value - name) : strlen (name));
+        if (!option)
+            s_usage_die (usage, "%s: no such option", argv[i]);
+        if (value && option->flag)
+            s_usage_die (usage, "--%s takes no value", option->name);
+        if (value)
+            value++;
+        else if (!option->flag && i + 1 < argc)
+            value = argv[++i];
+        else if (!option->flag)
+            s_usage_die (usage, "--%s: expected %s", option->name,
+                         option->argument);
+        s_option_set (option, value);
+    }
+}
+
+//  --------------------------------------------------------------------------
+//  Signals and sockets
+
+//  Returns a descriptor that becomes readable when the program is asked to
+//  stop. To be called before there are other threads.
+static int
+s_signals_open (void)
+{
+    sigset_t stop;
+    int fd;
+    zsys_handler_set (NULL);
+    signal (SIGPIPE, SIG_IGN);
+    sigemptyset (&stop);
+    sigaddset (&stop, SIGINT);
+    sigaddset (&stop, SIGTERM);
+    sigaddset (&stop, SIGQUIT);
+    pthread_sigmask (SIG_BLOCK, &stop, NULL);
+    fd = signalfd (-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd == -1)
+        s_die ("signalfd:");
+    return fd;
+}
+
+//  Handler for zloop_poller: ends the loop.
+static int
+s_signals_handle (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    struct signalfd_siginfo info;
+    (void) loop;
+    (void) argument;
+    if (read (item->fd, &info, sizeof info) != sizeof info)
+        return 0;
+    s_log (LOG_INFO, "stopping", "signal=%u", info.ssi_signo);
+    return -1;
+}
+
+//  What both ends of the wire have in common, set before bind or connect.
+static zsock_t *
+s_socket_new (int type)
+{
+    zsock_t *socket = zsock_new (type);
+    if (!socket)
+        s_die ("open a socket:");
+    zsock_set_maxmsgsize (socket, FRAME_MAX);
+    zsock_set_handshake_ivl (socket, HANDSHAKE_MS);
+    zsock_set_heartbeat_ivl (socket, HEARTBEAT_MS);
+    zsock_set_heartbeat_timeout (socket, HEARTBEAT_TIMEOUT_MS);
+    zsock_set_tcp_keepalive (socket, 1);
+    zsock_set_sndhwm (socket, HIGH_WATER_MARK);
+    zsock_set_rcvhwm (socket, HIGH_WATER_MARK);
+    zsock_set_linger (socket, 0);
+    zsock_set_ipv6 (socket, 1);
+    return socket;
+}
+
+//  The host as a numeric address for ZeroMQ, or the program ends. IPv6 gets
+//  its brackets.
+static void
+s_host_resolve (const char *host, char *address, size_t size)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    char numeric[NI_MAXHOST];
+    int rc = getaddrinfo (host, NULL, &hints, &found);
+    if (rc == 0) {
+        rc = getnameinfo (found->ai_addr, found->ai_addrlen, numeric,
+                          sizeof numeric, NULL, 0, NI_NUMERICHOST);
+        snprintf (address, size, found->ai_family == AF_INET6 ? "[%s]" : "%s",
+                  numeric);
+        freeaddrinfo (found);
+    }
+    if (rc)
+        s_die ("--host %s: %s", host, gai_strerror (rc));
+}
+
+//  --------------------------------------------------------------------------
+//  Table: pointers by 64-bit hash, open addressing. Items stay the caller's.
+
+typedef struct {
+    uint64_t hash;
+    void *item;
+} place_t;
+
+typedef struct {
+    place_t *place;
+    size_t size, count;             //  places, a power of two; items
+} table_t;
+
+//  Is this the item that the key means?
+typedef int (same_fn) (const void *item, const void *key);
+
+static uint64_t s_hash_seed;
+
+//  Folded multiplication, as in wyhash (github.com/wangyi-fudan/wyhash).
+static uint64_t
+s_hash_mix (uint64_t a, uint64_t b)
+{
+    zb_u128_ product = (zb_u128_) a * b;
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
+}
+
+//  The seed keeps a peer from choosing names that meet in one place.
+static uint64_t
+s_hash (uint64_t hash, const char *text, size_t size)
+{
+    uint64_t word = 0;
+    hash ^= s_hash_seed ^ size;
+    for (; size >= 8; text += 8, size -= 8) {
+        memcpy (&word, text, 8);
+        hash = s_hash_mix (hash ^ word, 0xa0761d6478bd642fu);
+    }
+    word = 0;
+    memcpy (&word, text, size);
+    return s_hash_mix (hash ^ word, 0xe7037ed1a0b428dbu);
+}
+
+static inline void *
+table_find (const table_t *self, uint64_t hash, same_fn *same, const void *key)
+{
+    size_t at;
+    if (!self->size)
+        return NULL;
+    for (at = hash & (self->size - 1); self->place[at].item;
+         at = (at + 1) & (self->size - 1))
+        if (self->place[at].hash == hash && same (self->place[at].item, key))
+            return self->place[at].item;
+    return NULL;
+}
+
+static void
+table_put (table_t *self, uint64_t hash, void *item)
+{
+    size_t at;
+    if ((self->count + 1) * 2 > self->size) {
+        table_t grown = {NULL, self->size ? self->size * 2 : 64, 0};
+        grown.place = (place_t *) zmalloc (grown.size * sizeof (place_t));
+        for (at = 0; at < self->size; at++)
+            if (self->place[at].item)
+                table_put (&grown, self->place[at].hash, self->place[at].item);
+        free (self->place);
+        *self = grown;
+    }
+    at = hash & (self->size - 1);
+    while (self->place[at].item)
+        at = (at + 1) & (self->size - 1);
+    self->place[at].hash = hash;
+    self->place[at].item = item;
+    self->count++;
+}
+
+static void
+table_clear (table_t *self)
+{
+    free (self->place);
+    memset (self, 0, sizeof *self);
+}
+
+//  --------------------------------------------------------------------------
+//  Line: from the text of the wire to zb_line_t (zibrato.h, section 3)
+
+typedef struct {
+    const char *text;
+    size_t size;
+} span_t;
+
+//  Returns how many fields there are, most + 1 if there are more than most.
+static size_t
+s_split (const char *text, size_t size, char separator, span_t *fields,
+         size_t most)
+{
+    const char *end = text + size, *next;
+    size_t count = 0;
+    while (count < most) {
+        next = memchr (text, separator, (size_t) (end - text));
+        fields[count].text = text;
+        fields[count++].size = (size_t) ((next ? next : end) - text);
+        if (!next)
+            return count;
+        text = next + 1;
+    }
+    return count + 1;
+}
+
+//  (negative ? -1 : 1) * digits * 10^exponent, unless digits were cut.
+typedef struct {
+    uint64_t digits;
+    int exponent;
+    int negative, cut;
+} decimal_t;
+
+//  Reads [+-]digits[.digits][e[+-]digits]; -1 if it is anything else.
+static int
+s_decimal (span_t span, decimal_t *number)
+{
+    const char *c = span.text, *end = c + span.size;
+    int point = 0, any = 0, exponent = 0, sign;
+    memset (number, 0, sizeof *number);
+    if (c < end && (*c == '-' || *c == '+'))
+        number->negative = *c++ == '-';
+    for (; c < end && (isdigit ((unsigned char) *c) || (*c == '.' && !point));
+         c++) {
+        if (*c == '.') {
+            point = 1;
+            continue;
+        }
+        any = 1;
+        if (number->digits < UINT64_MAX / 10 - 1) {
+            number->digits = number->digits * 10 + (uint64_t) (*c - '0');
+            number->exponent -= point;
+        }
+        else {
+            number->cut |= *c != '0';
+            number->exponent += !point;
+        }
+    }
+    if (!any)
+        return -1;
+    if (c < end && (*c == 'e' || *c == 'E')) {
+        sign = ++c < end && *c == '-' ? -1 : 1;
+        if (c < end && (*c == '-' || *c == '+'))
+            c++;
+        if (c == end)
+            return -1;
+        for (; c < end && isdigit ((unsigned char) *c); c++)
+            if (exponent < 100000)
+                exponent = exponent * 10 + (*c - '0');
+        number->exponent += sign * exponent;
+    }
+    return c == end ? 0 : -1;
+}
+
+static const double s_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+//  The nearest double; -1 if the text is no number or not finite. Exact
+//  without strtod while digits and power both are (Clinger, "How to read
+//  floating point numbers accurately", 1990).
+static int
+s_number (span_t span, double *value)
+{
+    decimal_t number;
+    char text[512];
+    if (s_decimal (span, &number) == -1)
+        return -1;
+    if (number.digits < (1ull << 53) && !number.cut && number.exponent >= -22
+        && number.exponent <= 22) {
+        double digits = (double) number.digits;
+        *value = number.exponent < 0 ? digits / s_powers[-number.exponent]
+                                     : digits * s_powers[number.exponent];
+        if (number.negative)
+            *value = -*value;
+        return 0;
+    }
+    if (span.size >= sizeof text)
+        return -1;
+    memcpy (text, span.text, span.size);
+    text[span.size] = 0;
+    *value = strtod (text, NULL);
+    return isfinite (*value) ? 0 : -1;
+}
+
+//  Seconds as nanoseconds, rounded; -1 if negative, or beyond 292 years.
+static int
+s_nanoseconds (span_t span, int64_t *ns)
+{
+    decimal_t number;
+    int places;
+    if (s_decimal (span, &number) == -1 || (number.negative && number.digits))
+        return -1;
+    for (places = number.exponent + 9; places > 0 && number.digits; places--) {
+        if (number.digits > INT64_MAX / 10)
+            return -1;
+        number.digits *= 10;
+    }
+    for (; places < -1 && number.digits; places++)
+        number.digits /= 10;
+    if (places == -1)
+        number.digits = (number.digits + 5) / 10;
+    if (number.digits > INT64_MAX)
+        return -1;
+    *ns = (int64_t) number.digits;
+    return 0;
+}
+
+static int
+s_integer (span_t span, uint64_t *value)
+{
+    size_t i;
+    *value = 0;
+    for (i = 0; i < span.size; i++) {
+        unsigned digit = (unsigned char) span.text[i] - (unsigned) '0';
+        if (digit > 9 || *value > (UINT64_MAX - digit) / 10)
+            return -1;
+        *value = *value * 10 + digit;
+    }
+    return span.size ? 0 : -1;
+}
+
+//  1 to 255 bytes, none a control character.
+static int
+s_label (span_t span)
+{
+    size_t i;
+    for (i = 0; i < span.size; i++)
+        if ((unsigned char) span.text[i] < 0x20 || span.text[i] == 0x7f)
+            return -1;
+    return span.size >= 1 && span.size <= ZB_LABEL_MAX_ ? 0 : -1;
+}
+
+static int
+s_type (span_t span, zb_type_t *type)
+{
+    static const struct {
+        const char *name;
+        zb_type_t type;
+    } types[] = {{"counter", ZB_TYPE_COUNTER},
+                 {"timer", ZB_TYPE_TIMER},
+                 {"gauge", ZB_TYPE_GAUGE}};
+    size_t i, size;
+    for (i = 0; i < sizeof types / sizeof *types; i++) {
+        size = strlen (types[i].name);
+        if (span.size >= size && span.size <= size + 1
+            && strncasecmp (span.text, types[i].name, size) == 0
+            && (span.size == size || tolower ((unsigned char) span.text[size]) == 's')) {
+            *type = types[i].type;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+//  Reads the next "i=n" of a timer's buckets and moves on. Returns 1, 0 at the
+//  end, -1 if it is none.
+static int
+s_bucket_next (span_t *rest, int *index, uint64_t *count)
+{
+    const char *comma, *equals;
+    span_t field, number;
+    int negative;
+    if (!rest->size)
+        return 0;
+    comma = memchr (rest->text, ',', rest->size);
+    field.text = rest->text;
+    field.size = comma ? (size_t) (comma - rest->text) : rest->size;
+    rest->text += field.size + (comma != NULL);
+    rest->size -= field.size + (comma != NULL);
+    equals = memchr (field.text, '=', field.size);
+    if (!equals || (comma && !rest->size))
+        return -1;
+    negative = *field.text == '-';
+    number.text = field.text + negative;
+    number.size = (size_t) (equals - number.text);
+    if (s_integer (number, count) == -1 || *count > 100000)
+        return -1;
+    *index = negative ? -(int) *count : (int) *count;
+    number.text = equals + 1;
+    number.size = (size_t) (field.text + field.size - number.text);
+    return s_integer (number, count) == -1 ? -1 : 1;
+}
+
+//  Ascending buckets, no more than there can be.
+static int
+s_buckets (span_t rest)
+{
+    int index, before = INT_MIN, rc, most = ZB_PAGES_ * ZB_PAGE_SIZE_;
+    uint64_t count;
+    while ((rc = s_bucket_next (&rest, &index, &count)) == 1) {
+        if (index <= before || most-- == 0)
+            return -1;
+        before = index;
+    }
+    return rc;
+}
+
+//  ID:SEQ..., the seventh field.
+static int
+s_stream (span_t span, zb_line_t *line)
+{
+    static const size_t sizes[] = {0, 4, 9, 2};     //  by type
+    span_t field[9];
+    if (s_split (span.text, span.size, ':', field, 9) != sizes[line->type]
+        || s_label (field[0]) == -1 || s_integer (field[1], &line->seq) == -1)
+        return -1;
+    line->id = field[0].text;
+    line->id_size = field[0].size;
+    if (line->type == ZB_TYPE_GAUGE)
+        return 0;
+    if (s_integer (field[2], &line->first) == -1 || line->first > line->seq)
+        return -1;
+    if (line->type == ZB_TYPE_COUNTER)
+        return s_number (field[3], &line->total);
+    line->buckets = field[8].text;
+    line->buckets_size = field[8].size;
+    return s_integer (field[3], &line->count) == -1
+               || s_nanoseconds (field[4], &line->sum_ns) == -1
+               || s_number (field[5], &line->sum_squares) == -1
+               || s_nanoseconds (field[6], &line->min_ns) == -1
+               || s_nanoseconds (field[7], &line->max_ns) == -1
+               || s_buckets (field[8]) == -1
+             ? -1
+             : 0;
+}
+
+//  Returns NULL, or what is wrong: one of few static texts, for counting.
+static const char *
+line_parse (const char *text, size_t size, zb_line_t *line)
+{
+    span_t field[7];
+    double seconds;
+    size_t fields;
+    if (!size)
+        return "empty line";
+    fields = s_split (text, size, '|', field, 7);
+    memset (line, 0, sizeof *line);
+    if (fields < 6)
+        return "too few fields";
+    if (fields > 7)
+        return "too many fields";
+    if (s_label (field[0]) == -1)
+        return "bad level";
+    if (s_type (field[1], &line->type) == -1)
+        return "unknown type";
+    if (s_label (field[2]) == -1)
+        return "bad name";
+    if (line->type == ZB_TYPE_TIMER ? s_nanoseconds (field[3], &line->value_ns)
+                                    : s_number (field[3], &line->value))
+        return "bad value";
+    //  the year 5138: what is later is milliseconds
+    if (s_number (field[4], &seconds) == -1 || seconds < 0 || seconds >= 1e11)
+        return "bad time";
+    if (s_label (field[5]) == -1)
+        return "bad source";
+    if (fields == 7 && s_stream (field[6], line) == -1)
+        return "bad stream";
+    line->level = field[0].text;
+    line->level_size = field[0].size;
+    line->name = field[2].text;
+    line->name_size = field[2].size;
+    line->source = field[5].text;
+    line->source_size = field[5].size;
+    line->time = (int64_t) seconds;
+    return NULL;
+}
+
+//  --------------------------------------------------------------------------
+//  Histogram: ascending buckets of a timer; index as on the wire
+
+typedef struct {
+    int index;
+    uint64_t count;
+} bucket_t;
+
+typedef struct {
+    bucket_t *bucket;
+    size_t size, max;
+} hist_t;
+
+//  The place of an index, made if it is not there. Looks from `at` on, since
+//  callers go up.
+static bucket_t *
+hist_place (hist_t *self, size_t *at, int index)
+{
+    while (*at < self->size && self->bucket[*at].index < index)
+        ++*at;
+    if (*at < self->size && self->bucket[*at].index == index)
+        return &self->bucket[*at];
+    if (self->size == self->max) {
+        self->max = self->max ? self->max * 2 : 4;
+        self->bucket = realloc (self->bucket, self->max * sizeof (bucket_t));
+        assert (self->bucket);
+    }
+    memmove (&self->bucket[*at + 1], &self->bucket[*at],
+             (self->size - *at) * sizeof (bucket_t));
+    self->size++;
+    self->bucket[*at].index = index;
+    self->bucket[*at].count = 0;
+    return &self->bucket[*at];
+}
+
+//  Nanoseconds at the lower edge of a bucket.
+static double
+hist_edge_ns (int index)
+{
+    return exp2 ((double) index / 32) * 1e9;
+}
+
+//  The value below which a share of 0..1 of the samples lies: the middle of
+//  its bucket, at most 1.1 % off.
+static double
+hist_quantile_ns (const hist_t *self, double share)
+{
+    uint64_t count = 0, rank;
+    size_t i;
+    for (i = 0; i < self->size; i++)
+        count += self->bucket[i].count;
+    rank = (uint64_t) ceil (share * (double) count);
+    for (i = 0; i + 1 < self->size && self->bucket[i].count < rank; i++)
+        rank -= self->bucket[i].count;
+    return self->size ? hist_edge_ns (self->bucket[i].index) * exp2 (1.0 / 64)
+                      : 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Ledger: what was last accepted of each series, so that totals become
+//  increments and every repetition nothing
+
+enum { GAUGE_WINDOW = 1024 };
+
+//  A stream has met this ledger when its first line came.
+typedef struct {
+    char *key;                      //  level and ID
+    size_t key_size;
+    uint64_t hash;
+    int64_t born_ms;                //  by its ID
+    int64_t heard_ms;               //  of zclock_mono
+    int met_states, met_gauges;
+    uint64_t met_seq;               //  of its first state
+    uint64_t gauge_floor, gauge_next, gauge_taken;
+    uint64_t gauge_seen[GAUGE_WINDOW / 64];
+} stream_t;
+
+typedef struct {
+    stream_t *stream;
+    struct entry *entry;            //  of the window, where the last one went
+    uint64_t window;                //  its number
+    uint64_t seq;
+    double total, sum_squares;
+    uint64_t count;
+    int64_t sum_ns;
+    hist_t hist;
+    uint16_t name_size, source_size;
+    uint8_t type;
+    char text[];                    //  name, source
+} series_t;
+
+typedef struct {
+    table_t streams, series;
+    stream_t *last;                 //  most messages are of one stream
+    int64_t born_ms;                //  of the wall clock
+    uint64_t duplicates;
+} ledger_t;
+
+//  What a line adds to what was accepted before.
+typedef struct {
+    int fresh;                      //  the series is new here
+    uint64_t count;
+    double value, sum_squares;
+    int64_t sum_ns, min_ns, max_ns;
+    hist_t hist;
+} increment_t;
+
+static ledger_t *
+ledger_new (void)
+{
+    ledger_t *self = (ledger_t *) zmalloc (sizeof *self);
+    self->born_ms = s_wall_us () / 1000;
+    return self;
+}
+
+static void
+ledger_destroy (ledger_t **self_p)
+{
+    ledger_t *self = *self_p;
+    size_t i;
+    for (i = 0; i < self->series.size; i++)
+        if (self->series.place[i].item) {
+            free (((series_t *) self->series.place[i].item)->hist.bucket);
+            free (self->series.place[i].item);
+        }
+    for (i = 0; i < self->streams.size; i++)
+        if (self->streams.place[i].item) {
+            free (((stream_t *) self->streams.place[i].item)->key);
+            free (self->streams.place[i].item);
+        }
+    table_clear (&self->series);
+    table_clear (&self->streams);
+    free (self);
+    *self_p = NULL;
+}
+
+static int
+stream_same (const void *item, const void *key)
+{
+    const stream_t *self = item;
+    const zb_line_t *line = key;
+    return self->key_size == line->level_size + line->id_size
+           && memcmp (self->key, line->level, line->level_size) == 0
+           && memcmp (self->key + line->level_size, line->id, line->id_size) == 0;
+}
+
+static stream_t *
+ledger_stream (ledger_t *self, const zb_line_t *line)
+{
+    stream_t *stream = self->last;
+    uint64_t hash;
+    if (stream && stream_same (stream, line))
+        return stream;
+    hash = s_hash (s_hash (0, line->level, line->level_size), line->id,
+                   line->id_size);
+    stream = table_find (&self->streams, hash, stream_same, line);
+    if (!stream) {
+        stream = (stream_t *) zmalloc (sizeof *stream);
+        stream->hash = hash;
+        stream->key_size = line->level_size + line->id_size;
+        stream->key = (char *) zmalloc (stream->key_size + 1);
+        memcpy (stream->key, line->level, line->level_size);
+        memcpy (stream->key + line->level_size, line->id, line->id_size);
+        stream->born_ms =
+          strtoll (stream->key + line->level_size, NULL, 16);
+        table_put (&self->streams, hash, stream);
+    }
+    self->last = stream;
+    return stream;
+}
+
+typedef struct {
+    const stream_t *stream;
+    const zb_line_t *line;
+} series_key_t;
+
+static int
+series_same (const void *item, const void *key)
+{
+    const series_t *self = item;
+    const series_key_t *wanted = key;
+    const zb_line_t *line = wanted->line;
+    return self->stream == wanted->stream && self->type == line->type
+           && self->name_size == line->name_size
+           && self->source_size == line->source_size
+           && memcmp (self->text, line->name, line->name_size) == 0
+           && memcmp (self->text + line->name_size, line->source,
+                      line->source_size)
+                == 0;
+}
+
+static series_t *
+ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
+               int *fresh)
+{
+    series_key_t key = {stream, line};
+    uint64_t hash = s_hash (stream->hash + line->type, line->name,
+                            line->name_size);
+    series_t *series;
+    hash = s_hash (hash, line->source, line->source_size);
+    series = table_find (&self->series, hash, series_same, &key);
+    *fresh = series == NULL;
+    if (!series) {
+        series = (series_t *) zmalloc (sizeof *series + line->name_size
+                                       + line->source_size);
+        series->stream = stream;
+        series->type = (uint8_t) line->type;
+        series->name_size = (uint16_t) line->name_size;
+        series->source_size = (uint16_t) line->source_size;
+        memcpy (series->text, line->name, line->name_size);
+        memcpy (series->text + line->name_size, line->source,
+                line->source_size);
+        table_put (&self->series, hash, series);
+    }
+    return series;
+}
+
+//  Did this ledger, or else an earlier one, get the beginning of a series? It
+//  did if the stream is younger, or the series is younger than the meeting.
+static int
+ledger_knows_all (const ledger_t *self, stream_t *stream, const zb_line_t *line)
+{
+    if (!stream->met_states) {
+        stream->met_states = 1;
+        stream->met_seq = line->seq;
+    }
+    return stream->born_ms >= self->born_ms || line->first >= stream->met_seq;
+}
+
+//  Buckets that grew. Without the reports in between, their edges are all that
+//  is known of least and most.
+static void
+ledger_buckets (series_t *series, const zb_line_t *line, int count_them,
+                increment_t *out)
+{
+    span_t rest = {line->buckets, line->buckets_size};
+    size_t at = 0, to = 0;
+    int index, edges = out->sum_ns != line->value_ns;
+    uint64_t count;
+    out->min_ns = edges ? INT64_MAX : line->min_ns;
+    out->max_ns = edges ? 0 : line->max_ns;
+    while (s_bucket_next (&rest, &index, &count) == 1) {
+        bucket_t *known = hist_place (&series->hist, &at, index);
+        if (count > known->count && count_them) {
+            hist_place (&out->hist, &to, index)->count = count - known->count;
+            if (edges) {
+                int64_t low = (int64_t) floor (hist_edge_ns (index));
+                out->max_ns = (int64_t) ceil (hist_edge_ns (index + 1));
+                out->min_ns = low < out->min_ns ? low : out->min_ns;
+            }
+        }
+        known->count = count;
+    }
+    if (out->min_ns > out->max_ns)
+        out->min_ns = out->max_ns;
+}
+
+//  Takes a state in. Returns the series, or NULL if it says nothing new. The
+//  buckets of out are the caller's, who frees them.
+static series_t *
+ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
+{
+    stream_t *stream = ledger_stream (self, line);
+    int first_sight, all = ledger_knows_all (self, stream, line);
+    series_t *series = ledger_series (self, stream, line, &first_sight);
+    stream->heard_ms = zclock_mono ();
+    if (!first_sight && line->seq <= series->seq) {
+        self->duplicates++;
+        return NULL;
+    }
+    if (first_sight && !all) {
+        //  an earlier ledger has counted what came before this report; how
+        //  many samples of a timer did not, a report does not say
+        series->total = line->total - line->value;
+        series->count = line->count;
+        series->sum_ns = line->sum_ns;
+        series->sum_squares = line->sum_squares;
+    }
+    out->value = line->total - series->total;
+    out->count = line->count - series->count;
+    out->sum_ns = line->sum_ns - series->sum_ns;
+    out->sum_squares = fmax (line->sum_squares - series->sum_squares, 0);
+    out->fresh = first_sight && all;
+    if (line->type == ZB_TYPE_TIMER
+        && (first_sight || line->count != series->count))
+        ledger_buckets (series, line, all || !first_sight, out);
+    series->seq = line->seq;
+    series->total = line->total;
+    series->count = line->count;
+    series->sum_ns = line->sum_ns;
+    series->sum_squares = line->sum_squares;
+    return series;
+}
+
+//  Takes a reading in once. Returns 0, or -1 if it has been here before, or is
+//  too late to tell.
+static int
+ledger_gauge (ledger_t *self, const zb_line_t *line)
+{
+    stream_t *stream = ledger_stream (self, line);
+    uint64_t *word = &stream->gauge_seen[line->seq % GAUGE_WINDOW / 64];
+    uint64_t bit = 1ull << line->seq % 64;
+    stream->heard_ms = zclock_mono ();
+    if (!stream->met_gauges) {
+        stream->met_gauges = 1;
+        stream->gauge_next = stream->gauge_floor =
+          stream->born_ms >= self->born_ms ? 0 : line->seq;
+    }
+    if (line->seq >= stream->gauge_next) {
+        uint64_t seq = line->seq - stream->gauge_next < GAUGE_WINDOW
+                         ? stream->gauge_next
+                         : line->seq - GAUGE_WINDOW + 1;
+        for (; seq <= line->seq; seq++)
+            stream->gauge_seen[seq % GAUGE_WINDOW / 64] &= ~(1ull << seq % 64);
+        stream->gauge_next = line->seq + 1;
+    }
+    else if (line->seq < stream->gauge_floor
+             || stream->gauge_next - line->seq > GAUGE_WINDOW || (*word & bit)) {
+        self->duplicates++;
+        return -1;
+    }
+    *word |= bit;
+    stream->gauge_taken++;
+    return 0;
+}
+
+//  Readings that should have come and have not, so far. A late one lowers it.
+static uint64_t
+ledger_lost (const ledger_t *self)
+{
+    uint64_t lost = 0;
+    size_t i;
+    for (i = 0; i < self->streams.size; i++) {
+        const stream_t *stream = self->streams.place[i].item;
+        if (stream)
+            lost += stream->gauge_next - stream->gauge_floor
+                    - stream->gauge_taken;
+    }
+    return lost;
+}
+
+//  Forgets streams that were silent for so long. Returns the readings that
+//  they lost.
+static uint64_t
+ledger_forget (ledger_t *self, int64_t silent_ms)
+{
+    int64_t since = zclock_mono () - silent_ms;
+    table_t streams = {0}, series = {0};
+    uint64_t lost = ledger_lost (self);
+    size_t i;
+    for (i = 0; i < self->series.size; i++) {
+        series_t *item = self->series.place[i].item;
+        if (item && item->stream->heard_ms >= since)
+            table_put (&series, self->series.place[i].hash, item);
+        else if (item) {
+            free (item->hist.bucket);
+            free (item);
+        }
+    }
+    for (i = 0; i < self->streams.size; i++) {
+        stream_t *item = self->streams.place[i].item;
+        if (item && item->heard_ms >= since)
+            table_put (&streams, self->streams.place[i].hash, item);
+        else if (item) {
+            free (item->key);
+            free (item);
+        }
+    }
+    table_clear (&self->series);
+    table_clear (&self->streams);
+    self->series = series;
+    self->streams = streams;
+    self->last = NULL;
+    return lost - ledger_lost (self);
+}
+
+//  --------------------------------------------------------------------------
+//  Window: what one flush covers. A counter has one entry, timers and gauges
+//  one for each second, since that is what the Librato API resolves.
+
+typedef struct entry {
+    int64_t second;                 //  0 for a counter
+    uint64_t count;
+    double sum, min, max, sum_squares;  //  a timer's in nanoseconds, but for
+    int64_t sum_ns;                     //  sum_squares
+    hist_t hist;
+    uint16_t name_size, source_size;
+    uint8_t type;
+    char text[];                    //  name and source, terminated
+} entry_t;
+
+typedef struct {
+    table_t entries;
+    uint64_t number;                //  windows are numbered
+} window_t;
+
+typedef struct {
+    const zb_line_t *line;
+    int64_t second;
+} entry_key_t;
+
+static int
+entry_same (const void *item, const void *key)
+{
+    const entry_t *self = item;
+    const entry_key_t *wanted = key;
+    const zb_line_t *line = wanted->line;
+    return self->second == wanted->second && self->type == line->type
+           && self->name_size == line->name_size
+           && self->source_size == line->source_size
+           && memcmp (self->text, line->name, line->name_size) == 0
+           && memcmp (self->text + line->name_size + 1, line->source,
+                      line->source_size)
+                == 0;
+}
+
+static entry_t *
+window_entry (window_t *self, const zb_line_t *line)
+{
+    entry_key_t key = {line, line->type == ZB_TYPE_COUNTER ? 0 : line->time};
+    uint64_t hash = s_hash ((uint64_t) key.second * 4 + line->type, line->name,
+                            line->name_size);
+    entry_t *entry;
+    hash = s_hash (hash, line->source, line->source_size);
+    entry = table_find (&self->entries, hash, entry_same, &key);
+    if (!entry) {
+        entry = (entry_t *) zmalloc (sizeof *entry + line->name_size
+                                     + line->source_size + 2);
+        entry->second = key.second;
+        entry->type = (uint8_t) line->type;
+        entry->name_size = (uint16_t) line->name_size;
+        entry->source_size = (uint16_t) line->source_size;
+        memcpy (entry->text, line->name, line->name_size);
+        memcpy (entry->text + line->name_size + 1, line->source,
+                line->source_size);
+        table_put (&self->entries, hash, entry);
+    }
+    return entry;
+}
+
+static void
+entry_range (entry_t *self, uint64_t count, double min, double max)
+{
+    if (self->count == 0 || min < self->min)
+        self->min = min;
+    if (self->count == 0 || max > self->max)
+        self->max = max;
+    self->count += count;
+}
+
+//  One sample: a reading, or a classic timing.
+static void
+entry_sample (entry_t *self, const zb_line_t *line)
+{
+    double value = line->value;
+    size_t at = 0;
+    if (line->type == ZB_TYPE_TIMER) {
+        uint64_t ns = (uint64_t) line->value_ns;
+        value = (double) ns;
+        self->sum_ns += line->value_ns;
+        hist_place (&self->hist, &at, (int) zb_bucket_ (ns) + ZB_BUCKET_0_)
+          ->count++;
+        self->sum_squares += value * value * 1e-18;
+    }
+    else
+        self->sum_squares += value * value;
+    self->sum += value;
+    entry_range (self, 1, value, value);
+}
+
+static void
+entry_increment (entry_t *self, const increment_t *increment)
+{
+    size_t i, at = 0;
+    self->sum += increment->value;
+    self->sum_ns += increment->sum_ns;
+    self->sum_squares += increment->sum_squares;
+    for (i = 0; i < increment->hist.size; i++) {
+        const bucket_t *bucket = &increment->hist.bucket[i];
+        hist_place (&self->hist, &at, bucket->index)->count += bucket->count;
+    }
+    if (self->type == ZB_TYPE_COUNTER)
+        self->count = 1;
+    else
+        entry_range (self, increment->count, (double) increment->min_ns,
+                     (double) increment->max_ns);
+}
+
+//  Frees the entries; the next window has the next number.
+static void
+window_clear (window_t *self)
+{
+    size_t i;
+    for (i = 0; i < self->entries.size; i++)
+        if (self->entries.place[i].item) {
+            free (((entry_t *) self->entries.place[i].item)->hist.bucket);
+            free (self->entries.place[i].item);
+        }
+    table_clear (&self->entries);
+    self->number++;
+}
+
+//  The row that a flush makes of an entry. Its texts are the entry's.
+static void
+entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
+{
+    double unit = self->type == ZB_TYPE_TIMER ? 1e9 : 1;
+    row->type = (zb_type_t) self->type;
+    row->name = self->text;
+    row->source = self->text + self->name_size + 1;
+    row->time = self->type == ZB_TYPE_COUNTER ? flush_second : self->second;
+    row->count = self->count;
+    row->sum = self->type == ZB_TYPE_TIMER ? (double) self->sum_ns / 1e9
+                                           : self->sum;
+    row->value = row->sum;
+    row->min = self->min / unit;
+    row->max = self->max / unit;
+    row->sum_squares = self->sum_squares;
+}
+
+//  --------------------------------------------------------------------------
+//  Row: the default text, a JSON object
+
+//  value, or count, sum, min, max and sum_squares.
+static void
+s_row_values (cJSON *object, const zb_row_t *row)
+{
+    if (row->count <= 1) {
+        cJSON_AddNumberToObject (object, "value", row->value);
+        return;
+    }
+    cJSON_AddNumberToObject (object, "count", (double) row->count);
+    cJSON_AddNumberToObject (object, "sum", row->sum);
+    cJSON_AddNumberToObject (object, "min", row->min);
+    cJSON_AddNumberToObject (object, "max", row->max);
+    cJSON_AddNumberToObject (object, "sum_squares", row->sum_squares);
+}
+
+//  Prints and frees. Returns the length, 0 if it does not fit.
+static size_t
+s_row_print (cJSON *object, char *text, size_t size)
+{
+    int fits = cJSON_PrintPreallocated (object, text, (int) size, 0);
+    cJSON_Delete (object);
+    return fits ? strlen (text) : 0;
+}
+
+size_t
+zb_row_json (const zb_row_t *row, char *text, size_t size)
+{
+    static const char *const types[] = {"", "counter", "timer", "gauge"};
+    cJSON *object = cJSON_CreateObject ();
+    cJSON_AddNumberToObject (object, "time", (double) row->time);
+    cJSON_AddStringToObject (object, "type", types[row->type]);
+    cJSON_AddStringToObject (object, "name", row->name);
+    cJSON_AddStringToObject (object, "source", row->source);
+    s_row_values (object, row);
+    return s_row_print (object, text, size);
+}
+
+//  --------------------------------------------------------------------------
+//  Queue: requests that wait for the sender, bounded in bytes
+
+typedef struct request {
+    struct request *next;
+    size_t rows, size, max;
+    char *text;                     //  the rows, each terminated
+} request_t;
+
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    request_t *head, **tail;
+    size_t bytes, bytes_max;
+    int closing;                    //  nothing more will come
+    uint64_t dropped_rows;          //  the oldest, beyond bytes_max
+    //  kept by the sender
+    uint64_t delivered_rows, rejected_rows;
+    int64_t success_ms;             //  of zclock_mono
+} queue_t;
+
+static request_t *
+request_new (void)
+{
+    request_t *self = (request_t *) zmalloc (sizeof *self);
+    return self;
+}
+
+static void
+request_destroy (request_t **self_p)
+{
+    if (*self_p)
+        free ((*self_p)->text);
+    free (*self_p);
+    *self_p = NULL;
+}
+
+//  Appends a row of so many bytes, with its end.
+static void
+request_add (request_t *self, const char *text, size_t size)
+{
+    if (self->size + size + 1 > self->max) {
+        self->max = (self->max + size + 1) * 2;
+        self->text = (char *) realloc (self->text, self->max);
+        assert (self->text);
+    }
+    memcpy (self->text + self->size, text, size);
+    self->text[self->size + size] = 0;
+    self->size += size + 1;
+    self->rows++;
+}
+
+static queue_t *
+queue_new (size_t bytes_max)
+{
+    queue_t *self = (queue_t *) zmalloc (sizeof *self);
+    pthread_condattr_t attributes;
+    assert (self);
+    pthread_mutex_init (&self->lock, NULL);
+    pthread_condattr_init (&attributes);
+    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init (&self->changed, &attributes);
+    pthread_condattr_destroy (&attributes);
+    self->tail = &self->head;
+    self->bytes_max = bytes_max;
+    self->success_ms = zclock_mono ();
+    return self;
+}
+
+//  Takes the oldest request out, or returns NULL. The caller holds the lock.
+static request_t *
+queue_pop (queue_t *self)
+{
+    request_t *request = self->head;
+    if (request) {
+        self->head = request->next;
+        self->bytes -= request->size;
+        request->next = NULL;
+        if (!self->head)
+            self->tail = &self->head;
+    }
+    return request;
+}
+
+static void
+queue_destroy (queue_t **self_p)
+{
+    queue_t *self = *self_p;
+    request_t *request;
+    while ((request = queue_pop (self)))
+        request_destroy (&request);
+    pthread_mutex_destroy (&self->lock);
+    pthread_cond_destroy (&self->changed);
+    free (self);
+    *self_p = NULL;
+}
+
+//  Takes over the request. The oldest go when there is no room, counted.
+static void
+queue_put (queue_t *self, request_t **request_p)
+{
+    request_t *oldest;
+    uint64_t dropped = 0;
+    pthread_mutex_lock (&self->lock);
+    self->bytes += (*request_p)->size;
+    *self->tail = *request_p;
+    self->tail = &(*request_p)->next;
+    *request_p = NULL;
+    while (self->bytes > self->bytes_max && self->head->next) {
+        oldest = queue_pop (self);
+        dropped += oldest->rows;
+        request_destroy (&oldest);
+    }
+    self->dropped_rows += dropped;
+    pthread_cond_signal (&self->changed);
+    pthread_mutex_unlock (&self->lock);
+    if (dropped)
+        s_log (LOG_ERR, "dropped",
+               "rows=%" PRIu64 " reason=\"the queue has its full --spool-max\"",
+               dropped);
+}
+
+//  Nothing more will come; the sender has until s_deadline_ms.
+static void
+queue_close (queue_t *self)
+{
+    pthread_mutex_lock (&self->lock);
+    self->closing = 1;
+    pthread_cond_signal (&self->changed);
+    pthread_mutex_unlock (&self->lock);
+}
+
+//  Waits for at most so long, less if the queue is being closed.
+static void
+queue_pause (queue_t *self, int64_t ms)
+{
+    int64_t until = zclock_mono () + ms;
+    struct timespec deadline = {(time_t) (until / 1000),
+                                (long) (until % 1000) * 1000000};
+    int rc = 0;
+    pthread_mutex_lock (&self->lock);
+    while (!self->closing && rc == 0)
+        rc = pthread_cond_timedwait (&self->changed, &self->lock, &deadline);
+    pthread_mutex_unlock (&self->lock);
+}
+
+//  Waits for a request. Caller owns the return value; NULL: there will be none.
+static request_t *
+queue_take (queue_t *self)
+{
+    request_t *request;
+    pthread_mutex_lock (&self->lock);
+    while (!self->head && !self->closing)
+        pthread_cond_wait (&self->changed, &self->lock);
+    request = queue_pop (self);
+    pthread_mutex_unlock (&self->lock);
+    return request;
+}
+
+static int
+queue_closing (queue_t *self)
+{
+    int closing;
+    pthread_mutex_lock (&self->lock);
+    closing = self->closing;
+    pthread_mutex_unlock (&self->lock);
+    return closing;
+}
+
+//  --------------------------------------------------------------------------
+//  Sender: delivers requests on a thread of its own, so that ingest never
+//  waits for the service
+
+enum {
+    RETRY_FIRST_MS = 500,
+    RETRY_MOST_MS = 60000,
+    RETRY_ASKED_MOST_MS = 3600000,  //  what a Retry-After may ask
+    HOLD_MS = 60000,
+    REJECTED_LOGGED = 20            //  one by one; the rest are counted
+};
+
+typedef struct {
+    queue_t *queue;
+    const zb_backend_t *backend;
+    int failures;                   //  in a row
+    zb_outcome_t outcome;           //  the last
+    uint64_t rejected_logged, rejected_unlogged;
+} sender_t;
+
+//  Milliseconds to the next try: doubled each time, with jitter of a quarter
+//  so that workers do not come all at once.
+static int64_t
+sender_backoff (const sender_t *self, const zb_reply_t *reply)
+{
+    int64_t ms = RETRY_FIRST_MS;
+    int i;
+    if (self->outcome == ZB_HOLD)
+        ms = HOLD_MS;
+    else
+        for (i = 1; i < self->failures && ms < RETRY_MOST_MS; i++)
+            ms *= 2;
+    if (ms > RETRY_MOST_MS)
+        ms = RETRY_MOST_MS;
+    ms -= (int64_t) (zb_random_ () % (uint64_t) (ms / 4 + 1));
+    if (reply->retry_after_ms > ms)
+        ms = reply->retry_after_ms < RETRY_ASKED_MOST_MS ? reply->retry_after_ms
+                                                         : RETRY_ASKED_MOST_MS;
+    return ms;
+}
+
+//  Says what went wrong, once for a hold and each time for a retry, and waits.
+static void
+sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
+{
+    int64_t ms, left = zb_time_left_ms ();
+    int again = self->outcome == ZB_HOLD && outcome == ZB_HOLD;
+    self->outcome = outcome;
+    self->failures++;
+    ms = sender_backoff (self, reply);
+    if (!again)
+        s_log (outcome == ZB_HOLD ? LOG_ERR : LOG_WARNING,
+               outcome == ZB_HOLD ? "held" : "retry",
+               "attempt=%d wait_ms=%" PRId64 " reason=\"%s\"", self->failures,
+               ms, reply->reason);
+    if (!queue_closing (self->queue))
+        queue_pause (self->queue, ms);
+    else if (left > 0)
+        zclock_sleep ((int) (ms < left ? ms : left));
+}
+
+static void
+sender_succeeded (sender_t *self)
+{
+    if (self->failures)
+        s_log (LOG_INFO, "recovered", "attempts=%d", self->failures + 1);
+    self->failures = 0;
+    self->outcome = ZB_DELIVERED;
+}
+
+static zb_outcome_t
+s_flush_stdout (const char *const *rows, size_t count, zb_reply_t *reply)
+{
+    size_t i;
+    for (i = 0; i < count; i++)
+        puts (rows[i]);
+    if (fflush (stdout) == 0)
+        return ZB_DELIVERED;
+    snprintf (reply->reason, sizeof reply->reason, "standard output: %s",
+              strerror (errno));
+    return ZB_RETRY;
+}
+
+//  Tries until the rows are delivered or refused, or the time is over.
+static zb_outcome_t
+sender_try (sender_t *self, const char *const *rows, size_t count)
+{
+    zb_outcome_t outcome;
+    zb_reply_t reply;
+    for (;;) {
+        memset (&reply, 0, sizeof reply);
+        outcome = self->backend->flush
+                    ? self->backend->flush (rows, count, &reply)
+                    : s_flush_stdout (rows, count, &reply);
+        if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
+            sender_succeeded (self);
+        if (outcome == ZB_REFUSED && count == 1
+            && self->rejected_logged < REJECTED_LOGGED) {
+            self->rejected_logged++;
+            s_log (LOG_ERR, "rejected", "reason=\"%s\" row=%s", reply.reason,
+                   rows[0]);
+        }
+        else if (outcome == ZB_REFUSED && count == 1)
+            self->rejected_unlogged++;
+        if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
+            return outcome;
+        if (zb_time_left_ms () == 0
+            || (outcome == ZB_HOLD && queue_closing (self->queue)))
+            return outcome;
+        sender_wait (self, outcome, &reply);
+    }
+}
+
+//  Delivers the good and sets the bad aside: what is refused as a whole is
+//  refused in halves, until it is one row. Returns how many rows are left
+//  over because the time is.
+static size_t
+sender_deliver (sender_t *self, const char *const *rows, size_t count)
+{
+    queue_t *queue = self->queue;
+    zb_outcome_t outcome = sender_try (self, rows, count);
+    if (outcome == ZB_REFUSED && count > 1)
+        return sender_deliver (self, rows, count / 2)
+               + sender_deliver (self, rows + count / 2, count - count / 2);
+    pthread_mutex_lock (&queue->lock);
+    if (outcome == ZB_DELIVERED) {
+        queue->delivered_rows += count;
+        queue->success_ms = zclock_mono ();
+    }
+    else if (outcome == ZB_REFUSED)
+        queue->rejected_rows += count;
+    pthread_mutex_unlock (&queue->lock);
+    return outcome == ZB_DELIVERED || outcome == ZB_REFUSED ? 0 : count;
+}
+
+static size_t
+sender_request (sender_t *self, request_t *request)
+{
+    const char **rows = (const char **) zmalloc (request->rows * sizeof *rows);
+    const char *text = request->text;
+    size_t i, left;
+    assert (rows);
+    for (i = 0; i < request->rows; i++, text += strlen (text) + 1)
+        rows[i] = text;
+    left = sender_deliver (self, rows, request->rows);
+    free (rows);
+    if (self->rejected_unlogged)
+        s_log (LOG_ERR, "rejected", "rows=%" PRIu64 " reason=\"as above\"",
+               self->rejected_unlogged);
+    self->rejected_unlogged = 0;
+    return left;
+}
+
+//  Thread: until the queue is closed and empty, or the time is over.
+static void *
+sender_run (void *argument)
+{
+    sender_t *self = (sender_t *) argument;
+    request_t *request;
+    size_t left = 0;
+    zb_reply_t reply = {{0}, 0};
+    zb_outcome_t outcome = ZB_DELIVERED;
+    if (self->backend->connect)
+        outcome = self->backend->connect (&reply);
+    if (outcome != ZB_DELIVERED)
+        sender_wait (self, outcome, &reply);
+    while ((request = queue_take (self->queue))) {
+        left += zb_time_left_ms () == 0 || (self->outcome == ZB_HOLD && left)
+                  ? request->rows
+                  : sender_request (self, request);
+        request_destroy (&request);
+    }
+    if (left)
+        s_log (LOG_ERR, "lost",
+               "rows=%zu reason=\"not delivered within --deadline\"", left);
+    if (self->backend->close)
+        self->backend->close ();
+    return NULL;
+}
+
+//  --------------------------------------------------------------------------
+//  Ingest: the worker's main thread reads, and closes a window at each flush
+
+enum {
+    SLICE_US = 5000,                //  of encoding, then the socket's turn
+    REQUEST_BYTES = 512 * 1024,     //  a request ends here, whatever --batch
+    PERCENTILES_MAX = 16,
+    MALFORMED_KINDS = 16,
+    QUIET_MS = 100,                 //  without a message: drained
+    SILENT_MS = 24 * 3600 * 1000,   //  then a stream is forgotten,
+    FORGET_MS = 3600 * 1000         //  at this interval
+};
+
+//  The worker's options, with their defaults.
+static struct {
+    const char *host, *levels, *percentiles;
+    int64_t port, flush, batch, spool_max, deadline;
+} s_worker = {"127.0.0.1", "", "", 5551, 60, -1, 256 * 1024 * 1024, 10};
+
+static const zb_option_t s_worker_options[] = {
+  {.name = "host", .argument = "HOST", .text = &s_worker.host,
+   .help = "where the broker is"},
+  {.name = "port", .argument = "PORT", .number = &s_worker.port, .min = 1,
+   .max = 65535, .help = "where it serves workers"},
+  {.name = "levels", .argument = "LEVELS", .text = &s_worker.levels,
+   .help = "those wanted, separated by commas; all if none is given"},
+  {.name = "flush", .argument = "SECONDS", .number = &s_worker.flush, .min = 1,
+   .max = 86400, .help = "what is measured goes on at this interval"},
+  {.name = "percentiles", .argument = "LIST", .text = &s_worker.percentiles,
+   .help = "50,95,99 adds gauges NAME.p50 ... for each timer"},
+  {.name = "batch", .argument = "ROWS", .number = &s_worker.batch, .min = 1,
+   .max = 100000, .help = "in a request, at most"},
+  {.name = "spool-max", .argument = "BYTES", .number = &s_worker.spool_max,
+   .min = 65536, .max = INT64_C (1) << 40,
+   .help = "that wait for delivery at most (256M); the oldest are dropped"},
+  {.name = "deadline", .argument = "SECONDS", .number = &s_worker.deadline,
+   .min = 0, .max = 3600, .help = "to deliver what is left when stopped"},
+  {.name = NULL}};
+
+//  What was wrong with lines, since the last flush.
+typedef struct {
+    const char *reason;
+    uint64_t count;
+    char example[96];               //  the first of them
+} malformed_t;
+
+typedef struct {
+    const zb_backend_t *backend;
+    zsock_t *sub;
+    zloop_t *loop;
+    ledger_t *ledger;
+    queue_t *queue;
+    window_t window;                //  being filled
+    window_t closing;               //  being encoded,
+    size_t closing_at;              //  from this place of its table on
+    int64_t closing_second;
+    request_t *request;             //  being filled
+    double percentile[PERCENTILES_MAX];
+    size_t percentiles;
+    malformed_t malformed[MALFORMED_KINDS];
+    uint64_t received, malformed_lines, unencoded, forgotten_lost;
+    uint64_t told[16];              //  health, at the last flush
+    int64_t forget_ms;
+    int ready;
+    char source[256];               //  of the worker's health
+} worker_t;
+
+static void
+worker_malformed (worker_t *self, const char *reason, const char *text,
+                  size_t size)
+{
+    malformed_t *kind = self->malformed;
+    while (kind->reason && kind->reason != reason
+           && kind < self->malformed + MALFORMED_KINDS - 1)
+        kind++;
+    if (!kind->reason)
+        s_printable (kind->example, sizeof kind->example, text, size);
+    kind->reason = reason;
+    kind->count++;
+    self->malformed_lines++;
+}
+
+//  Each kind once, with its count.
+static void
+worker_log_malformed (worker_t *self)
+{
+    malformed_t *kind;
+    for (kind = self->malformed;
+         kind < self->malformed + MALFORMED_KINDS && kind->reason; kind++)
+        s_log (LOG_WARNING, "malformed",
+               "reason=\"%s\" count=%" PRIu64 " example=\"%s\"", kind->reason,
+               kind->count, kind->example);
+    memset (self->malformed, 0, sizeof self->malformed);
+}
+
+//  A state of the line's series: its increment goes into the window. The
+//  series remembers the entry, which saves a look-up while the window lasts.
+static void
+worker_state (worker_t *self, const zb_line_t *line)
+{
+    increment_t increment = {0};
+    series_t *series = ledger_state (self->ledger, line, &increment);
+    if (series && (increment.fresh || increment.count || increment.value != 0)) {
+        if (series->window != self->window.number
+            || (line->type == ZB_TYPE_TIMER
+                && series->entry->second != line->time)) {
+            series->entry = window_entry (&self->window, line);
+            series->window = self->window.number;
+        }
+        entry_increment (series->entry, &increment);
+    }
+    free (increment.hist.bucket);
+}
+
+//  A classic counter has no state: its value is the increment.
+static void
+worker_classic (worker_t *self, const zb_line_t *line)
+{
+    increment_t increment = {.value = line->value};
+    entry_t *entry = window_entry (&self->window, line);
+    if (line->type == ZB_TYPE_COUNTER)
+        entry_increment (entry, &increment);
+    else
+        entry_sample (entry, line);
+}
+
+static void
+worker_line (worker_t *self, const char *text, size_t size)
+{
+    zb_line_t line;
+    const char *wrong = self->backend->parse
+                          ? self->backend->parse (text, size, &line)
+                          : line_parse (text, size, &line);
+    self->received++;
+    if (wrong)
+        worker_malformed (self, wrong, text, size);
+    else if (!line.id)
+        worker_classic (self, &line);
+    else if (line.type != ZB_TYPE_GAUGE)
+        worker_state (self, &line);
+    else if (ledger_gauge (self->ledger, &line) == 0)
+        entry_sample (window_entry (&self->window, &line), &line);
+}
+
+//  A message is lines; a '\n' may end the last.
+static void
+worker_message (worker_t *self, const char *text, size_t size)
+{
+    const char *end = text + size, *newline;
+    do {
+        newline = memchr (text, '\n', (size_t) (end - text));
+        worker_line (self, text, (size_t) ((newline ? newline : end) - text));
+        text = newline ? newline + 1 : end;
+    } while (text < end);
+}
+
+//  Returns -1 when there is no message now.
+static int
+worker_receive (worker_t *self)
+{
+    void *socket = zsock_resolve (self->sub);
+    zmq_msg_t message;
+    int rc, more;
+    zmq_msg_init (&message);
+    rc = zmq_msg_recv (&message, socket, ZMQ_DONTWAIT);
+    more = rc != -1 && zmq_msg_more (&message);
+    if (more)
+        worker_malformed (self, "more than one frame", zmq_msg_data (&message),
+                          zmq_msg_size (&message));
+    else if (rc != -1)
+        worker_message (self, zmq_msg_data (&message), zmq_msg_size (&message));
+    while (more && zmq_msg_recv (&message, socket, ZMQ_DONTWAIT) != -1)
+        more = zmq_msg_more (&message);
+    zmq_msg_close (&message);
+    return rc == -1 ? -1 : 0;
+}
+
+static int
+worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
+{
+    int i;
+    (void) loop;
+    (void) socket;
+    for (i = 0; i < DRAIN_MESSAGES; i++)
+        if (worker_receive (argument) == -1)
+            break;
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Ingest: flush
+
+static void
+worker_request_end (worker_t *self)
+{
+    if (self->request && self->request->rows)
+        queue_put (self->queue, &self->request);
+    request_destroy (&self->request);
+}
+
+static void
+worker_row (worker_t *self, const zb_row_t *row)
+{
+    char text[ZB_ROW_MAX];
+    size_t size = self->backend->post
+                    ? self->backend->post (row, text, sizeof text)
+                    : zb_row_json (row, text, sizeof text);
+    if (!size) {
+        self->unencoded++;
+        return;
+    }
+    if (!self->request)
+        self->request = request_new ();
+    request_add (self->request, text, size);
+    if ((s_worker.batch && self->request->rows == (size_t) s_worker.batch)
+        || (self->backend->batch && self->request->size >= REQUEST_BYTES))
+        worker_request_end (self);
+}
+
+//  The rows of an entry: itself, and the percentiles of a timer.
+static void
+worker_entry (worker_t *self, const entry_t *entry)
+{
+    zb_row_t row;
+    char name[ZB_LABEL_MAX_ + 32];
+    size_t i;
+    if (entry->count == 0)
+        return;
+    entry_row (entry, self->closing_second, &row);
+    worker_row (self, &row);
+    for (i = 0; entry->type == ZB_TYPE_TIMER && i < self->percentiles; i++) {
+        double value = hist_quantile_ns (&entry->hist,
+                                         self->percentile[i] / 100);
+        snprintf (name, sizeof name, "%s.p%g", entry->text, self->percentile[i]);
+        row.type = ZB_TYPE_GAUGE;
+        row.name = name;
+        row.count = 1;
+        row.value = fmin (fmax (value, entry->min), entry->max) * 1e-9;
+        worker_row (self, &row);
+    }
+}
+
+//  Encodes for so long. Returns 0 if there is more to do, 1 at the end.
+static int
+worker_encode (worker_t *self, int64_t us)
+{
+    int64_t until = zclock_usecs () + us;
+    table_t *table = &self->closing.entries;
+    for (; self->closing_at < table->size; self->closing_at++) {
+        if (table->place[self->closing_at].item)
+            worker_entry (self, table->place[self->closing_at].item);
+        if (self->closing_at % 64 == 63 && zclock_usecs () >= until)
+            return 0;
+    }
+    if (table->size) {
+        worker_request_end (self);
+        window_clear (&self->closing);
+    }
+    return 1;
+}
+
+static int
+worker_slice (zloop_t *loop, int timer, void *argument)
+{
+    (void) timer;
+    if (!worker_encode (argument, SLICE_US))
+        zloop_timer (loop, 1, 1, worker_slice, argument);
+    return 0;
+}
+
+//  The worker's own health: counters say what came since the last flush.
+static void
+worker_health (worker_t *self, int64_t second)
+{
+    queue_t *queue = self->queue;
+    const struct {
+        const char *name;
+        zb_type_t type;
+        uint64_t value;
+    } health[] = {
+      {"zibrato.received", ZB_TYPE_COUNTER, self->received},
+      {"zibrato.malformed", ZB_TYPE_COUNTER, self->malformed_lines},
+      {"zibrato.duplicate", ZB_TYPE_COUNTER, self->ledger->duplicates},
+      {"zibrato.lost", ZB_TYPE_COUNTER,
+       self->forgotten_lost + ledger_lost (self->ledger)},
+      {"zibrato.delivered", ZB_TYPE_COUNTER, queue->delivered_rows},
+      {"zibrato.rejected", ZB_TYPE_COUNTER,
+       queue->rejected_rows + self->unencoded},
+      {"zibrato.overflowed", ZB_TYPE_COUNTER, queue->dropped_rows},
+      {"zibrato.series", ZB_TYPE_GAUGE, self->ledger->series.count},
+      {"zibrato.queue_bytes", ZB_TYPE_GAUGE, queue->bytes},
+      {"zibrato.success_age", ZB_TYPE_GAUGE,
+       (uint64_t) (zclock_mono () - queue->success_ms) / 1000}};
+    size_t i;
+    for (i = 0; i < sizeof health / sizeof *health; i++) {
+        zb_line_t line = {.type = health[i].type,
+                          .name = health[i].name,
+                          .name_size = strlen (health[i].name),
+                          .source = self->source,
+                          .source_size = strlen (self->source),
+                          .value = (double) health[i].value,
+                          .time = second};
+        if (line.type == ZB_TYPE_COUNTER)
+            line.value -= (double) self->told[i];
+        self->told[i] = health[i].value;
+        worker_classic (self, &line);
+    }
+}
+
+//  Closes the window and begins to encode it. Nothing measured, nothing sent.
+static void
+worker_flush (worker_t *self)
+{
+    int64_t second = s_wall_us () / 1000000;
+    worker_log_malformed (self);
+    while (!worker_encode (self, INT64_MAX / 2)) {
+    }
+    if (self->window.entries.count == 0)
+        return;
+    pthread_mutex_lock (&self->queue->lock);
+    worker_health (self, second);
+    pthread_mutex_unlock (&self->queue->lock);
+    self->closing = self->window;
+    self->closing_at = 0;
+    self->closing_second = second;
+    memset (&self->window.entries, 0, sizeof self->window.entries);
+    self->window.number++;
+    if (zclock_mono () >= self->forget_ms) {
+        self->forgotten_lost += ledger_forget (self->ledger, SILENT_MS);
+        self->forget_ms = zclock_mono () + FORGET_MS;
+    }
+}
+
+//  Flushes fall on whole multiples of the interval, by the wall clock.
+static size_t
+s_flush_delay_ms (int64_t wall_us, int64_t interval_seconds)
+{
+    int64_t interval = interval_seconds * 1000000;
+    return (size_t) ((interval - wall_us % interval + 999) / 1000);
+}
+
+static int
+worker_tick (zloop_t *loop, int timer, void *argument)
+{
+    (void) timer;
+    worker_flush (argument);
+    worker_slice (loop, 0, argument);
+    zloop_timer (loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
+                 worker_tick, argument);
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Ingest: start and stop
+
+//  A connection came or went. The first means that we are ready, for then
+//  the broker knows what we want.
+static int
+worker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
+{
+    worker_t *self = (worker_t *) argument;
+    char *event = NULL, *value = NULL, *address = NULL;
+    (void) loop;
+    if (zstr_recvx (monitor, &event, &value, &address, NULL) == -1 || !event)
+        return 0;
+    if (streq (event, "HANDSHAKE_SUCCEEDED")) {
+        s_log (LOG_INFO, self->ready ? "connected" : "ready",
+               "mode=%s broker=tcp://%s:%" PRId64, self->backend->name,
+               s_worker.host, s_worker.port);
+        self->ready = 1;
+    }
+    else
+        s_log (LOG_WARNING, "disconnected", "broker=tcp://%s:%" PRId64,
+               s_worker.host, s_worker.port);
+    zstr_free (&event);
+    zstr_free (&value);
+    zstr_free (&address);
+    return 0;
+}
+
+//  Calls with each level's topic; "" is all of them.
+static void
+worker_subscribe (worker_t *self, void (*what) (void *, const char *))
+{
+    char *levels = strdup (s_worker.levels), *rest = levels, *level;
+    char topic[ZB_LABEL_MAX_ + 2];
+    assert (levels);
+    while ((level = strsep (&rest, ","))) {
+        if (*level && !zb_label_ok_ (level))
+            s_die ("--levels %s: expected labels separated by commas",
+                   s_worker.levels);
+        snprintf (topic, sizeof topic, *level ? "%s|" : "%s", level);
+        if (*level || !*s_worker.levels)
+            what (self->sub, topic);
+    }
+    free (levels);
+}
+
+static void
+worker_percentiles (worker_t *self)
+{
+    const char *list = s_worker.percentiles;
+    char *end;
+    while (*list) {
+        double percentile = strtod (list, &end);
+        if (end == list || (*end && *end != ',') || !(percentile > 0)
+            || percentile >= 100 || self->percentiles == PERCENTILES_MAX)
+            s_die ("--percentiles %s: expected up to %d numbers between 0 and "
+                   "100, separated by commas",
+                   s_worker.percentiles, PERCENTILES_MAX);
+        self->percentile[self->percentiles++] = percentile;
+        list = *end ? end + 1 : end;
+    }
+}
+
+//  Unsubscribes, takes in what is already here, and makes the last requests.
+static void
+worker_drain (worker_t *self)
+{
+    zpoller_t *poller = zpoller_new (self->sub, NULL);
+    worker_subscribe (self, zsock_set_unsubscribe);
+    while (zpoller_wait (poller, QUIET_MS))
+        worker_readable (NULL, NULL, self);
+    zpoller_destroy (&poller);
+    worker_flush (self);
+    while (!worker_encode (self, INT64_MAX / 2)) {
+    }
+}
+
+static void
+worker_loop (worker_t *self, int signals)
+{
+    zmq_pollitem_t stop = {NULL, signals, ZMQ_POLLIN, 0};
+    zactor_t *monitor = zactor_new (zmonitor, self->sub);
+    zstr_sendx (monitor, "LISTEN", "HANDSHAKE_SUCCEEDED", "DISCONNECTED", NULL);
+    zstr_send (monitor, "START");
+    zsock_wait (monitor);
+    self->loop = zloop_new ();
+    zloop_reader (self->loop, zactor_sock (monitor), worker_connection, self);
+    zloop_reader (self->loop, self->sub, worker_readable, self);
+    zloop_poller (self->loop, &stop, s_signals_handle, NULL);
+    zloop_timer (self->loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
+                 worker_tick, self);
+    if (zsock_connect (self->sub, strchr (s_worker.host, ':')
+                                    ? "tcp://[%s]:%d"
+                                    : "tcp://%s:%d",
+                       s_worker.host, (int) s_worker.port)
+        == -1)
+        s_die ("connect to %s port %d:", s_worker.host, (int) s_worker.port);
+    zloop_start (self->loop);
+    zactor_destroy (&monitor);
+    worker_drain (self);
+    zloop_destroy (&self->loop);
+}
+
+static int
+worker_run (const zb_backend_t *backend)
+{
+    worker_t self = {.backend = backend, .window = {.number = 1}};
+    sender_t sender = {.backend = backend};
+    const char *wrong = backend->check ? backend->check () : NULL;
+    char address[NI_MAXHOST + 2];
+    pthread_t thread;
+    int signals = s_signals_open ();
+    if (wrong)
+        s_die ("%s", wrong);
+    s_host_resolve (s_worker.host, address, sizeof address);
+    if (s_worker.batch == -1)
+        s_worker.batch = (int64_t) backend->batch;
+    worker_percentiles (&self);
+    gethostname (self.source, sizeof self.source - 1);
+    self.sub = s_socket_new (ZMQ_SUB);
+    worker_subscribe (&self, zsock_set_subscribe);
+    self.ledger = ledger_new ();
+    self.forget_ms = zclock_mono () + FORGET_MS;
+    self.queue = sender.queue = queue_new ((size_t) s_worker.spool_max);
+    if (pthread_create (&thread, NULL, sender_run, &sender) != 0)
+        s_die ("start the sender:");
+    worker_loop (&self, signals);
+    s_deadline_ms = zclock_mono () + s_worker.deadline * 1000;
+    queue_close (self.queue);
+    pthread_join (thread, NULL);
+    s_log (LOG_INFO, "stopped",
+           "received=%" PRIu64 " delivered=%" PRIu64 " rejected=%" PRIu64
+           " overflowed=%" PRIu64,
+           self.received, self.queue->delivered_rows, self.queue->rejected_rows,
+           self.queue->dropped_rows);
+    queue_destroy (&self.queue);
+    ledger_destroy (&self.ledger);
+    zsock_destroy (&self.sub);
+    close (signals);
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Librato: the backend for POST /v1/metrics of the Librato metrics API, and
+//  for whatever speaks it
+//
+//  Increments are sent as gauges, as Librato's own people advised for those
+//  who hold the count (librato/librato-rails#1): its counters are absolute
+//  readings, which would fall with every restart.
+
+enum { REPLY_MAX = 64 * 1024 };     //  bytes of a response that are read
+
+static struct {
+    const char *username, *apitoken, *apitoken_file, *url, *ca;
+    int64_t timeout;
+    CURL *curl;
+    struct curl_slist *headers;
+    zhashx_t *renamed;              //  sanitised to original name
+    char reply[REPLY_MAX];
+    size_t reply_size;
+} s_librato = {.url = "https://metrics-api.librato.com/v1/metrics",
+               .timeout = 15};
+
+static const zb_option_t s_librato_options[] = {
+  {.name = "username", .argument = "USER", .text = &s_librato.username,
+   .env = "LIBRATO_USERNAME", .help = "account, an e-mail address"},
+  {.name = "apitoken", .argument = "TOKEN", .text = &s_librato.apitoken,
+   .env = "LIBRATO_TOKEN", .secret = 1, .help = "its API token"},
+  {.name = "apitoken-file", .argument = "FILE",
+   .text = &s_librato.apitoken_file, .help = "the token is its first line"},
+  {.name = "url", .argument = "URL", .text = &s_librato.url,
+   .help = "of the API"},
+  {.name = "timeout", .argument = "SECONDS", .number = &s_librato.timeout,
+   .min = 1, .max = 3600, .help = "that a request may take"},
+  {.name = "ca", .argument = "FILE", .text = &s_librato.ca,
+   .help = "certificates to trust in place of the system's"},
+  {.name = NULL}};
+
+static const char *
+librato_check (void)
+{
+    char line[1024] = "";
+    FILE *file;
+    if (s_librato.apitoken_file) {
+        file = fopen (s_librato.apitoken_file, "r");
+        if (!file || !fgets (line, sizeof line, file))
+            s_die ("--apitoken-file %s:", s_librato.apitoken_file);
+        fclose (file);
+        line[strcspn (line, "\r\n")] = 0;
+        s_librato.apitoken = strdup (line);
+    }
+    if (!s_librato.username || !*s_librato.username)
+        return "expected --username or LIBRATO_USERNAME";
+    if (!s_librato.apitoken || !*s_librato.apitoken)
+        return "expected --apitoken-file, LIBRATO_TOKEN or --apitoken";
+    if (strncmp (s_librato.url, "https://", 8) != 0
+        && strncmp (s_librato.url, "http://", 7) != 0)
+        return "--url: expected https://... or http://...";
+    if (strchr (s_librato.url, '@'))
+        return "--url: expected no credentials in it";
+    return NULL;
+}
+
+//  libcurl hands over a piece of the response; the rest beyond our limit is
+//  read and let go.
+static size_t
+librato_read (char *data, size_t size, size_t count, void *argument)
+{
+    size_t room = REPLY_MAX - 1 - s_librato.reply_size;
+    (void) argument;
+    size *= count;
+    memcpy (s_librato.reply + s_librato.reply_size, data,
+            size < room ? size : room);
+    s_librato.reply_size += size < room ? size : room;
+    return size;
+}
+
+//  A stop ends a request that would take too long.
+static int
+librato_progress (void *argument, curl_off_t a, curl_off_t b, curl_off_t c,
+                  curl_off_t d)
+{
+    (void) argument, (void) a, (void) b, (void) c, (void) d;
+    return zb_time_left_ms () == 0;
+}
+
+static void
+librato_open (void)
+{
+    CURL *curl = curl_easy_init ();
+    if (!curl)
+        s_die ("libcurl cannot start");
+    curl_easy_setopt (curl, CURLOPT_URL, s_librato.url);
+    curl_easy_setopt (curl, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
+    curl_easy_setopt (curl, CURLOPT_USERNAME, s_librato.username);
+    curl_easy_setopt (curl, CURLOPT_PASSWORD, s_librato.apitoken);
+    curl_easy_setopt (curl, CURLOPT_USERAGENT, "zibrato/" ZIBRATO_VERSION);
+    curl_easy_setopt (curl, CURLOPT_TIMEOUT, (long) s_librato.timeout);
+    curl_easy_setopt (curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt (curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt (curl, CURLOPT_WRITEFUNCTION, librato_read);
+    curl_easy_setopt (curl, CURLOPT_XFERINFOFUNCTION, librato_progress);
+    curl_easy_setopt (curl, CURLOPT_NOPROGRESS, 0L);
+    if (s_librato.ca)
+        curl_easy_setopt (curl, CURLOPT_CAINFO, s_librato.ca);
+    s_librato.headers =
+      curl_slist_append (NULL, "Content-Type: application/json");
+    s_librato.headers = curl_slist_append (s_librato.headers, "Expect:");
+    s_librato.curl = curl;
+}
+
+//  The texts in a JSON value with the keys before them, as one line: what is
+//  wrong may be a text, an array or nested objects (librato-rails#10, LM#108).
+static void
+s_json_text (const cJSON *json, char *text, size_t size)
+{
+    const cJSON *child;
+    size_t used;
+    if (json->string) {
+        used = strlen (text);
+        snprintf (text + used, size - used, "%s ", json->string);
+    }
+    if (cJSON_IsString (json)) {
+        used = strlen (text);
+        snprintf (text + used, size - used, "%s ", json->valuestring);
+    }
+    for (child = json->child; child; child = child->next)
+        s_json_text (child, text, size);
+}
+
+//  What status means which outcome; the rest of 4xx is about the content.
+static const struct {
+    long least, most;
+    zb_outcome_t outcome;
+} s_statuses[] = {
+  {200, 299, ZB_DELIVERED}, {400, 400, ZB_REFUSED}, {401, 401, ZB_HOLD},
+  {403, 405, ZB_HOLD},      {407, 407, ZB_HOLD},    {408, 408, ZB_RETRY},
+  {425, 425, ZB_RETRY},     {429, 429, ZB_RETRY},   {402, 499, ZB_REFUSED},
+  {500, 599, ZB_RETRY}};
+
+//  The outcome of a response, and its reason for people: the errors that the
+//  service names, else the beginning of whatever came.
+static zb_outcome_t
+librato_outcome (long status, zb_reply_t *reply)
+{
+    zb_outcome_t outcome = ZB_HOLD;
+    char text[300] = "", printable[300];
+    cJSON *json = cJSON_Parse (s_librato.reply);
+    const cJSON *limit = cJSON_GetObjectItem (json, "error");
+    const cJSON *errors = cJSON_GetObjectItem (json, "errors");
+    size_t i;
+    for (i = sizeof s_statuses / sizeof *s_statuses; i-- > 0;)
+        if (status >= s_statuses[i].least && status <= s_statuses[i].most)
+            outcome = s_statuses[i].outcome;
+    //  rate limited: a flat "error" and not "errors" (PL, exceptions.py)
+    if (status == 403 && cJSON_IsString (limit))
+        outcome = ZB_RETRY;
+    if (errors || limit)
+        s_json_text (errors ? errors->child ? errors->child : errors : limit,
+                     text, sizeof text);
+    else
+        snprintf (text, sizeof text, "%.200s", s_librato.reply);
+    s_printable (printable, sizeof printable, text, strlen (text));
+    snprintf (reply->reason, sizeof reply->reason, "status %ld: %s", status,
+              printable);
+    cJSON_Delete (json);
+    return outcome;
+}
+
+//  With a body a POST, without one a GET.
+static zb_outcome_t
+librato_request (const char *body, size_t size, zb_reply_t *reply)
+{
+    CURL *curl = s_librato.curl;
+    char error[CURL_ERROR_SIZE] = "";
+    curl_off_t retry_after = 0;
+    long status = 0;
+    CURLcode rc;
+    if (body) {
+        curl_easy_setopt (curl, CURLOPT_POST, 1L);
+        curl_easy_setopt (curl, CURLOPT_POSTFIELDS, body);
+        curl_easy_setopt (curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) size);
+    }
+    else
+        curl_easy_setopt (curl, CURLOPT_HTTPGET, 1L);
+    curl_easy_setopt (curl, CURLOPT_HTTPHEADER, body ? s_librato.headers : NULL);
+    curl_easy_setopt (curl, CURLOPT_ERRORBUFFER, error);
+    s_librato.reply_size = 0;
+    rc = curl_easy_perform (curl);
+    s_librato.reply[s_librato.reply_size] = 0;
+    curl_easy_setopt (curl, CURLOPT_ERRORBUFFER, NULL);
+    if (rc != CURLE_OK) {
+        snprintf (reply->reason, sizeof reply->reason, "%s",
+                  *error ? error : curl_easy_strerror (rc));
+        return ZB_RETRY;
+    }
+    curl_easy_getinfo (curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo (curl, CURLINFO_RETRY_AFTER, &retry_after);
+    reply->retry_after_ms = (int64_t) retry_after * 1000;
+    return librato_outcome (status, reply);
+}
+
+//  An endpoint that does not answer GET may well take POST.
+static zb_outcome_t
+librato_connect (zb_reply_t *reply)
+{
+    zb_outcome_t outcome;
+    librato_open ();
+    if (strncmp (s_librato.url, "http://", 7) == 0)
+        s_log (LOG_WARNING, "cleartext", "url=%s reason=\"the token can be read "
+               "on the way\"", s_librato.url);
+    outcome = librato_request (NULL, 0, reply);
+    if (outcome == ZB_HOLD && strncmp (reply->reason, "status 404", 10) != 0
+        && strncmp (reply->reason, "status 405", 10) != 0)
+        return outcome;
+    return outcome == ZB_RETRY ? outcome : ZB_DELIVERED;
+}
+
+//  Makes a name or source that the service takes: [A-Za-z0-9.:_-], up to 255,
+//  and not the reserved source "all". Returns 1 if it had to be changed.
+static int
+librato_sanitise (char *clean, const char *text, int is_source)
+{
+    size_t i;
+    int changed = 0;
+    for (i = 0; text[i] && i < ZB_LABEL_MAX_; i++) {
+        unsigned char c = (unsigned char) text[i];
+        clean[i] = c < 0x80 && (isalnum (c) || strchr (".:_-", c)) ? (char) c
+                                                                   : '_';
+        changed |= clean[i] != text[i];
+    }
+    changed |= text[i] != 0;
+    clean[i] = 0;
+    if (is_source && strcasecmp (clean, "all") == 0) {
+        strcat (clean, "_");
+        changed = 1;
+    }
+    return changed;
+}
+
+//  Says, once, when two names become one.
+static void
+librato_collision (const char *clean, const char *text, int changed)
+{
+    const char *other;
+    char a[256], b[256];
+    if (!s_librato.renamed) {
+        s_librato.renamed = zhashx_new ();
+        zhashx_set_duplicator (s_librato.renamed, (zhashx_duplicator_fn *) strdup);
+        zhashx_set_destructor (s_librato.renamed,
+                               (zhashx_destructor_fn *) zstr_free);
+    }
+    other = zhashx_lookup (s_librato.renamed, clean);
+    if (other && strcmp (other, text) != 0) {
+        s_log (LOG_WARNING, "collision", "name=\"%s\" other=\"%s\" sent_as=%s",
+               s_printable (a, sizeof a, text, strlen (text)),
+               s_printable (b, sizeof b, other, strlen (other)), clean);
+        zhashx_update (s_librato.renamed, clean, (void *) text);
+    }
+    else if (!other && changed)
+        zhashx_insert (s_librato.renamed, clean, (void *) text);
+}
+
+static size_t
+librato_post (const zb_row_t *row, char *text, size_t size)
+{
+    char name[ZB_LABEL_MAX_ + 2], source[ZB_LABEL_MAX_ + 2];
+    cJSON *object = cJSON_CreateObject ();
+    librato_collision (name, row->name, librato_sanitise (name, row->name, 0));
+    librato_collision (source, row->source,
+                       librato_sanitise (source, row->source, 1));
+    cJSON_AddStringToObject (object, "name", name);
+    cJSON_AddStringToObject (object, "source", source);
+    cJSON_AddNumberToObject (object, "measure_time", (double) row->time);
+    s_row_values (object, row);
+    return s_row_print (object, text, size);
+}
+
+static zb_outcome_t
+librato_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+{
+    zchunk_t *body = zchunk_new ("{\"gauges\":[", 11);
+    zb_outcome_t outcome;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        zchunk_extend (body, rows[i], strlen (rows[i]));
+        zchunk_extend (body, i + 1 < count ? "," : "]}", i + 1 < count ? 1 : 2);
+    }
+    outcome = librato_request ((const char *) zchunk_data (body),
+                               zchunk_size (body), reply);
+    zchunk_destroy (&body);
+    return outcome;
+}
+
+static void
+librato_close (void)
+{
+    curl_slist_free_all (s_librato.headers);
+    curl_easy_cleanup (s_librato.curl);
+    zhashx_destroy (&s_librato.renamed);
+}
+
+static const zb_backend_t s_librato_backend = {
+  .abi = ZB_BACKEND_ABI,
+  .name = "librato",
+  .summary = "Delivers to the Librato metrics API, or what is compatible",
+  .options = s_librato_options,
+  .batch = 300,                     //  librato-api.md of its makers: about 300
+  .check = librato_check,
+  .connect = librato_connect,
+  .post = librato_post,
+  .flush = librato_flush,
+  .close = librato_close};
+
+//  --------------------------------------------------------------------------
+//  Broker: programs connect to XSUB at the port, workers to XPUB at the next
+
+enum { HEALTH_MS = 10000 };         //  between reports of the broker's health
+
+static struct {
+    const char *host;
+    int64_t port;
+    zsock_t *programs, *workers;    //  XSUB and XPUB
+    int64_t programs_connected, workers_connected;
+} s_broker = {.host = "127.0.0.1", .port = 5550};
+
+static const zb_option_t s_broker_options[] = {
+  {.name = "host", .argument = "HOST", .text = &s_broker.host,
+   .help = "address to listen at"},
+  {.name = "port", .argument = "PORT", .number = &s_broker.port, .min = 0,
+   .max = 65534,
+   .help = "for programs, the next one for workers; 0 picks a free pair"},
+  {.name = NULL}};
+
+//  What programs publish goes to the workers that want it.
+static int
+broker_publish (zloop_t *loop, zsock_t *socket, void *argument)
+{
+    void *from = zsock_resolve (s_broker.programs);
+    void *to = zsock_resolve (s_broker.workers);
+    double messages = 0, bytes = 0;
+    zmq_msg_t message;
+    (void) loop;
+    (void) socket;
+    (void) argument;
+    zmq_msg_init (&message);
+    while (messages < DRAIN_MESSAGES
+           && zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
+        messages++;
+        bytes += (double) zmq_msg_size (&message);
+        if (zmq_msg_send (&message, to,
+                          zmq_msg_more (&message) ? ZMQ_SNDMORE : 0)
+            == -1)
+            break;
+    }
+    zmq_msg_close (&message);
+    ZB_COUNT_ME ("zibrato", "zibrato.broker.messages", .value = messages);
+    ZB_COUNT_ME ("zibrato", "zibrato.broker.bytes", .value = bytes);
+    return 0;
+}
+
+//  What workers want goes to the programs. Nothing else goes upstream.
+static int
+broker_subscribe (zloop_t *loop, zsock_t *socket, void *argument)
+{
+    void *from = zsock_resolve (s_broker.workers);
+    void *to = zsock_resolve (s_broker.programs);
+    zmq_msg_t message;
+    double ignored = 0;
+    (void) loop;
+    (void) socket;
+    (void) argument;
+    zmq_msg_init (&message);
+    while (zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
+        const unsigned char *data = zmq_msg_data (&message);
+        size_t size = zmq_msg_size (&message);
+        if (size < 1 || size > SUBSCRIPTION_MAX || data[0] > 1
+            || zmq_msg_more (&message))
+            ignored++;
+        else if (zmq_msg_send (&message, to, ZMQ_DONTWAIT) == -1)
+            break;
+    }
+    zmq_msg_close (&message);
+    ZB_COUNT_ME ("zibrato", "zibrato.broker.ignored", .value = ignored);
+    return 0;
+}
+
+//  Counts connections at either end.
+static int
+broker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
+{
+    int64_t *connected = (int64_t *) argument;
+    char *event = NULL, *value = NULL, *address = NULL;
+    (void) loop;
+    if (zstr_recvx (monitor, &event, &value, &address, NULL) == -1 || !event)
+        return 0;
+    *connected += streq (event, "ACCEPTED") ? 1 : -1;
+    zstr_free (&event);
+    zstr_free (&value);
+    zstr_free (&address);
+    return 0;
+}
+
+static int
+broker_health (zloop_t *loop, int timer, void *argument)
+{
+    (void) loop;
+    (void) timer;
+    (void) argument;
+    ZB_GAUGE ("zibrato", "zibrato.broker.publishers",
+              (double) s_broker.programs_connected);
+    ZB_GAUGE ("zibrato", "zibrato.broker.workers",
+              (double) s_broker.workers_connected);
+    return 0;
+}
+
+//  Binds the pair of ports, or finds a free pair for port 0.
+static void
+broker_bind (const char *address)
+{
+    int port = (int) s_broker.port, tries, next = -1;
+    for (tries = 0; tries < 100 && next == -1; tries++) {
+        int bound = s_broker.port
+                      ? zsock_bind (s_broker.programs, "tcp://%s:%d", address, port)
+                      : zsock_bind (s_broker.programs, "tcp://%s:*", address);
+        if (bound == -1)
+            s_die ("listen at %s port %d:", s_broker.host, port);
+        next = zsock_bind (s_broker.workers, "tcp://%s:%d", address, bound + 1);
+        if (next == -1 && s_broker.port)
+            s_die ("listen at %s port %d:", s_broker.host, port + 1);
+        if (next == -1)
+            zsock_unbind (s_broker.programs, "tcp://%s:%d", address, bound);
+        port = bound;
+    }
+    if (next == -1)
+        s_die ("--port 0: found no pair of free ports");
+    s_broker.port = port;
+    s_log (LOG_INFO, "ready",
+           "mode=broker publishers=tcp://%s:%d workers=tcp://%s:%d", address,
+           port, address, port + 1);
+}
+
+static zactor_t *
+broker_monitor (zloop_t *loop, zsock_t *socket, int64_t *connected)
+{
+    zactor_t *monitor = zactor_new (zmonitor, socket);
+    zstr_sendx (monitor, "LISTEN", "ACCEPTED", "DISCONNECTED", NULL);
+    zstr_send (monitor, "START");
+    zsock_wait (monitor);
+    zloop_reader (loop, zactor_sock (monitor), broker_connection, connected);
+    return monitor;
+}
+
+static int
+broker_run (void)
+{
+    char address[NI_MAXHOST + 2];
+    int signals = s_signals_open ();
+    zmq_pollitem_t stop = {NULL, signals, ZMQ_POLLIN, 0};
+    zactor_t *programs, *workers;
+    zloop_t *loop = zloop_new ();
+    zb_t *health;
+    s_host_resolve (s_broker.host, address, sizeof address);
+    if (strncmp (address, "127.", 4) != 0 && !streq (address, "[::1]"))
+        s_log (LOG_WARNING, "exposed",
+               "address=%s reason=\"whoever reaches it can publish and read\"",
+               address);
+    s_broker.programs = s_socket_new (ZMQ_XSUB);
+    s_broker.workers = s_socket_new (ZMQ_XPUB);
+    programs = broker_monitor (loop, s_broker.programs,
+                               &s_broker.programs_connected);
+    workers = broker_monitor (loop, s_broker.workers,
+                              &s_broker.workers_connected);
+    zsock_bind (s_broker.programs, "inproc://zibrato-broker");
+    broker_bind (address);
+    health = zb_open (.context = zsys_init (), .source = "broker",
+                      .endpoint = "inproc://zibrato-broker",
+                      .interval_ms = HEALTH_MS, .linger_ms = 0);
+    zloop_reader (loop, s_broker.programs, broker_publish, NULL);
+    zloop_reader (loop, s_broker.workers, broker_subscribe, NULL);
+    zloop_poller (loop, &stop, s_signals_handle, NULL);
+    zloop_timer (loop, HEALTH_MS, 0, broker_health, NULL);
+    zloop_start (loop);
+    zb_close (&health);
+    zactor_destroy (&programs);
+    zactor_destroy (&workers);
+    zloop_destroy (&loop);
+    zsock_destroy (&s_broker.programs);
+    zsock_destroy (&s_broker.workers);
+    close (signals);
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Modes: one row each
+
+//  Backends in contrib/workers, a file and a row each.
+extern const zb_backend_t zb_stdout_backend;
+
+static const zb_backend_t *const s_backends[] = {&s_librato_backend,
+                                                 &zb_stdout_backend};
+
+enum { BACKENDS = sizeof s_backends / sizeof *s_backends };
+
+static const char *s_plugin;
+
+static const zb_option_t s_plugin_options[] = {
+  {.name = "plugin", .argument = "FILE.so", .text = &s_plugin,
+   .help = "shared object with the backend; its options follow"},
+  {.name = NULL}};
+
+static const usage_t s_broker_usage = {
+  "broker", "Takes in what programs publish and gives it to workers",
+  {s_broker_options, NULL}};
+static const usage_t s_plugin_usage = {
+  "worker --plugin FILE.so",
+  "Runs a backend from a shared object; with --help after it, says its options",
+  {s_plugin_options, s_worker_options}};
+
+static int
+mode_broker (int argc, char **argv)
+{
+    s_options_parse (&s_broker_usage, argc, argv);
+    return broker_run ();
+}
+
+static int
+mode_backend (const zb_backend_t *backend, int argc, char **argv)
+{
+    usage_t usage = {backend->name, backend->summary,
+                     {backend->options, s_worker_options}};
+    s_options_parse (&usage, argc, argv);
+    return worker_run (backend);
+}
+
+static int
+mode_plugin (int argc, char **argv)
+{
+    const zb_backend_t *(*backend) (void) = NULL;
+    void *library, *symbol;
+    if (argc < 2 || !streq (argv[0], "--plugin"))
+        s_options_parse (&s_plugin_usage, argc, argv);
+    if (argc < 2 || !streq (argv[0], "--plugin"))
+        s_usage_die (&s_plugin_usage, "expected --plugin FILE.so first");
+    library = dlopen (argv[1], RTLD_NOW | RTLD_LOCAL);
+    symbol = library ? dlsym (library, "zibrato_backend") : NULL;
+    if (!symbol)
+        s_die ("--plugin %s", dlerror ());
+    memcpy (&backend, &symbol, sizeof backend);
+    if (backend ()->abi != ZB_BACKEND_ABI)
+        s_die ("--plugin %s: made for another version: %d, expected %d",
+               argv[1], backend ()->abi, ZB_BACKEND_ABI);
+    return mode_backend (backend (), argc - 2, argv + 2);
+}
+
+static void
+s_help (FILE *out)
+{
+    size_t i;
+    fprintf (out, "usage: zibrato MODE [OPTION]...\n\n"
+                  "Carries measurements from programs to where they are looked "
+                  "at.\n\n");
+    fprintf (out, "  %-10s %s\n", s_broker_usage.name, s_broker_usage.summary);
+    for (i = 0; i < BACKENDS; i++)
+        fprintf (out, "  %-10s %s\n", s_backends[i]->name,
+                 s_backends[i]->summary);
+    fprintf (out, "  %-10s %s\n", "worker",
+             "Runs a backend from a shared object: --plugin FILE.so");
+    fprintf (out, "  %-10s %s\n", "help",
+             "Prints this, or with MODE the mode's options");
+    fprintf (out, "\n`zibrato MODE --help` prints a mode's options, "
+                  "`zibrato --version` the version.\n");
+}
+
+//  Returns the exit status, or -1 if there is no such mode.
+static int
+s_mode (const char *mode, int argc, char **argv)
+{
+    size_t i;
+    if (streq (mode, "broker"))
+        return mode_broker (argc, argv);
+    if (streq (mode, "worker"))
+        return mode_plugin (argc, argv);
+    for (i = 0; i < BACKENDS; i++)
+        if (streq (mode, s_backends[i]->name))
+            return mode_backend (s_backends[i], argc, argv);
+    return -1;
+}
+
+int
+main (int argc, char **argv)
+{
+    static char help[] = "--help";
+    char *ask[] = {help};
+    const char *mode = argc > 1 ? argv[1] : "";
+    int rc = -1;
+    s_hash_seed = zb_random_ ();
+    if (streq (mode, "--version") || streq (mode, "-V")) {
+        printf ("zibrato %s\n", ZIBRATO_VERSION);
+        return 0;
+    }
+    if (streq (mode, "help") && argc > 2)
+        rc = s_mode (argv[2], 1, ask);
+    else if (streq (mode, "help") || streq (mode, "--help") || streq (mode, "-h")) {
+        s_help (stdout);
+        return 0;
+    }
+    else if (*mode)
+        rc = s_mode (mode, argc - 2, argv + 2);
+    if (rc == -1) {
+        fprintf (stderr, "zibrato: %s\n",
+                 argc > 1 ? "no such mode" : "expected a mode");
+        s_help (stderr);
+        rc = 2;
+    }
+    return rc;
+}
