@@ -21,11 +21,10 @@
         Queue        requests that wait
         Sender       the thread that delivers them
         Ingest       the worker's main thread
-        Librato      the backend for the Librato metrics API
         Broker       XSUB to XPUB
         Modes        one row each, and main
 
-    To see what happens to a measurement, start at ingest_message. To add a
+    To see what happens to a measurement, start at worker_message. To add a
     backend, write one file like contrib/workers/stdout.c and one row in
     s_backends.
 
@@ -37,7 +36,6 @@
 
 #include <cjson/cJSON.h>
 #include <ctype.h>
-#include <curl/curl.h>
 #include <czmq.h>
 #include <dlfcn.h>
 #include <math.h>
@@ -50,35 +48,34 @@
 
 //  Limits of what a peer may send us, and of what we hold for it.
 enum {
-    FRAME_MAX = 1024 * 1024,        //  bytes; ours are 64 KiB at most
-    SUBSCRIPTION_MAX = 1024,        //  bytes of a topic
-    HIGH_WATER_MARK = 10000,        //  messages a peer
+    FRAME_MAX = 1024 * 1024,  //  bytes; ours are 64 KiB at most
+    SUBSCRIPTION_MAX = 1024,  //  bytes of a topic
+    HIGH_WATER_MARK = 10000,  //  messages a peer
     HANDSHAKE_MS = 5000,
     HEARTBEAT_MS = 5000,
     HEARTBEAT_TIMEOUT_MS = 15000,
-    DRAIN_MESSAGES = 256            //  read in one go, then the timers' turn
+    DRAIN_MESSAGES = 256  //  read in one go, then the timers' turn
 };
 
 //  --------------------------------------------------------------------------
 //  Basics: a log line is event=... key=value ... on stderr
 
-//  Severities are those of <syslog.h>.
-static void s_log (int severity, const char *event, const char *format, ...)
-  __attribute__ ((format (printf, 3, 4)));
-
-static void
-s_log (int severity, const char *event, const char *format, ...)
+void
+zb_log (int severity, const char *event, const char *format, ...)
 {
-    static const char *const names[] = {"emergency", "alert", "critical",
-                                        "error", "warning", "notice", "info",
-                                        "debug"};
-    char text[2048], when[32];
+    static const char *const names[] = {"emergency", "alert",   "critical",
+                                        "error",     "warning", "notice",
+                                        "info",      "debug"};
+    char text[2048], when[32], *c;
     time_t now = time (NULL);
     struct tm utc;
     va_list args;
     va_start (args, format);
     vsnprintf (text, sizeof text, format, args);
     va_end (args);
+    for (c = text; *c; c++)
+        if (!isprint ((unsigned char) *c))
+            *c = '?';
     gmtime_r (&now, &utc);
     strftime (when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     fprintf (stderr, "%s level=%s event=%s%s%s\n", when, names[severity], event,
@@ -106,20 +103,6 @@ s_die (const char *format, ...)
     exit (1);
 }
 
-//  For text that a peer wrote: printable ASCII without quotes, cut to size.
-//  Returns printable.
-static char *
-s_printable (char *printable, size_t size, const char *text, size_t length)
-{
-    size_t i;
-    for (i = 0; i < length && i < size - 1; i++)
-        printable[i] =
-          (char) (isprint ((unsigned char) text[i]) && text[i] != '"' ? text[i]
-                                                                      : '?');
-    printable[i] = 0;
-    return printable;
-}
-
 //  Microseconds of the wall clock.
 static int64_t
 s_wall_us (void)
@@ -144,7 +127,7 @@ zb_time_left_ms (void)
 enum { TABLES_MAX = 2 };
 
 typedef struct {
-    const char *name;               //  of the mode
+    const char *name;  //  of the mode
     const char *summary;
     const zb_option_t *tables[TABLES_MAX];
 } usage_t;
@@ -269,8 +252,8 @@ s_options_parse (const usage_t *usage, int argc, char **argv)
         }
         if (strncmp (argv[i], "--", 2) != 0)
             s_usage_die (usage, "%s: expected an option", argv[i]);
-        option = s_option_find (usage, name,
-                                value ? (size_t) (value - name) : strlen (name));
+        option = s_option_find (
+          usage, name, value ? (size_t) (value - name) : strlen (name));
         if (!option)
             s_usage_die (usage, "%s: no such option", argv[i]);
         if (value && option->flag)
@@ -318,7 +301,7 @@ s_signals_handle (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     (void) argument;
     if (read (item->fd, &info, sizeof info) != sizeof info)
         return 0;
-    s_log (LOG_INFO, "stopping", "signal=%u", info.ssi_signo);
+    zb_log (LOG_INFO, "stopping", "signal=%u", info.ssi_signo);
     return -1;
 }
 
@@ -370,7 +353,7 @@ typedef struct {
 
 typedef struct {
     place_t *place;
-    size_t size, count;             //  places, a power of two; items
+    size_t size, count;  //  places, a power of two; items
 } table_t;
 
 //  Is this the item that the key means?
@@ -516,9 +499,9 @@ s_decimal (span_t span, decimal_t *number)
     return c == end ? 0 : -1;
 }
 
-static const double s_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double s_powers[] = {
+  1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 //  The nearest double; -1 if the text is no number or not finite. Exact
 //  without strtod while digits and power both are (Clinger, "How to read
@@ -609,7 +592,8 @@ s_type (span_t span, zb_type_t *type)
         size = strlen (types[i].name);
         if (span.size >= size && span.size <= size + 1
             && strncasecmp (span.text, types[i].name, size) == 0
-            && (span.size == size || tolower ((unsigned char) span.text[size]) == 's')) {
+            && (span.size == size
+                || tolower ((unsigned char) span.text[size]) == 's')) {
             *type = types[i].type;
             return 0;
         }
@@ -664,7 +648,7 @@ s_buckets (span_t rest)
 static int
 s_stream (span_t span, zb_line_t *line)
 {
-    static const size_t sizes[] = {0, 4, 9, 2};     //  by type
+    static const size_t sizes[] = {0, 4, 9, 2};  //  by type
     span_t field[9];
     if (s_split (span.text, span.size, ':', field, 9) != sizes[line->type]
         || s_label (field[0]) == -1 || s_integer (field[1], &line->seq) == -1)
@@ -796,21 +780,21 @@ enum { GAUGE_WINDOW = 1024 };
 
 //  A stream has met this ledger when its first line came.
 typedef struct {
-    char *key;                      //  level and ID
+    char *key;  //  level and ID
     size_t key_size;
     uint64_t hash;
-    int64_t born_ms;                //  by its ID
-    int64_t heard_ms;               //  of zclock_mono
+    int64_t born_ms;   //  by its ID
+    int64_t heard_ms;  //  of zclock_mono
     int met_states, met_gauges;
-    uint64_t met_seq;               //  of its first state
+    uint64_t met_seq;  //  of its first state
     uint64_t gauge_floor, gauge_next, gauge_taken;
     uint64_t gauge_seen[GAUGE_WINDOW / 64];
 } stream_t;
 
 typedef struct {
     stream_t *stream;
-    struct entry *entry;            //  of the window, where the last one went
-    uint64_t window;                //  its number
+    struct entry *entry;  //  of the window, where the last one went
+    uint64_t window;      //  its number
     uint64_t seq;
     double total, sum_squares;
     uint64_t count;
@@ -818,19 +802,19 @@ typedef struct {
     hist_t hist;
     uint16_t name_size, source_size;
     uint8_t type;
-    char text[];                    //  name, source
+    char text[];  //  name, source
 } series_t;
 
 typedef struct {
     table_t streams, series;
-    stream_t *last;                 //  most messages are of one stream
-    int64_t born_ms;                //  of the wall clock
+    stream_t *last;   //  most messages are of one stream
+    int64_t born_ms;  //  of the wall clock
     uint64_t duplicates;
 } ledger_t;
 
 //  What a line adds to what was accepted before.
 typedef struct {
-    int fresh;                      //  the series is new here
+    int fresh;  //  the series is new here
     uint64_t count;
     double value, sum_squares;
     int64_t sum_ns, min_ns, max_ns;
@@ -873,7 +857,8 @@ stream_same (const void *item, const void *key)
     const zb_line_t *line = key;
     return self->key_size == line->level_size + line->id_size
            && memcmp (self->key, line->level, line->level_size) == 0
-           && memcmp (self->key + line->level_size, line->id, line->id_size) == 0;
+           && memcmp (self->key + line->level_size, line->id, line->id_size)
+                == 0;
 }
 
 static stream_t *
@@ -893,8 +878,7 @@ ledger_stream (ledger_t *self, const zb_line_t *line)
         stream->key = (char *) zmalloc (stream->key_size + 1);
         memcpy (stream->key, line->level, line->level_size);
         memcpy (stream->key + line->level_size, line->id, line->id_size);
-        stream->born_ms =
-          strtoll (stream->key + line->level_size, NULL, 16);
+        stream->born_ms = strtoll (stream->key + line->level_size, NULL, 16);
         table_put (&self->streams, hash, stream);
     }
     self->last = stream;
@@ -926,8 +910,8 @@ ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
                int *fresh)
 {
     series_key_t key = {stream, line};
-    uint64_t hash = s_hash (stream->hash + line->type, line->name,
-                            line->name_size);
+    uint64_t hash =
+      s_hash (stream->hash + line->type, line->name, line->name_size);
     series_t *series;
     hash = s_hash (hash, line->source, line->source_size);
     series = table_find (&self->series, hash, series_same, &key);
@@ -1047,7 +1031,8 @@ ledger_gauge (ledger_t *self, const zb_line_t *line)
         stream->gauge_next = line->seq + 1;
     }
     else if (line->seq < stream->gauge_floor
-             || stream->gauge_next - line->seq > GAUGE_WINDOW || (*word & bit)) {
+             || stream->gauge_next - line->seq > GAUGE_WINDOW
+             || (*word & bit)) {
         self->duplicates++;
         return -1;
     }
@@ -1065,8 +1050,8 @@ ledger_lost (const ledger_t *self)
     for (i = 0; i < self->streams.size; i++) {
         const stream_t *stream = self->streams.place[i].item;
         if (stream)
-            lost += stream->gauge_next - stream->gauge_floor
-                    - stream->gauge_taken;
+            lost +=
+              stream->gauge_next - stream->gauge_floor - stream->gauge_taken;
     }
     return lost;
 }
@@ -1111,19 +1096,19 @@ ledger_forget (ledger_t *self, int64_t silent_ms)
 //  one for each second, since that is what the Librato API resolves.
 
 typedef struct entry {
-    int64_t second;                 //  0 for a counter
+    int64_t second;  //  0 for a counter
     uint64_t count;
     double sum, min, max, sum_squares;  //  a timer's in nanoseconds, but for
     int64_t sum_ns;                     //  sum_squares
     hist_t hist;
     uint16_t name_size, source_size;
     uint8_t type;
-    char text[];                    //  name and source, terminated
+    char text[];  //  name and source, terminated
 } entry_t;
 
 typedef struct {
     table_t entries;
-    uint64_t number;                //  windows are numbered
+    uint64_t number;  //  windows are numbered
 } window_t;
 
 typedef struct {
@@ -1242,8 +1227,8 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
     row->source = self->text + self->name_size + 1;
     row->time = self->type == ZB_TYPE_COUNTER ? flush_second : self->second;
     row->count = self->count;
-    row->sum = self->type == ZB_TYPE_TIMER ? (double) self->sum_ns / 1e9
-                                           : self->sum;
+    row->sum =
+      self->type == ZB_TYPE_TIMER ? (double) self->sum_ns / 1e9 : self->sum;
     row->value = row->sum;
     row->min = self->min / unit;
     row->max = self->max / unit;
@@ -1253,28 +1238,24 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
 //  --------------------------------------------------------------------------
 //  Row: the default text, a JSON object
 
-//  value, or count, sum, min, max and sum_squares.
-static void
-s_row_values (cJSON *object, const zb_row_t *row)
+void
+zb_row_values (const zb_row_t *row, zb_add_fn *add, void *object)
 {
     if (row->count <= 1) {
-        cJSON_AddNumberToObject (object, "value", row->value);
+        add (object, "value", row->value);
         return;
     }
-    cJSON_AddNumberToObject (object, "count", (double) row->count);
-    cJSON_AddNumberToObject (object, "sum", row->sum);
-    cJSON_AddNumberToObject (object, "min", row->min);
-    cJSON_AddNumberToObject (object, "max", row->max);
-    cJSON_AddNumberToObject (object, "sum_squares", row->sum_squares);
+    add (object, "count", (double) row->count);
+    add (object, "sum", row->sum);
+    add (object, "min", row->min);
+    add (object, "max", row->max);
+    add (object, "sum_squares", row->sum_squares);
 }
 
-//  Prints and frees. Returns the length, 0 if it does not fit.
-static size_t
-s_row_print (cJSON *object, char *text, size_t size)
+static void
+s_json_add (void *object, const char *name, double value)
 {
-    int fits = cJSON_PrintPreallocated (object, text, (int) size, 0);
-    cJSON_Delete (object);
-    return fits ? strlen (text) : 0;
+    cJSON_AddNumberToObject ((cJSON *) object, name, value);
 }
 
 size_t
@@ -1282,12 +1263,15 @@ zb_row_json (const zb_row_t *row, char *text, size_t size)
 {
     static const char *const types[] = {"", "counter", "timer", "gauge"};
     cJSON *object = cJSON_CreateObject ();
+    int fits;
     cJSON_AddNumberToObject (object, "time", (double) row->time);
     cJSON_AddStringToObject (object, "type", types[row->type]);
     cJSON_AddStringToObject (object, "name", row->name);
     cJSON_AddStringToObject (object, "source", row->source);
-    s_row_values (object, row);
-    return s_row_print (object, text, size);
+    zb_row_values (row, s_json_add, object);
+    fits = cJSON_PrintPreallocated (object, text, (int) size, 0);
+    cJSON_Delete (object);
+    return fits ? strlen (text) : 0;
 }
 
 //  --------------------------------------------------------------------------
@@ -1296,7 +1280,7 @@ zb_row_json (const zb_row_t *row, char *text, size_t size)
 typedef struct request {
     struct request *next;
     size_t rows, size, max;
-    char *text;                     //  the rows, each terminated
+    char *text;  //  the rows, each terminated
 } request_t;
 
 typedef struct {
@@ -1304,11 +1288,11 @@ typedef struct {
     pthread_cond_t changed;
     request_t *head, **tail;
     size_t bytes, bytes_max;
-    int closing;                    //  nothing more will come
-    uint64_t dropped_rows;          //  the oldest, beyond bytes_max
+    int closing;            //  nothing more will come
+    uint64_t dropped_rows;  //  the oldest, beyond bytes_max
     //  kept by the sender
     uint64_t delivered_rows, rejected_rows;
-    int64_t success_ms;             //  of zclock_mono
+    int64_t success_ms;  //  of zclock_mono
 } queue_t;
 
 static request_t *
@@ -1407,9 +1391,10 @@ queue_put (queue_t *self, request_t **request_p)
     pthread_cond_signal (&self->changed);
     pthread_mutex_unlock (&self->lock);
     if (dropped)
-        s_log (LOG_ERR, "dropped",
-               "rows=%" PRIu64 " reason=\"the queue has its full --spool-max\"",
-               dropped);
+        zb_log (LOG_ERR, "dropped",
+                "rows=%" PRIu64
+                " reason=\"the queue has its full --spool-max\"",
+                dropped);
 }
 
 //  Nothing more will come; the sender has until s_deadline_ms.
@@ -1468,14 +1453,14 @@ enum {
     RETRY_MOST_MS = 60000,
     RETRY_ASKED_MOST_MS = 3600000,  //  what a Retry-After may ask
     HOLD_MS = 60000,
-    REJECTED_LOGGED = 20            //  one by one; the rest are counted
+    REJECTED_LOGGED = 20  //  one by one; the rest are counted
 };
 
 typedef struct {
     queue_t *queue;
     const zb_backend_t *backend;
-    int failures;                   //  in a row
-    zb_outcome_t outcome;           //  the last
+    int failures;          //  in a row
+    zb_outcome_t outcome;  //  the last
     uint64_t rejected_logged, rejected_unlogged;
 } sender_t;
 
@@ -1510,10 +1495,10 @@ sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
     self->failures++;
     ms = sender_backoff (self, reply);
     if (!again)
-        s_log (outcome == ZB_HOLD ? LOG_ERR : LOG_WARNING,
-               outcome == ZB_HOLD ? "held" : "retry",
-               "attempt=%d wait_ms=%" PRId64 " reason=\"%s\"", self->failures,
-               ms, reply->reason);
+        zb_log (outcome == ZB_HOLD ? LOG_ERR : LOG_WARNING,
+                outcome == ZB_HOLD ? "held" : "retry",
+                "attempt=%d wait_ms=%" PRId64 " reason=\"%s\"", self->failures,
+                ms, reply->reason);
     if (!queue_closing (self->queue))
         queue_pause (self->queue, ms);
     else if (left > 0)
@@ -1524,7 +1509,7 @@ static void
 sender_succeeded (sender_t *self)
 {
     if (self->failures)
-        s_log (LOG_INFO, "recovered", "attempts=%d", self->failures + 1);
+        zb_log (LOG_INFO, "recovered", "attempts=%d", self->failures + 1);
     self->failures = 0;
     self->outcome = ZB_DELIVERED;
 }
@@ -1558,8 +1543,8 @@ sender_try (sender_t *self, const char *const *rows, size_t count)
         if (outcome == ZB_REFUSED && count == 1
             && self->rejected_logged < REJECTED_LOGGED) {
             self->rejected_logged++;
-            s_log (LOG_ERR, "rejected", "reason=\"%s\" row=%s", reply.reason,
-                   rows[0]);
+            zb_log (LOG_ERR, "rejected", "reason=\"%s\" row=%s", reply.reason,
+                    rows[0]);
         }
         else if (outcome == ZB_REFUSED && count == 1)
             self->rejected_unlogged++;
@@ -1606,8 +1591,8 @@ sender_request (sender_t *self, request_t *request)
     left = sender_deliver (self, rows, request->rows);
     free (rows);
     if (self->rejected_unlogged)
-        s_log (LOG_ERR, "rejected", "rows=%" PRIu64 " reason=\"as above\"",
-               self->rejected_unlogged);
+        zb_log (LOG_ERR, "rejected", "rows=%" PRIu64 " reason=\"as above\"",
+                self->rejected_unlogged);
     self->rejected_unlogged = 0;
     return left;
 }
@@ -1632,8 +1617,8 @@ sender_run (void *argument)
         request_destroy (&request);
     }
     if (left)
-        s_log (LOG_ERR, "lost",
-               "rows=%zu reason=\"not delivered within --deadline\"", left);
+        zb_log (LOG_ERR, "lost",
+                "rows=%zu reason=\"not delivered within --deadline\"", left);
     if (self->backend->close)
         self->backend->close ();
     return NULL;
@@ -1643,13 +1628,13 @@ sender_run (void *argument)
 //  Ingest: the worker's main thread reads, and closes a window at each flush
 
 enum {
-    SLICE_US = 5000,                //  of encoding, then the socket's turn
-    REQUEST_BYTES = 512 * 1024,     //  a request ends here, whatever --batch
+    SLICE_US = 5000,             //  of encoding, then the socket's turn
+    REQUEST_BYTES = 512 * 1024,  //  a request ends here, whatever --batch
     PERCENTILES_MAX = 16,
     MALFORMED_KINDS = 16,
-    QUIET_MS = 100,                 //  without a message: drained
-    SILENT_MS = 24 * 3600 * 1000,   //  then a stream is forgotten,
-    FORGET_MS = 3600 * 1000         //  at this interval
+    QUIET_MS = 100,                //  without a message: drained
+    SILENT_MS = 24 * 3600 * 1000,  //  then a stream is forgotten,
+    FORGET_MS = 3600 * 1000        //  at this interval
 };
 
 //  The worker's options, with their defaults.
@@ -1658,6 +1643,7 @@ static struct {
     int64_t port, flush, batch, spool_max, deadline;
 } s_worker = {"127.0.0.1", "", "", 5551, 60, -1, 256 * 1024 * 1024, 10};
 
+// clang-format off
 static const zb_option_t s_worker_options[] = {
   {.name = "host", .argument = "HOST", .text = &s_worker.host,
    .help = "where the broker is"},
@@ -1677,12 +1663,13 @@ static const zb_option_t s_worker_options[] = {
   {.name = "deadline", .argument = "SECONDS", .number = &s_worker.deadline,
    .min = 0, .max = 3600, .help = "to deliver what is left when stopped"},
   {.name = NULL}};
+// clang-format on
 
 //  What was wrong with lines, since the last flush.
 typedef struct {
     const char *reason;
     uint64_t count;
-    char example[96];               //  the first of them
+    char example[96];  //  the first of them
 } malformed_t;
 
 typedef struct {
@@ -1691,19 +1678,19 @@ typedef struct {
     zloop_t *loop;
     ledger_t *ledger;
     queue_t *queue;
-    window_t window;                //  being filled
-    window_t closing;               //  being encoded,
-    size_t closing_at;              //  from this place of its table on
+    window_t window;    //  being filled
+    window_t closing;   //  being encoded,
+    size_t closing_at;  //  from this place of its table on
     int64_t closing_second;
-    request_t *request;             //  being filled
+    request_t *request;  //  being filled
     double percentile[PERCENTILES_MAX];
     size_t percentiles;
     malformed_t malformed[MALFORMED_KINDS];
     uint64_t received, malformed_lines, unencoded, forgotten_lost;
-    uint64_t told[16];              //  health, at the last flush
+    uint64_t told[16];  //  health, at the last flush
     int64_t forget_ms;
     int ready;
-    char source[256];               //  of the worker's health
+    char source[256];  //  of the worker's health
 } worker_t;
 
 static void
@@ -1715,7 +1702,8 @@ worker_malformed (worker_t *self, const char *reason, const char *text,
            && kind < self->malformed + MALFORMED_KINDS - 1)
         kind++;
     if (!kind->reason)
-        s_printable (kind->example, sizeof kind->example, text, size);
+        snprintf (kind->example, sizeof kind->example, "%.*s", (int) size,
+                  text);
     kind->reason = reason;
     kind->count++;
     self->malformed_lines++;
@@ -1728,9 +1716,9 @@ worker_log_malformed (worker_t *self)
     malformed_t *kind;
     for (kind = self->malformed;
          kind < self->malformed + MALFORMED_KINDS && kind->reason; kind++)
-        s_log (LOG_WARNING, "malformed",
-               "reason=\"%s\" count=%" PRIu64 " example=\"%s\"", kind->reason,
-               kind->count, kind->example);
+        zb_log (LOG_WARNING, "malformed",
+                "reason=\"%s\" count=%" PRIu64 " example=\"%s\"", kind->reason,
+                kind->count, kind->example);
     memset (self->malformed, 0, sizeof self->malformed);
 }
 
@@ -1741,7 +1729,8 @@ worker_state (worker_t *self, const zb_line_t *line)
 {
     increment_t increment = {0};
     series_t *series = ledger_state (self->ledger, line, &increment);
-    if (series && (increment.fresh || increment.count || increment.value != 0)) {
+    if (series
+        && (increment.fresh || increment.count || increment.value != 0)) {
         if (series->window != self->window.number
             || (line->type == ZB_TYPE_TIMER
                 && series->entry->second != line->time)) {
@@ -1870,9 +1859,10 @@ worker_entry (worker_t *self, const entry_t *entry)
     entry_row (entry, self->closing_second, &row);
     worker_row (self, &row);
     for (i = 0; entry->type == ZB_TYPE_TIMER && i < self->percentiles; i++) {
-        double value = hist_quantile_ns (&entry->hist,
-                                         self->percentile[i] / 100);
-        snprintf (name, sizeof name, "%s.p%g", entry->text, self->percentile[i]);
+        double value =
+          hist_quantile_ns (&entry->hist, self->percentile[i] / 100);
+        snprintf (name, sizeof name, "%s.p%g", entry->text,
+                  self->percentile[i]);
         row.type = ZB_TYPE_GAUGE;
         row.name = name;
         row.count = 1;
@@ -2005,14 +1995,14 @@ worker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
     if (zstr_recvx (monitor, &event, &value, &address, NULL) == -1 || !event)
         return 0;
     if (streq (event, "HANDSHAKE_SUCCEEDED")) {
-        s_log (LOG_INFO, self->ready ? "connected" : "ready",
-               "mode=%s broker=tcp://%s:%" PRId64, self->backend->name,
-               s_worker.host, s_worker.port);
+        zb_log (LOG_INFO, self->ready ? "connected" : "ready",
+                "mode=%s broker=tcp://%s:%" PRId64, self->backend->name,
+                s_worker.host, s_worker.port);
         self->ready = 1;
     }
     else
-        s_log (LOG_WARNING, "disconnected", "broker=tcp://%s:%" PRId64,
-               s_worker.host, s_worker.port);
+        zb_log (LOG_WARNING, "disconnected", "broker=tcp://%s:%" PRId64,
+                s_worker.host, s_worker.port);
     zstr_free (&event);
     zstr_free (&value);
     zstr_free (&address);
@@ -2082,9 +2072,9 @@ worker_loop (worker_t *self, int signals)
     zloop_poller (self->loop, &stop, s_signals_handle, NULL);
     zloop_timer (self->loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
                  worker_tick, self);
-    if (zsock_connect (self->sub, strchr (s_worker.host, ':')
-                                    ? "tcp://[%s]:%d"
-                                    : "tcp://%s:%d",
+    if (zsock_connect (self->sub,
+                       strchr (s_worker.host, ':') ? "tcp://[%s]:%d"
+                                                   : "tcp://%s:%d",
                        s_worker.host, (int) s_worker.port)
         == -1)
         s_die ("connect to %s port %d:", s_worker.host, (int) s_worker.port);
@@ -2121,11 +2111,11 @@ worker_run (const zb_backend_t *backend)
     s_deadline_ms = zclock_mono () + s_worker.deadline * 1000;
     queue_close (self.queue);
     pthread_join (thread, NULL);
-    s_log (LOG_INFO, "stopped",
-           "received=%" PRIu64 " delivered=%" PRIu64 " rejected=%" PRIu64
-           " overflowed=%" PRIu64,
-           self.received, self.queue->delivered_rows, self.queue->rejected_rows,
-           self.queue->dropped_rows);
+    zb_log (LOG_INFO, "stopped",
+            "received=%" PRIu64 " delivered=%" PRIu64 " rejected=%" PRIu64
+            " overflowed=%" PRIu64,
+            self.received, self.queue->delivered_rows,
+            self.queue->rejected_rows, self.queue->dropped_rows);
     queue_destroy (&self.queue);
     ledger_destroy (&self.ledger);
     zsock_destroy (&self.sub);
@@ -2134,329 +2124,18 @@ worker_run (const zb_backend_t *backend)
 }
 
 //  --------------------------------------------------------------------------
-//  Librato: the backend for POST /v1/metrics of the Librato metrics API, and
-//  for whatever speaks it
-//
-//  Increments are sent as gauges, as Librato's own people advised for those
-//  who hold the count (librato/librato-rails#1): its counters are absolute
-//  readings, which would fall with every restart.
-
-enum { REPLY_MAX = 64 * 1024 };     //  bytes of a response that are read
-
-static struct {
-    const char *username, *apitoken, *apitoken_file, *url, *ca;
-    int64_t timeout;
-    CURL *curl;
-    struct curl_slist *headers;
-    zhashx_t *renamed;              //  sanitised to original name
-    char reply[REPLY_MAX];
-    size_t reply_size;
-} s_librato = {.url = "https://metrics-api.librato.com/v1/metrics",
-               .timeout = 15};
-
-static const zb_option_t s_librato_options[] = {
-  {.name = "username", .argument = "USER", .text = &s_librato.username,
-   .env = "LIBRATO_USERNAME", .help = "account, an e-mail address"},
-  {.name = "apitoken", .argument = "TOKEN", .text = &s_librato.apitoken,
-   .env = "LIBRATO_TOKEN", .secret = 1, .help = "its API token"},
-  {.name = "apitoken-file", .argument = "FILE",
-   .text = &s_librato.apitoken_file, .help = "the token is its first line"},
-  {.name = "url", .argument = "URL", .text = &s_librato.url,
-   .help = "of the API"},
-  {.name = "timeout", .argument = "SECONDS", .number = &s_librato.timeout,
-   .min = 1, .max = 3600, .help = "that a request may take"},
-  {.name = "ca", .argument = "FILE", .text = &s_librato.ca,
-   .help = "certificates to trust in place of the system's"},
-  {.name = NULL}};
-
-static const char *
-librato_check (void)
-{
-    char line[1024] = "";
-    FILE *file;
-    if (s_librato.apitoken_file) {
-        file = fopen (s_librato.apitoken_file, "r");
-        if (!file || !fgets (line, sizeof line, file))
-            s_die ("--apitoken-file %s:", s_librato.apitoken_file);
-        fclose (file);
-        line[strcspn (line, "\r\n")] = 0;
-        s_librato.apitoken = strdup (line);
-    }
-    if (!s_librato.username || !*s_librato.username)
-        return "expected --username or LIBRATO_USERNAME";
-    if (!s_librato.apitoken || !*s_librato.apitoken)
-        return "expected --apitoken-file, LIBRATO_TOKEN or --apitoken";
-    if (strncmp (s_librato.url, "https://", 8) != 0
-        && strncmp (s_librato.url, "http://", 7) != 0)
-        return "--url: expected https://... or http://...";
-    if (strchr (s_librato.url, '@'))
-        return "--url: expected no credentials in it";
-    return NULL;
-}
-
-//  libcurl hands over a piece of the response; the rest beyond our limit is
-//  read and let go.
-static size_t
-librato_read (char *data, size_t size, size_t count, void *argument)
-{
-    size_t room = REPLY_MAX - 1 - s_librato.reply_size;
-    (void) argument;
-    size *= count;
-    memcpy (s_librato.reply + s_librato.reply_size, data,
-            size < room ? size : room);
-    s_librato.reply_size += size < room ? size : room;
-    return size;
-}
-
-//  A stop ends a request that would take too long.
-static int
-librato_progress (void *argument, curl_off_t a, curl_off_t b, curl_off_t c,
-                  curl_off_t d)
-{
-    (void) argument, (void) a, (void) b, (void) c, (void) d;
-    return zb_time_left_ms () == 0;
-}
-
-static void
-librato_open (void)
-{
-    CURL *curl = curl_easy_init ();
-    if (!curl)
-        s_die ("libcurl cannot start");
-    curl_easy_setopt (curl, CURLOPT_URL, s_librato.url);
-    curl_easy_setopt (curl, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
-    curl_easy_setopt (curl, CURLOPT_USERNAME, s_librato.username);
-    curl_easy_setopt (curl, CURLOPT_PASSWORD, s_librato.apitoken);
-    curl_easy_setopt (curl, CURLOPT_USERAGENT, "zibrato/" ZIBRATO_VERSION);
-    curl_easy_setopt (curl, CURLOPT_TIMEOUT, (long) s_librato.timeout);
-    curl_easy_setopt (curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt (curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt (curl, CURLOPT_WRITEFUNCTION, librato_read);
-    curl_easy_setopt (curl, CURLOPT_XFERINFOFUNCTION, librato_progress);
-    curl_easy_setopt (curl, CURLOPT_NOPROGRESS, 0L);
-    if (s_librato.ca)
-        curl_easy_setopt (curl, CURLOPT_CAINFO, s_librato.ca);
-    s_librato.headers =
-      curl_slist_append (NULL, "Content-Type: application/json");
-    s_librato.headers = curl_slist_append (s_librato.headers, "Expect:");
-    s_librato.curl = curl;
-}
-
-//  The texts in a JSON value with the keys before them, as one line: what is
-//  wrong may be a text, an array or nested objects (librato-rails#10, LM#108).
-static void
-s_json_text (const cJSON *json, char *text, size_t size)
-{
-    const cJSON *child;
-    size_t used;
-    if (json->string) {
-        used = strlen (text);
-        snprintf (text + used, size - used, "%s ", json->string);
-    }
-    if (cJSON_IsString (json)) {
-        used = strlen (text);
-        snprintf (text + used, size - used, "%s ", json->valuestring);
-    }
-    for (child = json->child; child; child = child->next)
-        s_json_text (child, text, size);
-}
-
-//  What status means which outcome; the rest of 4xx is about the content.
-static const struct {
-    long least, most;
-    zb_outcome_t outcome;
-} s_statuses[] = {
-  {200, 299, ZB_DELIVERED}, {400, 400, ZB_REFUSED}, {401, 401, ZB_HOLD},
-  {403, 405, ZB_HOLD},      {407, 407, ZB_HOLD},    {408, 408, ZB_RETRY},
-  {425, 425, ZB_RETRY},     {429, 429, ZB_RETRY},   {402, 499, ZB_REFUSED},
-  {500, 599, ZB_RETRY}};
-
-//  The outcome of a response, and its reason for people: the errors that the
-//  service names, else the beginning of whatever came.
-static zb_outcome_t
-librato_outcome (long status, zb_reply_t *reply)
-{
-    zb_outcome_t outcome = ZB_HOLD;
-    char text[300] = "", printable[300];
-    cJSON *json = cJSON_Parse (s_librato.reply);
-    const cJSON *limit = cJSON_GetObjectItem (json, "error");
-    const cJSON *errors = cJSON_GetObjectItem (json, "errors");
-    size_t i;
-    for (i = sizeof s_statuses / sizeof *s_statuses; i-- > 0;)
-        if (status >= s_statuses[i].least && status <= s_statuses[i].most)
-            outcome = s_statuses[i].outcome;
-    //  rate limited: a flat "error" and not "errors" (PL, exceptions.py)
-    if (status == 403 && cJSON_IsString (limit))
-        outcome = ZB_RETRY;
-    if (errors || limit)
-        s_json_text (errors ? errors->child ? errors->child : errors : limit,
-                     text, sizeof text);
-    else
-        snprintf (text, sizeof text, "%.200s", s_librato.reply);
-    s_printable (printable, sizeof printable, text, strlen (text));
-    snprintf (reply->reason, sizeof reply->reason, "status %ld: %s", status,
-              printable);
-    cJSON_Delete (json);
-    return outcome;
-}
-
-//  With a body a POST, without one a GET.
-static zb_outcome_t
-librato_request (const char *body, size_t size, zb_reply_t *reply)
-{
-    CURL *curl = s_librato.curl;
-    char error[CURL_ERROR_SIZE] = "";
-    curl_off_t retry_after = 0;
-    long status = 0;
-    CURLcode rc;
-    if (body) {
-        curl_easy_setopt (curl, CURLOPT_POST, 1L);
-        curl_easy_setopt (curl, CURLOPT_POSTFIELDS, body);
-        curl_easy_setopt (curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) size);
-    }
-    else
-        curl_easy_setopt (curl, CURLOPT_HTTPGET, 1L);
-    curl_easy_setopt (curl, CURLOPT_HTTPHEADER, body ? s_librato.headers : NULL);
-    curl_easy_setopt (curl, CURLOPT_ERRORBUFFER, error);
-    s_librato.reply_size = 0;
-    rc = curl_easy_perform (curl);
-    s_librato.reply[s_librato.reply_size] = 0;
-    curl_easy_setopt (curl, CURLOPT_ERRORBUFFER, NULL);
-    if (rc != CURLE_OK) {
-        snprintf (reply->reason, sizeof reply->reason, "%s",
-                  *error ? error : curl_easy_strerror (rc));
-        return ZB_RETRY;
-    }
-    curl_easy_getinfo (curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo (curl, CURLINFO_RETRY_AFTER, &retry_after);
-    reply->retry_after_ms = (int64_t) retry_after * 1000;
-    return librato_outcome (status, reply);
-}
-
-//  An endpoint that does not answer GET may well take POST.
-static zb_outcome_t
-librato_connect (zb_reply_t *reply)
-{
-    zb_outcome_t outcome;
-    librato_open ();
-    if (strncmp (s_librato.url, "http://", 7) == 0)
-        s_log (LOG_WARNING, "cleartext", "url=%s reason=\"the token can be read "
-               "on the way\"", s_librato.url);
-    outcome = librato_request (NULL, 0, reply);
-    if (outcome == ZB_HOLD && strncmp (reply->reason, "status 404", 10) != 0
-        && strncmp (reply->reason, "status 405", 10) != 0)
-        return outcome;
-    return outcome == ZB_RETRY ? outcome : ZB_DELIVERED;
-}
-
-//  Makes a name or source that the service takes: [A-Za-z0-9.:_-], up to 255,
-//  and not the reserved source "all". Returns 1 if it had to be changed.
-static int
-librato_sanitise (char *clean, const char *text, int is_source)
-{
-    size_t i;
-    int changed = 0;
-    for (i = 0; text[i] && i < ZB_LABEL_MAX_; i++) {
-        unsigned char c = (unsigned char) text[i];
-        clean[i] = c < 0x80 && (isalnum (c) || strchr (".:_-", c)) ? (char) c
-                                                                   : '_';
-        changed |= clean[i] != text[i];
-    }
-    changed |= text[i] != 0;
-    clean[i] = 0;
-    if (is_source && strcasecmp (clean, "all") == 0) {
-        strcat (clean, "_");
-        changed = 1;
-    }
-    return changed;
-}
-
-//  Says, once, when two names become one.
-static void
-librato_collision (const char *clean, const char *text, int changed)
-{
-    const char *other;
-    char a[256], b[256];
-    if (!s_librato.renamed) {
-        s_librato.renamed = zhashx_new ();
-        zhashx_set_duplicator (s_librato.renamed, (zhashx_duplicator_fn *) strdup);
-        zhashx_set_destructor (s_librato.renamed,
-                               (zhashx_destructor_fn *) zstr_free);
-    }
-    other = zhashx_lookup (s_librato.renamed, clean);
-    if (other && strcmp (other, text) != 0) {
-        s_log (LOG_WARNING, "collision", "name=\"%s\" other=\"%s\" sent_as=%s",
-               s_printable (a, sizeof a, text, strlen (text)),
-               s_printable (b, sizeof b, other, strlen (other)), clean);
-        zhashx_update (s_librato.renamed, clean, (void *) text);
-    }
-    else if (!other && changed)
-        zhashx_insert (s_librato.renamed, clean, (void *) text);
-}
-
-static size_t
-librato_post (const zb_row_t *row, char *text, size_t size)
-{
-    char name[ZB_LABEL_MAX_ + 2], source[ZB_LABEL_MAX_ + 2];
-    cJSON *object = cJSON_CreateObject ();
-    librato_collision (name, row->name, librato_sanitise (name, row->name, 0));
-    librato_collision (source, row->source,
-                       librato_sanitise (source, row->source, 1));
-    cJSON_AddStringToObject (object, "name", name);
-    cJSON_AddStringToObject (object, "source", source);
-    cJSON_AddNumberToObject (object, "measure_time", (double) row->time);
-    s_row_values (object, row);
-    return s_row_print (object, text, size);
-}
-
-static zb_outcome_t
-librato_flush (const char *const *rows, size_t count, zb_reply_t *reply)
-{
-    zchunk_t *body = zchunk_new ("{\"gauges\":[", 11);
-    zb_outcome_t outcome;
-    size_t i;
-    for (i = 0; i < count; i++) {
-        zchunk_extend (body, rows[i], strlen (rows[i]));
-        zchunk_extend (body, i + 1 < count ? "," : "]}", i + 1 < count ? 1 : 2);
-    }
-    outcome = librato_request ((const char *) zchunk_data (body),
-                               zchunk_size (body), reply);
-    zchunk_destroy (&body);
-    return outcome;
-}
-
-static void
-librato_close (void)
-{
-    curl_slist_free_all (s_librato.headers);
-    curl_easy_cleanup (s_librato.curl);
-    zhashx_destroy (&s_librato.renamed);
-}
-
-static const zb_backend_t s_librato_backend = {
-  .abi = ZB_BACKEND_ABI,
-  .name = "librato",
-  .summary = "Delivers to the Librato metrics API, or what is compatible",
-  .options = s_librato_options,
-  .batch = 300,                     //  librato-api.md of its makers: about 300
-  .check = librato_check,
-  .connect = librato_connect,
-  .post = librato_post,
-  .flush = librato_flush,
-  .close = librato_close};
-
-//  --------------------------------------------------------------------------
 //  Broker: programs connect to XSUB at the port, workers to XPUB at the next
 
-enum { HEALTH_MS = 10000 };         //  between reports of the broker's health
+enum { HEALTH_MS = 10000 };  //  between reports of the broker's health
 
 static struct {
     const char *host;
     int64_t port;
-    zsock_t *programs, *workers;    //  XSUB and XPUB
+    zsock_t *programs, *workers;  //  XSUB and XPUB
     int64_t programs_connected, workers_connected;
 } s_broker = {.host = "127.0.0.1", .port = 5550};
 
+// clang-format off
 static const zb_option_t s_broker_options[] = {
   {.name = "host", .argument = "HOST", .text = &s_broker.host,
    .help = "address to listen at"},
@@ -2464,6 +2143,7 @@ static const zb_option_t s_broker_options[] = {
    .max = 65534,
    .help = "for programs, the next one for workers; 0 picks a free pair"},
   {.name = NULL}};
+// clang-format on
 
 //  What programs publish goes to the workers that want it.
 static int
@@ -2553,9 +2233,10 @@ broker_bind (const char *address)
 {
     int port = (int) s_broker.port, tries, next = -1;
     for (tries = 0; tries < 100 && next == -1; tries++) {
-        int bound = s_broker.port
-                      ? zsock_bind (s_broker.programs, "tcp://%s:%d", address, port)
-                      : zsock_bind (s_broker.programs, "tcp://%s:*", address);
+        int bound =
+          s_broker.port
+            ? zsock_bind (s_broker.programs, "tcp://%s:%d", address, port)
+            : zsock_bind (s_broker.programs, "tcp://%s:*", address);
         if (bound == -1)
             s_die ("listen at %s port %d:", s_broker.host, port);
         next = zsock_bind (s_broker.workers, "tcp://%s:%d", address, bound + 1);
@@ -2568,9 +2249,9 @@ broker_bind (const char *address)
     if (next == -1)
         s_die ("--port 0: found no pair of free ports");
     s_broker.port = port;
-    s_log (LOG_INFO, "ready",
-           "mode=broker publishers=tcp://%s:%d workers=tcp://%s:%d", address,
-           port, address, port + 1);
+    zb_log (LOG_INFO, "ready",
+            "mode=broker publishers=tcp://%s:%d workers=tcp://%s:%d", address,
+            port, address, port + 1);
 }
 
 static zactor_t *
@@ -2595,15 +2276,15 @@ broker_run (void)
     zb_t *health;
     s_host_resolve (s_broker.host, address, sizeof address);
     if (strncmp (address, "127.", 4) != 0 && !streq (address, "[::1]"))
-        s_log (LOG_WARNING, "exposed",
-               "address=%s reason=\"whoever reaches it can publish and read\"",
-               address);
+        zb_log (LOG_WARNING, "exposed",
+                "address=%s reason=\"whoever reaches it can publish and read\"",
+                address);
     s_broker.programs = s_socket_new (ZMQ_XSUB);
     s_broker.workers = s_socket_new (ZMQ_XPUB);
-    programs = broker_monitor (loop, s_broker.programs,
-                               &s_broker.programs_connected);
-    workers = broker_monitor (loop, s_broker.workers,
-                              &s_broker.workers_connected);
+    programs =
+      broker_monitor (loop, s_broker.programs, &s_broker.programs_connected);
+    workers =
+      broker_monitor (loop, s_broker.workers, &s_broker.workers_connected);
     zsock_bind (s_broker.programs, "inproc://zibrato-broker");
     broker_bind (address);
     health = zb_open (.context = zsys_init (), .source = "broker",
@@ -2628,22 +2309,25 @@ broker_run (void)
 //  Modes: one row each
 
 //  Backends in contrib/workers, a file and a row each.
-extern const zb_backend_t zb_stdout_backend;
+extern const zb_backend_t zb_librato_backend, zb_stdout_backend;
 
-static const zb_backend_t *const s_backends[] = {&s_librato_backend,
+static const zb_backend_t *const s_backends[] = {&zb_librato_backend,
                                                  &zb_stdout_backend};
 
 enum { BACKENDS = sizeof s_backends / sizeof *s_backends };
 
 static const char *s_plugin;
 
+// clang-format off
 static const zb_option_t s_plugin_options[] = {
   {.name = "plugin", .argument = "FILE.so", .text = &s_plugin,
    .help = "shared object with the backend; its options follow"},
   {.name = NULL}};
+// clang-format on
 
 static const usage_t s_broker_usage = {
-  "broker", "Takes in what programs publish and gives it to workers",
+  "broker",
+  "Takes in what programs publish and gives it to workers",
   {s_broker_options, NULL}};
 static const usage_t s_plugin_usage = {
   "worker --plugin FILE.so",
@@ -2660,8 +2344,8 @@ mode_broker (int argc, char **argv)
 static int
 mode_backend (const zb_backend_t *backend, int argc, char **argv)
 {
-    usage_t usage = {backend->name, backend->summary,
-                     {backend->options, s_worker_options}};
+    usage_t usage = {
+      backend->name, backend->summary, {backend->options, s_worker_options}};
     s_options_parse (&usage, argc, argv);
     return worker_run (backend);
 }
@@ -2734,7 +2418,8 @@ main (int argc, char **argv)
     }
     if (streq (mode, "help") && argc > 2)
         rc = s_mode (argv[2], 1, ask);
-    else if (streq (mode, "help") || streq (mode, "--help") || streq (mode, "-h")) {
+    else if (streq (mode, "help") || streq (mode, "--help")
+             || streq (mode, "-h")) {
         s_help (stdout);
         return 0;
     }

@@ -68,42 +68,42 @@ extern "C" {
 typedef struct zb_s zb_t;
 
 typedef struct {
-    const char *host;       //  of the broker; ZIBRATO_HOST, "127.0.0.1"
-    int port;               //  of the broker, 1..65535; ZIBRATO_PORT, 5550
-    const char *endpoint;   //  any ZeroMQ endpoints, separated by commas, in
-                            //  place of host and port; ZIBRATO_ENDPOINT
-    const char *source;     //  of measurements that name none, 1..255 bytes;
-                            //  ZIBRATO_SOURCE, "not_specified"
-    void *context;          //  ZeroMQ context to use; the caller keeps it, and
-                            //  closes the instance first. Default: its own
-    int interval_ms;        //  between reports, 1..3600000;
-                            //  ZIBRATO_INTERVAL_MS, 250
-    int linger_ms;          //  zb_close and exit take at most so long, 0..3600000;
-                            //  ZIBRATO_LINGER_MS, 500
-    int max_series;         //  series kept at most, 1..10000000;
-                            //  ZIBRATO_MAX_SERIES, 10000
-    int classic;            //  1: six-field lines only, one measurement a
-                            //  message, as the Python package sent them.
-                            //  Not exact when messages get lost. 0
+    const char *host;      //  of the broker; ZIBRATO_HOST, "127.0.0.1"
+    int port;              //  of the broker, 1..65535; ZIBRATO_PORT, 5550
+    const char *endpoint;  //  any ZeroMQ endpoints, separated by commas, in
+                           //  place of host and port; ZIBRATO_ENDPOINT
+    const char *source;    //  of measurements that name none, 1..255 bytes;
+                           //  ZIBRATO_SOURCE, "not_specified"
+    void *context;         //  ZeroMQ context to use; the caller keeps it, and
+                           //  closes the instance first. Default: its own
+    int interval_ms;       //  between reports, 1..3600000;
+                           //  ZIBRATO_INTERVAL_MS, 250
+    int linger_ms;   //  zb_close and exit take at most so long, 0..3600000;
+                     //  ZIBRATO_LINGER_MS, 500
+    int max_series;  //  series kept at most, 1..10000000;
+                     //  ZIBRATO_MAX_SERIES, 10000
+    int classic;     //  1: six-field lines only, one measurement a
+                     //  message, as the Python package sent them.
+                     //  Not exact when messages get lost. 0
 } zb_config_t;
 
 //  What became of the measurements. A measurement is one line: a counter or
 //  timer counts once a report, however often it was passed; a gauge's reading
 //  counts once.
 typedef struct {
-    uint64_t measured;      //  sent + held + dropped
-    uint64_t sent;          //  handed to ZeroMQ, repeats not counted
-    uint64_t held;          //  waiting: for a listener, or for the next report
-    uint64_t dropped;       //  the sum of the next four
-    uint64_t dropped_series;    //  passes of series beyond max_series
-    uint64_t dropped_ring;      //  readings faster than the pump took them
-    uint64_t dropped_held;      //  oldest readings, held for too long
-    uint64_t refused;           //  NaN, Inf, or a bad level, name or source
-    uint64_t series;        //  known now
-    uint64_t repeated;      //  states sent again so that lost ones heal
-    uint64_t messages;      //  ZeroMQ messages, and
-    uint64_t bytes;         //  their bytes
-    int listening;          //  1: at least one level has a listener
+    uint64_t measured;  //  sent + held + dropped
+    uint64_t sent;      //  handed to ZeroMQ, repeats not counted
+    uint64_t held;      //  waiting: for a listener, or for the next report
+    uint64_t dropped;   //  the sum of the next four
+    uint64_t dropped_series;  //  passes of series beyond max_series
+    uint64_t dropped_ring;    //  readings faster than the pump took them
+    uint64_t dropped_held;    //  oldest readings, held for too long
+    uint64_t refused;         //  NaN, Inf, or a bad level, name or source
+    uint64_t series;          //  known now
+    uint64_t repeated;        //  states sent again so that lost ones heal
+    uint64_t messages;        //  ZeroMQ messages, and
+    uint64_t bytes;           //  their bytes
+    int listening;            //  1: at least one level has a listener
 } zb_stats_t;
 
 #ifndef ZB_DISABLE
@@ -115,11 +115,11 @@ typedef struct {
 //  the broker. Returns NULL, errno set, if an option is out of range, the
 //  endpoint is not one, or memory or descriptors are short. Caller owns the
 //  return value; what is open at exit is flushed and closed then.
-#define zb_open(...)                                                          \
-    __extension__ ({                                                          \
-        zb_config_t zb_config_ = ZB_CONFIG_INIT_;                             \
-        ZB_EACH_ (zb_config_, __VA_ARGS__)                                    \
-        zb_open_ (&zb_config_);                                               \
+#define zb_open(...)                                                           \
+    __extension__ ({                                                           \
+        zb_config_t zb_config_ = ZB_CONFIG_INIT_;                              \
+        ZB_EACH_ (zb_config_, __VA_ARGS__)                                     \
+        zb_open_ (&zb_config_);                                                \
     })
 
 //  Reports now instead of at the next interval, and waits at most ms
@@ -159,44 +159,44 @@ void zb_close (zb_t **self_p);
 //
 //  Adds .value to a counter when the enclosing scope ends: first in a function
 //  it counts calls, first in a block it counts passes of the block.
-#define ZB_COUNT_ME(...)                                                      \
-    ZB_SITE_ (zb_count_, ZB_TYPE_COUNTER, __VA_ARGS__)                        \
-    zb_count_scope_ ZB_NAME_ (zb_count_scope_)                                \
-      __attribute__ ((cleanup (zb_count_end_), unused)) = __extension__ ({    \
-          zb_count_scope_ zb_count_options_ = {                               \
-            &ZB_NAME_ (zb_count_site_), &ZB_NAME_ (zb_count_cell_), 1.0,      \
-            NULL, NULL};                                                      \
-          ZB_OPTIONS_ (zb_count_options_, __VA_ARGS__)                        \
-          zb_count_options_;                                                  \
+#define ZB_COUNT_ME(...)                                                       \
+    ZB_SITE_ (zb_count_, ZB_TYPE_COUNTER, __VA_ARGS__)                         \
+    zb_count_scope_ ZB_NAME_ (zb_count_scope_)                                 \
+      __attribute__ ((cleanup (zb_count_end_), unused)) = __extension__ ({     \
+          zb_count_scope_ zb_count_options_ = {&ZB_NAME_ (zb_count_site_),     \
+                                               &ZB_NAME_ (zb_count_cell_),     \
+                                               1.0, NULL, NULL};               \
+          ZB_OPTIONS_ (zb_count_options_, __VA_ARGS__)                         \
+          zb_count_options_;                                                   \
       })
 
 //  ZB_TIME_ME ("debug", "myfunct_timer");
 //
 //  Times the rest of the enclosing scope, in nanoseconds of a clock that never
 //  steps. Takes .source and .to.
-#define ZB_TIME_ME(...)                                                       \
-    ZB_SITE_ (zb_time_, ZB_TYPE_TIMER, __VA_ARGS__)                           \
-    zb_time_scope_ ZB_NAME_ (zb_time_scope_)                                  \
-      __attribute__ ((cleanup (zb_time_end_), unused)) = __extension__ ({     \
-          zb_time_scope_ zb_time_options_ = {                                 \
-            &ZB_NAME_ (zb_time_site_), &ZB_NAME_ (zb_time_cell_), 0, NULL,    \
-            NULL};                                                            \
-          ZB_OPTIONS_ (zb_time_options_, __VA_ARGS__)                         \
-          zb_time_options_.start = zb_now_ ();                                \
-          zb_time_options_;                                                   \
+#define ZB_TIME_ME(...)                                                        \
+    ZB_SITE_ (zb_time_, ZB_TYPE_TIMER, __VA_ARGS__)                            \
+    zb_time_scope_ ZB_NAME_ (zb_time_scope_)                                   \
+      __attribute__ ((cleanup (zb_time_end_), unused)) = __extension__ ({      \
+          zb_time_scope_ zb_time_options_ = {&ZB_NAME_ (zb_time_site_),        \
+                                             &ZB_NAME_ (zb_time_cell_), 0,     \
+                                             NULL, NULL};                      \
+          ZB_OPTIONS_ (zb_time_options_, __VA_ARGS__)                          \
+          zb_time_options_.start = zb_now_ ();                                 \
+          zb_time_options_;                                                    \
       })
 
 //  ZB_GAUGE ("crit", "queue_depth", depth);
 //
 //  Records a reading, a finite double, with the time of now. A statement.
 //  Takes .source and .to.
-#define ZB_GAUGE(...)                                                         \
-    do {                                                                      \
-        ZB_SITE_ (zb_gauge_, ZB_TYPE_GAUGE, __VA_ARGS__)                      \
-        zb_options_ zb_gauge_options_ = {0.0, NULL, NULL};                    \
-        ZB_READING_ (zb_gauge_options_, __VA_ARGS__)                          \
-        zb_gauge_put_ (&ZB_NAME_ (zb_gauge_site_),                            \
-                       &ZB_NAME_ (zb_gauge_cell_), &zb_gauge_options_);       \
+#define ZB_GAUGE(...)                                                          \
+    do {                                                                       \
+        ZB_SITE_ (zb_gauge_, ZB_TYPE_GAUGE, __VA_ARGS__)                       \
+        zb_options_ zb_gauge_options_ = {0.0, NULL, NULL};                     \
+        ZB_READING_ (zb_gauge_options_, __VA_ARGS__)                           \
+        zb_gauge_put_ (&ZB_NAME_ (zb_gauge_site_), &ZB_NAME_ (zb_gauge_cell_), \
+                       &zb_gauge_options_);                                    \
     } while (0)
 
 //  The same for levels and names that are known only at run time, any string:
@@ -204,18 +204,18 @@ void zb_close (zb_t **self_p);
 //  zb_count (level, name, .value = 3, .source = "q1");
 //  zb_time (level, name, seconds);     a duration that the program measured
 //  zb_gauge (level, name, reading);
-#define zb_count(...)                                                         \
-    do {                                                                      \
-        zb_options_ zb_count_options_ = {1.0, NULL, NULL};                    \
-        ZB_OPTIONS_ (zb_count_options_, __VA_ARGS__)                          \
-        zb_record_ (ZB_TYPE_COUNTER, ZB_ARG1_ (__VA_ARGS__, 0),               \
-                    ZB_ARG2_ (__VA_ARGS__, 0), &zb_count_options_);           \
+#define zb_count(...)                                                          \
+    do {                                                                       \
+        zb_options_ zb_count_options_ = {1.0, NULL, NULL};                     \
+        ZB_OPTIONS_ (zb_count_options_, __VA_ARGS__)                           \
+        zb_record_ (ZB_TYPE_COUNTER, ZB_ARG1_ (__VA_ARGS__, 0),                \
+                    ZB_ARG2_ (__VA_ARGS__, 0), &zb_count_options_);            \
     } while (0)
 
 #define zb_time(...)  ZB_RECORD_ (ZB_TYPE_TIMER, __VA_ARGS__)
 #define zb_gauge(...) ZB_RECORD_ (ZB_TYPE_GAUGE, __VA_ARGS__)
 
-#endif      //  !ZB_DISABLE
+#endif  //  !ZB_DISABLE
 
 //  --------------------------------------------------------------------------
 //  3. The wire format
@@ -267,7 +267,7 @@ typedef enum {
 #ifdef ZIBRATO_BACKEND
 
 #define ZB_BACKEND_ABI 1
-#define ZB_ROW_MAX     4096     //  bytes that post may write
+#define ZB_ROW_MAX     4096  //  bytes that post may write
 
 //  One row of a flush: what a series measured in a window (a counter) or in
 //  one second of it (a timer or gauge). Valid during the call only.
@@ -275,10 +275,10 @@ typedef struct {
     zb_type_t type;
     const char *name;
     const char *source;
-    int64_t time;           //  Unix seconds
-    uint64_t count;         //  samples; with 1 of them only value counts
-    double value;           //  counter: the increment; else the one sample
-    double sum, min, max;   //  of all samples: seconds, or the gauge's unit
+    int64_t time;          //  Unix seconds
+    uint64_t count;        //  samples; with 1 of them only value counts
+    double value;          //  counter: the increment; else the one sample
+    double sum, min, max;  //  of all samples: seconds, or the gauge's unit
     double sum_squares;
 } zb_row_t;
 
@@ -288,51 +288,51 @@ typedef struct {
     zb_type_t type;
     const char *level, *name, *source, *id, *buckets;
     size_t level_size, name_size, source_size, id_size, buckets_size;
-    double value;           //  increment or reading; a Timer's is in value_ns
+    double value;  //  increment or reading; a Timer's is in value_ns
     int64_t value_ns;
-    int64_t time;           //  Unix seconds, rounded down
+    int64_t time;  //  Unix seconds, rounded down
     uint64_t seq, first;
-    double total;           //  Counter
-    uint64_t count;         //  Timer, the following too
+    double total;    //  Counter
+    uint64_t count;  //  Timer, the following too
     int64_t sum_ns, min_ns, max_ns;
     double sum_squares;
 } zb_line_t;
 
 //  What became of a request.
 typedef enum {
-    ZB_DELIVERED,           //  taken: forget it
-    ZB_RETRY,               //  not now: the same again, with backoff
-    ZB_REFUSED,             //  never so: split it, set the bad row aside
-    ZB_HOLD                 //  credentials or address wrong: keep, retry slowly
+    ZB_DELIVERED,  //  taken: forget it
+    ZB_RETRY,      //  not now: the same again, with backoff
+    ZB_REFUSED,    //  never so: split it, set the bad row aside
+    ZB_HOLD        //  credentials or address wrong: keep, retry slowly
 } zb_outcome_t;
 
 //  Filled in by connect and flush, printed by the runtime.
 typedef struct {
-    char reason[512];       //  why not, one line for a person, no secret
-    int64_t retry_after_ms; //  what the service asked for; 0: nothing
+    char reason[512];        //  why not, one line for a person, no secret
+    int64_t retry_after_ms;  //  what the service asked for; 0: nothing
 } zb_reply_t;
 
 //  One option of the command line, a row of a table that ends with a null
 //  name. It has one of text, number and flag, whose value before the command
 //  line is read is the default that --help shows.
 typedef struct {
-    const char *name;       //  "flush": given as --flush SECONDS
-    const char *argument;   //  "SECONDS"; NULL for a flag
+    const char *name;      //  "flush": given as --flush SECONDS
+    const char *argument;  //  "SECONDS"; NULL for a flag
     const char *help;
     const char **text;
-    int64_t *number;        //  min..max; K, M and G multiply by 1024 ...
+    int64_t *number;  //  min..max; K, M and G multiply by 1024 ...
     int *flag;
     int64_t min, max;
-    const char *env;        //  variable that gives it too, or NULL
-    int secret;             //  1: wiped where ps could see it, never printed
+    const char *env;  //  variable that gives it too, or NULL
+    int secret;       //  1: wiped where ps could see it, never printed
 } zb_option_t;
 
 typedef struct {
-    int abi;                //  ZB_BACKEND_ABI
-    const char *name;       //  the subcommand
-    const char *summary;    //  one line of help
+    int abi;              //  ZB_BACKEND_ABI
+    const char *name;     //  the subcommand
+    const char *summary;  //  one line of help
     const zb_option_t *options;
-    size_t batch;           //  rows a request, at most; 0: a flush at once
+    size_t batch;  //  rows a request, at most; 0: a flush at once
 
     //  Looks over what the options say, before anything starts. Returns NULL,
     //  or what is wrong with them, a static text. Default: nothing is.
@@ -363,12 +363,26 @@ typedef struct {
 //  A shared object for `zibrato worker --plugin` defines this one.
 const zb_backend_t *zibrato_backend (void);
 
-//  The executable's own, for the use of backends: the default of post, and
-//  the milliseconds that a delivery may still take (a stop sets a deadline).
+//  The executable's own, for the use of backends:
+
+//  The default of post: {"time":...,"type":...,"name":...,"source":...} with
+//  the values below. Returns the length, 0 if it does not fit.
 size_t zb_row_json (const zb_row_t *row, char *text, size_t size);
+
+//  Calls with each value that a row has, by its usual name: "value" for one
+//  sample; "count", "sum", "min", "max" and "sum_squares" for more.
+typedef void (zb_add_fn) (void *object, const char *name, double value);
+void zb_row_values (const zb_row_t *row, zb_add_fn *add, void *object);
+
+//  Milliseconds that a delivery may still take: a stop sets a deadline.
 int64_t zb_time_left_ms (void);
 
-#endif      //  ZIBRATO_BACKEND
+//  Writes event=... and what format makes, key=value pairs, to stderr with
+//  time and severity (of <syslog.h>). What is not printable becomes '?'.
+void zb_log (int severity, const char *event, const char *format, ...)
+  __attribute__ ((format (printf, 3, 4)));
+
+#endif  //  ZIBRATO_BACKEND
 
 //  --------------------------------------------------------------------------
 //  5. What the macros expand to: private from here on
@@ -388,6 +402,7 @@ int64_t zb_time_left_ms (void);
 //  The attribute stands behind the name so that `if (c) ZB_COUNT_ME (...)`
 //  does not compile, instead of losing its cleanup.
 
+// clang-format off
 #define ZB_CONFIG_INIT_ {NULL, -1, NULL, NULL, NULL, -1, -1, -1, -1}
 
 #define ZB_CAT2_(a, b)       a##b
@@ -432,13 +447,14 @@ int64_t zb_time_left_ms (void);
 #define ZB_READING_5(o, level, name, v, ...)                                  \
     (o).value = (v);                                                          \
     ZB_EACH_2 (o, __VA_ARGS__)
+// clang-format on
 
-#define ZB_RECORD_(type, ...)                                                 \
-    do {                                                                      \
-        zb_options_ zb_record_options_ = {0.0, NULL, NULL};                   \
-        ZB_READING_ (zb_record_options_, __VA_ARGS__)                         \
-        zb_record_ (type, ZB_ARG1_ (__VA_ARGS__, 0),                          \
-                    ZB_ARG2_ (__VA_ARGS__, 0), &zb_record_options_);          \
+#define ZB_RECORD_(type, ...)                                                  \
+    do {                                                                       \
+        zb_options_ zb_record_options_ = {0.0, NULL, NULL};                    \
+        ZB_READING_ (zb_record_options_, __VA_ARGS__)                          \
+        zb_record_ (type, ZB_ARG1_ (__VA_ARGS__, 0),                           \
+                    ZB_ARG2_ (__VA_ARGS__, 0), &zb_record_options_);           \
     } while (0)
 
 typedef struct {
@@ -451,9 +467,9 @@ typedef struct {
 
 //  "" s "" lets only a literal through: in C++ a static initializer would
 //  freeze the first run-time value, in C it would not compile.
-#define ZB_SITE_(prefix, type, ...)                                           \
-    static const zb_site_ ZB_CAT_ (prefix##site_, __LINE__) = {               \
-      type, "" ZB_ARG1_ (__VA_ARGS__, 0) "", "" ZB_ARG2_ (__VA_ARGS__, 0) ""};\
+#define ZB_SITE_(prefix, type, ...)                                            \
+    static const zb_site_ ZB_CAT_ (prefix##site_, __LINE__) = {                \
+      type, "" ZB_ARG1_ (__VA_ARGS__, 0) "", "" ZB_ARG2_ (__VA_ARGS__, 0) ""}; \
     static __thread zb_cell_ ZB_CAT_ (prefix##cell_, __LINE__);
 
 #define ZB_LIKELY_(condition) __builtin_expect (!!(condition), 1)
@@ -467,23 +483,23 @@ typedef struct {
 //  One series in one thread, which allocates, writes and frees it. The first
 //  three are its work place; the rest is for finding it again.
 typedef struct zb_slot_ {
-    double total;                   //  counter: this thread's share
-    struct zb_timer_ *timer;        //  timer: this thread's share
-    struct zb_ring_ *ring;          //  gauge: this thread's ring
-    struct zb_series_ *series;      //  of an instance that is not dead
-    struct zb_slot_ *next;          //  same series, next thread
-    struct zb_slot_ *sibling;       //  same thread, next series
-    zb_t *owner;                    //  the instance, never dereferenced
-    uint64_t hash;                  //  of the label, below
-    int dead;                       //  the instance is closed
+    double total;               //  counter: this thread's share
+    struct zb_timer_ *timer;    //  timer: this thread's share
+    struct zb_ring_ *ring;      //  gauge: this thread's ring
+    struct zb_series_ *series;  //  of an instance that is not dead
+    struct zb_slot_ *next;      //  same series, next thread
+    struct zb_slot_ *sibling;   //  same thread, next series
+    zb_t *owner;                //  the instance, never dereferenced
+    uint64_t hash;              //  of the label, below
+    int dead;                   //  the instance is closed
     uint32_t label_size;
 } zb_slot_;
 
 typedef struct {
     zb_slot_ *slot;
-    const char *source;             //  of the slot; NULL: the instance's
+    const char *source;  //  of the slot; NULL: the instance's
     zb_t *to;
-    uint32_t generation;            //  zb_generation_ when it was resolved
+    uint32_t generation;  //  zb_generation_ when it was resolved
 } zb_cell_;
 
 typedef struct {
@@ -510,7 +526,7 @@ typedef struct {
     uint64_t rate;
 } zb_tsc_t_;
 
-extern uint32_t zb_generation_;     //  grows when cells must resolve anew
+extern uint32_t zb_generation_;  //  grows when cells must resolve anew
 extern int zb_tsc_on_;
 extern zb_tsc_t_ zb_tsc_;
 
@@ -586,32 +602,32 @@ zb_count_end_ (zb_count_scope_ *self)
     zb_slot_add_ (slot, self->value);
 }
 
-#else       //  ZB_DISABLE: checked by the compiler, evaluated never
+#else  //  ZB_DISABLE: checked by the compiler, evaluated never
 
 #define ZB_NEVER_(...) (0 && __extension__ ({ __VA_ARGS__ 0; }))
 
-#define zb_open(...)                                                          \
-    (ZB_NEVER_ (zb_config_t zb_config_ = ZB_CONFIG_INIT_;                     \
-                ZB_EACH_ (zb_config_, __VA_ARGS__)),                          \
+#define zb_open(...)                                                           \
+    ((void) ZB_NEVER_ (zb_config_t zb_config_ = ZB_CONFIG_INIT_;               \
+                       ZB_EACH_ (zb_config_, __VA_ARGS__)),                    \
      (zb_t *) NULL)
-#define ZB_COUNT_ME(...)                                                      \
-    int ZB_NAME_ (zb_count_off_) __attribute__ ((unused)) =                   \
-      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                     \
-                 ZB_OPTIONS_ (zb_off_, __VA_ARGS__)(void) zb_off_;)
-#define ZB_TIME_ME(...)                                                       \
-    int ZB_NAME_ (zb_time_off_) __attribute__ ((unused)) =                    \
-      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                     \
-                 ZB_OPTIONS_ (zb_off_, __VA_ARGS__)(void) zb_off_;)
-#define zb_count(...)                                                         \
-    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                \
-                      (void) (ZB_ARG1_ (__VA_ARGS__, 0));                     \
-                      (void) (ZB_ARG2_ (__VA_ARGS__, 0));                     \
-                      ZB_OPTIONS_ (zb_off_, __VA_ARGS__)(void) zb_off_;)
-#define zb_gauge(...)                                                         \
-    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                \
-                      (void) (ZB_ARG1_ (__VA_ARGS__, 0));                     \
-                      (void) (ZB_ARG2_ (__VA_ARGS__, 0));                     \
-                      ZB_READING_ (zb_off_, __VA_ARGS__)(void) zb_off_;)
+#define ZB_COUNT_ME(...)                                                       \
+    int ZB_NAME_ (zb_count_off_) __attribute__ ((unused)) =                    \
+      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                      \
+                 ZB_OPTIONS_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
+#define ZB_TIME_ME(...)                                                        \
+    int ZB_NAME_ (zb_time_off_) __attribute__ ((unused)) =                     \
+      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                      \
+                 ZB_OPTIONS_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
+#define zb_count(...)                                                          \
+    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                 \
+                      (void) (ZB_ARG1_ (__VA_ARGS__, 0));                      \
+                      (void) (ZB_ARG2_ (__VA_ARGS__, 0));                      \
+                      ZB_OPTIONS_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
+#define zb_gauge(...)                                                          \
+    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                 \
+                      (void) (ZB_ARG1_ (__VA_ARGS__, 0));                      \
+                      (void) (ZB_ARG2_ (__VA_ARGS__, 0));                      \
+                      ZB_READING_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
 #define zb_time(...)  zb_gauge (__VA_ARGS__)
 #define ZB_GAUGE(...) zb_gauge (__VA_ARGS__)
 
@@ -637,13 +653,13 @@ zb_close (zb_t **self_p)
     *self_p = NULL;
 }
 
-#endif      //  ZB_DISABLE
+#endif  //  ZB_DISABLE
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif      //  ZIBRATO_H
+#endif  //  ZIBRATO_H
 
 //  --------------------------------------------------------------------------
 //  6. The body
@@ -704,20 +720,20 @@ int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
 #endif
 
 enum {
-    ZB_MESSAGE_MAX_ = 65536,        //  bytes, section 3
-    ZB_LINE_MAX_ = 65536 - 1024,    //  a line, so that it fits a message
-    ZB_LABEL_MAX_ = 255,            //  bytes of a level, name or source
-    ZB_UNDO_MAX_ = 2048,            //  lines of a message at most
-    ZB_RING_SIZE_ = 4096,           //  readings a thread is ahead of the pump
-    ZB_QUEUE_MAX_ = 16384,          //  readings that a level holds
+    ZB_MESSAGE_MAX_ = 65536,      //  bytes, section 3
+    ZB_LINE_MAX_ = 65536 - 1024,  //  a line, so that it fits a message
+    ZB_LABEL_MAX_ = 255,          //  bytes of a level, name or source
+    ZB_UNDO_MAX_ = 2048,          //  lines of a message at most
+    ZB_RING_SIZE_ = 4096,         //  readings a thread is ahead of the pump
+    ZB_QUEUE_MAX_ = 16384,        //  readings that a level holds
     ZB_SUBSCRIPTIONS_MAX_ = 1024,
-    ZB_SUBSCRIPTION_MAX_ = 1024,    //  bytes
-    ZB_HWM_ = 256,                  //  messages in ZeroMQ's pipe: 16 MiB
-    ZB_QUIET_MS_ = 2000,            //  a series that rests is repeated once
-    ZB_BEAT_MS_ = 30000,            //  and all are, at this beat
-    ZB_SETTLE_MS_ = 100,            //  after a subscription others follow
-    ZB_BUCKET_0_ = -957,            //  bucket of 1 ns
-    ZB_PAGES_ = 65,                 //  pages of 32 buckets: octaves of 1 ns
+    ZB_SUBSCRIPTION_MAX_ = 1024,  //  bytes
+    ZB_HWM_ = 256,                //  messages in ZeroMQ's pipe: 16 MiB
+    ZB_QUIET_MS_ = 2000,          //  a series that rests is repeated once
+    ZB_BEAT_MS_ = 30000,          //  and all are, at this beat
+    ZB_SETTLE_MS_ = 100,          //  after a subscription others follow
+    ZB_BUCKET_0_ = -957,          //  bucket of 1 ns
+    ZB_PAGES_ = 65,               //  pages of 32 buckets: octaves of 1 ns
     ZB_PAGE_SIZE_ = 32
 };
 
@@ -808,9 +824,9 @@ zb_tsc_tend_ (void)
     }
     else if (state == ZB_ON_ && ns - zb_tsc_.base_ns >= 1000000000u) {
         uint64_t age = ns - zb_tsc_.base_ns;
-        uint64_t got = (uint64_t) (((zb_u128_) (ticks - zb_tsc_.base_ticks)
-                                    * zb_tsc_.rate)
-                                   >> 32);
+        uint64_t got =
+          (uint64_t) (((zb_u128_) (ticks - zb_tsc_.base_ticks) * zb_tsc_.rate)
+                      >> 32);
         uint64_t off = got > age ? got - age : age - got;
         if (off > age / 10000 + 10000) {
             __atomic_store_n (&zb_tsc_on_, 0, __ATOMIC_RELEASE);
@@ -944,9 +960,11 @@ static const uint64_t zb_boundaries_[ZB_PAGE_SIZE_] = {
 
 //  Boundaries below the first value with these five bits behind the highest:
 //  at most two more are to be tried.
+// clang-format off
 static const uint8_t zb_boundaries_below_[32] = {
   0,  1,  3,  4,  5,  6,  8,  9,  10, 11, 12, 13, 14, 16, 17, 18,
   19, 19, 20, 21, 22, 23, 24, 25, 26, 26, 27, 28, 29, 30, 30, 31};
+// clang-format on
 
 //  The bucket of a duration, counted from that of 1 ns (ZB_BUCKET_0_). What
 //  took no time at all goes there too.
@@ -983,11 +1001,11 @@ typedef struct zb_timer_ {
     uint64_t seq;
     uint64_t count;
     uint64_t sum_ns;
-    double sum_squares;             //  seconds squared
-    uint64_t asked;                 //  by the pump: window of new samples
-    uint64_t window[2];             //  whose least and most these are
+    double sum_squares;  //  seconds squared
+    uint64_t asked;      //  by the pump: window of new samples
+    uint64_t window[2];  //  whose least and most these are
     uint64_t min_ns[2], max_ns[2];
-    uint64_t *page[ZB_PAGES_];      //  of buckets, made at first touch
+    uint64_t *page[ZB_PAGES_];  //  of buckets, made at first touch
 } zb_timer_;
 
 //  What several of them add up to. The pages touched are marked so that
@@ -995,7 +1013,7 @@ typedef struct zb_timer_ {
 typedef struct {
     uint64_t count, sum_ns;
     double sum_squares;
-    uint64_t min_ns, max_ns;        //  min > max: none
+    uint64_t min_ns, max_ns;  //  min > max: none
     unsigned char touched[ZB_PAGES_];
     uint64_t bucket[ZB_PAGES_ * ZB_PAGE_SIZE_];
 } zb_sum_;
@@ -1233,110 +1251,110 @@ zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
 typedef struct {
     struct zb_series_ *series;
     double value;
-    uint64_t ns;                    //  of zb_now_
+    uint64_t ns;  //  of zb_now_
 } zb_reading_;
 
 //  Readings on their way from one thread to the pump of one instance: single
 //  producer, single consumer.
 typedef struct zb_ring_ {
-    uint64_t head;                  //  thread: next to write
-    uint64_t tail_seen;             //  thread: tail when last looked at
-    uint64_t dropped;               //  thread: came when the ring was full
-    int hurried;                    //  the pump was woken, and has not come
-    int wake_fd;                    //  of the pump
+    uint64_t head;       //  thread: next to write
+    uint64_t tail_seen;  //  thread: tail when last looked at
+    uint64_t dropped;    //  thread: came when the ring was full
+    int hurried;         //  the pump was woken, and has not come
+    int wake_fd;         //  of the pump
     int dead;
     zb_t *owner;
-    struct zb_ring_ *next;          //  same instance, next thread
-    struct zb_ring_ *sibling;       //  same thread, next instance
-    uint64_t tail __attribute__ ((aligned (64)));   //  pump: next to read
+    struct zb_ring_ *next;     //  same instance, next thread
+    struct zb_ring_ *sibling;  //  same thread, next instance
+    uint64_t tail __attribute__ ((aligned (64)));  //  pump: next to read
     zb_reading_ reading[ZB_RING_SIZE_];
 } zb_ring_;
 
 //  What listeners have been told of a series.
 typedef struct {
-    int known;                      //  told at all
-    int echoed;                     //  told twice
+    int known;   //  told at all
+    int echoed;  //  told twice
     double total;
     uint64_t count, sum_ns;
-    uint64_t first;                 //  SEQ of the first report
-    uint32_t green;                 //  level's green when told
+    uint64_t first;  //  SEQ of the first report
+    uint32_t green;  //  level's green when told
     int64_t at_ms;
 } zb_told_;
 
 typedef struct zb_series_ {
     struct zb_level_ *level;
-    struct zb_series_ *chain;       //  same place of the hash table
+    struct zb_series_ *chain;  //  same place of the hash table
     uint64_t hash;
     zb_type_t type;
     const char *name, *source;
-    int fresh;                      //  made in this process, not before fork
-    zb_slot_ *slots;                //  one a thread and way of naming it
-    double total;                   //  of threads that are gone
-    zb_timer_ *gone;                //  the same of a timer
-    uint64_t min_ns, max_ns;        //  read and not reported yet
+    int fresh;                //  made in this process, not before fork
+    zb_slot_ *slots;          //  one a thread and way of naming it
+    double total;             //  of threads that are gone
+    zb_timer_ *gone;          //  the same of a timer
+    uint64_t min_ns, max_ns;  //  read and not reported yet
     zb_told_ told;
 } zb_series_;
 
 typedef struct zb_level_ {
     struct zb_level_ *next;
-    char *name, *topic;             //  "info", "info|"
-    int heard;                      //  somebody listens
-    uint32_t green;                 //  how often it turned so
-    uint64_t seq, gauge_seq;        //  of the next report
-    char id[40];                    //  of the stream; empty before birth
-    zb_series_ **series;            //  counters and timers
+    char *name, *topic;       //  "info", "info|"
+    int heard;                //  somebody listens
+    uint32_t green;           //  how often it turned so
+    uint64_t seq, gauge_seq;  //  of the next report
+    char id[40];              //  of the stream; empty before birth
+    zb_series_ **series;      //  counters and timers
     size_t series_size, series_max;
-    zb_reading_ *queue;             //  gauges: a ring of queue_max readings
+    zb_reading_ *queue;  //  gauges: a ring of queue_max readings
     size_t queue_size, queue_max, queue_at;
 } zb_level_;
 
 struct zb_s {
     zb_t *next;
     pthread_mutex_t lock;
-    pthread_cond_t told;            //  a round is over
+    pthread_cond_t told;  //  a round is over
     char *endpoint, *source;
     int interval_ms, linger_ms, classic, disabled;
     size_t max_series;
 
     zb_level_ *levels;
-    zb_series_ **table;             //  by hash, chained
+    zb_series_ **table;  //  by hash, chained
     size_t table_size, series_size;
     zb_ring_ *rings;
     char *subscription[ZB_SUBSCRIPTIONS_MAX_];
     size_t subscriptions_size;
-    int64_t settled_ms;             //  when the last subscription came
+    int64_t settled_ms;  //  when the last subscription came
     uint64_t random;
 
     void *context, *context_given, *socket;
     int wake_fd;
     pthread_t pump;
     int pump_runs, stop;
-    int64_t deadline_ms;            //  of a stop
+    int64_t deadline_ms;  //  of a stop
     uint64_t round, round_wanted;
 
     uint64_t sent, repeated, messages, bytes;
     uint64_t dropped_series, refused, dropped_ring, dropped_held;
-    uint64_t dropped_told;          //  as zibrato.dropped
-    struct zb_series_ *dropped;     //  that series
+    uint64_t dropped_told;       //  as zibrato.dropped
+    struct zb_series_ *dropped;  //  that series
 
     char message[ZB_MESSAGE_MAX_];
     char line[ZB_LINE_MAX_];
-    zb_sum_ sum, part;              //  of the series being reported
+    zb_sum_ sum, part;  //  of the series being reported
     struct {
         zb_series_ *series;
         zb_told_ told;
-    } undo[ZB_UNDO_MAX_];           //  for a message that could not go
+    } undo[ZB_UNDO_MAX_];  //  for a message that could not go
 };
 
 //  What a thread owns. The table finds a slot by label without a lock.
 typedef struct zb_thread_ {
     struct zb_thread_ *next;
-    zb_slot_ *slots;                //  by sibling
-    zb_ring_ *rings;                //  by sibling
-    zb_slot_ **table;               //  open addressing, a power of two
+    zb_slot_ *slots;   //  by sibling
+    zb_ring_ *rings;   //  by sibling
+    zb_slot_ **table;  //  open addressing, a power of two
     size_t table_size, used;
-    uint32_t generation;            //  zb_generation_ at the last purge
-    int goodbyes;                   //  rounds of key destructors
+    uint32_t generation;  //  zb_generation_ at the last purge
+    int goodbyes;         //  rounds of key destructors
 } zb_thread_;
 
 static pthread_mutex_t zb_lock_ = PTHREAD_MUTEX_INITIALIZER;
@@ -1345,10 +1363,10 @@ static pthread_key_t zb_key_;
 static int zb_key_made_;
 static zb_t *zb_instances_;
 static zb_t *zb_default_;
-static int zb_default_implied_;     //  opened by a measurement, not by zb_open
-static int zb_default_closed_;      //  and not to be opened anew
+static int zb_default_implied_;  //  opened by a measurement, not by zb_open
+static int zb_default_closed_;   //  and not to be opened anew
 static zb_thread_ *zb_threads_;
-static int zb_forked_;              //  instances wait for a new pump
+static int zb_forked_;  //  instances wait for a new pump
 static __thread zb_thread_ *zb_self_;
 
 //  Where measurements go that go nowhere.
@@ -1530,8 +1548,8 @@ zb_level_add_ (zb_level_ *self, zb_series_ *series)
 {
     if (self->series_size == self->series_max) {
         size_t max = self->series_max ? self->series_max * 2 : 16;
-        zb_series_ **grown = (zb_series_ **) realloc (self->series,
-                                                      max * sizeof *grown);
+        zb_series_ **grown =
+          (zb_series_ **) realloc (self->series, max * sizeof *grown);
         if (!grown)
             return -1;
         self->series = grown;
@@ -1563,15 +1581,17 @@ zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
     series->hash = hash;
     series->type = type;
     series->name = (char *) memcpy (series + 1, name, name_size);
-    series->source = (char *) memcpy ((char *) (series + 1) + name_size, source,
-                                      source_size);
+    series->source =
+      (char *) memcpy ((char *) (series + 1) + name_size, source, source_size);
     series->fresh = 1;
     series->min_ns = UINT64_MAX;
     series->level = zb_level_find_ (self, level);
     if (type == ZB_TYPE_TIMER && !self->classic)
         series->gone = zb_timer_new_ ();
-    if (!series->level || (type == ZB_TYPE_TIMER && !self->classic && !series->gone)
-        || (type != ZB_TYPE_GAUGE && zb_level_add_ (series->level, series) == -1))
+    if (!series->level
+        || (type == ZB_TYPE_TIMER && !self->classic && !series->gone)
+        || (type != ZB_TYPE_GAUGE
+            && zb_level_add_ (series->level, series) == -1))
         zb_series_destroy_ (&series);
     return series;
 }
@@ -1658,7 +1678,8 @@ static void
 zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
 {
     zb_level_ *self = reading->series->level;
-    if (self->queue_size == self->queue_max && self->queue_max < ZB_QUEUE_MAX_) {
+    if (self->queue_size == self->queue_max
+        && self->queue_max < ZB_QUEUE_MAX_) {
         size_t i, max = self->queue_max ? self->queue_max * 2 : 64;
         zb_reading_ *grown = (zb_reading_ *) malloc (max * sizeof *grown);
         for (i = 0; grown && i < self->queue_size; i++)
@@ -1944,7 +1965,8 @@ zb_thread_self_ (void)
         return zb_self_;
     zb_self_ = (zb_thread_ *) calloc (1, sizeof *zb_self_);
     if (zb_self_) {
-        zb_self_->generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+        zb_self_->generation =
+          __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
         zb_self_->next = zb_threads_;
         zb_threads_ = zb_self_;
         pthread_setspecific (zb_key_, zb_self_);
@@ -2161,12 +2183,12 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series, uint64_t unix_ns)
 typedef struct {
     zb_text_ text;
     zb_level_ *level;
-    size_t at;                      //  next series of the level
-    size_t states, changed;         //  lines of series, and new ones of them
-    size_t readings;                //  lines from the queue
-    uint64_t seq, gauge_seq;        //  the level's before
+    size_t at;                //  next series of the level
+    size_t states, changed;   //  lines of series, and new ones of them
+    size_t readings;          //  lines from the queue
+    uint64_t seq, gauge_seq;  //  the level's before
     int64_t now_ms;
-    uint64_t now_ns, unix_ns;       //  zb_now_ and the wall clock, as one
+    uint64_t now_ns, unix_ns;  //  zb_now_ and the wall clock, as one
 } zb_message_;
 
 //  Appends the line. Returns -1 if the message is full.
@@ -2219,8 +2241,8 @@ zb_message_readings_ (zb_t *self, zb_message_ *message)
     for (; message->readings < level->queue_size && message->readings < most;
          message->readings++) {
         const zb_reading_ *reading =
-          &level->queue[(level->queue_at + message->readings)
-                        % level->queue_max];
+          &level
+             ->queue[(level->queue_at + message->readings) % level->queue_max];
         zb_text_ line = {self->line, 0, sizeof self->line};
         zb_put_head_ (&line, reading->series);
         zb_put_double_ (&line, reading->value);
@@ -2246,8 +2268,8 @@ zb_message_sent_ (zb_t *self, zb_message_ *message)
     }
     level->queue_size -= message->readings;
     if (level->queue_max)
-        level->queue_at = (level->queue_at + message->readings)
-                          % level->queue_max;
+        level->queue_at =
+          (level->queue_at + message->readings) % level->queue_max;
     self->sent += message->changed + message->readings;
     self->repeated += message->states - message->changed;
     self->messages++;
@@ -2387,18 +2409,16 @@ zb_held_ (zb_t *self, int settle)
 static void
 zb_pump_dropped_ (zb_t *self)
 {
-    uint64_t dropped =
-      __atomic_load_n (&self->dropped_series, __ATOMIC_RELAXED)
-      + __atomic_load_n (&self->refused, __ATOMIC_RELAXED)
-      + zb_ring_dropped_ (self) + self->dropped_held;
+    uint64_t dropped = __atomic_load_n (&self->dropped_series, __ATOMIC_RELAXED)
+                       + __atomic_load_n (&self->refused, __ATOMIC_RELAXED)
+                       + zb_ring_dropped_ (self) + self->dropped_held;
     if (dropped == self->dropped_told)
         return;
     if (!self->dropped) {
         size_t max_series = self->max_series;
         self->max_series = SIZE_MAX;
-        self->dropped =
-          zb_series_find_ (self, ZB_TYPE_COUNTER, "zibrato", "zibrato.dropped",
-                           self->source);
+        self->dropped = zb_series_find_ (self, ZB_TYPE_COUNTER, "zibrato",
+                                         "zibrato.dropped", self->source);
         self->max_series = max_series;
     }
     if (self->dropped)
@@ -2444,7 +2464,8 @@ zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
     items[0].events = ZMQ_POLLIN;
     items[1].fd = self->wake_fd;
     items[1].events = ZMQ_POLLIN;
-    if (zmq_poll (items, 2, ms < 0 ? 0 : (long) (stop && ms > 10 ? 10 : ms)) == -1
+    if (zmq_poll (items, 2, ms < 0 ? 0 : (long) (stop && ms > 10 ? 10 : ms))
+          == -1
         && errno == ETERM)
         return -1;
     if (items[1].revents && read (self->wake_fd, &count, sizeof count) == -1) {
@@ -2500,8 +2521,8 @@ zb_connect_ (zb_t *self)
 {
     static const zb_sockopt_ options[] = {
       {ZMQ_SNDHWM, ZB_HWM_},
-      {ZMQ_XPUB_NODROP, 1},         //  say EAGAIN rather than drop
-      {ZMQ_IMMEDIATE, 1},           //  no pipe without a connection
+      {ZMQ_XPUB_NODROP, 1},  //  say EAGAIN rather than drop
+      {ZMQ_IMMEDIATE, 1},    //  no pipe without a connection
       {ZMQ_IPV6, 1},
       {ZMQ_MAXMSGSIZE, ZB_SUBSCRIPTION_MAX_},
       {ZMQ_RECONNECT_IVL, 100},
@@ -2670,8 +2691,8 @@ zb_config_string_ (const char *option, const char *variable,
 static char *
 zb_config_endpoint_ (const zb_config_t *config)
 {
-    const char *host = zb_config_string_ (config->host, "ZIBRATO_HOST",
-                                          "127.0.0.1");
+    const char *host =
+      zb_config_string_ (config->host, "ZIBRATO_HOST", "127.0.0.1");
     const char *endpoint = zb_config_string_ (
       config->endpoint,
       config->host || config->port != -1 ? NULL : "ZIBRATO_ENDPOINT", NULL);
@@ -2684,9 +2705,9 @@ zb_config_endpoint_ (const zb_config_t *config)
         return NULL;
     text = (char *) malloc (size);
     if (text)
-        snprintf (text, size, strchr (host, ':') ? "tcp://[%s]:%d"
-                                                 : "tcp://%s:%d",
-                  host, port);
+        snprintf (text, size,
+                  strchr (host, ':') ? "tcp://[%s]:%d" : "tcp://%s:%d", host,
+                  port);
     return text;
 }
 
@@ -2702,8 +2723,8 @@ static zb_t *
 zb_new_ (const zb_config_t *config)
 {
     zb_t *self = (zb_t *) calloc (1, sizeof *self);
-    const char *source = zb_config_string_ (config->source, "ZIBRATO_SOURCE",
-                                            "not_specified");
+    const char *source =
+      zb_config_string_ (config->source, "ZIBRATO_SOURCE", "not_specified");
     int max_series = zb_config_int_ (config->max_series, "ZIBRATO_MAX_SERIES",
                                      1, 10000000, 10000);
     if (!self)
@@ -2722,8 +2743,8 @@ zb_new_ (const zb_config_t *config)
     self->max_series = (size_t) max_series;
     self->interval_ms = zb_config_int_ (config->interval_ms,
                                         "ZIBRATO_INTERVAL_MS", 1, 3600000, 250);
-    self->linger_ms = zb_config_int_ (config->linger_ms, "ZIBRATO_LINGER_MS", 0,
-                                      3600000, 500);
+    self->linger_ms =
+      zb_config_int_ (config->linger_ms, "ZIBRATO_LINGER_MS", 0, 3600000, 500);
     if (!self->endpoint || !self->source || !zb_label_ok_ (source)
         || max_series == -1 || self->interval_ms == -1 || self->linger_ms == -1
         || (!self->disabled && zb_pump_start_ (self) == -1)) {
@@ -2897,7 +2918,7 @@ zb_instance_ (zb_t *to)
     zb_config_t config = ZB_CONFIG_INIT_;
     zb_t *self;
     if (!to && !zb_default_ && !zb_default_closed_) {
-        zb_default_closed_ = 1;     //  one try
+        zb_default_closed_ = 1;  //  one try
         self = zb_new_ (&config);
         if (self) {
             zb_list_ (self);
@@ -2998,8 +3019,8 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
     //  source is the last of the slot's label
     cell->source = NULL;
     if (source && slot != &zb_nowhere_)
-        cell->source = (const char *) (slot + 1) + slot->label_size
-                       - strlen (source) - 1;
+        cell->source =
+          (const char *) (slot + 1) + slot->label_size - strlen (source) - 1;
     cell->generation = source && slot == &zb_nowhere_ ? 0 : generation;
     return slot;
 }
@@ -3058,7 +3079,8 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
     }
     slot = zb_lookup_ (type, level, name, value, options->source, options->to);
     if (slot)
-        zb_slot_put_ (slot, type, value, type == ZB_TYPE_TIMER ? (uint64_t) ns : 0);
+        zb_slot_put_ (slot, type, value,
+                      type == ZB_TYPE_TIMER ? (uint64_t) ns : 0);
     errno = keep;
 }
 
@@ -3138,7 +3160,7 @@ zb_clear_ (zb_t *self)
     self->random = 0;
     self->context = self->context_given = self->socket = NULL;
     if (self->wake_fd != -1)
-        close (self->wake_fd);      //  the parent has it, too
+        close (self->wake_fd);  //  the parent has it, too
     self->wake_fd = -1;
     self->pump_runs = self->stop = 0;
     zb_locks_init_ (self);
@@ -3199,5 +3221,5 @@ zb_exit_ (void)
 }
 #endif
 
-#endif      //  !ZB_DISABLE && !ZIBRATO_BODY_
-#endif      //  ZIBRATO_IMPLEMENTATION
+#endif  //  !ZB_DISABLE && !ZIBRATO_BODY_
+#endif  //  ZIBRATO_IMPLEMENTATION

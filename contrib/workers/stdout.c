@@ -23,14 +23,16 @@ enum { COLUMNS = 8 };
 
 static const struct {
     const char *title;
-    int right;                      //  numbers stand to the right
+    int right;  //  numbers stand to the right
 } s_columns[COLUMNS] = {{"TIME", 0}, {"TYPE", 0},  {"SOURCE", 0}, {"NAME", 0},
                         {"SUM", 1},  {"COUNT", 1}, {"MIN", 1},    {"MAX", 1}};
 
 static const char *s_format = "auto";
 
 static const zb_option_t s_options[] = {
-  {.name = "format", .argument = "auto|table|json", .text = &s_format,
+  {.name = "format",
+   .argument = "auto|table|json",
+   .text = &s_format,
    .help = "a table, or JSON lines; auto: a table on a terminal"},
   {.name = NULL}};
 
@@ -67,9 +69,9 @@ s_post (const zb_row_t *row, char *text, size_t size)
     length = snprintf (text, size, "%s\t%s\t%s\t%s\t%.15g\t", when,
                        types[row->type], row->source, row->name, row->sum);
     if (row->type != ZB_TYPE_COUNTER && length > 0 && (size_t) length < size)
-        length += snprintf (text + length, size - (size_t) length,
-                            "%" PRIu64 "\t%.9g\t%.9g", row->count, row->min,
-                            row->max);
+        length +=
+          snprintf (text + length, size - (size_t) length,
+                    "%" PRIu64 "\t%.9g\t%.9g", row->count, row->min, row->max);
     return length > 0 && (size_t) length < size ? (size_t) length : 0;
 }
 
@@ -134,7 +136,7 @@ const zb_backend_t zb_stdout_backend = {
   .name = "stdout",
   .summary = "Prints each flush: a table for people, JSON lines for programs",
   .options = s_options,
-  .batch = 0,                       //  a flush at once, for one table
+  .batch = 0,  //  a flush at once, for one table
   .check = s_check,
   .post = s_post,
   .flush = s_flush};

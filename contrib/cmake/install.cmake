@@ -1,0 +1,46 @@
+#  install.cmake - what cmake --install puts where
+#
+#  bin/zibrato, include/zibrato.h, zibrato.pc for users of the header alone, the
+#  CMake package with zibrato::zibrato, and the documents.
+
+include (CMakePackageConfigHelpers)
+
+set (package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/zibrato)
+
+if (TARGET zibrato)
+    install (TARGETS zibrato)
+endif ()
+install (FILES zibrato.h TYPE INCLUDE)
+install (FILES README.md LICENSE.txt TYPE DOC)
+install (FILES contrib/completions/zibrato OPTIONAL
+         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+foreach (section 1 3 7)
+    file (GLOB pages CONFIGURE_DEPENDS contrib/man/*.${section})
+    install (FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach ()
+
+#  find_package (zibrato)
+install (TARGETS zibrato-library EXPORT zibratoTargets)
+install (EXPORT zibratoTargets NAMESPACE zibrato:: DESTINATION ${package_dir})
+configure_package_config_file (
+    contrib/cmake/zibratoConfig.cmake.in zibratoConfig.cmake
+    INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file (zibratoConfigVersion.cmake
+    COMPATIBILITY SameMajorVersion)
+install (FILES ${PROJECT_BINARY_DIR}/zibratoConfig.cmake
+               ${PROJECT_BINARY_DIR}/zibratoConfigVersion.cmake
+         DESTINATION ${package_dir})
+
+#  pkg-config --cflags --libs zibrato. Its paths are relative to where the file
+#  is, so that cmake --install --prefix may move it.
+file (RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+      ${CMAKE_INSTALL_PREFIX})
+string (REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
+if (IS_ABSOLUTE ${CMAKE_INSTALL_INCLUDEDIR})
+    set (pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
+else ()
+    set (pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif ()
+configure_file (contrib/cmake/zibrato.pc.in zibrato.pc @ONLY)
+install (FILES ${PROJECT_BINARY_DIR}/zibrato.pc
+         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
