@@ -60,6 +60,8 @@ enum {
 //  --------------------------------------------------------------------------
 //  Basics: a log line is event=... key=value ... on stderr
 
+//  The one place that writes log lines: one call, one line, so that lines of
+//  several threads do not mix. Contract in zibrato.h, section 4.
 void
 zb_log (int severity, const char *event, const char *format, ...)
 {
@@ -87,6 +89,8 @@ zb_log (int severity, const char *event, const char *format, ...)
 static void s_die (const char *format, ...)
   __attribute__ ((format (printf, 1, 2), noreturn));
 
+//  Only what the command line asked for and cannot be had ends the program so;
+//  what a peer does never comes here.
 static void
 s_die (const char *format, ...)
 {
@@ -113,6 +117,7 @@ s_wall_us (void)
 //  When the worker has to be done with a stop, milliseconds of zclock_mono.
 static _Atomic int64_t s_deadline_ms = INT64_MAX;
 
+//  INT64_MAX while nobody has asked the worker to stop.
 int64_t
 zb_time_left_ms (void)
 {
@@ -132,6 +137,19 @@ typedef struct {
     const zb_option_t *tables[TABLES_MAX];
 } usage_t;
 
+//  A default, in the largest unit that s_option_number reads.
+static void
+s_number_print (char *text, size_t size, int64_t number)
+{
+    static const char *const units[] = {"", "K", "M", "G"};
+    int unit = 0;
+    for (; number && number % 1024 == 0 && unit < 3; unit++)
+        number /= 1024;
+    snprintf (text, size, " (%" PRId64 "%s)", number, units[unit]);
+}
+
+//  The rows that parse are the rows that are printed, each default read from
+//  its variable: the help cannot say what is not so.
 static void
 s_usage_print (const usage_t *self, FILE *out)
 {
@@ -146,9 +164,9 @@ s_usage_print (const usage_t *self, FILE *out)
                       option->argument ? option->argument : "");
             *value = 0;
             if (option->number)
-                snprintf (value, sizeof value, " (%" PRId64 ")",
-                          *option->number);
-            else if (option->text && *option->text && !option->secret)
+                s_number_print (value, sizeof value, *option->number);
+            else if (option->text && *option->text && **option->text
+                     && !option->secret)
                 snprintf (value, sizeof value, " (%s)", *option->text);
             fprintf (out, "  %-24s %s%s", name, option->help, value);
             if (option->env)
@@ -161,6 +179,8 @@ s_usage_print (const usage_t *self, FILE *out)
 static void s_usage_die (const usage_t *self, const char *format, ...)
   __attribute__ ((format (printf, 2, 3), noreturn));
 
+//  A word that we do not know: exit status 2. A value that cannot be used is
+//  s_die's, status 1.
 static void
 s_usage_die (const usage_t *self, const char *format, ...)
 {
@@ -218,6 +238,7 @@ s_option_set (const zb_option_t *self, char *value)
                self->name, value, self->min, self->max);
 }
 
+//  The mode's own options come first, so that a backend may not be shadowed.
 static const zb_option_t *
 s_option_find (const usage_t *usage, const char *name, size_t size)
 {
@@ -344,7 +365,8 @@ s_host_resolve (const char *host, char *address, size_t size)
 }
 
 //  --------------------------------------------------------------------------
-//  Table: pointers by 64-bit hash, open addressing. Items stay the caller's.
+//  Table: pointers by 64-bit hash, open addressing. With free_item set, the
+//  items are the table's and go with it.
 
 typedef struct {
     uint64_t hash;
@@ -354,6 +376,7 @@ typedef struct {
 typedef struct {
     place_t *place;
     size_t size, count;  //  places, a power of two; items
+    void (*free_item) (void *item);
 } table_t;
 
 //  Is this the item that the key means?
@@ -384,6 +407,8 @@ s_hash (uint64_t hash, const char *text, size_t size)
     return s_hash_mix (hash ^ word, 0xe7037ed1a0b428dbu);
 }
 
+//  Inlined with a constant comparison at each call, so that looking up costs
+//  the hash, one probe and one memcmp.
 static inline void *
 table_find (const table_t *self, uint64_t hash, same_fn *same, const void *key)
 {
@@ -397,12 +422,15 @@ table_find (const table_t *self, uint64_t hash, same_fn *same, const void *key)
     return NULL;
 }
 
+//  The caller has looked before: an item must not be put twice. Half of the
+//  places stay empty, which keeps runs short.
 static void
 table_put (table_t *self, uint64_t hash, void *item)
 {
     size_t at;
     if ((self->count + 1) * 2 > self->size) {
-        table_t grown = {NULL, self->size ? self->size * 2 : 64, 0};
+        table_t grown = {NULL, self->size ? self->size * 2 : 64, 0,
+                         self->free_item};
         grown.place = (place_t *) zmalloc (grown.size * sizeof (place_t));
         for (at = 0; at < self->size; at++)
             if (self->place[at].item)
@@ -418,11 +446,33 @@ table_put (table_t *self, uint64_t hash, void *item)
     self->count++;
 }
 
+//  Empty, as in the beginning.
 static void
 table_clear (table_t *self)
 {
+    size_t i;
+    for (i = 0; self->free_item && i < self->size; i++)
+        if (self->place[i].item)
+            self->free_item (self->place[i].item);
     free (self->place);
-    memset (self, 0, sizeof *self);
+    self->place = NULL;
+    self->size = self->count = 0;
+}
+
+//  Keeps the items for which keep says so, and frees the rest.
+static void
+table_keep (table_t *self, int (*keep) (const void *item, int64_t since),
+            int64_t since)
+{
+    table_t kept = {.free_item = self->free_item};
+    size_t i;
+    for (i = 0; i < self->size; i++)
+        if (self->place[i].item && keep (self->place[i].item, since)) {
+            table_put (&kept, self->place[i].hash, self->place[i].item);
+            self->place[i].item = NULL;
+        }
+    table_clear (self);
+    *self = kept;
 }
 
 //  --------------------------------------------------------------------------
@@ -553,6 +603,7 @@ s_nanoseconds (span_t span, int64_t *ns)
     return 0;
 }
 
+//  Plain digits only: a counter in a line has no sign, blank or exponent.
 static int
 s_integer (span_t span, uint64_t *value)
 {
@@ -578,6 +629,8 @@ s_label (span_t span)
     return span.size >= 1 && span.size <= ZB_LABEL_MAX_ ? 0 : -1;
 }
 
+//  In any case and with a plural s, since the Python package guessed at types
+//  and its users came to rely on that.
 static int
 s_type (span_t span, zb_type_t *type)
 {
@@ -749,11 +802,11 @@ hist_place (hist_t *self, size_t *at, int index)
     return &self->bucket[*at];
 }
 
-//  Nanoseconds at the lower edge of a bucket.
+//  Nanoseconds at the lower edge of a bucket, 292 years at most.
 static double
 hist_edge_ns (int index)
 {
-    return exp2 ((double) index / 32) * 1e9;
+    return fmin (exp2 ((double) index / 32) * 1e9, 9.2e18);
 }
 
 //  The value below which a share of 0..1 of the samples lies: the middle of
@@ -781,7 +834,7 @@ enum { GAUGE_WINDOW = 1024 };
 //  A stream has met this ledger when its first line came.
 typedef struct {
     char *key;  //  level and ID
-    size_t key_size;
+    size_t level_size, key_size;
     uint64_t hash;
     int64_t born_ms;   //  by its ID
     int64_t heard_ms;  //  of zclock_mono
@@ -809,6 +862,7 @@ typedef struct {
     table_t streams, series;
     stream_t *last;   //  most messages are of one stream
     int64_t born_ms;  //  of the wall clock
+    int64_t now_ms;   //  of zclock_mono, when the message came
     uint64_t duplicates;
 } ledger_t;
 
@@ -821,29 +875,37 @@ typedef struct {
     hist_t hist;
 } increment_t;
 
+static void
+stream_free (void *item)
+{
+    free (((stream_t *) item)->key);
+    free (item);
+}
+
+static void
+series_free (void *item)
+{
+    free (((series_t *) item)->hist.bucket);
+    free (item);
+}
+
+//  Caller owns the return value.
 static ledger_t *
 ledger_new (void)
 {
     ledger_t *self = (ledger_t *) zmalloc (sizeof *self);
     self->born_ms = s_wall_us () / 1000;
+    self->now_ms = zclock_mono ();
+    self->streams.free_item = stream_free;
+    self->series.free_item = series_free;
     return self;
 }
 
+//  Frees every series and stream with the ledger.
 static void
 ledger_destroy (ledger_t **self_p)
 {
     ledger_t *self = *self_p;
-    size_t i;
-    for (i = 0; i < self->series.size; i++)
-        if (self->series.place[i].item) {
-            free (((series_t *) self->series.place[i].item)->hist.bucket);
-            free (self->series.place[i].item);
-        }
-    for (i = 0; i < self->streams.size; i++)
-        if (self->streams.place[i].item) {
-            free (((stream_t *) self->streams.place[i].item)->key);
-            free (self->streams.place[i].item);
-        }
     table_clear (&self->series);
     table_clear (&self->streams);
     free (self);
@@ -855,12 +917,15 @@ stream_same (const void *item, const void *key)
 {
     const stream_t *self = item;
     const zb_line_t *line = key;
-    return self->key_size == line->level_size + line->id_size
+    return self->level_size == line->level_size
+           && self->key_size == line->level_size + line->id_size
            && memcmp (self->key, line->level, line->level_size) == 0
            && memcmp (self->key + line->level_size, line->id, line->id_size)
                 == 0;
 }
 
+//  Finds or makes the stream that a line belongs to. The birth is the part of
+//  the ID before '-'; an ID of somebody else's making counts as old.
 static stream_t *
 ledger_stream (ledger_t *self, const zb_line_t *line)
 {
@@ -874,6 +939,7 @@ ledger_stream (ledger_t *self, const zb_line_t *line)
     if (!stream) {
         stream = (stream_t *) zmalloc (sizeof *stream);
         stream->hash = hash;
+        stream->level_size = line->level_size;
         stream->key_size = line->level_size + line->id_size;
         stream->key = (char *) zmalloc (stream->key_size + 1);
         memcpy (stream->key, line->level, line->level_size);
@@ -890,6 +956,7 @@ typedef struct {
     const zb_line_t *line;
 } series_key_t;
 
+//  A stream's series differ in type, name and source; the level is the stream's.
 static int
 series_same (const void *item, const void *key)
 {
@@ -905,6 +972,7 @@ series_same (const void *item, const void *key)
                 == 0;
 }
 
+//  Finds or makes the series of a line; *fresh tells which.
 static series_t *
 ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
                int *fresh)
@@ -979,7 +1047,7 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
     stream_t *stream = ledger_stream (self, line);
     int first_sight, all = ledger_knows_all (self, stream, line);
     series_t *series = ledger_series (self, stream, line, &first_sight);
-    stream->heard_ms = zclock_mono ();
+    stream->heard_ms = self->now_ms;
     if (!first_sight && line->seq <= series->seq) {
         self->duplicates++;
         return NULL;
@@ -1016,7 +1084,7 @@ ledger_gauge (ledger_t *self, const zb_line_t *line)
     stream_t *stream = ledger_stream (self, line);
     uint64_t *word = &stream->gauge_seen[line->seq % GAUGE_WINDOW / 64];
     uint64_t bit = 1ull << line->seq % 64;
-    stream->heard_ms = zclock_mono ();
+    stream->heard_ms = self->now_ms;
     if (!stream->met_gauges) {
         stream->met_gauges = 1;
         stream->gauge_next = stream->gauge_floor =
@@ -1056,37 +1124,26 @@ ledger_lost (const ledger_t *self)
     return lost;
 }
 
+static int
+stream_heard (const void *item, int64_t since)
+{
+    return ((const stream_t *) item)->heard_ms >= since;
+}
+
+static int
+series_heard (const void *item, int64_t since)
+{
+    return stream_heard (((const series_t *) item)->stream, since);
+}
+
 //  Forgets streams that were silent for so long. Returns the readings that
 //  they lost.
 static uint64_t
 ledger_forget (ledger_t *self, int64_t silent_ms)
 {
-    int64_t since = zclock_mono () - silent_ms;
-    table_t streams = {0}, series = {0};
     uint64_t lost = ledger_lost (self);
-    size_t i;
-    for (i = 0; i < self->series.size; i++) {
-        series_t *item = self->series.place[i].item;
-        if (item && item->stream->heard_ms >= since)
-            table_put (&series, self->series.place[i].hash, item);
-        else if (item) {
-            free (item->hist.bucket);
-            free (item);
-        }
-    }
-    for (i = 0; i < self->streams.size; i++) {
-        stream_t *item = self->streams.place[i].item;
-        if (item && item->heard_ms >= since)
-            table_put (&streams, self->streams.place[i].hash, item);
-        else if (item) {
-            free (item->key);
-            free (item);
-        }
-    }
-    table_clear (&self->series);
-    table_clear (&self->streams);
-    self->series = series;
-    self->streams = streams;
+    table_keep (&self->series, series_heard, self->now_ms - silent_ms);
+    table_keep (&self->streams, stream_heard, self->now_ms - silent_ms);
     self->last = NULL;
     return lost - ledger_lost (self);
 }
@@ -1116,6 +1173,8 @@ typedef struct {
     int64_t second;
 } entry_key_t;
 
+//  Entries of several streams that have the same name and source are one: the
+//  service could not tell them apart either.
 static int
 entry_same (const void *item, const void *key)
 {
@@ -1131,6 +1190,7 @@ entry_same (const void *item, const void *key)
                 == 0;
 }
 
+//  Finds or makes the entry that a line goes to.
 static entry_t *
 window_entry (window_t *self, const zb_line_t *line)
 {
@@ -1155,6 +1215,7 @@ window_entry (window_t *self, const zb_line_t *line)
     return entry;
 }
 
+//  Takes samples into count and range. The first ones make the range.
 static void
 entry_range (entry_t *self, uint64_t count, double min, double max)
 {
@@ -1185,6 +1246,8 @@ entry_sample (entry_t *self, const zb_line_t *line)
     entry_range (self, 1, value, value);
 }
 
+//  What a counter or timer has gained. Counters always have one sample, so that
+//  the row's value is the sum.
 static void
 entry_increment (entry_t *self, const increment_t *increment)
 {
@@ -1203,17 +1266,18 @@ entry_increment (entry_t *self, const increment_t *increment)
                      (double) increment->max_ns);
 }
 
-//  Frees the entries; the next window has the next number.
 static void
-window_clear (window_t *self)
+entry_free (void *item)
 {
-    size_t i;
-    for (i = 0; i < self->entries.size; i++)
-        if (self->entries.place[i].item) {
-            free (((entry_t *) self->entries.place[i].item)->hist.bucket);
-            free (self->entries.place[i].item);
-        }
-    table_clear (&self->entries);
+    free (((entry_t *) item)->hist.bucket);
+    free (item);
+}
+
+//  Empty, with the next number.
+static void
+window_begin (window_t *self)
+{
+    self->entries = (table_t){.free_item = entry_free};
     self->number++;
 }
 
@@ -1238,6 +1302,7 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
 //  --------------------------------------------------------------------------
 //  Row: the default text, a JSON object
 
+//  In the order in which people read them. Contract in zibrato.h, section 4.
 void
 zb_row_values (const zb_row_t *row, zb_add_fn *add, void *object)
 {
@@ -1252,12 +1317,14 @@ zb_row_values (const zb_row_t *row, zb_add_fn *add, void *object)
     add (object, "sum_squares", row->sum_squares);
 }
 
+//  cJSON writes doubles with 15 digits, or 17 where 15 do not read back.
 static void
 s_json_add (void *object, const char *name, double value)
 {
     cJSON_AddNumberToObject ((cJSON *) object, name, value);
 }
 
+//  Contract in zibrato.h, section 4.
 size_t
 zb_row_json (const zb_row_t *row, char *text, size_t size)
 {
@@ -1295,6 +1362,7 @@ typedef struct {
     int64_t success_ms;  //  of zclock_mono
 } queue_t;
 
+//  Caller owns the return value.
 static request_t *
 request_new (void)
 {
@@ -1302,6 +1370,7 @@ request_new (void)
     return self;
 }
 
+//  Frees the rows with it.
 static void
 request_destroy (request_t **self_p)
 {
@@ -1326,6 +1395,8 @@ request_add (request_t *self, const char *text, size_t size)
     self->rows++;
 }
 
+//  Caller owns the return value. Waiting is by the monotonic clock: a step of
+//  the wall clock must not stretch a backoff.
 static queue_t *
 queue_new (size_t bytes_max)
 {
@@ -1358,6 +1429,7 @@ queue_pop (queue_t *self)
     return request;
 }
 
+//  What was never delivered is counted by then, and goes.
 static void
 queue_destroy (queue_t **self_p)
 {
@@ -1434,6 +1506,7 @@ queue_take (queue_t *self)
     return request;
 }
 
+//  Is this a stop? Then there is a deadline, and nobody waits for a hold.
 static int
 queue_closing (queue_t *self)
 {
@@ -1505,6 +1578,7 @@ sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
         zclock_sleep ((int) (ms < left ? ms : left));
 }
 
+//  An answer, even a refusal, means that the service is there.
 static void
 sender_succeeded (sender_t *self)
 {
@@ -1514,6 +1588,7 @@ sender_succeeded (sender_t *self)
     self->outcome = ZB_DELIVERED;
 }
 
+//  The default of flush.
 static zb_outcome_t
 s_flush_stdout (const char *const *rows, size_t count, zb_reply_t *reply)
 {
@@ -1579,6 +1654,7 @@ sender_deliver (sender_t *self, const char *const *rows, size_t count)
     return outcome == ZB_DELIVERED || outcome == ZB_REFUSED ? 0 : count;
 }
 
+//  Returns how many rows are left over.
 static size_t
 sender_request (sender_t *self, request_t *request)
 {
@@ -1641,7 +1717,7 @@ enum {
 static struct {
     const char *host, *levels, *percentiles;
     int64_t port, flush, batch, spool_max, deadline;
-} s_worker = {"127.0.0.1", "", "", 5551, 60, -1, 256 * 1024 * 1024, 10};
+} s_worker = {"127.0.0.1", "", "", 5551, 60, 0, 256 * 1024 * 1024, 10};
 
 // clang-format off
 static const zb_option_t s_worker_options[] = {
@@ -1655,11 +1731,11 @@ static const zb_option_t s_worker_options[] = {
    .max = 86400, .help = "what is measured goes on at this interval"},
   {.name = "percentiles", .argument = "LIST", .text = &s_worker.percentiles,
    .help = "50,95,99 adds gauges NAME.p50 ... for each timer"},
-  {.name = "batch", .argument = "ROWS", .number = &s_worker.batch, .min = 1,
-   .max = 100000, .help = "in a request, at most"},
+  {.name = "batch", .argument = "ROWS", .number = &s_worker.batch, .min = 0,
+   .max = 100000, .help = "in a request, at most; 0: a flush at once"},
   {.name = "spool-max", .argument = "BYTES", .number = &s_worker.spool_max,
    .min = 65536, .max = INT64_C (1) << 40,
-   .help = "that wait for delivery at most (256M); the oldest are dropped"},
+   .help = "that wait for delivery at most; the oldest are dropped"},
   {.name = "deadline", .argument = "SECONDS", .number = &s_worker.deadline,
    .min = 0, .max = 3600, .help = "to deliver what is left when stopped"},
   {.name = NULL}};
@@ -1693,6 +1769,8 @@ typedef struct {
     char source[256];  //  of the worker's health
 } worker_t;
 
+//  Counts by kind and keeps the first of each as an example. The log gets them
+//  at the flush: a flood of bad lines must not become a flood of log lines.
 static void
 worker_malformed (worker_t *self, const char *reason, const char *text,
                   size_t size)
@@ -1754,6 +1832,7 @@ worker_classic (worker_t *self, const zb_line_t *line)
         entry_sample (entry, line);
 }
 
+//  One line, from whatever publisher: state, reading or classic.
 static void
 worker_line (worker_t *self, const char *text, size_t size)
 {
@@ -1777,6 +1856,7 @@ static void
 worker_message (worker_t *self, const char *text, size_t size)
 {
     const char *end = text + size, *newline;
+    self->ledger->now_ms = zclock_mono ();
     do {
         newline = memchr (text, '\n', (size_t) (end - text));
         worker_line (self, text, (size_t) ((newline ? newline : end) - text));
@@ -1805,6 +1885,8 @@ worker_receive (worker_t *self)
     return rc == -1 ? -1 : 0;
 }
 
+//  Handler for zloop_reader. Reads a bounded number, so that signals and timers
+//  get their turn while publishers never pause.
 static int
 worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
 {
@@ -1820,6 +1902,7 @@ worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
 //  --------------------------------------------------------------------------
 //  Ingest: flush
 
+//  The request is whole: over to the sender.
 static void
 worker_request_end (worker_t *self)
 {
@@ -1828,6 +1911,7 @@ worker_request_end (worker_t *self)
     request_destroy (&self->request);
 }
 
+//  Encodes a row into the request being filled, which ends when it is full.
 static void
 worker_row (worker_t *self, const zb_row_t *row)
 {
@@ -1885,11 +1969,13 @@ worker_encode (worker_t *self, int64_t us)
     }
     if (table->size) {
         worker_request_end (self);
-        window_clear (&self->closing);
+        table_clear (&self->closing.entries);
     }
     return 1;
 }
 
+//  Handler for zloop_timer: encoding goes on in slices, so that ingest never
+//  stands still for long, however many series there are.
 static int
 worker_slice (zloop_t *loop, int timer, void *argument)
 {
@@ -1954,8 +2040,7 @@ worker_flush (worker_t *self)
     self->closing = self->window;
     self->closing_at = 0;
     self->closing_second = second;
-    memset (&self->window.entries, 0, sizeof self->window.entries);
-    self->window.number++;
+    window_begin (&self->window);
     if (zclock_mono () >= self->forget_ms) {
         self->forgotten_lost += ledger_forget (self->ledger, SILENT_MS);
         self->forget_ms = zclock_mono () + FORGET_MS;
@@ -1970,6 +2055,8 @@ s_flush_delay_ms (int64_t wall_us, int64_t interval_seconds)
     return (size_t) ((interval - wall_us % interval + 999) / 1000);
 }
 
+//  Handler for zloop_timer at each flush. Armed anew every time, since the wall
+//  clock may have been set.
 static int
 worker_tick (zloop_t *loop, int timer, void *argument)
 {
@@ -2027,6 +2114,7 @@ worker_subscribe (worker_t *self, void (*what) (void *, const char *))
     free (levels);
 }
 
+//  Reads --percentiles, or ends the program.
 static void
 worker_percentiles (worker_t *self)
 {
@@ -2058,6 +2146,8 @@ worker_drain (worker_t *self)
     }
 }
 
+//  Connects, and runs until a signal. The monitor is there before the first
+//  connection is, or readiness would be missed.
 static void
 worker_loop (worker_t *self, int signals)
 {
@@ -2084,10 +2174,11 @@ worker_loop (worker_t *self, int signals)
     zloop_destroy (&self->loop);
 }
 
+//  A worker from beginning to end: check, subscribe, ingest, drain, deliver.
 static int
 worker_run (const zb_backend_t *backend)
 {
-    worker_t self = {.backend = backend, .window = {.number = 1}};
+    worker_t self = {.backend = backend};
     sender_t sender = {.backend = backend};
     const char *wrong = backend->check ? backend->check () : NULL;
     char address[NI_MAXHOST + 2];
@@ -2096,9 +2187,8 @@ worker_run (const zb_backend_t *backend)
     if (wrong)
         s_die ("%s", wrong);
     s_host_resolve (s_worker.host, address, sizeof address);
-    if (s_worker.batch == -1)
-        s_worker.batch = (int64_t) backend->batch;
     worker_percentiles (&self);
+    window_begin (&self.window);
     gethostname (self.source, sizeof self.source - 1);
     self.sub = s_socket_new (ZMQ_SUB);
     worker_subscribe (&self, zsock_set_subscribe);
@@ -2214,6 +2304,7 @@ broker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
     return 0;
 }
 
+//  Handler for zloop_timer: gauges for what only changes now and then.
 static int
 broker_health (zloop_t *loop, int timer, void *argument)
 {
@@ -2254,6 +2345,8 @@ broker_bind (const char *address)
             port, address, port + 1);
 }
 
+//  Caller owns the return value. Every accepted connection ends in one
+//  DISCONNECTED, whether its handshake succeeded or not.
 static zactor_t *
 broker_monitor (zloop_t *loop, zsock_t *socket, int64_t *connected)
 {
@@ -2265,6 +2358,8 @@ broker_monitor (zloop_t *loop, zsock_t *socket, int64_t *connected)
     return monitor;
 }
 
+//  A broker from beginning to end. Its health goes through an instance of
+//  zibrato.h like any program's, by way of inproc, so that it is as exact.
 static int
 broker_run (void)
 {
@@ -2334,6 +2429,7 @@ static const usage_t s_plugin_usage = {
   "Runs a backend from a shared object; with --help after it, says its options",
   {s_plugin_options, s_worker_options}};
 
+//  Each mode reads its options and runs; the return value is the exit status.
 static int
 mode_broker (int argc, char **argv)
 {
@@ -2341,15 +2437,18 @@ mode_broker (int argc, char **argv)
     return broker_run ();
 }
 
+//  A worker with this backend: the name of the backend is the mode's.
 static int
 mode_backend (const zb_backend_t *backend, int argc, char **argv)
 {
     usage_t usage = {
       backend->name, backend->summary, {backend->options, s_worker_options}};
+    s_worker.batch = (int64_t) backend->batch;
     s_options_parse (&usage, argc, argv);
     return worker_run (backend);
 }
 
+//  --plugin must come first, since only the shared object knows the rest.
 static int
 mode_plugin (int argc, char **argv)
 {
@@ -2370,6 +2469,7 @@ mode_plugin (int argc, char **argv)
     return mode_backend (backend (), argc - 2, argv + 2);
 }
 
+//  The overview: one line a mode, from the rows that dispatch.
 static void
 s_help (FILE *out)
 {

@@ -3201,8 +3201,10 @@ zb_exit_ (void)
     int64_t now_ms = zb_clock_ms_ ();
     zb_t *self;
     zb_thread_ *thread;
+    pthread_mutex_lock (&zb_lock_);
     for (self = zb_instances_; self; self = self->next)
         zb_pump_stop_ (self, now_ms + self->linger_ms);
+    pthread_mutex_unlock (&zb_lock_);
     while ((self = zb_instances_))
         zb_finish_ (&self);
     zb_wake_clear_ ();
