@@ -1985,7 +1985,8 @@ worker_slice (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
-//  The worker's own health: counters say what came since the last flush.
+//  The worker's own health: counters say what came since the last flush, if
+//  anything did.
 static void
 worker_health (worker_t *self, int64_t second)
 {
@@ -2020,7 +2021,8 @@ worker_health (worker_t *self, int64_t second)
         if (line.type == ZB_TYPE_COUNTER)
             line.value -= (double) self->told[i];
         self->told[i] = health[i].value;
-        worker_classic (self, &line);
+        if (line.type == ZB_TYPE_GAUGE || line.value != 0)
+            worker_classic (self, &line);
     }
 }
 

@@ -13,19 +13,20 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 //  A row of the table is its cells, separated by tabs, until all rows are
-//  there and the columns' widths are known.
+//  there, are sorted, and the columns' widths are known.
 enum { COLUMNS = 8 };
 
 static const struct {
     const char *title;
     int right;  //  numbers stand to the right
-} s_columns[COLUMNS] = {{"TIME", 0}, {"TYPE", 0},  {"SOURCE", 0}, {"NAME", 0},
-                        {"SUM", 1},  {"COUNT", 1}, {"MIN", 1},    {"MAX", 1}};
+} s_columns[COLUMNS] = {{"SOURCE", 0}, {"NAME", 0},  {"TYPE", 0}, {"TIME", 0},
+                        {"SUM", 1},    {"COUNT", 1}, {"MIN", 1},  {"MAX", 1}};
 
 static const char *s_format = "auto";
 
@@ -66,12 +67,12 @@ s_post (const zb_row_t *row, char *text, size_t size)
         return zb_row_json (row, text, size);
     localtime_r (&second, &local);
     strftime (when, sizeof when, "%H:%M:%S", &local);
-    length = snprintf (text, size, "%s\t%s\t%s\t%s\t%.15g\t", when,
-                       types[row->type], row->source, row->name, row->sum);
+    length = snprintf (text, size, "%s\t%s\t%s\t%s\t%.15g", row->source,
+                       row->name, types[row->type], when, row->sum);
     if (row->type != ZB_TYPE_COUNTER && length > 0 && (size_t) length < size)
-        length +=
-          snprintf (text + length, size - (size_t) length,
-                    "%" PRIu64 "\t%.9g\t%.9g", row->count, row->min, row->max);
+        length += snprintf (text + length, size - (size_t) length,
+                            "\t%" PRIu64 "\t%.9g\t%.9g", row->count, row->min,
+                            row->max);
     return length > 0 && (size_t) length < size ? (size_t) length : 0;
 }
 
@@ -87,20 +88,25 @@ s_cell (const char *cell, const char **next)
 static void
 s_print (const char *row, const int *widths)
 {
-    int i;
-    for (i = 0; i < COLUMNS; i++) {
-        const char *next;
-        int length = s_cell (row, &next);
-        int pad = widths[i] - length;
-        printf ("%*s%.*s%*s%s", s_columns[i].right ? pad : 0, "", length, row,
-                s_columns[i].right || i == COLUMNS - 1 ? 0 : pad, "",
-                i == COLUMNS - 1 ? "\n" : "  ");
-        row = next;
+    int i, pad, length;
+    for (i = 0; i < COLUMNS && *row; i++) {
+        const char *cell = row;
+        length = s_cell (cell, &row);
+        pad = widths[i] - length;
+        printf ("%s%*s%.*s%*s", i ? "  " : "", s_columns[i].right ? pad : 0, "",
+                length, cell, s_columns[i].right ? 0 : pad, "");
     }
+    puts ("");
 }
 
-static zb_outcome_t
-s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+static int
+s_compare (const void *a, const void *b)
+{
+    return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+static void
+s_print_table (const char **rows, size_t count)
 {
     int widths[COLUMNS], i, length;
     char titles[128] = "";
@@ -110,20 +116,31 @@ s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
         widths[i] = (int) strlen (s_columns[i].title);
         strcat (strcat (titles, s_columns[i].title), "\t");
     }
-    for (row = 0; s_table () && row < count; row++)
+    for (row = 0; row < count; row++)
         for (cell = rows[row], i = 0; i < COLUMNS; i++) {
             length = s_cell (cell, &cell);
             widths[i] = length > widths[i] ? length : widths[i];
         }
-    if (s_table ())
-        s_print (titles, widths);
+    qsort (rows, count, sizeof *rows, s_compare);
+    s_print (titles, widths);
     for (row = 0; row < count; row++)
-        if (s_table ())
-            s_print (rows[row], widths);
-        else
+        s_print (rows[row], widths);
+    puts ("");
+}
+
+static zb_outcome_t
+s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+{
+    const char **sorted = malloc (count * sizeof *sorted);
+    size_t row;
+    if (s_table () && sorted) {
+        memcpy (sorted, rows, count * sizeof *sorted);
+        s_print_table (sorted, count);
+    }
+    else
+        for (row = 0; row < count; row++)
             puts (rows[row]);
-    if (s_table ())
-        puts ("");
+    free (sorted);
     if (fflush (stdout) == 0)
         return ZB_DELIVERED;
     snprintf (reply->reason, sizeof reply->reason, "standard output: %s",
