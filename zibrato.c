@@ -1302,40 +1302,27 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
 //  --------------------------------------------------------------------------
 //  Row: the default text, a JSON object
 
-//  In the order in which people read them. Contract in zibrato.h, section 4.
-void
-zb_row_values (const zb_row_t *row, zb_add_fn *add, void *object)
-{
-    if (row->count <= 1) {
-        add (object, "value", row->value);
-        return;
-    }
-    add (object, "count", (double) row->count);
-    add (object, "sum", row->sum);
-    add (object, "min", row->min);
-    add (object, "max", row->max);
-    add (object, "sum_squares", row->sum_squares);
-}
-
-//  cJSON writes doubles with 15 digits, or 17 where 15 do not read back.
-static void
-s_json_add (void *object, const char *name, double value)
-{
-    cJSON_AddNumberToObject ((cJSON *) object, name, value);
-}
-
-//  Contract in zibrato.h, section 4.
 size_t
-zb_row_json (const zb_row_t *row, char *text, size_t size)
+zb_row_json (const zb_row_t *row, const char *time_name, char *text,
+             size_t size)
 {
     static const char *const types[] = {"", "counter", "timer", "gauge"};
     cJSON *object = cJSON_CreateObject ();
     int fits;
-    cJSON_AddNumberToObject (object, "time", (double) row->time);
-    cJSON_AddStringToObject (object, "type", types[row->type]);
+    cJSON_AddNumberToObject (object, time_name, (double) row->time);
+    if (row->type)
+        cJSON_AddStringToObject (object, "type", types[row->type]);
     cJSON_AddStringToObject (object, "name", row->name);
     cJSON_AddStringToObject (object, "source", row->source);
-    zb_row_values (row, s_json_add, object);
+    if (row->count <= 1)
+        cJSON_AddNumberToObject (object, "value", row->value);
+    else {
+        cJSON_AddNumberToObject (object, "count", (double) row->count);
+        cJSON_AddNumberToObject (object, "sum", row->sum);
+        cJSON_AddNumberToObject (object, "min", row->min);
+        cJSON_AddNumberToObject (object, "max", row->max);
+        cJSON_AddNumberToObject (object, "sum_squares", row->sum_squares);
+    }
     fits = cJSON_PrintPreallocated (object, text, (int) size, 0);
     cJSON_Delete (object);
     return fits ? strlen (text) : 0;
@@ -1370,7 +1357,6 @@ request_new (void)
     return self;
 }
 
-//  Frees the rows with it.
 static void
 request_destroy (request_t **self_p)
 {
@@ -1506,17 +1492,6 @@ queue_take (queue_t *self)
     return request;
 }
 
-//  Is this a stop? Then there is a deadline, and nobody waits for a hold.
-static int
-queue_closing (queue_t *self)
-{
-    int closing;
-    pthread_mutex_lock (&self->lock);
-    closing = self->closing;
-    pthread_mutex_unlock (&self->lock);
-    return closing;
-}
-
 //  --------------------------------------------------------------------------
 //  Sender: delivers requests on a thread of its own, so that ingest never
 //  waits for the service
@@ -1572,7 +1547,7 @@ sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
                 outcome == ZB_HOLD ? "held" : "retry",
                 "attempt=%d wait_ms=%" PRId64 " reason=\"%s\"", self->failures,
                 ms, reply->reason);
-    if (!queue_closing (self->queue))
+    if (left == INT64_MAX)
         queue_pause (self->queue, ms);
     else if (left > 0)
         zclock_sleep ((int) (ms < left ? ms : left));
@@ -1588,7 +1563,6 @@ sender_succeeded (sender_t *self)
     self->outcome = ZB_DELIVERED;
 }
 
-//  The default of flush.
 static zb_outcome_t
 s_flush_stdout (const char *const *rows, size_t count, zb_reply_t *reply)
 {
@@ -1626,7 +1600,7 @@ sender_try (sender_t *self, const char *const *rows, size_t count)
         if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
             return outcome;
         if (zb_time_left_ms () == 0
-            || (outcome == ZB_HOLD && queue_closing (self->queue)))
+            || (outcome == ZB_HOLD && zb_time_left_ms () < INT64_MAX))
             return outcome;
         sender_wait (self, outcome, &reply);
     }
@@ -1918,7 +1892,7 @@ worker_row (worker_t *self, const zb_row_t *row)
     char text[ZB_ROW_MAX];
     size_t size = self->backend->post
                     ? self->backend->post (row, text, sizeof text)
-                    : zb_row_json (row, text, sizeof text);
+                    : zb_row_json (row, "time", text, sizeof text);
     if (!size) {
         self->unencoded++;
         return;
@@ -2286,7 +2260,9 @@ broker_subscribe (zloop_t *loop, zsock_t *socket, void *argument)
             break;
     }
     zmq_msg_close (&message);
-    ZB_COUNT_ME ("zibrato", "zibrato.broker.ignored", .value = ignored);
+    if (ignored > 0) {
+        ZB_COUNT_ME ("zibrato", "zibrato.broker.ignored", .value = ignored);
+    }
     return 0;
 }
 

@@ -365,14 +365,12 @@ const zb_backend_t *zibrato_backend (void);
 
 //  The executable's own, for the use of backends:
 
-//  The default of post: {"time":...,"type":...,"name":...,"source":...} with
-//  the values below. Returns the length, 0 if it does not fit.
-size_t zb_row_json (const zb_row_t *row, char *text, size_t size);
-
-//  Calls with each value that a row has, by its usual name: "value" for one
-//  sample; "count", "sum", "min", "max" and "sum_squares" for more.
-typedef void (zb_add_fn) (void *object, const char *name, double value);
-void zb_row_values (const zb_row_t *row, zb_add_fn *add, void *object);
+//  Writes a row as a JSON object: its time by that name, type (unless it is 0),
+//  name, source, and "value" of one sample, or "count", "sum", "min", "max" and
+//  "sum_squares" of more. Returns the length, 0 if it does not fit. The default
+//  of post, with "time".
+size_t zb_row_json (const zb_row_t *row, const char *time_name, char *text,
+                    size_t size);
 
 //  Milliseconds that a delivery may still take: a stop sets a deadline.
 int64_t zb_time_left_ms (void);

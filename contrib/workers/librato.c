@@ -55,36 +55,23 @@ static const zb_option_t s_options[] = {
   {.name = NULL}};
 // clang-format on
 
-//  Returns NULL, or why the file gave no token, a static text.
-static const char *
-librato_read_token (void)
-{
-    static char wrong[TEXT_MAX];
-    char line[1024] = "";
-    FILE *file = fopen (s_librato.apitoken_file, "r");
-    if (!file || !fgets (line, sizeof line, file)) {
-        snprintf (wrong, sizeof wrong, "--apitoken-file %s: %s",
-                  s_librato.apitoken_file,
-                  errno ? strerror (errno) : "expected a line");
-        if (file)
-            fclose (file);
-        return wrong;
-    }
-    fclose (file);
-    line[strcspn (line, "\r\n")] = 0;
-    s_librato.apitoken = strdup (line);
-    return NULL;
-}
-
 static const char *
 librato_check (void)
 {
-    const char *wrong = NULL;
-    errno = 0;
-    if (s_librato.apitoken_file)
-        wrong = librato_read_token ();
-    if (wrong)
+    static char wrong[TEXT_MAX];
+    const char *path = s_librato.apitoken_file;
+    zchunk_t *file = path ? zchunk_slurp (path, 1024) : NULL;
+    if (path && !file) {
+        snprintf (wrong, sizeof wrong, "--apitoken-file %s: %s", path,
+                  strerror (errno));
         return wrong;
+    }
+    if (file) {
+        char *token = zchunk_strdup (file);
+        token[strcspn (token, "\r\n")] = 0;
+        s_librato.apitoken = token;
+        zchunk_destroy (&file);
+    }
     if (!s_librato.username || !*s_librato.username)
         return "expected --username or LIBRATO_USERNAME";
     if (!s_librato.apitoken || !*s_librato.apitoken)
@@ -143,28 +130,18 @@ librato_collision (const char *clean, const char *text, int changed)
                 text, other, clean);
 }
 
-static void
-s_json_add (void *object, const char *name, double value)
-{
-    cJSON_AddNumberToObject ((cJSON *) object, name, value);
-}
-
 static size_t
 librato_post (const zb_row_t *row, char *text, size_t size)
 {
     char name[LABEL_MAX + 2], source[LABEL_MAX + 2];
-    cJSON *gauge = cJSON_CreateObject ();
-    int fits;
+    zb_row_t clean = *row;
+    clean.type = (zb_type_t) 0;
+    clean.name = name;
+    clean.source = source;
     librato_collision (name, row->name, librato_sanitise (name, row->name, 0));
     librato_collision (source, row->source,
                        librato_sanitise (source, row->source, 1));
-    cJSON_AddStringToObject (gauge, "name", name);
-    cJSON_AddStringToObject (gauge, "source", source);
-    cJSON_AddNumberToObject (gauge, "measure_time", (double) row->time);
-    zb_row_values (row, s_json_add, gauge);
-    fits = cJSON_PrintPreallocated (gauge, text, (int) size, 0);
-    cJSON_Delete (gauge);
-    return fits ? strlen (text) : 0;
+    return zb_row_json (&clean, "measure_time", text, size);
 }
 
 //  --------------------------------------------------------------------------

@@ -64,7 +64,7 @@ s_post (const zb_row_t *row, char *text, size_t size)
     struct tm local;
     int length;
     if (!s_table ())
-        return zb_row_json (row, text, size);
+        return zb_row_json (row, "time", text, size);
     localtime_r (&second, &local);
     strftime (when, sizeof when, "%H:%M:%S", &local);
     length = snprintf (text, size, "%s\t%s\t%s\t%s\t%.15g", row->source,
