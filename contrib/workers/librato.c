@@ -32,7 +32,7 @@ static struct {
     int64_t timeout;
     CURL *curl;
     struct curl_slist *headers;
-    zhashx_t *originals;  //  sanitised name to the one that became it
+    zhash_t *originals;  //  what became a sanitised name or source
     char reply[REPLY_MAX];
     size_t reply_size;
 } s_librato = {.url = "https://metrics-api.librato.com/v1/metrics",
@@ -109,24 +109,25 @@ librato_sanitise (char *clean, const char *text, int is_source)
     return changed;
 }
 
-//  Says when two texts become one. Those that stay as they are need no memory
-//  unless a changed one has come before.
+//  Says, once, that two names or two sources have become one. Texts that stay
+//  as they are need no memory unless a changed one has come before them.
 static void
-librato_collision (const char *clean, const char *text, int changed)
+librato_collision (char kind, const char *clean, const char *text, int changed)
 {
+    char key[LABEL_MAX + 16], told[LABEL_MAX + 16];
     const char *other;
     if (!s_librato.originals) {
-        s_librato.originals = zhashx_new ();
-        zhashx_set_duplicator (s_librato.originals,
-                               (zhashx_duplicator_fn *) strdup);
-        zhashx_set_destructor (s_librato.originals,
-                               (zhashx_destructor_fn *) zstr_free);
+        s_librato.originals = zhash_new ();
+        zhash_autofree (s_librato.originals);
     }
-    other = (const char *) zhashx_lookup (s_librato.originals, clean);
-    if (other ? strcmp (other, text) != 0 : changed)
-        zhashx_update (s_librato.originals, clean, (void *) text);
-    if (other && strcmp (other, text) != 0)
-        zb_log (LOG_WARNING, "collision", "name=\"%s\" other=\"%s\" sent_as=%s",
+    snprintf (key, sizeof key, "%c %s", kind, clean);
+    snprintf (told, sizeof told, "%c told %s", kind, text);
+    other = (const char *) zhash_lookup (s_librato.originals, key);
+    if (!other && changed)
+        zhash_insert (s_librato.originals, key, (void *) text);
+    else if (other && strcmp (other, text) != 0
+             && zhash_insert (s_librato.originals, told, (void *) text) == 0)
+        zb_log (LOG_WARNING, "collision", "text=\"%s\" other=\"%s\" sent_as=%s",
                 text, other, clean);
 }
 
@@ -138,8 +139,9 @@ librato_post (const zb_row_t *row, char *text, size_t size)
     clean.type = (zb_type_t) 0;
     clean.name = name;
     clean.source = source;
-    librato_collision (name, row->name, librato_sanitise (name, row->name, 0));
-    librato_collision (source, row->source,
+    librato_collision ('n', name, row->name,
+                       librato_sanitise (name, row->name, 0));
+    librato_collision ('s', source, row->source,
                        librato_sanitise (source, row->source, 1));
     return zb_row_json (&clean, "measure_time", text, size);
 }
@@ -329,7 +331,7 @@ librato_close (void)
 {
     curl_slist_free_all (s_librato.headers);
     curl_easy_cleanup (s_librato.curl);
-    zhashx_destroy (&s_librato.originals);
+    zhash_destroy (&s_librato.originals);
 }
 
 //  --------------------------------------------------------------------------
