@@ -9,48 +9,43 @@
     for those who hold the count (librato/librato-rails#1): the API's counters
     are absolute readings, which would fall with every restart.
 
-    Sections: options, names, requests, responses, the backend's table.
+    Sections: options, names, requests and responses, the backend's table.
+    HTTP itself is in http.c.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "http.h"
 
 #include <cjson/cJSON.h>
 #include <ctype.h>
-#include <curl/curl.h>
 #include <czmq.h>
 
 //  --------------------------------------------------------------------------
 //  Options
 
-//  Bytes of a response that are looked at: errors are far shorter.
-enum { REPLY_MAX = 64 * 1024, TEXT_MAX = 300, LABEL_MAX = 255 };
+enum { TEXT_MAX = 300, LABEL_MAX = 255 };
 
 static struct {
-    const char *username, *apitoken, *apitoken_file, *url, *ca;
-    int64_t timeout;
-    CURL *curl;
-    struct curl_slist *headers;
+    http_config_t config;
+    const char *apitoken_file;
+    http_t *http;
     zhash_t *originals;  //  what became a sanitised name or source
-    char reply[REPLY_MAX];
-    size_t reply_size;
-} s_librato = {.url = "https://metrics-api.librato.com/v1/metrics",
-               .timeout = 15};
+} s_librato = {.config = {.url = "https://metrics-api.librato.com/v1/metrics",
+                          .timeout = 15}};
 
 // clang-format off
 static const zb_option_t s_options[] = {
-  {.name = "username", .argument = "USER", .text = &s_librato.username,
+  {.name = "username", .argument = "USER", .text = &s_librato.config.username,
    .env = "LIBRATO_USERNAME", .help = "account, an e-mail address"},
-  {.name = "apitoken", .argument = "TOKEN", .text = &s_librato.apitoken,
+  {.name = "apitoken", .argument = "TOKEN", .text = &s_librato.config.password,
    .env = "LIBRATO_TOKEN", .secret = 1, .help = "its API token"},
   {.name = "apitoken-file", .argument = "FILE",
    .text = &s_librato.apitoken_file, .help = "the token is its first line"},
-  {.name = "url", .argument = "URL", .text = &s_librato.url,
+  {.name = "url", .argument = "URL", .text = &s_librato.config.url,
    .help = "of the API"},
-  {.name = "timeout", .argument = "SECONDS", .number = &s_librato.timeout,
+  {.name = "timeout", .argument = "SECONDS", .number = &s_librato.config.timeout,
    .min = 1, .max = 3600, .help = "that a request may take"},
-  {.name = "ca", .argument = "FILE", .text = &s_librato.ca,
+  {.name = "ca", .argument = "FILE", .text = &s_librato.config.ca,
    .help = "certificates to trust in place of the system's"},
   {.name = NULL}};
 // clang-format on
@@ -69,19 +64,14 @@ librato_check (void)
     if (file) {
         char *token = zchunk_strdup (file);
         token[strcspn (token, "\r\n")] = 0;
-        s_librato.apitoken = token;
+        s_librato.config.password = token;
         zchunk_destroy (&file);
     }
-    if (!s_librato.username || !*s_librato.username)
+    if (!s_librato.config.username || !*s_librato.config.username)
         return "expected --username or LIBRATO_USERNAME";
-    if (!s_librato.apitoken || !*s_librato.apitoken)
+    if (!s_librato.config.password || !*s_librato.config.password)
         return "expected --apitoken-file, LIBRATO_TOKEN or --apitoken";
-    if (strncmp (s_librato.url, "https://", 8) != 0
-        && strncmp (s_librato.url, "http://", 7) != 0)
-        return "--url: expected https://... or http://...";
-    if (strchr (s_librato.url, '@'))
-        return "--url: expected no credentials in it";
-    return NULL;
+    return http_check (s_librato.config.url);
 }
 
 //  --------------------------------------------------------------------------
@@ -147,23 +137,7 @@ librato_post (const zb_row_t *row, char *text, size_t size)
 }
 
 //  --------------------------------------------------------------------------
-//  Responses: what status and body mean
-
-//  A later row wins over an earlier one; what is in none is a redirect or
-//  other nonsense, and as wrong an address as 404.
-static const struct {
-    long least, most;
-    zb_outcome_t outcome;
-} s_statuses[] = {
-  {200, 299, ZB_DELIVERED},
-  {400, 499, ZB_REFUSED},  //  the content, unless a later row knows better
-  {401, 401, ZB_HOLD},     //  credentials
-  {403, 405, ZB_HOLD},     //  not permitted, wrong address
-  {407, 407, ZB_HOLD},     //  a proxy's credentials
-  {408, 408, ZB_RETRY},    //  too slow
-  {425, 425, ZB_RETRY},
-  {429, 429, ZB_RETRY},  //  rate limited
-  {500, 599, ZB_RETRY}};
+//  Requests and responses
 
 //  Adds the texts in a JSON value, each with its key: what is wrong may be a
 //  text, an array or nested objects (librato/librato-rails#10,
@@ -184,17 +158,13 @@ librato_reason (const cJSON *json, char *text)
 //  The outcome of a response, and its reason for people: the errors that the
 //  service names, else the beginning of whatever came.
 static zb_outcome_t
-librato_outcome (long status, zb_reply_t *reply)
+librato_outcome (long status, const char *body, zb_reply_t *reply)
 {
-    zb_outcome_t outcome = ZB_HOLD;
+    zb_outcome_t outcome = http_outcome (status);
     char text[TEXT_MAX] = "";
-    cJSON *json = cJSON_Parse (s_librato.reply);
+    cJSON *json = cJSON_Parse (body);
     const cJSON *limit = cJSON_GetObjectItem (json, "error");
     const cJSON *errors = cJSON_GetObjectItem (json, "errors");
-    size_t i;
-    for (i = 0; i < sizeof s_statuses / sizeof *s_statuses; i++)
-        if (status >= s_statuses[i].least && status <= s_statuses[i].most)
-            outcome = s_statuses[i].outcome;
     //  rate limited is a flat "error", not "errors" (python-librato,
     //  exceptions.py)
     if (status == 403 && cJSON_IsString (limit))
@@ -202,135 +172,54 @@ librato_outcome (long status, zb_reply_t *reply)
     if (errors || limit)
         librato_reason (errors ? errors : limit, text);
     else
-        snprintf (text, sizeof text, "%.200s", s_librato.reply);
+        snprintf (text, sizeof text, "%.200s", body);
     snprintf (reply->reason, sizeof reply->reason, "status %ld %s", status,
               text);
     cJSON_Delete (json);
     return outcome;
 }
 
-//  --------------------------------------------------------------------------
-//  Requests
-
-//  libcurl hands over a piece of the response. What is beyond our limit is
-//  read and let go.
-static size_t
-librato_read (char *data, size_t size, size_t count, void *argument)
+//  Without a body it only asks whether the credentials are good. An endpoint
+//  that does not know GET may well take POST.
+static zb_outcome_t
+librato_send (const char *body, size_t size, zb_reply_t *reply)
 {
-    size_t room = REPLY_MAX - 1 - s_librato.reply_size;
-    (void) argument;
-    size *= count;
-    memcpy (s_librato.reply + s_librato.reply_size, data,
-            size < room ? size : room);
-    s_librato.reply_size += size < room ? size : room;
-    return size;
+    long status = http_send (s_librato.http, body, size, reply);
+    if (status == 0)
+        return ZB_RETRY;
+    if (!body && (status == 404 || status == 405))
+        return ZB_DELIVERED;
+    return librato_outcome (status, http_text (s_librato.http), reply);
 }
 
-//  A stop ends a request that would take too long.
-static int
-librato_progress (void *argument, curl_off_t a, curl_off_t b, curl_off_t c,
-                  curl_off_t d)
-{
-    (void) argument, (void) a, (void) b, (void) c, (void) d;
-    return zb_time_left_ms () == 0;
-}
-
-static void
-librato_open (void)
-{
-    CURL *curl = curl_easy_init ();
-    assert (curl);
-    curl_easy_setopt (curl, CURLOPT_URL, s_librato.url);
-    curl_easy_setopt (curl, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
-    curl_easy_setopt (curl, CURLOPT_USERNAME, s_librato.username);
-    curl_easy_setopt (curl, CURLOPT_PASSWORD, s_librato.apitoken);
-    curl_easy_setopt (curl, CURLOPT_USERAGENT, "zibrato/" ZIBRATO_VERSION);
-    curl_easy_setopt (curl, CURLOPT_TIMEOUT, (long) s_librato.timeout);
-    curl_easy_setopt (curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt (curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt (curl, CURLOPT_WRITEFUNCTION, librato_read);
-    curl_easy_setopt (curl, CURLOPT_XFERINFOFUNCTION, librato_progress);
-    curl_easy_setopt (curl, CURLOPT_NOPROGRESS, 0L);
-    if (s_librato.ca)
-        curl_easy_setopt (curl, CURLOPT_CAINFO, s_librato.ca);
-    //  no "Expect: 100-continue", which costs a second where it is unknown
-    s_librato.headers =
-      curl_slist_append (NULL, "Content-Type: application/json");
-    s_librato.headers = curl_slist_append (s_librato.headers, "Expect:");
-    curl_easy_setopt (curl, CURLOPT_HTTPHEADER, s_librato.headers);
-    s_librato.curl = curl;
-}
-
-//  With a body a POST, without one a GET. Fills in the reply and returns the
-//  status, or 0 if there was no response.
-static long
-librato_request (const char *body, size_t size, zb_reply_t *reply)
-{
-    CURL *curl = s_librato.curl;
-    char error[CURL_ERROR_SIZE] = "";
-    curl_off_t retry_after = 0;
-    long status = 0;
-    CURLcode rc;
-    curl_easy_setopt (curl, CURLOPT_HTTPGET, 1L);
-    if (body) {
-        curl_easy_setopt (curl, CURLOPT_POST, 1L);
-        curl_easy_setopt (curl, CURLOPT_POSTFIELDS, body);
-        curl_easy_setopt (curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) size);
-    }
-    curl_easy_setopt (curl, CURLOPT_ERRORBUFFER, error);
-    s_librato.reply_size = 0;
-    rc = curl_easy_perform (curl);
-    s_librato.reply[s_librato.reply_size] = 0;
-    curl_easy_setopt (curl, CURLOPT_ERRORBUFFER, NULL);
-    if (rc != CURLE_OK) {
-        snprintf (reply->reason, sizeof reply->reason, "%s",
-                  *error ? error : curl_easy_strerror (rc));
-        return 0;
-    }
-    curl_easy_getinfo (curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo (curl, CURLINFO_RETRY_AFTER, &retry_after);
-    reply->retry_after_ms = (int64_t) retry_after * 1000;
-    return status;
-}
-
-//  An endpoint that does not know GET may well take POST.
 static zb_outcome_t
 librato_connect (zb_reply_t *reply)
 {
-    long status;
-    librato_open ();
-    if (strncmp (s_librato.url, "http://", 7) == 0)
-        zb_log (LOG_WARNING, "cleartext",
-                "url=%s reason=\"the token can be read on the way\"",
-                s_librato.url);
-    status = librato_request (NULL, 0, reply);
-    if (status == 0)
-        return ZB_RETRY;
-    return status == 404 || status == 405 ? ZB_DELIVERED
-                                          : librato_outcome (status, reply);
+    s_librato.config.type = "application/json";
+    s_librato.http = http_new (&s_librato.config);
+    return librato_send (NULL, 0, reply);
 }
 
 static zb_outcome_t
 librato_flush (const char *const *rows, size_t count, zb_reply_t *reply)
 {
     zchunk_t *body = zchunk_new ("{\"gauges\":[", 11);
-    long status;
+    zb_outcome_t outcome;
     size_t i;
     for (i = 0; i < count; i++) {
         zchunk_extend (body, rows[i], strlen (rows[i]));
         zchunk_extend (body, i + 1 < count ? "," : "]}", i + 1 < count ? 1 : 2);
     }
-    status = librato_request ((const char *) zchunk_data (body),
-                              zchunk_size (body), reply);
+    outcome = librato_send ((const char *) zchunk_data (body),
+                            zchunk_size (body), reply);
     zchunk_destroy (&body);
-    return status ? librato_outcome (status, reply) : ZB_RETRY;
+    return outcome;
 }
 
 static void
 librato_close (void)
 {
-    curl_slist_free_all (s_librato.headers);
-    curl_easy_cleanup (s_librato.curl);
+    http_destroy (&s_librato.http);
     zhash_destroy (&s_librato.originals);
 }
 

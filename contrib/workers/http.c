@@ -1,0 +1,159 @@
+/*  http - libcurl, as backends use it. The contract is in http.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "http.h"
+
+#include <curl/curl.h>
+#include <czmq.h>
+
+//  Bytes of a response that are looked at: errors are far shorter.
+enum { REPLY_MAX = 64 * 1024 };
+
+struct http {
+    CURL *curl;
+    struct curl_slist *headers;
+    char error[CURL_ERROR_SIZE];
+    char text[REPLY_MAX];
+    size_t size;
+};
+
+//  A later row wins over an earlier one. What is in none is a redirect or
+//  other nonsense: as wrong an address as 404.
+static const struct {
+    long least, most;
+    zb_outcome_t outcome;
+} s_statuses[] = {
+  {200, 299, ZB_DELIVERED},
+  {400, 499, ZB_REFUSED},  //  the content, unless a later row knows better
+  {401, 401, ZB_HOLD},     //  credentials
+  {403, 405, ZB_HOLD},     //  not permitted, wrong address
+  {407, 407, ZB_HOLD},     //  a proxy's credentials
+  {408, 408, ZB_RETRY},    //  too slow
+  {425, 425, ZB_RETRY},    //  too early (RFC 8470)
+  {429, 429, ZB_RETRY},    //  too many (RFC 6585)
+  {500, 599, ZB_RETRY}};
+
+zb_outcome_t
+http_outcome (long status)
+{
+    zb_outcome_t outcome = ZB_HOLD;
+    size_t i;
+    for (i = 0; i < sizeof s_statuses / sizeof *s_statuses; i++)
+        if (status >= s_statuses[i].least && status <= s_statuses[i].most)
+            outcome = s_statuses[i].outcome;
+    return outcome;
+}
+
+const char *
+http_check (const char *url)
+{
+    if (strncmp (url, "https://", 8) != 0 && strncmp (url, "http://", 7) != 0)
+        return "--url: expected https://... or http://...";
+    //  it is logged, and ps shows it
+    if (strchr (url, '@'))
+        return "--url: expected no credentials in it";
+    return NULL;
+}
+
+//  libcurl hands over a piece of the response. What is beyond our limit is
+//  read and let go.
+static size_t
+http_read (char *data, size_t size, size_t count, void *argument)
+{
+    http_t *self = (http_t *) argument;
+    size_t room = REPLY_MAX - 1 - self->size;
+    size *= count;
+    memcpy (self->text + self->size, data, size < room ? size : room);
+    self->size += size < room ? size : room;
+    return size;
+}
+
+//  libcurl asks whether to go on.
+static int
+http_progress (void *argument, curl_off_t a, curl_off_t b, curl_off_t c,
+               curl_off_t d)
+{
+    (void) argument, (void) a, (void) b, (void) c, (void) d;
+    return zb_time_left_ms () == 0;
+}
+
+http_t *
+http_new (const http_config_t *config)
+{
+    http_t *self = (http_t *) zmalloc (sizeof *self);
+    CURL *curl = self->curl = curl_easy_init ();
+    char type[128];
+    assert (curl);
+    if (strncmp (config->url, "http://", 7) == 0)
+        zb_log (LOG_WARNING, "cleartext",
+                "url=%s reason=\"credentials can be read on the way\"",
+                config->url);
+    curl_easy_setopt (curl, CURLOPT_URL, config->url);
+    curl_easy_setopt (curl, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
+    curl_easy_setopt (curl, CURLOPT_USERNAME, config->username);
+    curl_easy_setopt (curl, CURLOPT_PASSWORD, config->password);
+    curl_easy_setopt (curl, CURLOPT_USERAGENT, "zibrato/" ZIBRATO_VERSION);
+    curl_easy_setopt (curl, CURLOPT_TIMEOUT, (long) config->timeout);
+    curl_easy_setopt (curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt (curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt (curl, CURLOPT_WRITEFUNCTION, http_read);
+    curl_easy_setopt (curl, CURLOPT_WRITEDATA, self);
+    curl_easy_setopt (curl, CURLOPT_XFERINFOFUNCTION, http_progress);
+    curl_easy_setopt (curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt (curl, CURLOPT_ERRORBUFFER, self->error);
+    if (config->ca)
+        curl_easy_setopt (curl, CURLOPT_CAINFO, config->ca);
+    //  no "Expect: 100-continue", which costs a second where it is unknown
+    snprintf (type, sizeof type, "Content-Type: %s", config->type);
+    self->headers = curl_slist_append (NULL, type);
+    self->headers = curl_slist_append (self->headers, "Expect:");
+    curl_easy_setopt (curl, CURLOPT_HTTPHEADER, self->headers);
+    return self;
+}
+
+void
+http_destroy (http_t **self_p)
+{
+    http_t *self = *self_p;
+    if (!self)
+        return;
+    curl_slist_free_all (self->headers);
+    curl_easy_cleanup (self->curl);
+    free (self);
+    *self_p = NULL;
+}
+
+long
+http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
+{
+    curl_off_t retry_after = 0;
+    long status = 0;
+    CURLcode rc;
+    curl_easy_setopt (self->curl, CURLOPT_HTTPGET, 1L);
+    if (body) {
+        curl_easy_setopt (self->curl, CURLOPT_POST, 1L);
+        curl_easy_setopt (self->curl, CURLOPT_POSTFIELDS, body);
+        curl_easy_setopt (self->curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                          (curl_off_t) size);
+    }
+    self->size = 0;
+    *self->error = 0;
+    rc = curl_easy_perform (self->curl);
+    self->text[self->size] = 0;
+    if (rc != CURLE_OK) {
+        snprintf (reply->reason, sizeof reply->reason, "%s",
+                  *self->error ? self->error : curl_easy_strerror (rc));
+        return 0;
+    }
+    curl_easy_getinfo (self->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo (self->curl, CURLINFO_RETRY_AFTER, &retry_after);
+    reply->retry_after_ms = (int64_t) retry_after * 1000;
+    return status;
+}
+
+const char *
+http_text (const http_t *self)
+{
+    return self->text;
+}

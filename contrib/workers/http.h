@@ -1,0 +1,43 @@
+/*  http - what a backend that delivers by HTTP needs: one connection, kept
+    open, and what a status means for a request
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_HTTP_H
+#define ZB_HTTP_H
+
+#define ZIBRATO_BACKEND
+#include "../../zibrato.h"
+
+typedef struct http http_t;
+
+typedef struct {
+    const char *url;       //  https://... or http://...
+    const char *username;  //  for HTTP Basic
+    const char *password;
+    const char *type;  //  content type of what is posted
+    const char *ca;    //  file of certificates to trust; NULL: the system's
+    int64_t timeout;   //  seconds that a request may take
+} http_config_t;
+
+//  Returns NULL, or what is wrong with a URL, a static text.
+const char *http_check (const char *url);
+
+//  Caller owns the return value. The texts are copied.
+http_t *http_new (const http_config_t *config);
+
+//  Ends the connection.
+void http_destroy (http_t **self_p);
+
+//  Sends a body with POST, or without one (NULL) a GET. A worker's stop ends
+//  what would take longer than its deadline. Returns the status; 0 if there
+//  was no response, with the reason in reply.
+long http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply);
+
+//  The last response's body, terminated; 64 KiB at most, the rest is cut.
+const char *http_text (const http_t *self);
+
+//  What a status means for the request that got it.
+zb_outcome_t http_outcome (long status);
+
+#endif
