@@ -318,8 +318,7 @@ static int
 s_signals_handle (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
     struct signalfd_siginfo info;
-    (void) loop;
-    (void) argument;
+    (void) loop, (void) argument;
     if (read (item->fd, &info, sizeof info) != sizeof info)
         return 0;
     zb_log (LOG_INFO, "stopping", "signal=%u", info.ssi_signo);
@@ -1865,8 +1864,7 @@ static int
 worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
 {
     int i;
-    (void) loop;
-    (void) socket;
+    (void) loop, (void) socket;
     for (i = 0; i < DRAIN_MESSAGES; i++)
         if (worker_receive (argument) == -1)
             break;
@@ -1935,10 +1933,11 @@ worker_encode (worker_t *self, int64_t us)
 {
     int64_t until = zclock_usecs () + us;
     table_t *table = &self->closing.entries;
-    for (; self->closing_at < table->size; self->closing_at++) {
-        if (table->place[self->closing_at].item)
-            worker_entry (self, table->place[self->closing_at].item);
-        if (self->closing_at % 64 == 63 && zclock_usecs () >= until)
+    while (self->closing_at < table->size) {
+        const entry_t *entry = table->place[self->closing_at++].item;
+        if (entry)
+            worker_entry (self, entry);
+        if (self->closing_at % 64 == 0 && zclock_usecs () >= until)
             return 0;
     }
     if (table->size) {
@@ -2080,12 +2079,11 @@ worker_subscribe (worker_t *self, void (*what) (void *, const char *))
     char topic[ZB_LABEL_MAX_ + 2];
     assert (levels);
     while ((level = strsep (&rest, ","))) {
-        if (*level && !zb_label_ok_ (level))
+        if (*s_worker.levels && !zb_label_ok_ (level))
             s_die ("--levels %s: expected labels separated by commas",
                    s_worker.levels);
         snprintf (topic, sizeof topic, *level ? "%s|" : "%s", level);
-        if (*level || !*s_worker.levels)
-            what (self->sub, topic);
+        what (self->sub, topic);
     }
     free (levels);
 }
@@ -2219,9 +2217,7 @@ broker_publish (zloop_t *loop, zsock_t *socket, void *argument)
     void *to = zsock_resolve (s_broker.workers);
     double messages = 0, bytes = 0;
     zmq_msg_t message;
-    (void) loop;
-    (void) socket;
-    (void) argument;
+    (void) loop, (void) socket, (void) argument;
     zmq_msg_init (&message);
     while (messages < DRAIN_MESSAGES
            && zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
@@ -2246,9 +2242,7 @@ broker_subscribe (zloop_t *loop, zsock_t *socket, void *argument)
     void *to = zsock_resolve (s_broker.programs);
     zmq_msg_t message;
     double ignored = 0;
-    (void) loop;
-    (void) socket;
-    (void) argument;
+    (void) loop, (void) socket, (void) argument;
     zmq_msg_init (&message);
     while (zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
         const unsigned char *data = zmq_msg_data (&message);
@@ -2286,9 +2280,7 @@ broker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
 static int
 broker_health (zloop_t *loop, int timer, void *argument)
 {
-    (void) loop;
-    (void) timer;
-    (void) argument;
+    (void) loop, (void) timer, (void) argument;
     ZB_GAUGE ("zibrato", "zibrato.broker.publishers",
               (double) s_broker.programs_connected);
     ZB_GAUGE ("zibrato", "zibrato.broker.workers",

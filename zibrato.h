@@ -2600,8 +2600,10 @@ zb_pump_join_ (zb_t *self)
     if (self->pump_runs) {
         pthread_join (self->pump, NULL);
         self->pump_runs = 0;
-        if (!self->context_given)
-            zmq_ctx_term (self->context);
+        while (!self->context_given && zmq_ctx_term (self->context) == -1
+               && errno == EINTR) {
+            //  a signal of the host's came in between
+        }
         zb_wake_close_ (&self->wake_fd);
     }
 }

@@ -1,0 +1,193 @@
+/*  The worker's ingest without its socket: messages in, requests out
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define main zibrato_main
+#include "../../zibrato.c"
+#undef main
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+//  A backend whose rows are the names alone.
+static size_t
+s_post (const zb_row_t *row, char *text, size_t size)
+{
+    return (size_t) snprintf (text, size, "%s=%.17g", row->name, row->value);
+}
+
+static const zb_backend_t s_backend = {
+  .abi = ZB_BACKEND_ABI, .name = "test", .batch = 100, .post = s_post};
+
+static worker_t *
+s_worker_new (void)
+{
+    worker_t *self = (worker_t *) zmalloc (sizeof *self);
+    self->backend = &s_backend;
+    self->ledger = ledger_new ();
+    self->queue = queue_new (SIZE_MAX);
+    strcpy (self->source, "here");
+    window_begin (&self->window);
+    s_worker.batch = (int64_t) s_backend.batch;
+    return self;
+}
+
+static void
+s_worker_destroy (worker_t **self_p)
+{
+    worker_t *self = *self_p;
+    table_clear (&self->window.entries);
+    table_clear (&self->closing.entries);
+    request_destroy (&self->request);
+    queue_destroy (&self->queue);
+    ledger_destroy (&self->ledger);
+    free (self);
+    *self_p = NULL;
+}
+
+static void
+s_receive (worker_t *self, const char *text)
+{
+    worker_message (self, text, strlen (text));
+}
+
+//  How many rows wait that begin so; requests leave the queue.
+static size_t
+s_rows (worker_t *self, const char *beginning)
+{
+    request_t *request;
+    size_t count = 0;
+    while ((request = queue_pop (self->queue))) {
+        const char *row = request->text;
+        for (; row < request->text + request->size; row += strlen (row) + 1)
+            count += strncmp (row, beginning, strlen (beginning)) == 0;
+        assert_true (request->rows <= s_backend.batch);
+        request_destroy (&request);
+    }
+    return count;
+}
+
+//  Encoding in the shortest of slices says every entry once.
+static void
+test_slices (void **state)
+{
+    enum { SERIES = 5000 };
+    worker_t *self = s_worker_new ();
+    char line[128];
+    int i, slices = 0;
+    (void) state;
+    for (i = 0; i < SERIES; i++) {
+        snprintf (line, sizeof line, "info|Counter|name.%d|2|1760000000|s", i);
+        s_receive (self, line);
+    }
+    worker_flush (self);
+    while (!worker_encode (self, 0))
+        slices++;
+    assert_true (slices > 10);
+    assert_int_equal (s_rows (self, "name."), SERIES);
+    s_worker_destroy (&self);
+}
+
+//  A flush that comes while the last one is being encoded loses nothing.
+static void
+test_flush_upon_flush (void **state)
+{
+    enum { SERIES = 1000 };
+    worker_t *self = s_worker_new ();
+    char line[128];
+    int i, flush;
+    (void) state;
+    for (flush = 0; flush < 3; flush++) {
+        for (i = 0; i < SERIES; i++) {
+            snprintf (line, sizeof line, "info|Counter|n.%d|1|1760000000|s", i);
+            s_receive (self, line);
+        }
+        worker_flush (self);
+        worker_encode (self, 0);
+    }
+    while (!worker_encode (self, 0)) {
+    }
+    assert_int_equal (s_rows (self, "n."), 3 * SERIES);
+    s_worker_destroy (&self);
+}
+
+//  Nothing measured, nothing sent: not even the worker's own health.
+static void
+test_empty_flush (void **state)
+{
+    worker_t *self = s_worker_new ();
+    (void) state;
+    worker_flush (self);
+    assert_int_equal (worker_encode (self, 0), 1);
+    assert_null (self->queue->head);
+    s_receive (self, "info|Gauge|depth|1|1760000000|s\n");
+    worker_flush (self);
+    while (!worker_encode (self, 0)) {
+    }
+    assert_non_null (self->queue->head);
+    s_worker_destroy (&self);
+}
+
+//  Good lines of a message count, whatever stands between them.
+static void
+test_message (void **state)
+{
+    worker_t *self = s_worker_new ();
+    (void) state;
+    s_receive (self, "info|Counter|a|1|1760000000|s\n"
+                     "nonsense\n"
+                     "info|Counter|a|NaN|1760000000|s\n"
+                     "info|Counter|a|2|1760000000|s\n"
+                     "\n"
+                     "more nonsense\n"
+                     "info|Counter|a|4|1760000000|s\n");
+    assert_int_equal (self->received, 7);
+    assert_int_equal (self->malformed_lines, 4);
+    assert_string_equal (self->malformed[0].reason, "too few fields");
+    assert_string_equal (self->malformed[0].example, "nonsense");
+    assert_int_equal (self->malformed[0].count, 2);
+    assert_string_equal (self->malformed[1].reason, "bad value");
+    assert_string_equal (self->malformed[2].reason, "empty line");
+    worker_flush (self);
+    while (!worker_encode (self, 0)) {
+    }
+    assert_int_equal (s_rows (self, "a=7"), 1);
+    s_worker_destroy (&self);
+}
+
+//  Increments of one window end in one row; the next window begins at zero.
+static void
+test_windows (void **state)
+{
+    worker_t *self = s_worker_new ();
+    (void) state;
+    s_receive (self, "info|Counter|a|5|1760000000|s|ffffffffffff-1:0:0:5\n"
+                     "info|Counter|a|2|1760000001|s|ffffffffffff-1:1:0:7\n"
+                     "info|Counter|a|0|1760000002|s|ffffffffffff-1:2:0:7\n");
+    worker_flush (self);
+    while (!worker_encode (self, 0)) {
+    }
+    assert_int_equal (s_rows (self, "a=7"), 1);
+    s_receive (self, "info|Counter|a|0|1760000003|s|ffffffffffff-1:3:0:7\n");
+    worker_flush (self);
+    while (!worker_encode (self, 0)) {
+    }
+    assert_int_equal (s_rows (self, "a="), 0);
+    s_receive (self, "info|Counter|a|3|1760000003|s|ffffffffffff-1:5:0:10\n");
+    worker_flush (self);
+    while (!worker_encode (self, 0)) {
+    }
+    assert_int_equal (s_rows (self, "a=3"), 1);
+    s_worker_destroy (&self);
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+      cmocka_unit_test (test_slices), cmocka_unit_test (test_flush_upon_flush),
+      cmocka_unit_test (test_empty_flush), cmocka_unit_test (test_message),
+      cmocka_unit_test (test_windows)};
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
