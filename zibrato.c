@@ -344,6 +344,29 @@ s_socket_new (int type)
     return socket;
 }
 
+//  Reports connections of a socket: when one comes, by ZeroMQ's name for that
+//  event, and when one goes. Caller owns the return value.
+static zactor_t *
+s_monitor_new (zsock_t *socket, const char *came)
+{
+    zactor_t *self = zactor_new (zmonitor, socket);
+    zstr_sendx (self, "LISTEN", came, "DISCONNECTED", NULL);
+    zstr_send (self, "START");
+    zsock_wait (self);
+    return self;
+}
+
+//  Reads a report. Returns 1 if a connection came, 0 if one went.
+static int
+s_monitor_came (zsock_t *monitor)
+{
+    zmsg_t *report = zmsg_recv (monitor);
+    zframe_t *event = report ? zmsg_first (report) : NULL;
+    int came = event && !zframe_streq (event, "DISCONNECTED");
+    zmsg_destroy (&report);
+    return came;
+}
+
 //  The host as a numeric address for ZeroMQ, or the program ends. IPv6 gets
 //  its brackets.
 static void
@@ -2052,11 +2075,8 @@ static int
 worker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
 {
     worker_t *self = (worker_t *) argument;
-    char *event = NULL, *value = NULL, *address = NULL;
     (void) loop;
-    if (zstr_recvx (monitor, &event, &value, &address, NULL) == -1 || !event)
-        return 0;
-    if (streq (event, "HANDSHAKE_SUCCEEDED")) {
+    if (s_monitor_came (monitor)) {
         zb_log (LOG_INFO, self->ready ? "connected" : "ready",
                 "mode=%s broker=tcp://%s:%" PRId64, self->backend->name,
                 s_worker.host, s_worker.port);
@@ -2065,9 +2085,6 @@ worker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
     else
         zb_log (LOG_WARNING, "disconnected", "broker=tcp://%s:%" PRId64,
                 s_worker.host, s_worker.port);
-    zstr_free (&event);
-    zstr_free (&value);
-    zstr_free (&address);
     return 0;
 }
 
@@ -2126,10 +2143,7 @@ static void
 worker_loop (worker_t *self, int signals)
 {
     zmq_pollitem_t stop = {NULL, signals, ZMQ_POLLIN, 0};
-    zactor_t *monitor = zactor_new (zmonitor, self->sub);
-    zstr_sendx (monitor, "LISTEN", "HANDSHAKE_SUCCEEDED", "DISCONNECTED", NULL);
-    zstr_send (monitor, "START");
-    zsock_wait (monitor);
+    zactor_t *monitor = s_monitor_new (self->sub, "HANDSHAKE_SUCCEEDED");
     self->loop = zloop_new ();
     zloop_reader (self->loop, zactor_sock (monitor), worker_connection, self);
     zloop_reader (self->loop, self->sub, worker_readable, self);
@@ -2260,19 +2274,14 @@ broker_subscribe (zloop_t *loop, zsock_t *socket, void *argument)
     return 0;
 }
 
-//  Counts connections at either end.
+//  Counts connections at either end. Each that is accepted ends in one
+//  DISCONNECTED, whether its handshake succeeded or not.
 static int
 broker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
 {
     int64_t *connected = (int64_t *) argument;
-    char *event = NULL, *value = NULL, *address = NULL;
     (void) loop;
-    if (zstr_recvx (monitor, &event, &value, &address, NULL) == -1 || !event)
-        return 0;
-    *connected += streq (event, "ACCEPTED") ? 1 : -1;
-    zstr_free (&event);
-    zstr_free (&value);
-    zstr_free (&address);
+    *connected += s_monitor_came (monitor) ? 1 : -1;
     return 0;
 }
 
@@ -2315,19 +2324,6 @@ broker_bind (const char *address)
             port, address, port + 1);
 }
 
-//  Caller owns the return value. Every accepted connection ends in one
-//  DISCONNECTED, whether its handshake succeeded or not.
-static zactor_t *
-broker_monitor (zloop_t *loop, zsock_t *socket, int64_t *connected)
-{
-    zactor_t *monitor = zactor_new (zmonitor, socket);
-    zstr_sendx (monitor, "LISTEN", "ACCEPTED", "DISCONNECTED", NULL);
-    zstr_send (monitor, "START");
-    zsock_wait (monitor);
-    zloop_reader (loop, zactor_sock (monitor), broker_connection, connected);
-    return monitor;
-}
-
 //  A broker from beginning to end. Its health goes through an instance of
 //  zibrato.h like any program's, by way of inproc, so that it is as exact.
 static int
@@ -2346,10 +2342,12 @@ broker_run (void)
                 address);
     s_broker.programs = s_socket_new (ZMQ_XSUB);
     s_broker.workers = s_socket_new (ZMQ_XPUB);
-    programs =
-      broker_monitor (loop, s_broker.programs, &s_broker.programs_connected);
-    workers =
-      broker_monitor (loop, s_broker.workers, &s_broker.workers_connected);
+    programs = programs = s_monitor_new (s_broker.programs, "ACCEPTED");
+    workers = s_monitor_new (s_broker.workers, "ACCEPTED");
+    zloop_reader (loop, zactor_sock (programs), broker_connection,
+                  &s_broker.programs_connected);
+    zloop_reader (loop, zactor_sock (workers), broker_connection,
+                  &s_broker.workers_connected);
     zsock_bind (s_broker.programs, "inproc://zibrato-broker");
     broker_bind (address);
     health = zb_open (.context = zsys_init (), .source = "broker",
