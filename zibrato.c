@@ -2342,7 +2342,7 @@ broker_run (void)
                 address);
     s_broker.programs = s_socket_new (ZMQ_XSUB);
     s_broker.workers = s_socket_new (ZMQ_XPUB);
-    programs = programs = s_monitor_new (s_broker.programs, "ACCEPTED");
+    programs = s_monitor_new (s_broker.programs, "ACCEPTED");
     workers = s_monitor_new (s_broker.workers, "ACCEPTED");
     zloop_reader (loop, zactor_sock (programs), broker_connection,
                   &s_broker.programs_connected);
