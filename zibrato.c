@@ -528,6 +528,7 @@ typedef struct {
     uint64_t digits;
     int exponent;
     int negative, cut;
+    int next;  //  the first digit that was cut
 } decimal_t;
 
 //  Reads [+-]digits[.digits][e[+-]digits]; -1 if it is anything else.
@@ -535,7 +536,7 @@ static int
 s_decimal (span_t span, decimal_t *number)
 {
     const char *c = span.text, *end = c + span.size;
-    int point = 0, any = 0, exponent = 0, sign;
+    int point = 0, any = 0, cut = 0, exponent = 0, sign;
     memset (number, 0, sizeof *number);
     if (c < end && (*c == '-' || *c == '+'))
         number->negative = *c++ == '-';
@@ -551,6 +552,8 @@ s_decimal (span_t span, decimal_t *number)
             number->exponent -= point;
         }
         else {
+            if (!cut++)
+                number->next = *c - '0';
             number->cut |= *c != '0';
             number->exponent += !point;
         }
@@ -619,6 +622,8 @@ s_nanoseconds (span_t span, int64_t *ns)
         number.digits /= 10;
     if (places == -1)
         number.digits = (number.digits + 5) / 10;
+    else if (places == 0)
+        number.digits += number.next >= 5;
     if (number.digits > INT64_MAX)
         return -1;
     *ns = (int64_t) number.digits;
@@ -705,16 +710,16 @@ s_bucket_next (span_t *rest, int *index, uint64_t *count)
     return s_integer (number, count) == -1 ? -1 : 1;
 }
 
-//  Ascending buckets, no more than there can be.
+//  Ascending buckets that a duration can have.
 static int
 s_buckets (span_t rest)
 {
-    int index, before = INT_MIN, rc, most = ZB_PAGES_ * ZB_PAGE_SIZE_;
+    int index, next = ZB_BUCKET_0_, rc;
     uint64_t count;
     while ((rc = s_bucket_next (&rest, &index, &count)) == 1) {
-        if (index <= before || most-- == 0)
+        if (index < next || index >= ZB_BUCKET_0_ + ZB_PAGES_ * ZB_PAGE_SIZE_)
             return -1;
-        before = index;
+        next = index + 1;
     }
     return rc;
 }
@@ -726,7 +731,8 @@ s_stream (span_t span, zb_line_t *line)
     static const size_t sizes[] = {0, 4, 9, 2};  //  by type
     span_t field[9];
     if (s_split (span.text, span.size, ':', field, 9) != sizes[line->type]
-        || s_label (field[0]) == -1 || s_integer (field[1], &line->seq) == -1)
+        || s_label (field[0]) == -1 || s_integer (field[1], &line->seq) == -1
+        || line->seq == UINT64_MAX)
         return -1;
     line->id = field[0].text;
     line->id_size = field[0].size;
@@ -1070,7 +1076,10 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
     int first_sight, all = ledger_knows_all (self, stream, line);
     series_t *series = ledger_series (self, stream, line, &first_sight);
     stream->heard_ms = self->now_ms;
-    if (!first_sight && line->seq <= series->seq) {
+    //  a repetition, or a timer that has fewer samples than before
+    if (!first_sight
+        && (line->seq <= series->seq || line->count < series->count
+            || line->sum_ns < series->sum_ns)) {
         self->duplicates++;
         return NULL;
     }
@@ -1116,7 +1125,7 @@ ledger_gauge (ledger_t *self, const zb_line_t *line)
         uint64_t seq = line->seq - stream->gauge_next < GAUGE_WINDOW
                          ? stream->gauge_next
                          : line->seq - GAUGE_WINDOW + 1;
-        for (; seq <= line->seq; seq++)
+        for (; seq != line->seq + 1; seq++)
             stream->gauge_seen[seq % GAUGE_WINDOW / 64] &= ~(1ull << seq % 64);
         stream->gauge_next = line->seq + 1;
     }

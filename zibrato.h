@@ -993,7 +993,10 @@ zb_bucket_ (uint64_t ns)
 //  Least and most are wanted since the last report, and only the thread may
 //  write: so the pump asks for a new window by a number, and the thread keeps
 //  the two newest windows apart by parity. What falls between the asking and
-//  the reading is in both reports' ranges, in one report's count.
+//  the reading is in both reports' ranges, in one report's count. A sample
+//  that began before the asking and ended after the reading is in the older
+//  window, which its report then takes into its range: it is known by the
+//  numbers of samples, which would not add up without it.
 
 typedef struct zb_timer_ {
     uint64_t seq;
@@ -1001,8 +1004,9 @@ typedef struct zb_timer_ {
     uint64_t sum_ns;
     double sum_squares;  //  seconds squared
     uint64_t asked;      //  by the pump: window of new samples
-    uint64_t window[2];  //  whose least and most these are
-    uint64_t min_ns[2], max_ns[2];
+    uint64_t window[2];  //  whose samples, least and most these are
+    uint64_t samples[2], min_ns[2], max_ns[2];
+    uint64_t read;              //  by the pump: count at the last reading
     uint64_t *page[ZB_PAGES_];  //  of buckets, made at first touch
 } zb_timer_;
 
@@ -1072,7 +1076,7 @@ static void
 zb_timer_clear_ (zb_timer_ *self)
 {
     int i;
-    self->seq = self->count = self->sum_ns = 0;
+    self->seq = self->count = self->sum_ns = self->read = 0;
     self->sum_squares = 0;
     self->asked = 1;
     self->window[0] = self->window[1] = 0;
@@ -1114,6 +1118,7 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
     zb_set_double_ (&self->sum_squares, self->sum_squares + seconds * seconds);
     if (self->window[half] != window) {
         zb_set_ (&self->window[half], window);
+        zb_set_ (&self->samples[half], 0);
         zb_set_ (&self->min_ns[half], ns);
         zb_set_ (&self->max_ns[half], ns);
     }
@@ -1121,6 +1126,7 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
         zb_set_ (&self->min_ns[half], ns);
     else if (ns > self->max_ns[half])
         zb_set_ (&self->max_ns[half], ns);
+    zb_set_ (&self->samples[half], self->samples[half] + 1);
     if (place)
         zb_set_ (place, *place + 1);
     zb_set_ (&self->seq, seq + 2);
@@ -1170,7 +1176,7 @@ zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
 static int
 zb_timer_try_ (const zb_timer_ *self, uint64_t since, zb_sum_ *sum)
 {
-    uint64_t seq = zb_get_ (&self->seq);
+    uint64_t seq = zb_get_ (&self->seq), samples = 0;
     int i;
     sum->count = zb_get_ (&self->count);
     sum->sum_ns = zb_get_ (&self->sum_ns);
@@ -1178,9 +1184,14 @@ zb_timer_try_ (const zb_timer_ *self, uint64_t since, zb_sum_ *sum)
     sum->min_ns = UINT64_MAX;
     sum->max_ns = 0;
     for (i = 0; i < 2; i++)
-        if (zb_get_ (&self->window[i]) >= since)
+        if (zb_get_ (&self->window[i]) >= since) {
+            samples += zb_get_ (&self->samples[i]);
             zb_sum_range_ (sum, zb_get_ (&self->min_ns[i]),
                            zb_get_ (&self->max_ns[i]));
+        }
+    for (i = 0; i < 2 && samples < sum->count - self->read; i++)
+        zb_sum_range_ (sum, zb_get_ (&self->min_ns[i]),
+                       zb_get_ (&self->max_ns[i]));
     return (seq & 1) == 0 && zb_get_ (&self->seq) == seq ? 0 : -1;
 }
 
@@ -1214,6 +1225,7 @@ zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
         if (tries % 16 == 15)
             sched_yield ();
     }
+    self->read = sum->count;
     zb_timer_read_pages_ (self, sum);
     return 0;
 }
@@ -1566,6 +1578,14 @@ zb_series_destroy_ (zb_series_ **self_p)
     *self_p = NULL;
 }
 
+//  How a type is kept: in classic mode a timing goes its way like a reading,
+//  for a classic line is one sample.
+static zb_type_t
+zb_kind_ (const zb_t *self, zb_type_t type)
+{
+    return self->classic && type == ZB_TYPE_TIMER ? ZB_TYPE_GAUGE : type;
+}
+
 //  Caller does not own the return value. Returns NULL without memory.
 static zb_series_ *
 zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
@@ -1574,6 +1594,7 @@ zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
     size_t name_size = strlen (name) + 1, source_size = strlen (source) + 1;
     zb_series_ *series =
       (zb_series_ *) calloc (1, sizeof *series + name_size + source_size);
+    zb_type_t kind;
     if (!series)
         return NULL;
     series->hash = hash;
@@ -1584,11 +1605,11 @@ zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
     series->fresh = 1;
     series->min_ns = UINT64_MAX;
     series->level = zb_level_find_ (self, level);
-    if (type == ZB_TYPE_TIMER && !self->classic)
+    kind = zb_kind_ (self, type);
+    if (kind == ZB_TYPE_TIMER)
         series->gone = zb_timer_new_ ();
-    if (!series->level
-        || (type == ZB_TYPE_TIMER && !self->classic && !series->gone)
-        || (type != ZB_TYPE_GAUGE
+    if (!series->level || (kind == ZB_TYPE_TIMER && !series->gone)
+        || (kind != ZB_TYPE_GAUGE
             && zb_level_add_ (series->level, series) == -1))
         zb_series_destroy_ (&series);
     return series;
@@ -1839,16 +1860,16 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
               const zb_label_ *label)
 {
     size_t size = (sizeof (zb_slot_) + label->size + 63) / 64 * 64;
-    int rings = series->type == ZB_TYPE_GAUGE || owner->classic;
+    zb_type_t kind = zb_kind_ (owner, series->type);
     zb_slot_ *self = (zb_slot_ *) aligned_alloc (64, size);
     if (!self)
         return NULL;
     memset (self, 0, sizeof *self);
-    if (series->type == ZB_TYPE_TIMER && !owner->classic)
+    if (kind == ZB_TYPE_TIMER)
         self->timer = zb_timer_new_ ();
-    else if (series->type != ZB_TYPE_COUNTER && rings)
+    else if (kind == ZB_TYPE_GAUGE)
         self->ring = zb_ring_find_ (thread, owner);
-    if ((series->type != ZB_TYPE_COUNTER && !self->timer && !self->ring)
+    if ((kind != ZB_TYPE_COUNTER && !self->timer && !self->ring)
         || ((thread->used + 1) * 2 > thread->table_size
             && zb_thread_reindex_ (thread, 1) == -1)) {
         zb_slot_destroy_ (&self);
@@ -2037,7 +2058,9 @@ zb_series_sum_ (zb_t *instance, zb_series_ *self)
     int rc = 0;
     zb_sum_clear_ (&instance->sum);
     zb_sum_clear_ (&instance->part);
-    zb_timer_try_ (self->gone, UINT64_MAX, &instance->part);
+    instance->part.count = self->gone->count;
+    instance->part.sum_ns = self->gone->sum_ns;
+    instance->part.sum_squares = self->gone->sum_squares;
     zb_timer_read_pages_ (self->gone, &instance->part);
     zb_sum_add_ (&instance->sum, &instance->part);
     zb_sum_range_ (&instance->sum, self->min_ns, self->max_ns);
@@ -2514,6 +2537,19 @@ typedef struct {
     int option, value;
 } zb_sockopt_;
 
+//  ZeroMQ takes any number for a port, and would try it for ever.
+static int
+zb_endpoint_ok_ (const char *endpoint)
+{
+    const char *colon = strrchr (endpoint, ':');
+    char *end = NULL;
+    long port;
+    if (strncmp (endpoint, "tcp://", 6) != 0)
+        return 1;
+    port = strtol (colon + 1, &end, 10);
+    return *end == 0 && port >= 1 && port <= 65535;
+}
+
 static int
 zb_connect_ (zb_t *self)
 {
@@ -2539,7 +2575,8 @@ zb_connect_ (zb_t *self)
         comma = strchr (at, ',');
         if (comma)
             *comma++ = 0;
-        rc = zmq_connect (self->socket, at);
+        errno = EINVAL;
+        rc = zb_endpoint_ok_ (at) ? zmq_connect (self->socket, at) : -1;
     }
     free (endpoints);
     return rc;
