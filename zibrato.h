@@ -731,6 +731,7 @@ enum {
     ZB_BEAT_MS_ = 30000,          //  and all are, at this beat
     ZB_SETTLE_MS_ = 100,          //  after a subscription others follow
     ZB_BUCKET_0_ = -957,          //  bucket of 1 ns
+    ZB_WINDOWS_ = 4,              //  of a timer: three, and a power of two
     ZB_PAGES_ = 65,               //  pages of 32 buckets: octaves of 1 ns
     ZB_PAGE_SIZE_ = 32
 };
@@ -992,11 +993,11 @@ zb_bucket_ (uint64_t ns)
 //
 //  Least and most are wanted since the last report, and only the thread may
 //  write: so the pump asks for a new window by a number, and the thread keeps
-//  the two newest windows apart by parity. What falls between the asking and
-//  the reading is in both reports' ranges, in one report's count. A sample
-//  that began before the asking and ended after the reading is in the older
-//  window, which its report then takes into its range: it is known by the
-//  numbers of samples, which would not add up without it.
+//  the newest windows apart. What falls between the asking and the reading is
+//  in both reports' ranges, in one report's count. A sample that began before
+//  the asking and ended after the reading is in the window before, which its
+//  report then takes into its range: it is known by the numbers of samples,
+//  which would not add up without it.
 
 typedef struct zb_timer_ {
     uint64_t seq;
@@ -1004,9 +1005,10 @@ typedef struct zb_timer_ {
     uint64_t sum_ns;
     double sum_squares;  //  seconds squared
     uint64_t asked;      //  by the pump: window of new samples
-    uint64_t window[2];  //  whose samples, least and most these are
-    uint64_t samples[2], min_ns[2], max_ns[2];
-    uint64_t read;              //  by the pump: count at the last reading
+    uint64_t read;       //  by the pump: count at the last reading
+    struct {
+        uint64_t number, samples, min_ns, max_ns;
+    } window[ZB_WINDOWS_];      //  by number
     uint64_t *page[ZB_PAGES_];  //  of buckets, made at first touch
 } zb_timer_;
 
@@ -1079,7 +1081,7 @@ zb_timer_clear_ (zb_timer_ *self)
     self->seq = self->count = self->sum_ns = self->read = 0;
     self->sum_squares = 0;
     self->asked = 1;
-    self->window[0] = self->window[1] = 0;
+    memset (self->window, 0, sizeof self->window);
     for (i = 0; i < ZB_PAGES_; i++)
         if (self->page[i])
             memset (self->page[i], 0, ZB_PAGE_SIZE_ * sizeof (uint64_t));
@@ -1107,26 +1109,29 @@ static void
 zb_timer_add_ (zb_timer_ *self, uint64_t ns)
 {
     uint64_t *place = zb_timer_place_ (self, zb_bucket_ (ns));
-    uint64_t window = zb_get_ (&self->asked);
-    unsigned half = window & 1;
     double seconds = (double) ns * 1e-9;
-    uint64_t seq = self->seq;
+    uint64_t seq = self->seq, asked;
+    unsigned at;
 
     __atomic_store_n (&self->seq, seq + 1, __ATOMIC_RELAXED);
+    //  not before seq is odd: who is preempted here keeps the pump waiting
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    asked = zb_get_ (&self->asked);
+    at = asked % ZB_WINDOWS_;
     zb_set_ (&self->count, self->count + 1);
     zb_set_ (&self->sum_ns, self->sum_ns + ns);
     zb_set_double_ (&self->sum_squares, self->sum_squares + seconds * seconds);
-    if (self->window[half] != window) {
-        zb_set_ (&self->window[half], window);
-        zb_set_ (&self->samples[half], 0);
-        zb_set_ (&self->min_ns[half], ns);
-        zb_set_ (&self->max_ns[half], ns);
+    if (self->window[at].number != asked) {
+        zb_set_ (&self->window[at].number, asked);
+        zb_set_ (&self->window[at].samples, 0);
+        zb_set_ (&self->window[at].min_ns, ns);
+        zb_set_ (&self->window[at].max_ns, ns);
     }
-    else if (ns < self->min_ns[half])
-        zb_set_ (&self->min_ns[half], ns);
-    else if (ns > self->max_ns[half])
-        zb_set_ (&self->max_ns[half], ns);
-    zb_set_ (&self->samples[half], self->samples[half] + 1);
+    else if (ns < self->window[at].min_ns)
+        zb_set_ (&self->window[at].min_ns, ns);
+    else if (ns > self->window[at].max_ns)
+        zb_set_ (&self->window[at].max_ns, ns);
+    zb_set_ (&self->window[at].samples, self->window[at].samples + 1);
     if (place)
         zb_set_ (place, *place + 1);
     zb_set_ (&self->seq, seq + 2);
@@ -1172,26 +1177,33 @@ zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
         }
 }
 
-//  One try at a consistent set; windows from `since` on make the range.
-static int
-zb_timer_try_ (const zb_timer_ *self, uint64_t since, zb_sum_ *sum)
+//  Takes the range of a window, if it has that number. Returns its samples.
+static uint64_t
+zb_timer_range_ (const zb_timer_ *self, uint64_t number, zb_sum_ *sum)
 {
-    uint64_t seq = zb_get_ (&self->seq), samples = 0;
-    int i;
+    unsigned at = number % ZB_WINDOWS_;
+    if (zb_get_ (&self->window[at].number) != number
+        || zb_get_ (&self->window[at].samples) == 0)
+        return 0;
+    zb_sum_range_ (sum, zb_get_ (&self->window[at].min_ns),
+                   zb_get_ (&self->window[at].max_ns));
+    return zb_get_ (&self->window[at].samples);
+}
+
+//  One try at a consistent set, with the range of this window and the next.
+static int
+zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_sum_ *sum)
+{
+    uint64_t seq = zb_get_ (&self->seq), samples;
     sum->count = zb_get_ (&self->count);
     sum->sum_ns = zb_get_ (&self->sum_ns);
     sum->sum_squares = zb_get_double_ (&self->sum_squares);
     sum->min_ns = UINT64_MAX;
     sum->max_ns = 0;
-    for (i = 0; i < 2; i++)
-        if (zb_get_ (&self->window[i]) >= since) {
-            samples += zb_get_ (&self->samples[i]);
-            zb_sum_range_ (sum, zb_get_ (&self->min_ns[i]),
-                           zb_get_ (&self->max_ns[i]));
-        }
-    for (i = 0; i < 2 && samples < sum->count - self->read; i++)
-        zb_sum_range_ (sum, zb_get_ (&self->min_ns[i]),
-                       zb_get_ (&self->max_ns[i]));
+    samples = zb_timer_range_ (self, window, sum)
+              + zb_timer_range_ (self, window + 1, sum);
+    if (samples < sum->count - self->read)
+        zb_timer_range_ (self, window - 1, sum);
     return (seq & 1) == 0 && zb_get_ (&self->seq) == seq ? 0 : -1;
 }
 
