@@ -104,7 +104,8 @@ s_die (const char *format, ...)
     if (*text && text[strlen (text) - 1] == ':')
         fprintf (stderr, " %s", zmq_strerror (error));
     fprintf (stderr, "\n");
-    exit (1);
+    //  not exit: czmq's own would find sockets and actors in use, and abort
+    _exit (1);
 }
 
 //  Microseconds of the wall clock.
@@ -605,6 +606,15 @@ s_number (span_t span, double *value)
     return isfinite (*value) ? 0 : -1;
 }
 
+//  A number that a measurement may have: sums of such, and of their squares,
+//  stay finite, so that one cannot spoil the others of its row. It is also the
+//  API's own limit (Librato API documentation, "Metrics": 1e126).
+static int
+s_value (span_t span, double *value)
+{
+    return s_number (span, value) == -1 || fabs (*value) > 1e126 ? -1 : 0;
+}
+
 //  Seconds as nanoseconds, rounded; -1 if negative, or beyond 292 years.
 static int
 s_nanoseconds (span_t span, int64_t *ns)
@@ -741,12 +751,12 @@ s_stream (span_t span, zb_line_t *line)
     if (s_integer (field[2], &line->first) == -1 || line->first > line->seq)
         return -1;
     if (line->type == ZB_TYPE_COUNTER)
-        return s_number (field[3], &line->total);
+        return s_value (field[3], &line->total);
     line->buckets = field[8].text;
     line->buckets_size = field[8].size;
     return s_integer (field[3], &line->count) == -1
                || s_nanoseconds (field[4], &line->sum_ns) == -1
-               || s_number (field[5], &line->sum_squares) == -1
+               || s_value (field[5], &line->sum_squares) == -1
                || s_nanoseconds (field[6], &line->min_ns) == -1
                || s_nanoseconds (field[7], &line->max_ns) == -1
                || s_buckets (field[8]) == -1
@@ -776,7 +786,7 @@ line_parse (const char *text, size_t size, zb_line_t *line)
     if (s_label (field[2]) == -1)
         return "bad name";
     if (line->type == ZB_TYPE_TIMER ? s_nanoseconds (field[3], &line->value_ns)
-                                    : s_number (field[3], &line->value))
+                                    : s_value (field[3], &line->value))
         return "bad value";
     //  the year 5138: what is later is milliseconds
     if (s_number (field[4], &seconds) == -1 || seconds < 0 || seconds >= 1e11)
@@ -1187,7 +1197,7 @@ typedef struct entry {
     int64_t second;  //  0 for a counter
     uint64_t count;
     double sum, min, max, sum_squares;  //  a timer's in nanoseconds, but for
-    int64_t sum_ns;                     //  sum_squares
+    zb_u128_ sum_ns;                    //  sum_squares
     hist_t hist;
     uint16_t name_size, source_size;
     uint8_t type;
@@ -1266,7 +1276,7 @@ entry_sample (entry_t *self, const zb_line_t *line)
     if (line->type == ZB_TYPE_TIMER) {
         uint64_t ns = (uint64_t) line->value_ns;
         value = (double) ns;
-        self->sum_ns += line->value_ns;
+        self->sum_ns += ns;
         hist_place (&self->hist, &at, (int) zb_bucket_ (ns) + ZB_BUCKET_0_)
           ->count++;
         self->sum_squares += value * value * 1e-18;
@@ -1284,7 +1294,7 @@ entry_increment (entry_t *self, const increment_t *increment)
 {
     size_t i, at = 0;
     self->sum += increment->value;
-    self->sum_ns += increment->sum_ns;
+    self->sum_ns += (uint64_t) increment->sum_ns;
     self->sum_squares += increment->sum_squares;
     for (i = 0; i < increment->hist.size; i++) {
         const bucket_t *bucket = &increment->hist.bucket[i];
