@@ -85,13 +85,9 @@ zb_log (int severity, const char *event, const char *format, ...)
 }
 
 //  Ends the program: exit status 1. A message that ends in a colon gets the
-//  reason of errno.
-static void s_die (const char *format, ...)
-  __attribute__ ((format (printf, 1, 2), noreturn));
-
-//  Only what the command line asked for and cannot be had ends the program so;
-//  what a peer does never comes here.
-static void
+//  reason of errno. Only what the command line asked for and cannot be had
+//  comes here, nothing that a peer does.
+__attribute__ ((format (printf, 1, 2), noreturn)) static void
 s_die (const char *format, ...)
 {
     int error = errno;
@@ -177,12 +173,9 @@ s_usage_print (const usage_t *self, FILE *out)
     fprintf (out, "  %-24s %s\n", "--help", "print this, and end");
 }
 
-static void s_usage_die (const usage_t *self, const char *format, ...)
-  __attribute__ ((format (printf, 2, 3), noreturn));
-
 //  A word that we do not know: exit status 2. A value that cannot be used is
 //  s_die's, status 1.
-static void
+__attribute__ ((format (printf, 2, 3), noreturn)) static void
 s_usage_die (const usage_t *self, const char *format, ...)
 {
     va_list args;
@@ -469,7 +462,6 @@ table_put (table_t *self, uint64_t hash, void *item)
     self->count++;
 }
 
-//  Empty, as in the beginning.
 static void
 table_clear (table_t *self)
 {
@@ -939,7 +931,6 @@ ledger_new (void)
     return self;
 }
 
-//  Frees every series and stream with the ledger.
 static void
 ledger_destroy (ledger_t **self_p)
 {

@@ -1,0 +1,341 @@
+/*  test_cli.c - the command line: what it says, and how it ends
+
+    Help is compared with golden/NAME.txt. To renew these after a change, run
+    with ZB_GOLDEN=write, and look at the difference.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 60
+
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+static process_t *
+zibrato_run (const char *const *arguments)
+{
+    const char *argv[16] = {harness_path ("ZB_BIN")};
+    for (int i = 0; arguments[i]; i++)
+        argv[1 + i] = arguments[i];
+    process_t *self = process_start (argv, NULL);
+    process_wait (self);
+    return self;
+}
+
+//  Compares with a file, or writes it.
+static void
+golden_check (const char *name, const char *text)
+{
+    const char *path =
+      text_new ("%s/test/e2e/golden/%s.txt", harness_path ("ZB_SOURCE"), name);
+    if (getenv ("ZB_GOLDEN"))
+        file_write (path, text);
+    else
+        assert_string_equal (text, file_read (path, NULL));
+}
+
+//  --------------------------------------------------------------------------
+//  Help and mistakes
+
+static void
+help_is_golden (void)
+{
+    static const char *const modes[] = {"broker", "librato", "stdout",
+                                        "worker"};
+    process_t *help = zibrato_run (LIST ("--help"));
+    assert_int_equal (help->status, 0);
+    assert_string_equal (process_err (help), "");
+    golden_check ("zibrato", process_out (help));
+    for (int i = 0; i < 4; i++) {
+        help = zibrato_run (LIST (modes[i], "--help"));
+        assert_int_equal (help->status, 0);
+        assert_string_equal (process_err (help), "");
+        golden_check (modes[i], process_out (help));
+        //  the other way to ask
+        process_t *other = zibrato_run (LIST ("help", modes[i]));
+        assert_int_equal (other->status, 0);
+        assert_string_equal (process_out (other), process_out (help));
+    }
+}
+
+static void
+version_is_the_headers (void)
+{
+    process_t *self = zibrato_run (LIST ("--version"));
+    assert_int_equal (self->status, 0);
+    const char *header =
+      file_read (text_new ("%s/zibrato.h", harness_path ("ZB_SOURCE")), NULL);
+    const char *version = strstr (header, "#define ZIBRATO_VERSION \"");
+    assert_non_null (version);
+    version = strchr (version, '"') + 1;
+    assert_string_equal (
+      process_out (self),
+      text_new ("zibrato %.*s\n", (int) strcspn (version, "\""), version));
+}
+
+//  Usage: says what is wrong in the first line, then how to do it.
+static void
+s_check_usage (const char *const *arguments, const char *wrong)
+{
+    process_t *self = zibrato_run (arguments);
+    assert_int_equal (self->status, 2);
+    assert_string_equal (process_out (self), "");
+    const char *text = process_err (self);
+    if (strncmp (text, "zibrato: ", 9) != 0 || !strstr (text, wrong))
+        fail_msg ("%s does not say: %s", text, wrong);
+    assert_non_null (strstr (text, "usage: zibrato"));
+}
+
+static void
+a_wrong_option_is_answered_with_usage (void)
+{
+    s_check_usage (LIST ("broker", "--bogus"), "--bogus");
+    s_check_usage (LIST ("broker", "--bogus=1"), "--bogus");
+    s_check_usage (LIST ("broker", "bogus"), "bogus");
+    s_check_usage (LIST ("broker", "--port"), "--port");
+    s_check_usage (LIST ("stdout", "--url", "x"), "--url");
+    s_check_usage (LIST ("librato", "--format", "x"), "--format");
+    s_check_usage (LIST ("worker"), "--plugin");
+    s_check_usage (LIST ("worker", "--flush", "1"), "--plugin");
+}
+
+static void
+a_wrong_mode_is_answered_with_usage (void)
+{
+    s_check_usage (LIST ("bogus"), "no such mode");
+    s_check_usage (LIST ("help", "bogus"), "no such mode");
+    s_check_usage ((const char *const[]){NULL}, "expected a mode");
+}
+
+//  Cannot do it: exit status 1 and one line that says why.
+static void
+s_check_dies (const char *const *arguments, const char *why)
+{
+    process_t *self = zibrato_run (arguments);
+    assert_int_equal (self->status, 1);
+    assert_string_equal (process_out (self), "");
+    const char *text = process_err (self);
+    if (strncmp (text, "zibrato: ", 9) != 0 || !strstr (text, why))
+        fail_msg ("%s does not say: %s", text, why);
+    assert_ptr_equal (strchr (text, '\n'), text + strlen (text) - 1);
+}
+
+static void
+bad_values_end_with_one_line (void)
+{
+    s_check_dies (LIST ("broker", "--port", "99999"), "--port");
+    s_check_dies (LIST ("broker", "--port", "-1"), "--port");
+    s_check_dies (LIST ("broker", "--port", "5550x"), "--port");
+    s_check_dies (LIST ("broker", "--port", ""), "--port");
+    s_check_dies (LIST ("stdout", "--port", "0"), "--port");
+    s_check_dies (LIST ("stdout", "--flush", "0"), "--flush");
+    s_check_dies (LIST ("stdout", "--format", "xml"), "--format");
+    s_check_dies (LIST ("stdout", "--levels", "a|b"), "--levels");
+    s_check_dies (LIST ("stdout", "--percentiles", "50,x"), "--percentiles");
+    s_check_dies (LIST ("stdout", "--percentiles", "100"), "--percentiles");
+    s_check_dies (LIST ("librato"), "--username");
+    s_check_dies (LIST ("librato", "--username", "u"), "LIBRATO_TOKEN");
+    s_check_dies (LIST ("librato", "--username", "u", "--apitoken", "t",
+                        "--url", "ftp://x"),
+                  "--url");
+    s_check_dies (LIST ("librato", "--username", "u", "--apitoken-file",
+                        "/nonexistent/token"),
+                  "/nonexistent/token");
+}
+
+static void
+an_unknown_host_ends_with_one_line (void)
+{
+    s_check_dies (LIST ("broker", "--host", "no.such.host.invalid"),
+                  "no.such.host.invalid");
+    s_check_dies (LIST ("stdout", "--host", "no.such.host.invalid"),
+                  "no.such.host.invalid");
+}
+
+//  Either of the two ports may be the one that is taken.
+static void
+a_port_in_use_ends_with_one_line (void)
+{
+    broker_t *broker = broker_start ();
+    for (int next = 0; next <= 1; next++) {
+        struct sockaddr_in address = {.sin_family = AF_INET};
+        int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t size = sizeof address;
+        inet_pton (AF_INET, broker->host, &address.sin_addr);
+        assert_int_equal (bind (fd, (void *) &address, size), 0);
+        assert_int_equal (listen (fd, 1), 0);
+        getsockname (fd, (void *) &address, &size);
+        const char *port =
+          text_new ("%d", (int) ntohs (address.sin_port) - next);
+        s_check_dies (LIST ("broker", "--host", broker->host, "--port", port),
+                      "in use");
+        close (fd);
+    }
+}
+
+//  --------------------------------------------------------------------------
+//  Signals
+
+static void
+signals_stop_within_a_second (void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT};
+    for (int i = 0; i < 3; i++) {
+        broker_t *broker = broker_start ();
+        sink_t printing = sink_stdout (broker, NULL);
+        sink_t sending = sink_librato (broker, NULL, NULL);
+        process_t *all[] = {sending.worker, printing.worker, broker->process};
+        for (int j = 0; j < 3; j++) {
+            int64_t start = now_ms ();
+            assert_int_equal (process_stop (all[j], numbers[i]), 0);
+            assert_true (all[j]->ended_ms - start < (SANITIZED ? 5000 : 1000));
+            assert_int_equal (process_lines (all[j], "event=stopping"), 1);
+        }
+    }
+}
+
+//  A worker without a broker waits for one, and stops all the same.
+static void
+a_worker_without_a_broker_stops_too (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    broker_kill (broker);
+    process_await (sink.worker, "event=disconnected");
+    broker_launch (broker);
+    process_await (sink.worker, "event=connected");
+    broker_kill (broker);
+    process_await_nth (sink.worker, "event=disconnected", 2);
+    int64_t start = now_ms ();
+    assert_int_equal (process_stop (sink.worker, SIGTERM), 0);
+    assert_true (sink.worker->ended_ms - start < (SANITIZED ? 5000 : 1000));
+}
+
+//  --------------------------------------------------------------------------
+//  Output
+
+static int
+s_compare (const void *a, const void *b)
+{
+    return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+//  Whose source is longer than any host's name, and whose name and figures
+//  are longer than those that the worker adds of itself: they set the widths.
+static void
+the_table_is_golden (void)
+{
+    static const char source[] =
+      "a-source-of-seventy-bytes-which-is-more-than-a-host-name-may-ever-have";
+    broker_t *broker = broker_start ();
+    process_t *worker = worker_start (
+      broker, "stdout", LIST ("--flush", "1", "--format", "table"),
+      LIST ("TZ=UTC"));
+    void *publisher = publisher_new (broker, "");
+    publisher_send (publisher,
+                    text_new ("info|Timer|table.timer.of.some.length|0.25|"
+                              "1700000000|%s\n"
+                              "info|Timer|table.timer.of.some.length|0.5|"
+                              "1700000000|%s\n"
+                              "info|Gauge|table.gauge|123456789012.25|"
+                              "1700000001.5|%s\n"
+                              "info|Gauge|table.gauge|-5|1700000002|q1",
+                              source, source, source));
+    process_await_nth (worker, "table.gauge", 2);
+    process_await (worker, "table.timer");
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+    char *rows = text_new ("%s", process_out (worker)), *row, *sorted[3];
+    const char *title = strsep (&rows, "\n");
+    size_t count = 0;
+    while ((row = strsep (&rows, "\n")))
+        if (strstr (row, "table.") && count < 3)
+            sorted[count++] = row;
+    assert_int_equal (count, 3);
+    qsort (sorted, count, sizeof *sorted, s_compare);
+    golden_check ("table", text_new ("%s\n%s\n%s\n%s\n", title, sorted[0],
+                                     sorted[1], sorted[2]));
+}
+
+//  Into a pipe auto means JSON.
+static void
+auto_is_json_in_a_pipe (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = {worker_start (broker, "stdout", LIST ("--flush", "1"), NULL),
+                   NULL};
+    void *publisher = publisher_new (broker, "");
+    publisher_send (publisher, "info|Gauge|json.gauge|-5|1700000002|q1");
+    sink_await (&sink, "q1", "json.gauge", 1, -5);
+    const char *line = process_await (sink.worker, "json.gauge");
+    assert_string_equal (line,
+                         "{\"time\":1700000002,\"type\":\"gauge\",\"name\":"
+                         "\"json.gauge\",\"source\":\"q1\",\"value\":-5}");
+}
+
+//  --------------------------------------------------------------------------
+//  Plugins
+
+static const char *
+plugin_build (const char *name, const char *define)
+{
+    const char *path = temporary_path (name);
+    const char *source = harness_path ("ZB_SOURCE");
+    process_run (LIST ("cc", "-shared", "-fPIC", "-I", source, define, "-o",
+                       path, text_new ("%s/test/e2e/plugin.c", source)),
+                 NULL);
+    return path;
+}
+
+static void
+a_plugin_is_a_backend (void)
+{
+    const char *path = plugin_build ("plugin.so", "-DGOOD");
+    broker_t *broker = broker_start ();
+    process_t *worker = process_start (
+      LIST (harness_path ("ZB_BIN"), "worker", "--plugin", path, "--prefix",
+            "mine", "--flush", "1", "--host", broker->host, "--port",
+            text_new ("%d", broker->port + 1)),
+      NULL);
+    assert_non_null (
+      strstr (process_await (worker, "event=ready"), "mode=printer"));
+    void *publisher = publisher_new (broker, "");
+    publisher_send (publisher, "info|Gauge|plugged|5|1700000002|q1");
+    assert_string_equal (process_await (worker, "plugged"),
+                         "mine 3 plugged 1 5");
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+    process_t *help = zibrato_run (LIST ("worker", "--plugin", path, "--help"));
+    assert_int_equal (help->status, 0);
+    assert_non_null (strstr (process_out (help), "--prefix TEXT"));
+}
+
+static void
+a_plugin_that_does_not_fit_ends_with_one_line (void)
+{
+    const char *other = plugin_build ("other.so", "-DABI=ZB_BACKEND_ABI+1");
+    s_check_dies (LIST ("worker", "--plugin", other), "version");
+    s_check_dies (LIST ("worker", "--plugin", "/nonexistent.so"),
+                  "/nonexistent.so");
+    const char *text = temporary_path ("text.so");
+    file_write (text, "no shared object\n");
+    s_check_dies (LIST ("worker", "--plugin", text), "text.so");
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (help_is_golden),
+  TEST (version_is_the_headers),
+  TEST (a_wrong_option_is_answered_with_usage),
+  TEST (a_wrong_mode_is_answered_with_usage),
+  TEST (bad_values_end_with_one_line),
+  TEST (an_unknown_host_ends_with_one_line),
+  TEST (a_port_in_use_ends_with_one_line),
+  TEST (signals_stop_within_a_second),
+  TEST (a_worker_without_a_broker_stops_too),
+  TEST (the_table_is_golden),
+  TEST (auto_is_json_in_a_pipe),
+  TEST (a_plugin_is_a_backend),
+  TEST (a_plugin_that_does_not_fit_ends_with_one_line),
+};
+
+HARNESS_MAIN (tests)

@@ -1,0 +1,293 @@
+/*  test_exact.c - what a real program counts is what arrives, to the digit
+
+    The indexer of contrib/examples walks a tree and counts by itself too. All
+    of it goes through a broker and `zibrato librato` into the stand-in, which
+    refuses what the service would have refused. Counters and timers must be
+    equal whatever happens in between; gauges where no message was lost.
+
+    ZB_TREE is the tree of the first test; with ZB_QUICK set, or built with a
+    sanitizer, it is a smaller one than /usr/share. The other tests make a tree
+    of their own, so that the program runs for about as long everywhere.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 180
+
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+
+enum { EVERYTHING = 0, NO_GAUGES = 1 };
+
+static const char *
+s_tree (void)
+{
+    const char *tree = getenv ("ZB_TREE");
+    const char *small = "/usr/include";
+    return tree                               ? tree
+           : SANITIZED || getenv ("ZB_QUICK") ? small
+                                              : "/usr/share";
+}
+
+//  Makes 200 files in 8 folders, and a link. Returns the tree.
+static const char *
+tree_new (void)
+{
+    const char *tree = temporary_path ("tree");
+    assert_int_equal (mkdir (tree, 0700), 0);
+    for (int folder = 0; folder < 8; folder++) {
+        assert_int_equal (mkdir (text_new ("%s/%d", tree, folder), 0700), 0);
+        for (int file = 0; file < 25; file++)
+            file_write (
+              text_new ("%s/%d/%d", tree, folder, file),
+              text_new ("%*s words %d %d\n", 10 * file, "some", folder, file));
+    }
+    assert_int_equal (symlink ("0/0", text_new ("%s/link", tree)), 0);
+    return tree;
+}
+
+//  Starts the indexer with 4 threads, so many turns through the tree, and a
+//  pause after each file.
+static process_t *
+indexer_start (const broker_t *broker, const char *tree, int repeat,
+               int delay_us)
+{
+    return process_start (LIST (harness_path ("ZB_INDEXER"), "-t", "4", "-r",
+                                text_new ("%d", repeat), "-d",
+                                text_new ("%d", delay_us), "--json", tree),
+                          broker_environment (broker));
+}
+
+//  Returns what the indexer counted. Caller deletes the return value.
+static cJSON *
+indexer_totals (process_t *self)
+{
+    assert_int_equal (process_wait (self), 0);
+    cJSON *series = cJSON_CreateArray ();
+    const char *line = process_out (self), *end;
+    for (; (end = strchr (line, '\n')); line = end + 1)
+        assert_true (cJSON_AddItemToArray (
+          series, cJSON_ParseWithLength (line, (size_t) (end - line))));
+    assert_true (cJSON_GetArraySize (series) > 8);
+    return series;
+}
+
+//  The count and the sum that a series must have, as far as it tells them.
+static void
+s_check_series (const cJSON *series, total_t came, int what)
+{
+    const char *type = cJSON_GetObjectItem (series, "type")->valuestring;
+    const char *name = cJSON_GetObjectItem (series, "name")->valuestring;
+    const char *source = cJSON_GetObjectItem (series, "source")->valuestring;
+    double count = row_number (series, "count");
+    double sum = row_number (series, "total") + row_number (series, "sum");
+    int64_t sum_ns = (int64_t) row_number (series, "sum_ns");
+    bool right = strcmp (type, "counter") != 0 ? came.count == count : true;
+    right = right && (strcmp (type, "timer") != 0 ? came.sum == sum : true);
+    right = right && (sum_ns ? came.sum_ns == sum_ns : true);
+    if (what == NO_GAUGES && strcmp (type, "gauge") == 0)
+        right = came.count <= count;
+    if (!right)
+        fail_msg ("%s %s/%s: came %.17g samples, sum %.17g, %" PRId64
+                  " ns; the program has %.17g, %.17g, %" PRId64,
+                  type, source, name, came.count, came.sum, came.sum_ns, count,
+                  sum, sum_ns);
+}
+
+//  Of the levels in the list, or NULL for all: each series is equal; of the
+//  other levels nothing came.
+static void
+s_check_equal (const cJSON *program, const sink_t *sink, const char *level,
+               int what)
+{
+    cJSON *rows = sink_rows (sink);
+    const cJSON *series;
+    cJSON_ArrayForEach (series, program)
+    {
+        const char *name = cJSON_GetObjectItem (series, "name")->valuestring;
+        total_t came = rows_total (
+          rows, cJSON_GetObjectItem (series, "source")->valuestring, name);
+        if (row_is (series, "level", level))
+            s_check_series (series, came, what);
+        else if (came.rows > 0)
+            fail_msg ("%s came, and is not of level %s", name, level);
+    }
+    cJSON_Delete (rows);
+}
+
+//  Waits until the counters and timers are there.
+static void
+s_await_equal (const cJSON *program, const sink_t *sink, const char *level)
+{
+    const cJSON *series;
+    cJSON_ArrayForEach (series,
+                        program) if (row_is (series, "level", level)
+                                     && !row_is (series, "type", "gauge"))
+      sink_await (
+        sink, cJSON_GetObjectItem (series, "source")->valuestring,
+        cJSON_GetObjectItem (series, "name")->valuestring,
+        row_is (series, "type", "timer") ? row_number (series, "count") : 0,
+        row_number (series, "total"));
+}
+
+//  No row refused, by the worker's log and by the stand-in's; nothing put into
+//  the queue that did not come out.
+static void
+s_check_accepted (const sink_t *sink)
+{
+    assert_int_equal (process_lines (sink->worker, "event=rejected"), 0);
+    assert_int_equal (process_lines (sink->worker, "event=malformed"), 0);
+    assert_int_equal (process_lines (sink->worker, "event=collision"), 0);
+    assert_int_equal (standin_requests (sink->standin, 200),
+                      standin_requests (sink->standin, -1));
+}
+
+//  Ends program and worker, and compares. The comparison is made before, to
+//  wait, and after, when nothing can be added any more.
+static void
+s_check_all (process_t *indexer, const sink_t *sink, int what)
+{
+    cJSON *program = indexer_totals (indexer);
+    s_await_equal (program, sink, NULL);
+    sink_stop (sink);
+    s_check_equal (program, sink, NULL, what);
+    s_check_accepted (sink);
+    cJSON_Delete (program);
+}
+
+static void
+a_tree_of_files_is_counted_exactly (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, NULL, NULL);
+    process_t *indexer = indexer_start (broker, s_tree (), 1, 0);
+    s_check_all (indexer, &sink, EVERYTHING);
+    assert_string_equal (process_err (indexer), "");
+    broker_stop (broker);
+}
+
+//  Does the kernel hold bytes that the broker has not read from a program? A
+//  line of /proc/net/tcp and tcp6 has, in columns 2, 4 and 5: the local address,
+//  of which the last 32 bits are IPv4's, the state, and both queues.
+static bool
+broker_is_behind (const broker_t *broker)
+{
+    char *text = text_new ("%s%s", file_read ("/proc/net/tcp", NULL),
+                           file_read ("/proc/net/tcp6", NULL));
+    const char *mine =
+      text_new ("%08X:%04X", inet_addr (broker->host), (unsigned) broker->port);
+    char local[64], *line;
+    bool behind = false;
+    while ((line = strsep (&text, "\n"))) {
+        unsigned state, receiving;
+        if (sscanf (line, "%*s %63s %*s %x %*x:%x", local, &state, &receiving)
+            == 3)
+            behind |=
+              strstr (local, mine) && state == TCP_ESTABLISHED && receiving > 0;
+    }
+    return behind;
+}
+
+//  Kills the broker with a report in its hands, which is lost, so that what is
+//  right in the end has been healed. Then starts it again.
+static void
+broker_lose_reports (broker_t *broker)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    process_signal (broker->process, SIGSTOP);
+    while (!broker_is_behind (broker)) {
+        assert_true (now_ms () < until);
+        poll_pause ();
+    }
+    broker_kill (broker);
+    broker_launch (broker);
+}
+
+//  Each kill comes when something has arrived since the last start, while the
+//  program still runs.
+static void
+a_broker_killed_twice_changes_nothing (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, NULL, NULL);
+    process_t *indexer = indexer_start (broker, tree_new (), 160, 200);
+    for (int kills = 0; kills < 2; kills++) {
+        double words = sink_total (&sink, "counters", "indexer.words").sum;
+        sink_await (&sink, "counters", "indexer.words", 0, words + 1);
+        broker_lose_reports (broker);
+    }
+    assert_true (process_alive (indexer));
+    s_check_all (indexer, &sink, NO_GAUGES);
+}
+
+//  The broker's death takes readings with it, and that is said.
+static void
+readings_that_are_lost_are_counted (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, NULL, NULL);
+    process_t *indexer = indexer_start (broker, tree_new (), 80, 200);
+    sink_await (&sink, "walker", "indexer.queue", 1, 0);
+    broker_lose_reports (broker);
+    assert_true (process_alive (indexer));
+    cJSON *program = indexer_totals (indexer);
+    const cJSON *series;
+    double measured = 0;
+    cJSON_ArrayForEach (series, program) if (row_is (series, "type", "gauge"))
+      measured += row_number (series, "count");
+    s_await_equal (program, &sink, NULL);
+    sink_stop (&sink);
+    double came = sink_total (&sink, "walker", "indexer.queue").count
+                  + sink_total (&sink, "hashers", "indexer.file_size").count;
+    double lost = sink_total (&sink, NULL, "zibrato.lost").sum;
+    double dropped = sink_total (&sink, NULL, "zibrato.dropped").sum;
+    if (lost == 0 || came + lost + dropped != measured)
+        fail_msg ("%g readings, %g came, %g lost, %g dropped", measured, came,
+                  lost, dropped);
+    cJSON_Delete (program);
+}
+
+//  The program has opened its instance as soon as it has the threads of one:
+//  its own five, the pump, and ZeroMQ's.
+static void
+a_worker_may_come_late (void)
+{
+    broker_t *broker = broker_start ();
+    process_t *indexer = indexer_start (broker, tree_new (), 80, 200);
+    while (process_status (indexer, "Threads:") < 6)
+        poll_pause ();
+    sink_t sink = sink_librato (broker, NULL, NULL);
+    assert_true (process_alive (indexer));
+    s_check_all (indexer, &sink, NO_GAUGES);
+}
+
+static void
+two_workers_share_the_levels (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t info = sink_librato (broker, NULL, LIST ("--levels", "info"));
+    sink_t debug = sink_librato (broker, NULL, LIST ("--levels", "debug"));
+    cJSON *program =
+      indexer_totals (indexer_start (broker, tree_new (), 20, 0));
+    s_await_equal (program, &info, "info");
+    s_await_equal (program, &debug, "debug");
+    sink_stop (&info);
+    sink_stop (&debug);
+    s_check_equal (program, &info, "info", EVERYTHING);
+    s_check_equal (program, &debug, "debug", EVERYTHING);
+    s_check_accepted (&info);
+    s_check_accepted (&debug);
+    cJSON_Delete (program);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (a_tree_of_files_is_counted_exactly),
+  TEST (a_broker_killed_twice_changes_nothing),
+  TEST (readings_that_are_lost_are_counted),
+  TEST (a_worker_may_come_late),
+  TEST (two_workers_share_the_levels),
+};
+
+HARNESS_MAIN (tests)

@@ -1,0 +1,325 @@
+/*  test_lives.c - programs that come, fork, go, or are not listened to
+
+    The lives of programs are short, or end where nobody expects it. What they
+    measured until then arrives, once; where it cannot, they say nothing, wait
+    no longer than they promised, and can tell what is left.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 120
+
+#include "harness.h"
+
+enum {
+    MILLION = 1000000,
+    LINGER_MS = 500,                   //  the default
+    GRACE_MS = SANITIZED ? 3000 : 300  //  to start and to end a process
+};
+
+static double
+s_json_number (const char *json, const char *key)
+{
+    cJSON *object = cJSON_Parse (json);
+    assert_true (cJSON_HasObjectItem (object, key));
+    double number = row_number (object, key);
+    cJSON_Delete (object);
+    return number;
+}
+
+//  How long a process lived, in milliseconds.
+static int64_t
+s_life_ms (const process_t *self)
+{
+    return self->ended_ms - self->started_ms;
+}
+
+//  A program's variables: the broker, and more time to leave than by default
+//  if a sanitizer makes everything slow.
+static const char *const *
+s_environment (const broker_t *broker, const char *more)
+{
+    const char *const *broker_env = broker_environment (broker);
+    const char **env = harness_keep (calloc (6, sizeof *env));
+    int count = 0;
+    env[count++] = broker_env[0];
+    env[count++] = broker_env[1];
+    if (SANITIZED)
+        env[count++] = "ZIBRATO_LINGER_MS=10000";
+    if (more)
+        env[count++] = more;
+    return env;
+}
+
+static void
+ten_milliseconds_deliver_a_million (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    process_t *burst =
+      process_run (LIST (program_path ("burst")), s_environment (broker, NULL));
+    assert_string_equal (process_out (burst), "");
+    assert_string_equal (process_err (burst), "");
+    sink_await (&sink, "not_specified", "burst.count", 0, MILLION);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "not_specified", "burst.count", MILLION);
+}
+
+static void
+twenty_short_lives_add_up (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    for (int life = 0; life < 20; life++)
+        process_run (LIST (program_path ("burst")),
+                     s_environment (broker, NULL));
+    sink_await (&sink, "not_specified", "burst.count", 0, 20 * MILLION);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "not_specified", "burst.count", 20 * MILLION);
+}
+
+//  A port that nobody listens at: of a broker that has ended.
+static const char *const *
+s_nobody (const char *more)
+{
+    broker_t *broker = broker_start ();
+    broker_stop (broker);
+    const char *const *broker_env = broker_environment (broker);
+    const char **env = harness_keep (calloc (4, sizeof *env));
+    env[0] = broker_env[0];
+    env[1] = broker_env[1];
+    env[2] = more;
+    return env;
+}
+
+static void
+without_a_broker_it_ends_in_time_and_says_nothing (void)
+{
+    process_t *burst =
+      process_run (LIST (program_path ("burst")), s_nobody (NULL));
+    assert_string_equal (process_out (burst), "");
+    assert_string_equal (process_err (burst), "");
+    assert_true (s_life_ms (burst) <= LINGER_MS + GRACE_MS);
+    burst = process_run (LIST (program_path ("burst")),
+                         s_nobody ("ZIBRATO_LINGER_MS=0"));
+    assert_true (s_life_ms (burst) <= GRACE_MS);
+}
+
+static void
+without_a_broker_stats_tell_what_is_held (void)
+{
+    process_t *burst =
+      process_run (LIST (program_path ("burst"), "-s"), s_nobody (NULL));
+    const char *stats = process_out (burst);
+    assert_true (s_json_number (stats, "held") > 0);
+    assert_true (s_json_number (stats, "sent") == 0);
+    assert_true (s_json_number (stats, "dropped") == 0);
+    assert_true (s_json_number (stats, "listening") == 0);
+    assert_true (s_json_number (stats, "measured")
+                 == s_json_number (stats, "held"));
+}
+
+//  With a broker but no worker, nobody listens either.
+static void
+without_a_worker_nothing_is_sent (void)
+{
+    broker_t *broker = broker_start ();
+    process_t *burst = process_run (LIST (program_path ("burst"), "-s"),
+                                    broker_environment (broker));
+    assert_true (s_json_number (process_out (burst), "held") > 0);
+    assert_true (s_json_number (process_out (burst), "sent") == 0);
+    assert_true (s_life_ms (burst) <= LINGER_MS + GRACE_MS);
+}
+
+//  A listener that comes while the program lives gets all of it.
+static void
+what_was_held_goes_to_a_late_worker (void)
+{
+    broker_t *broker = broker_start ();
+    process_t *measure = process_start (LIST (program_path ("measure")),
+                                        s_environment (broker, NULL));
+    process_send (measure, "count\tinfo\tlate\t7\ts\nflush\t0\n");
+    process_await (measure, "flush -1");
+    sink_t sink = sink_stdout (broker, NULL);
+    sink_await (&sink, "s", "late", 0, 7);
+    process_send (measure, "count\tinfo\tlate\t1\ts\nflush\t20000\n");
+    process_await (measure, "flush 0");
+    sink_await (&sink, "s", "late", 0, 8);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "s", "late", 8);
+}
+
+//  Not under sanitizers: in the child of a program with threads, ASan of gcc 12
+//  may wait for a lock of its allocator that a thread held which is no more
+//  there, and TSan ends a child that starts threads.
+static void
+forks_are_counted_once (void)
+{
+    if (SANITIZED)
+        skip ();
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    process_t *forker =
+      process_run (LIST (program_path ("forker"), "50", "1000"),
+                   LIST ("ZIBRATO_LINGER_MS=20000",
+                         text_new ("ZIBRATO_HOST=%s", broker->host),
+                         text_new ("ZIBRATO_PORT=%d", broker->port)));
+    long parent, child, grandchild;
+    assert_int_equal (sscanf (process_out (forker),
+                              "parent=%ld child=%ld grandchild=%ld", &parent,
+                              &child, &grandchild),
+                      3);
+    assert_true (parent > 0);
+    assert_int_equal (child, 50000);
+    sink_await (&sink, "parent", "forker.count", 0, (double) parent);
+    sink_await (&sink, "child", "forker.count", 0, 50000);
+    sink_await (&sink, "grandchild", "forker.count", 0, 1000);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "parent", "forker.count", (double) parent);
+    sink_check_sum (&sink, "child", "forker.count", 50000);
+    sink_check_sum (&sink, "grandchild", "forker.count", 1000);
+}
+
+static void
+instances_close_and_open_under_load (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, LIST ("--levels", "info"));
+    process_t *reopen =
+      process_run (LIST (program_path ("reopen"), SANITIZED ? "10" : "50"),
+                   broker_environment (broker));
+    long counted, lives, racing;
+    assert_int_equal (sscanf (process_out (reopen),
+                              "default=%ld lives=%ld racing=%ld", &counted,
+                              &lives, &racing),
+                      3);
+    sink_await (&sink, "mine", "reopen.default", 0, (double) counted);
+    sink_await (&sink, "other", "reopen.life", 0, (double) lives);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "mine", "reopen.default", (double) counted);
+    sink_check_sum (&sink, "other", "reopen.life", (double) lives);
+    total_t total = sink_total (&sink, "other", "reopen.racing");
+    assert_true (total.sum > 0 && total.sum <= (double) racing);
+    assert_string_equal (process_err (reopen), "");
+}
+
+static void
+disabled_sends_nothing (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    process_t *burst =
+      process_run (LIST (program_path ("burst")),
+                   LIST (text_new ("ZIBRATO_HOST=%s", broker->host),
+                         text_new ("ZIBRATO_PORT=%d", broker->port),
+                         "ZIBRATO_DISABLE=1", "ZIBRATO_SOURCE=disabled"));
+    assert_true (s_life_ms (burst) < LINGER_MS + GRACE_MS);
+    process_run (LIST (program_path ("burst")),
+                 s_environment (broker, "ZIBRATO_SOURCE=enabled"));
+    sink_await (&sink, "enabled", "burst.count", 0, MILLION);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "disabled", "burst.count", 0);
+}
+
+//  The endpoint stands in place of host and port, which point nowhere here.
+static void
+variables_take_effect (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    process_run (LIST (program_path ("burst"), "-n", "1000"),
+                 s_environment (broker, "ZIBRATO_SOURCE=by host and port"));
+    process_run (
+      LIST (program_path ("burst"), "-n", "2000"),
+      LIST ("ZIBRATO_HOST=127.0.0.1", "ZIBRATO_PORT=1",
+            text_new ("ZIBRATO_ENDPOINT=%s", broker_endpoint (broker, 0)),
+            "ZIBRATO_LINGER_MS=20000", "ZIBRATO_SOURCE=by endpoint"));
+    sink_await (&sink, "by host and port", "burst.count", 0, 1000);
+    sink_await (&sink, "by endpoint", "burst.count", 0, 2000);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "by host and port", "burst.count", 1000);
+    sink_check_sum (&sink, "by endpoint", "burst.count", 2000);
+}
+
+//  Beyond max_series passes are dropped and reported; what fits is exact.
+static void
+more_series_than_max_are_reported (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    process_t *measure =
+      process_start (LIST (program_path ("measure")),
+                     s_environment (broker, "ZIBRATO_MAX_SERIES=100"));
+    process_send (measure, "many\t150\nmany\t150\nflush\t20000\nstats\n");
+    process_await (measure, "flush 0");
+    const char *stats = process_await (measure, "dropped_series");
+    assert_true (s_json_number (stats, "series") <= 101);
+    double dropped = s_json_number (stats, "dropped_series");
+    total_t total = {0};
+    cJSON *rows;
+    sink_await (&sink, NULL, "zibrato.dropped", 0, dropped);
+    rows = sink_rows (&sink);
+    for (int i = 0; i < 150; i++)
+        total.sum +=
+          rows_total (rows, "not_specified", text_new ("many.%d", i)).sum;
+    assert_true (rows_total (rows, NULL, "many.0").sum == 2);
+    assert_true (rows_total (rows, NULL, "zibrato.dropped").sum == dropped);
+    cJSON_Delete (rows);
+    assert_true (dropped >= 100);
+    assert_true (total.sum + dropped == 300);
+}
+
+static void
+what_is_no_measurement_is_refused (void)
+{
+    static const char *const bad[] = {
+      "gauge\tinfo\tg\tnan\ts",  "gauge\tinfo\tg\tinf\ts",
+      "gauge\tinfo\tg\t-inf\ts", "count\tinfo\tc\tnan\ts",
+      "time\tinfo\tt\tnan\ts",   "time\tinfo\tt\tinf\ts",
+      "count\tinfo\ta|b\t1\ts",  "count\tin|fo\tc\t1\ts",
+      "count\tinfo\tc\t1\ts|t",  "count\tinfo\t\t1\ts",
+      "count\t\tc\t1\ts",        "count\tinfo\tc\001d\t1\ts",
+      "count\tinfo\tc\177\t1\ts"};
+    enum { BAD = sizeof bad / sizeof *bad };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    process_t *measure = process_start (LIST (program_path ("measure")),
+                                        s_environment (broker, NULL));
+    char long_name[257] = "";
+    memset (long_name, 'n', 256);
+    for (int i = 0; i < BAD; i++) {
+        process_send (measure, text_new ("%s\n", bad[i]));
+        process_send (measure, "count\tinfo\tgood\t1\ts\n");
+    }
+    process_send (measure, text_new ("count\tinfo\t%s\t1\ts\n", long_name));
+    process_send (measure, text_new ("count\tinfo\t%s\t1\ts\n", long_name + 1));
+    process_send (measure, "flush\t20000\nstats\n");
+    process_await (measure, "flush 0");
+    const char *stats = process_await (measure, "refused");
+    if (s_json_number (stats, "refused") != BAD + 1)
+        fail_msg ("refused are not %d but %s", BAD + 1, stats);
+    sink_await (&sink, "s", "good", 0, BAD);
+    sink_await (&sink, "s", long_name + 1, 0, 1);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "s", "good", BAD);
+    sink_check_count (&sink, "s", "g", 0);
+    sink_check_count (&sink, "s", "c", 0);
+    sink_check_count (&sink, "s", "t", 0);
+    assert_int_equal (process_lines (sink.worker, "event=malformed"), 0);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (ten_milliseconds_deliver_a_million),
+  TEST (twenty_short_lives_add_up),
+  TEST (without_a_broker_it_ends_in_time_and_says_nothing),
+  TEST (without_a_broker_stats_tell_what_is_held),
+  TEST (without_a_worker_nothing_is_sent),
+  TEST (what_was_held_goes_to_a_late_worker),
+  TEST (forks_are_counted_once),
+  TEST (instances_close_and_open_under_load),
+  TEST (disabled_sends_nothing),
+  TEST (variables_take_effect),
+  TEST (more_series_than_max_are_reported),
+  TEST (what_is_no_measurement_is_refused),
+};
+
+HARNESS_MAIN (tests)

@@ -1,0 +1,740 @@
+/*  test_ledger.c - do increments add up, whatever the network does?
+
+    A model publisher makes the lines that zibrato.h would make. The network
+    between it and the ledger drops, repeats, delays and reorders them, by
+    seeds that are the same at each run. As long as the last state of each
+    series arrives some time, the increments must add up to its total: to the
+    last bit for counters, counts and sums of time.
+
+    Sections: publisher, network, the property, first sight, ranges of timers,
+    gauges, streams.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define main zibrato_main
+#include "../../zibrato.c"
+#undef main
+
+#include <setjmp.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+static uint64_t s_seed;
+
+static uint64_t
+s_any (void)
+{
+    uint64_t z = s_seed += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+//  --------------------------------------------------------------------------
+//  Publisher: its series, and the lines that report them
+
+enum { SERIES = 6, SAMPLES = 2000, LINES = 400, BUCKETS_ALL = 2080 };
+
+typedef struct {
+    int timer;
+    double total;                   //  counter
+    uint64_t sample[SAMPLES];       //  timer: all since birth
+    size_t samples;
+    uint64_t bucket[BUCKETS_ALL];
+    double sum_squares;
+    int64_t sum_ns;
+    //  at the last report
+    int known;
+    uint64_t first;
+    double told_total;
+    int64_t told_ns;
+    size_t told_samples;
+} model_t;
+
+typedef struct {
+    char id[40];
+    uint64_t seq;
+    model_t model[SERIES];
+} publisher_t;
+
+typedef struct {
+    char *text;
+    int series;
+    size_t samples;                 //  of the series, when it was reported
+    int last;                       //  of its series
+} sent_t;
+
+static void
+publisher_start (publisher_t *self, int64_t born_ms)
+{
+    int i;
+    memset (self, 0, sizeof *self);
+    snprintf (self->id, sizeof self->id, "%" PRIx64 "-%016" PRIx64,
+              (uint64_t) born_ms, s_any ());
+    for (i = 0; i < SERIES; i++)
+        self->model[i].timer = i % 2;
+}
+
+//  Eighths are exact in doubles, whatever the order of additions.
+static void
+publisher_measure (model_t *series)
+{
+    size_t i, count = s_any () % 4;
+    if (!series->timer) {
+        series->total += (double) (int64_t) (s_any () % 2001) / 8 - 100;
+        return;
+    }
+    for (i = 0; i < count && series->samples < SAMPLES; i++) {
+        uint64_t ns = 1 + (s_any () >> 28 >> s_any () % 36);
+        series->sample[series->samples++] = ns;
+        series->sum_ns += (int64_t) ns;
+        series->sum_squares += (double) ns * (double) ns * 1e-18;
+        series->bucket[zb_bucket_ (ns)]++;
+    }
+}
+
+static size_t
+s_put_ns (char *text, uint64_t ns)
+{
+    return (size_t) sprintf (text, "%" PRIu64 ".%09" PRIu64, ns / 1000000000,
+                             ns % 1000000000);
+}
+
+static void
+publisher_put_timer (char *text, const model_t *series)
+{
+    uint64_t least = 0, most = 0;
+    size_t i;
+    int j, comma = 0;
+    for (i = series->told_samples; i < series->samples; i++) {
+        uint64_t ns = series->sample[i];
+        least = i == series->told_samples || ns < least ? ns : least;
+        most = ns > most ? ns : most;
+    }
+    text += sprintf (text, ":%zu:", series->samples);
+    text += s_put_ns (text, (uint64_t) series->sum_ns);
+    text += sprintf (text, ":%.17g:", series->sum_squares);
+    text += s_put_ns (text, least);
+    *text++ = ':';
+    text += s_put_ns (text, most);
+    *text++ = ':';
+    for (j = 0; j < BUCKETS_ALL; j++)
+        if (series->bucket[j])
+            text += sprintf (text, "%s%d=%" PRIu64, comma++ ? "," : "",
+                             j + ZB_BUCKET_0_, series->bucket[j]);
+    *text = 0;
+}
+
+//  Caller owns the return value.
+static char *
+publisher_report (publisher_t *self, int number)
+{
+    static char line[65536];
+    model_t *series = &self->model[number];
+    char *text = line;
+    uint64_t seq = self->seq++;
+    if (!series->known)
+        series->first = seq;
+    series->known = 1;
+    text += sprintf (text, "info|%s|series%d|",
+                     series->timer ? "Timer" : "Counter", number);
+    if (series->timer)
+        text += s_put_ns (text, (uint64_t) (series->sum_ns - series->told_ns));
+    else
+        text += sprintf (text, "%.17g", series->total - series->told_total);
+    text += sprintf (text, "|1700000000|src|%s:%" PRIu64 ":%" PRIu64, self->id,
+                     seq, series->first);
+    if (series->timer)
+        publisher_put_timer (text, series);
+    else
+        sprintf (text, ":%.17g", series->total);
+    series->told_total = series->total;
+    series->told_ns = series->sum_ns;
+    series->told_samples = series->samples;
+    return strdup (line);
+}
+
+//  --------------------------------------------------------------------------
+//  Network: what is sent becomes what arrives
+
+typedef struct {
+    sent_t *line;
+    uint64_t at;                    //  place in the order of arrival
+} arrival_t;
+
+static int
+s_by_arrival (const void *a, const void *b)
+{
+    const arrival_t *x = a, *y = b;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+//  The last line of each series arrives at least once.
+static size_t
+s_network (sent_t *sent, size_t count, unsigned loss, unsigned twice,
+           unsigned delay, arrival_t *arrivals)
+{
+    size_t i, size = 0;
+    for (i = 0; i < count; i++) {
+        if (!sent[i].last && s_any () % 100 < loss)
+            continue;
+        arrivals[size].line = &sent[i];
+        arrivals[size++].at = (i << 20) + s_any () % ((delay << 20) + 1);
+        if (s_any () % 100 < twice) {
+            arrivals[size].line = &sent[i];
+            arrivals[size++].at = (i << 20) + s_any () % (100u << 20);
+        }
+    }
+    qsort (arrivals, size, sizeof *arrivals, s_by_arrival);
+    return size;
+}
+
+//  --------------------------------------------------------------------------
+//  The property
+
+typedef struct {
+    double total;
+    uint64_t count;
+    int64_t sum_ns;
+    double sum_squares;
+    uint64_t bucket[BUCKETS_ALL];
+    size_t samples;                 //  accepted so far
+} got_t;
+
+static void
+s_check_range (const model_t *series, size_t from, size_t to, int64_t value_ns,
+               const increment_t *increment)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+    int64_t sum_ns = 0;
+    size_t i;
+    for (i = from; i < to; i++) {
+        uint64_t ns = series->sample[i];
+        least = ns < least ? ns : least;
+        most = ns > most ? ns : most;
+        sum_ns += (int64_t) ns;
+    }
+    assert_int_equal (increment->count, to - from);
+    if (from == to)
+        return;
+    if (sum_ns == value_ns) {       //  no report was lost
+        assert_int_equal (increment->min_ns, least);
+        assert_int_equal (increment->max_ns, most);
+        return;
+    }
+    //  edges of the buckets: around what there was, at most a bucket wide
+    assert_true (increment->min_ns <= (int64_t) least);
+    assert_true ((double) increment->min_ns >= (double) least / 1.0219 - 1);
+    assert_true (increment->max_ns >= (int64_t) most);
+    assert_true ((double) increment->max_ns <= (double) most * 1.0219 + 1);
+}
+
+static void
+s_take (ledger_t *ledger, const publisher_t *publisher, const sent_t *sent,
+        got_t *got)
+{
+    const model_t *model = &publisher->model[sent->series];
+    increment_t increment = {0};
+    zb_line_t line;
+    size_t i;
+    const char *wrong = line_parse (sent->text, strlen (sent->text), &line);
+    if (wrong)
+        fail_msg ("%s: %s", wrong, sent->text);
+    if (ledger_state (ledger, &line, &increment)) {
+        if (model->timer)
+            s_check_range (model, got->samples, sent->samples, line.value_ns,
+                           &increment);
+        got->samples = sent->samples;
+        got->total += increment.value;
+        got->count += increment.count;
+        got->sum_ns += increment.sum_ns;
+        got->sum_squares += increment.sum_squares;
+        for (i = 0; i < increment.hist.size; i++)
+            got->bucket[increment.hist.bucket[i].index - ZB_BUCKET_0_] +=
+              increment.hist.bucket[i].count;
+    }
+    free (increment.hist.bucket);
+}
+
+static void
+s_check_sums (const model_t *model, const got_t *got)
+{
+    if (!model->timer) {
+        assert_true (got->total == model->total);
+        return;
+    }
+    assert_int_equal (got->count, model->samples);
+    assert_int_equal (got->sum_ns, model->sum_ns);
+    assert_true (fabs (got->sum_squares - model->sum_squares)
+                 <= model->sum_squares * 1e-9);
+    assert_memory_equal (got->bucket, model->bucket, sizeof got->bucket);
+}
+
+static size_t
+s_publish (publisher_t *publisher, sent_t *sent)
+{
+    size_t i, count = 0, lines = 10 + s_any () % 120, last[SERIES];
+    int number;
+    for (i = 0; i < lines; i++) {
+        number = (int) (s_any () % SERIES);
+        if (s_any () % 4)           //  else a repetition
+            publisher_measure (&publisher->model[number]);
+        sent[count].series = number;
+        sent[count].last = 0;
+        sent[count].text = publisher_report (publisher, number);
+        sent[count].samples = publisher->model[number].samples;
+        last[number] = count++;
+    }
+    for (number = 0; number < SERIES; number++)
+        if (publisher->model[number].known)
+            sent[last[number]].last = 1;
+    return count;
+}
+
+static void
+s_run (unsigned loss, unsigned twice, unsigned delay)
+{
+    static publisher_t publisher;
+    static sent_t sent[LINES];
+    static arrival_t arrivals[2 * LINES];
+    static got_t got[SERIES];
+    ledger_t *ledger = ledger_new ();
+    size_t i, count, size;
+    memset (got, 0, sizeof got);
+    publisher_start (&publisher, ledger->born_ms + (int64_t) (s_any () % 1000));
+    count = s_publish (&publisher, sent);
+    size = s_network (sent, count, loss, twice, delay, arrivals);
+    for (i = 0; i < size; i++)
+        s_take (ledger, &publisher, arrivals[i].line,
+                &got[arrivals[i].line->series]);
+    for (i = 0; i < SERIES; i++)
+        s_check_sums (&publisher.model[i], &got[i]);
+    for (i = 0; i < count; i++)
+        free (sent[i].text);
+    ledger_destroy (&ledger);
+    assert_null (ledger);
+}
+
+static void
+test_property (void **state)
+{
+    static const struct {
+        unsigned loss, twice, delay;    //  percent, percent, lines
+    } networks[] = {{0, 0, 0},   {30, 0, 0},    {0, 30, 0},  {0, 0, 20},
+                    {90, 0, 0},  {30, 30, 5},   {50, 90, 200},
+                    {100, 0, 0}, {100, 100, 50}};
+    unsigned i, run;
+    (void) state;
+    for (i = 0; i < sizeof networks / sizeof *networks; i++)
+        for (run = 0; run < 400; run++) {
+            s_seed = i * 1000003 + run;
+            s_run (networks[i].loss, networks[i].twice, networks[i].delay);
+        }
+}
+
+//  --------------------------------------------------------------------------
+//  First sight (README: exactness): was this ledger there from the beginning?
+
+//  Returns whether the line was taken; the increment is the caller's.
+static int
+s_state (ledger_t *ledger, increment_t *increment, const char *format, ...)
+  __attribute__ ((format (printf, 3, 4)));
+
+static int
+s_state (ledger_t *ledger, increment_t *increment, const char *format, ...)
+{
+    static char text[4096];
+    zb_line_t line;
+    const char *wrong;
+    va_list args;
+    va_start (args, format);
+    vsnprintf (text, sizeof text, format, args);
+    va_end (args);
+    free (increment->hist.bucket);
+    memset (increment, 0, sizeof *increment);
+    wrong = line_parse (text, strlen (text), &line);
+    if (wrong)
+        fail_msg ("%s: %s", wrong, text);
+    return ledger_state (ledger, &line, increment) != NULL;
+}
+
+#define ID(ms) (uint64_t) (ledger->born_ms + (ms))
+
+//  Younger than the ledger: all of it, whatever was lost before.
+static void
+test_first_sight_younger (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    (void) state;
+    assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
+                          "-1:9:3:40", ID (5)));
+    assert_true (increment.value == 40);
+    assert_true (increment.fresh);
+    assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
+                          "-1:10:3:42", ID (5)));
+    assert_true (increment.value == 2);
+    assert_false (increment.fresh);
+    //  the very millisecond of the ledger's birth
+    assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
+                          "-2:9:3:40", ID (0)));
+    assert_true (increment.value == 40);
+    ledger_destroy (&ledger);
+}
+
+//  Older, and seen before by an earlier ledger: only what is new.
+static void
+test_first_sight_older (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    (void) state;
+    assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
+                          "-1:9:3:40", ID (-1)));
+    assert_true (increment.value == 2);
+    assert_false (increment.fresh);
+    assert_true (s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64
+                          "-1:12:3:50", ID (-1)));
+    assert_true (increment.value == 10);
+    //  met at 9: what began at 9 or after is known as a whole,
+    assert_true (s_state (ledger, &increment, "a|Counter|m|1|1|s|%" PRIx64
+                          "-1:20:9:7", ID (-1)));
+    assert_true (increment.value == 7);
+    assert_true (increment.fresh);
+    //  and what began before it is not
+    assert_true (s_state (ledger, &increment, "a|Counter|o|1|1|s|%" PRIx64
+                          "-1:21:8:7", ID (-1)));
+    assert_true (increment.value == 1);
+    //  a mere repetition tells of nothing new
+    assert_true (s_state (ledger, &increment, "a|Counter|p|0|1|s|%" PRIx64
+                          "-1:22:2:7", ID (-1)));
+    assert_true (increment.value == 0);
+    assert_false (increment.fresh);
+    ledger_destroy (&ledger);
+}
+
+//  Its very first line makes a series known as a whole, in whatever order.
+static void
+test_first_sight_order (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    (void) state;
+    assert_true (s_state (ledger, &increment, "a|Counter|n|4|1|s|%" PRIx64
+                          "-1:9:9:4", ID (-1)));
+    assert_true (increment.value == 4);
+    assert_true (s_state (ledger, &increment, "a|Counter|m|3|1|s|%" PRIx64
+                          "-1:5:5:3", ID (-1)));
+    assert_true (increment.value == 3);
+    ledger_destroy (&ledger);
+}
+
+//  A level is a stream of its own, and so is each type, name and source.
+static void
+test_first_sight_keys (void **state)
+{
+    static const char *const lines[] = {
+      "a|Counter|n|1|1|s", "b|Counter|n|1|1|s", "a|Counter|m|1|1|s",
+      "a|Counter|n|1|1|t", "a|Counter|ns|1|1|s", "a|Counter|n|1|1|ss"};
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    size_t i;
+    (void) state;
+    for (i = 0; i < sizeof lines / sizeof *lines; i++) {
+        assert_true (s_state (ledger, &increment, "%s|%" PRIx64 "-1:1:0:100",
+                              lines[i], ID (1)));
+        assert_true (increment.value == 100);
+        assert_false (s_state (ledger, &increment, "%s|%" PRIx64 "-1:1:0:100",
+                               lines[i], ID (1)));
+        assert_false (s_state (ledger, &increment, "%s|%" PRIx64 "-1:0:0:99",
+                               lines[i], ID (1)));
+    }
+    assert_int_equal (ledger->duplicates, 2 * i);
+    assert_int_equal (ledger->series.count, i);
+    assert_int_equal (ledger->streams.count, 2);
+    ledger_destroy (&ledger);
+}
+
+//  A timer that was counted before by somebody: what is new from here on.
+static void
+test_first_sight_timer (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    (void) state;
+    s_state (ledger, &increment, "a|Timer|t|1|1|s|%" PRIx64
+             "-1:9:3:5:7:13:1:1:-1=5", ID (-1));
+    assert_int_equal (increment.count, 0);
+    assert_int_equal (increment.hist.size, 0);
+    assert_true (s_state (ledger, &increment, "a|Timer|t|3|1|s|%" PRIx64
+                          "-1:10:3:7:10:18:1:2:-1=6,31=1", ID (-1)));
+    assert_int_equal (increment.count, 2);
+    assert_int_equal (increment.sum_ns, 3000000000);
+    assert_true (increment.sum_squares == 5);
+    assert_int_equal (increment.min_ns, 1000000000);
+    assert_int_equal (increment.max_ns, 2000000000);
+    assert_int_equal (increment.hist.size, 2);
+    free (increment.hist.bucket);
+    ledger_destroy (&ledger);
+}
+
+//  --------------------------------------------------------------------------
+//  Least and most of a timer
+
+static void
+test_range (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    (void) state;
+    s_state (ledger, &increment, "a|Timer|t|0.5|1|s|%" PRIx64
+             "-1:0:0:2:0.5:0.13:0.2:0.3:-75=1,-56=1", ID (1));
+    assert_int_equal (increment.min_ns, 200000000);
+    assert_int_equal (increment.max_ns, 300000000);
+    //  nothing was lost although lines of other series were
+    s_state (ledger, &increment, "a|Timer|t|0.7|1|s|%" PRIx64
+             "-1:5:0:3:1.2:0.62:0.7:0.7:-75=1,-56=1,-17=1", ID (1));
+    assert_int_equal (increment.min_ns, 700000000);
+    assert_int_equal (increment.max_ns, 700000000);
+    //  a report of 0.1 s was lost: edges around 0.1 and 2 seconds
+    s_state (ledger, &increment, "a|Timer|t|2|1|s|%" PRIx64
+             "-1:7:0:5:3.3:4.63:2:2:-107=1,-75=1,-56=1,-17=1,31=1", ID (1));
+    assert_int_equal (increment.count, 2);
+    assert_in_range (increment.min_ns, 97000000, 100000000);
+    assert_in_range (increment.max_ns, 2000000000, 2000000001);
+    //  a repetition brings what was lost
+    s_state (ledger, &increment, "a|Timer|t|0|1|s|%" PRIx64
+             "-1:9:0:6:3.3:4.63:0:0:-957=1,-107=1,-75=1,-56=1,-17=1,31=1",
+             ID (1));
+    assert_int_equal (increment.count, 1);
+    free (increment.hist.bucket);
+    ledger_destroy (&ledger);
+}
+
+//  A publisher that contradicts itself must not make 2^64 samples.
+static void
+test_backwards (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    (void) state;
+    s_state (ledger, &increment, "a|Timer|t|5|1|s|%" PRIx64
+             "-1:0:0:5:5:5:1:1:-1=5", ID (1));
+    assert_int_equal (increment.count, 5);
+    if (s_state (ledger, &increment, "a|Timer|t|1|1|s|%" PRIx64
+                 "-1:1:0:2:2:2:1:1:-1=2", ID (1))) {
+        assert_int_equal (increment.count, 0);
+        assert_true (increment.sum_ns >= 0);
+    }
+    free (increment.hist.bucket);
+    ledger_destroy (&ledger);
+}
+
+//  --------------------------------------------------------------------------
+//  Gauges: each reading once, and what is lost is known
+
+static int
+s_gauge (ledger_t *ledger, int64_t born_ms, uint64_t seq)
+{
+    char text[200];
+    zb_line_t line;
+    snprintf (text, sizeof text,
+              "a|Gauge|g|%" PRIu64 "|1|s|%" PRIx64 "-1:%" PRIu64, seq,
+              (uint64_t) born_ms, seq);
+    assert_null (line_parse (text, strlen (text), &line));
+    return ledger_gauge (ledger, &line) == 0;
+}
+
+static void
+test_gauge_window (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    int64_t young = ledger->born_ms;
+    (void) state;
+    assert_true (s_gauge (ledger, young, 0));
+    assert_false (s_gauge (ledger, young, 0));
+    assert_int_equal (ledger_lost (ledger), 0);
+    assert_true (s_gauge (ledger, young, 1024));
+    assert_int_equal (ledger_lost (ledger), 1023);
+    //  1 to 1023 may be late, each once
+    assert_true (s_gauge (ledger, young, 1));
+    assert_true (s_gauge (ledger, young, 1023));
+    assert_false (s_gauge (ledger, young, 1));
+    assert_false (s_gauge (ledger, young, 1023));
+    assert_int_equal (ledger_lost (ledger), 1021);
+    //  0 is too old to tell whether it was here
+    assert_false (s_gauge (ledger, young, 0));
+    assert_int_equal (ledger->duplicates, 4);
+    //  far ahead: nothing of the old window is left to confuse
+    assert_true (s_gauge (ledger, young, 1000000));
+    assert_int_equal (ledger_lost (ledger), 1000001 - 5);
+    assert_false (s_gauge (ledger, young, 1000000 - 1024));
+    assert_true (s_gauge (ledger, young, 1000000 - 1023));
+    assert_true (s_gauge (ledger, young, 999999));
+    assert_int_equal (ledger_lost (ledger), 1000001 - 7);
+    ledger_destroy (&ledger);
+}
+
+//  Met in mid-life, nothing is known of what came before.
+static void
+test_gauge_older (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    int64_t old = ledger->born_ms - 1;
+    (void) state;
+    assert_true (s_gauge (ledger, old, 500));
+    assert_int_equal (ledger_lost (ledger), 0);
+    assert_true (s_gauge (ledger, old, 502));
+    assert_int_equal (ledger_lost (ledger), 1);
+    assert_true (s_gauge (ledger, old, 501));
+    assert_int_equal (ledger_lost (ledger), 0);
+    assert_false (s_gauge (ledger, old, 499));
+    assert_int_equal (ledger_lost (ledger), 0);
+    //  younger: the first that comes tells of those before it
+    assert_true (s_gauge (ledger, old + 1, 3));
+    assert_int_equal (ledger_lost (ledger), 3);
+    ledger_destroy (&ledger);
+}
+
+static void
+test_gauge_property (void **state)
+{
+    enum { READINGS = 3000 };
+    static arrival_t order[2 * READINGS];
+    static sent_t sent[READINGS];
+    unsigned run;
+    (void) state;
+    for (run = 0; run < 300; run++) {
+        ledger_t *ledger = ledger_new ();
+        int taken[READINGS] = {0};
+        uint64_t lost = 0, newest = 0;
+        size_t i, size;
+        unsigned delay = run % 3 * 500;     //  1000 at most, within the window
+        s_seed = run;
+        for (i = 0; i < READINGS; i++) {
+            sent[i].series = 0;
+            sent[i].last = i == READINGS - 1;
+        }
+        size = s_network (sent, READINGS, run % 50, run % 30, delay, order);
+        for (i = 0; i < size; i++) {
+            uint64_t seq = (uint64_t) (order[i].line - sent);
+            int once = s_gauge (ledger, ledger->born_ms, seq);
+            newest = seq > newest ? seq : newest;
+            if (once != !taken[seq])
+                fail_msg ("run %u: %" PRIu64 " taken %d times", run, seq,
+                          taken[seq] + once);
+            taken[seq] += once;
+        }
+        for (i = 0; i < READINGS; i++)
+            lost += !taken[i];
+        assert_int_equal (newest, READINGS - 1);
+        assert_int_equal (ledger_lost (ledger), lost);
+        ledger_destroy (&ledger);
+    }
+}
+
+//  The largest SEQ there is: a peer may write it, and nothing may hang.
+static void
+test_gauge_largest (void **state)
+{
+    int status;
+    pid_t child = fork ();
+    (void) state;
+    if (child == 0) {
+        ledger_t *ledger = ledger_new ();
+        zb_line_t line = {.type = ZB_TYPE_GAUGE, .level = "a", .level_size = 1,
+                          .id = "0-0", .id_size = 3, .seq = UINT64_MAX};
+        alarm (5);
+        ledger_gauge (ledger, &line);
+        ledger_gauge (ledger, &line);
+        line.seq = 3;
+        ledger_gauge (ledger, &line);
+        _exit (0);
+    }
+    assert_int_equal (waitpid (child, &status, 0), child);
+    assert_true (WIFEXITED (status) && WEXITSTATUS (status) == 0);
+}
+
+//  --------------------------------------------------------------------------
+//  Streams that fall silent
+
+static void
+test_forget (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    int i;
+    (void) state;
+    for (i = 0; i < 100; i++)
+        s_state (ledger, &increment, "a|Timer|t%d|1|1|s|%" PRIx64
+                 "-1:%d:%d:1:1:1:1:1:-1=1", i, ID (1), i, i);
+    s_gauge (ledger, ledger->born_ms, 7);
+    assert_int_equal (ledger->streams.count, 2);
+    assert_int_equal (ledger->series.count, 100);
+    //  nobody was silent for a minute
+    assert_int_equal (ledger_forget (ledger, 60000), 0);
+    assert_int_equal (ledger->streams.count, 2);
+    assert_int_equal (ledger->series.count, 100);
+    assert_false (s_state (ledger, &increment, "a|Timer|t5|1|1|s|%" PRIx64
+                           "-1:5:5:1:1:1:1:1:-1=1", ID (1)));
+    assert_false (s_gauge (ledger, ledger->born_ms, 7));
+    assert_int_equal (ledger_lost (ledger), 7);
+    //  and all of them longer than since a minute from now
+    assert_int_equal (ledger_forget (ledger, -60000), 7);
+    assert_int_equal (ledger->streams.count, 0);
+    assert_int_equal (ledger->series.count, 0);
+    assert_int_equal (ledger_lost (ledger), 0);
+    assert_true (s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64
+                          "-1:5:5:1", ID (1)));
+    free (increment.hist.bucket);
+    ledger_destroy (&ledger);
+}
+
+//  One of many is silent; the others keep what they were.
+static void
+test_forget_some (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    size_t i;
+    int n;
+    (void) state;
+    for (n = 0; n < 500; n++)
+        s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64
+                 "-%x:5:5:10", ID (1), (unsigned) n);
+    for (i = 0; i < ledger->streams.size; i++) {
+        stream_t *stream = ledger->streams.place[i].item;
+        if (stream && stream->key[stream->key_size - 1] == '7')
+            stream->heard_ms -= 100000;
+    }
+    ledger_forget (ledger, 50000);
+    for (n = 0; n < 500; n++) {
+        int forgotten = n % 16 == 7;
+        assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
+                              "-%x:6:5:12", ID (1), (unsigned) n));
+        assert_true (increment.value == (forgotten ? 12 : 2));
+    }
+    ledger_destroy (&ledger);
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+      cmocka_unit_test (test_property),
+      cmocka_unit_test (test_first_sight_younger),
+      cmocka_unit_test (test_first_sight_older),
+      cmocka_unit_test (test_first_sight_order),
+      cmocka_unit_test (test_first_sight_keys),
+      cmocka_unit_test (test_first_sight_timer),
+      cmocka_unit_test (test_range),
+      cmocka_unit_test (test_backwards),
+      cmocka_unit_test (test_gauge_window),
+      cmocka_unit_test (test_gauge_older),
+      cmocka_unit_test (test_gauge_property),
+      cmocka_unit_test (test_gauge_largest),
+      cmocka_unit_test (test_forget),
+      cmocka_unit_test (test_forget_some)};
+    return cmocka_run_group_tests_name ("ledger", tests, NULL, NULL);
+}

@@ -1,0 +1,319 @@
+/*  test_librato.c - what the Librato backend makes of names and of responses
+
+    The bodies are those that users and makers of clients have posted, traps
+    included: a name as text or array, errors as text, array or object, one
+    level deeper than documented, not JSON at all, nothing.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define main zibrato_main
+#include "../../zibrato.c"
+#undef main
+#include "../../contrib/workers/librato.c"
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+//  --------------------------------------------------------------------------
+//  Names
+
+static void
+test_sanitise (void **state)
+{
+    static const struct {
+        const char *text, *clean;
+        int is_source, changed;
+    } names[] = {
+      {"requests", "requests", 0, 0},
+      {"A-z_0.9:x", "A-z_0.9:x", 0, 0},
+      {"a b", "a_b", 0, 1},
+      {"a/b#c@d", "a_b_c_d", 0, 1},
+      {"\xc3\xa4", "__", 0, 1},
+      {"%", "_", 0, 1},
+      {"all", "all", 0, 0},
+      {"all", "all_", 1, 1},
+      {"ALL", "ALL_", 1, 1},
+      {"aLl", "aLl_", 1, 1},
+      {"all_", "all_", 1, 0},
+      {"allo", "allo", 1, 0},
+      {"web1", "web1", 1, 0}};
+    char clean[LABEL_MAX + 2];
+    size_t i;
+    (void) state;
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal (
+          librato_sanitise (clean, names[i].text, names[i].is_source),
+          names[i].changed);
+        assert_string_equal (clean, names[i].clean);
+    }
+}
+
+static void
+test_sanitise_size (void **state)
+{
+    char text[400], clean[LABEL_MAX + 2];
+    (void) state;
+    memset (text, 'x', sizeof text);
+    text[255] = 0;
+    assert_int_equal (librato_sanitise (clean, text, 0), 0);
+    assert_string_equal (clean, text);
+    text[255] = 'x';
+    text[256] = 0;
+    assert_int_equal (librato_sanitise (clean, text, 1), 1);
+    assert_int_equal (strlen (clean), 255);
+}
+
+//  Every byte there is becomes one that the service takes.
+static void
+test_sanitise_bytes (void **state)
+{
+    char text[2] = "", clean[LABEL_MAX + 2];
+    int c;
+    (void) state;
+    for (c = 1; c < 256; c++) {
+        int fine;
+        text[0] = (char) c;
+        fine = strspn (text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv"
+                             "wxyz0123456789.:_-")
+               == 1;
+        assert_int_equal (librato_sanitise (clean, text, 0), !fine);
+        assert_string_equal (clean, fine ? text : "_");
+    }
+}
+
+static void
+test_post (void **state)
+{
+    zb_row_t row = {.type = ZB_TYPE_TIMER, .name = "my timer", .source = "all",
+                    .time = 1700000000, .count = 1, .value = 0.1, .sum = 0.1};
+    char text[ZB_ROW_MAX];
+    cJSON *json;
+    size_t size = librato_post (&row, text, sizeof text);
+    (void) state;
+    assert_int_equal (size, strlen (text));
+    json = cJSON_Parse (text);
+    assert_non_null (json);
+    assert_string_equal (cJSON_GetObjectItem (json, "name")->valuestring,
+                         "my_timer");
+    assert_string_equal (cJSON_GetObjectItem (json, "source")->valuestring,
+                         "all_");
+    assert_true (cJSON_GetObjectItem (json, "measure_time")->valuedouble
+                 == 1700000000);
+    assert_true (cJSON_GetObjectItem (json, "value")->valuedouble == 0.1);
+    assert_null (cJSON_GetObjectItem (json, "count"));
+    cJSON_Delete (json);
+    row.count = 2;
+    row.min = 0.04;
+    row.max = 0.06;
+    row.sum_squares = 0.0052;
+    librato_post (&row, text, sizeof text);
+    json = cJSON_Parse (text);
+    assert_null (cJSON_GetObjectItem (json, "value"));
+    assert_true (cJSON_GetObjectItem (json, "count")->valuedouble == 2);
+    assert_true (cJSON_GetObjectItem (json, "sum")->valuedouble == 0.1);
+    assert_true (cJSON_GetObjectItem (json, "min")->valuedouble == 0.04);
+    assert_true (cJSON_GetObjectItem (json, "max")->valuedouble == 0.06);
+    assert_true (cJSON_GetObjectItem (json, "sum_squares")->valuedouble
+                 == 0.0052);
+    cJSON_Delete (json);
+    assert_int_equal (librato_post (&row, text, 20), 0);
+    zhash_destroy (&s_librato.originals);
+}
+
+//  --------------------------------------------------------------------------
+//  Responses
+
+static zb_outcome_t
+s_outcome (long status, const char *body, zb_reply_t *reply)
+{
+    memset (reply, 0, sizeof *reply);
+    return librato_outcome (status, body, reply);
+}
+
+static void
+test_status (void **state)
+{
+    long status;
+    zb_reply_t reply;
+    (void) state;
+    for (status = 100; status < 600; status++) {
+        zb_outcome_t wanted = ZB_HOLD;      //  1xx, 3xx
+        if (status >= 200 && status < 300)
+            wanted = ZB_DELIVERED;
+        if (status >= 400 && status < 500)
+            wanted = ZB_REFUSED;
+        if (status == 408 || status == 425 || status == 429 || status >= 500)
+            wanted = ZB_RETRY;
+        if (status == 401 || (status >= 403 && status <= 405) || status == 407)
+            wanted = ZB_HOLD;
+        if (s_outcome (status, "", &reply) != wanted)
+            fail_msg ("status %ld: expected %d", status, (int) wanted);
+    }
+}
+
+// clang-format off
+static const struct {
+    long status;
+    zb_outcome_t outcome;
+    const char *body;
+    const char *says[3];            //  in the reason, in this order
+} s_responses[] = {
+  {200, ZB_DELIVERED, "", {"200"}},
+  {400, ZB_REFUSED, "{\"errors\":{\"request\":[\"Must contain a measurement\"]}}",
+   {"request", "Must contain a measurement"}},
+  {400, ZB_REFUSED, "{\"errors\":{\"request\":\"Must contain a measurement\"}}",
+   {"request", "Must contain a measurement"}},
+  {400, ZB_REFUSED, "{\"errors\":{\"params\":{\"name\":[\"is not present\"]}}}",
+   {"name", "is not present"}},
+  {400, ZB_REFUSED,
+   "{\"errors\":{\"params\":{\"sum\":[\"is required\"],\"name\":\"M\"}}}",
+   {"sum", "is required", "M"}},
+  {400, ZB_REFUSED,
+   "{\"errors\":{\"params\":{\"value\":[\"must be positive\"],\"name\":[\"M\"]}},"
+   "\"request_time\":1431104281}", {"value", "must be positive", "M"}},
+  {400, ZB_REFUSED,
+   "{\"errors\":{\"params\":{\"measure_time\":[\"is too far in the past\"]}},"
+   "\"request_time\":1}", {"measure_time", "is too far in the past"}},
+  {400, ZB_REFUSED,
+   "{\"errors\":{\"params\":{\"type\":[\"'M' is a counter, but was submitted as "
+   "different type\"]}}}", {"type", "'M' is a counter"}},
+  {400, ZB_REFUSED,
+   "{\"errors\":{\"params\":{\"gauges\":{\"x\":{\"value\":[\"is bad\"]}}}}}",
+   {"gauges", "value", "is bad"}},
+  {400, ZB_REFUSED, "{\"errors\":[\"first thing\",\"second thing\"]}",
+   {"first thing", "second thing"}},
+  {400, ZB_REFUSED,
+   "{\"errors\":{\"params\":{\"a\":[\"one\"]},\"request\":[\"two\"]}}",
+   {"one", "two"}},
+  {400, ZB_REFUSED, "{\"errors\":\"flat text\"}", {"flat text"}},
+  {400, ZB_REFUSED, "{\"errors\":{}}", {"400"}},
+  {400, ZB_REFUSED, "{\"errors\":null}", {"400"}},
+  {400, ZB_REFUSED, "{\"errors\":42}", {"400"}},
+  {400, ZB_REFUSED, "[]", {"400"}},
+  {400, ZB_REFUSED, "[\"errors\"]", {"400"}},
+  {400, ZB_REFUSED, "null", {"400"}},
+  {400, ZB_REFUSED, "\"errors\"", {"400"}},
+  {400, ZB_REFUSED, "{\"errors\":{\"params\":{\"name\":[\"cut", {"400"}},
+  {400, ZB_REFUSED, "{\"errors\":{\"params\":[[[[[[\"deep\"]]]]]]}}", {"deep"}},
+  {400, ZB_REFUSED, "<html><head><title>400 Bad Request</title></head>\r\n"
+   "<body>awselb/2.0</body></html>", {"400 Bad Request"}},
+  {400, ZB_REFUSED, "", {"400"}},
+  {401, ZB_HOLD, "Credentials are required to access this resource.",
+   {"Credentials are required"}},
+  {401, ZB_HOLD, "{\"errors\":{\"request\":[\"Authorization Required\"]}}",
+   {"Authorization Required"}},
+  {403, ZB_HOLD, "{\"errors\":{\"request\":[\"Please use secured connection "
+   "through https!\",\"more\"]}}", {"https", "more"}},
+  {403, ZB_HOLD, "{\"errors\":{\"request\":[\"This token is not permitted\"]}}",
+   {"not permitted"}},
+  {403, ZB_RETRY, "{\"request_time\":1,\"error\":\"You have hit the API limit for"
+   " measurements [measure:raw_rate]. Contact: x\"}", {"hit the API limit"}},
+  {403, ZB_HOLD, "{\"error\":42}", {"403"}},
+  {403, ZB_HOLD, "", {"403"}},
+  {413, ZB_REFUSED, "", {"413"}},
+  {429, ZB_RETRY, "{\"errors\":{\"request\":[\"slow down\"]}}", {"slow down"}},
+  {503, ZB_RETRY, "{\"errors\":{\"system\":[\"The API is currently down for "
+   "maintenance.\"]}}", {"system", "maintenance"}},
+  {500, ZB_RETRY, "", {"500"}}, {502, ZB_RETRY, "<html>", {"502"}},
+  {302, ZB_HOLD, "", {"302"}}};
+// clang-format on
+
+static void
+test_responses (void **state)
+{
+    zb_reply_t reply;
+    size_t i, j;
+    (void) state;
+    for (i = 0; i < sizeof s_responses / sizeof *s_responses; i++) {
+        zb_outcome_t got =
+          s_outcome (s_responses[i].status, s_responses[i].body, &reply);
+        const char *at = reply.reason;
+        char status[8];
+        if (got != s_responses[i].outcome)
+            fail_msg ("%ld %s: %d", s_responses[i].status, s_responses[i].body,
+                      (int) got);
+        snprintf (status, sizeof status, "%ld", s_responses[i].status);
+        assert_non_null (strstr (reply.reason, status));
+        for (j = 0; j < 3 && s_responses[i].says[j]; j++) {
+            at = strstr (at, s_responses[i].says[j]);
+            if (!at)
+                fail_msg ("%s: %s lacks %s", s_responses[i].body, reply.reason,
+                          s_responses[i].says[j]);
+        }
+    }
+}
+
+//  A body that is large, deep or full of errors makes a reason that is cut.
+static void
+test_response_sizes (void **state)
+{
+    static char body[64 * 1024];
+    zb_reply_t reply;
+    size_t i, used;
+    (void) state;
+    memset (body, 'x', sizeof body - 1);
+    assert_int_equal (s_outcome (400, body, &reply), ZB_REFUSED);
+    assert_true (strlen (reply.reason) > 100);
+    used = (size_t) sprintf (body, "{\"errors\":[");
+    for (i = 0; i < 5000; i++)
+        used += (size_t) sprintf (body + used, "%s\"error\"", i ? "," : "");
+    sprintf (body + used, "]}");
+    assert_int_equal (s_outcome (400, body, &reply), ZB_REFUSED);
+    assert_non_null (strstr (reply.reason, "error"));
+    used = (size_t) sprintf (body, "{\"errors\":");
+    memset (body + used, '[', 30000);
+    memset (body + used + 30000, ']', 30000);
+    strcpy (body + used + 60000, "}");
+    assert_int_equal (s_outcome (400, body, &reply), ZB_REFUSED);
+}
+
+//  --------------------------------------------------------------------------
+//  Options
+
+static void
+test_check (void **state)
+{
+    char path[] = "/tmp/zibrato-token-XXXXXX";
+    int fd = mkstemp (path);
+    (void) state;
+    s_librato.config.username = NULL;
+    assert_non_null (strstr (librato_check (), "--username"));
+    s_librato.config.username = "me@example.com";
+    assert_non_null (strstr (librato_check (), "--apitoken"));
+    s_librato.config.password = "";
+    assert_non_null (strstr (librato_check (), "--apitoken"));
+    s_librato.config.password = "t0ken";
+    assert_null (librato_check ());
+    s_librato.config.url = "ftp://example.com";
+    assert_non_null (strstr (librato_check (), "--url"));
+    s_librato.config.url = "https://me:t@example.com/v1/metrics";
+    assert_non_null (strstr (librato_check (), "credentials"));
+    s_librato.config.url = "http://127.0.0.1:1/v1/metrics";
+    assert_null (librato_check ());
+    //  a file's first line
+    s_librato.apitoken_file = path;
+    assert_non_null (strstr (librato_check (), "--apitoken"));
+    assert_int_equal (write (fd, "fr0mfile\r\nsecond\n", 17), 17);
+    assert_null (librato_check ());
+    assert_string_equal (s_librato.config.password, "fr0mfile");
+    free ((char *) s_librato.config.password);
+    close (fd);
+    unlink (path);
+    assert_non_null (strstr (librato_check (), "No such file"));
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+      cmocka_unit_test (test_sanitise),
+      cmocka_unit_test (test_sanitise_size),
+      cmocka_unit_test (test_sanitise_bytes),
+      cmocka_unit_test (test_post),
+      cmocka_unit_test (test_status),
+      cmocka_unit_test (test_responses),
+      cmocka_unit_test (test_response_sizes),
+      cmocka_unit_test (test_check)};
+    return cmocka_run_group_tests_name ("librato", tests, NULL, NULL);
+}

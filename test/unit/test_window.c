@@ -1,0 +1,521 @@
+/*  test_window.c - what does a flush make of what a window took in?
+
+    Sections: entries, rows, JSON, the flush's clock, requests, the queue.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define main zibrato_main
+#include "../../zibrato.c"
+#undef main
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+static uint64_t s_seed = 20250103;
+
+static uint64_t
+s_any (void)
+{
+    uint64_t z = s_seed += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+//  The line's texts point into the text.
+static zb_line_t
+s_line (const char *text)
+{
+    zb_line_t line;
+    assert_null (line_parse (text, strlen (text), &line));
+    return line;
+}
+
+static entry_t *
+s_entry (window_t *window, const char *text)
+{
+    zb_line_t line = s_line (text);
+    return window_entry (window, &line);
+}
+
+static entry_t *
+s_sample (window_t *window, const char *text)
+{
+    zb_line_t line = s_line (text);
+    entry_t *entry = window_entry (window, &line);
+    entry_sample (entry, &line);
+    return entry;
+}
+
+//  --------------------------------------------------------------------------
+//  Entries: a counter has one, others one a second
+
+static void
+test_entries (void **state)
+{
+    window_t window = {{0}, 0};
+    entry_t *counter, *gauge, *timer;
+    (void) state;
+    window_begin (&window);
+    assert_int_equal (window.number, 1);
+    counter = s_entry (&window, "a|Counter|n|1|100|s");
+    assert_ptr_equal (counter, s_entry (&window, "a|Counter|n|1|100|s"));
+    assert_ptr_equal (counter, s_entry (&window, "a|Counter|n|9|200.5|s"));
+    //  of whatever level: the service could not tell them apart
+    assert_ptr_equal (counter, s_entry (&window, "b|Counter|n|1|100|s"));
+    gauge = s_entry (&window, "a|Gauge|n|1|100|s");
+    assert_ptr_not_equal (gauge, counter);
+    assert_ptr_equal (gauge, s_entry (&window, "a|Gauge|n|1|100.999|s"));
+    assert_ptr_not_equal (gauge, s_entry (&window, "a|Gauge|n|1|101|s"));
+    timer = s_entry (&window, "a|Timer|n|1|100|s");
+    assert_ptr_not_equal (timer, gauge);
+    assert_ptr_not_equal (timer, s_entry (&window, "a|Timer|n|1|99.9|s"));
+    assert_ptr_not_equal (counter, s_entry (&window, "a|Counter|m|1|100|s"));
+    assert_ptr_not_equal (counter, s_entry (&window, "a|Counter|n|1|100|t"));
+    //  name and source do not run into one another
+    assert_ptr_not_equal (s_entry (&window, "a|Counter|ab|1|100|c"),
+                          s_entry (&window, "a|Counter|a|1|100|bc"));
+    assert_int_equal (window.entries.count, 9);
+    assert_string_equal (counter->text, "n");
+    assert_string_equal (counter->text + counter->name_size + 1, "s");
+    table_clear (&window.entries);
+    window_begin (&window);
+    assert_int_equal (window.number, 2);
+    assert_int_equal (window.entries.count, 0);
+}
+
+static void
+test_many_entries (void **state)
+{
+    window_t window = {{0}, 0};
+    char text[100];
+    int i, round;
+    (void) state;
+    window_begin (&window);
+    for (round = 0; round < 2; round++)
+        for (i = 0; i < 20000; i++) {
+            snprintf (text, sizeof text, "a|Gauge|n%d|1|%d|s", i / 10, i % 10);
+            s_sample (&window, text);
+            assert_int_equal (window.entries.count, round ? 20000 : i + 1);
+        }
+    table_clear (&window.entries);
+}
+
+//  --------------------------------------------------------------------------
+//  Rows
+
+static void
+test_row_counter (void **state)
+{
+    window_t window = {{0}, 0};
+    increment_t increment = {.value = 2.5};
+    zb_row_t row;
+    entry_t *entry;
+    (void) state;
+    window_begin (&window);
+    entry = s_entry (&window, "a|Counter|n|1|100|s");
+    entry_increment (entry, &increment);
+    entry_increment (entry, &increment);
+    increment.value = -1;
+    entry_increment (entry, &increment);
+    entry_row (entry, 12345, &row);
+    assert_int_equal (row.type, ZB_TYPE_COUNTER);
+    assert_int_equal (row.time, 12345);     //  of the flush
+    assert_int_equal (row.count, 1);
+    assert_true (row.value == 4);
+    assert_string_equal (row.name, "n");
+    assert_string_equal (row.source, "s");
+    table_clear (&window.entries);
+}
+
+static void
+test_row_gauge (void **state)
+{
+    window_t window = {{0}, 0};
+    zb_row_t row;
+    entry_t *entry;
+    (void) state;
+    window_begin (&window);
+    entry = s_sample (&window, "a|Gauge|n|-3|100.2|s");
+    entry_row (entry, 12345, &row);
+    assert_int_equal (row.time, 100);       //  its own
+    assert_int_equal (row.count, 1);
+    assert_true (row.value == -3 && row.sum == -3);
+    assert_true (row.min == -3 && row.max == -3);
+    s_sample (&window, "a|Gauge|n|-5|100.9|s");
+    s_sample (&window, "a|Gauge|n|2|100.9|s");
+    entry_row (entry, 12345, &row);
+    assert_int_equal (row.count, 3);
+    assert_true (row.sum == -6 && row.min == -5 && row.max == 2);
+    assert_true (row.sum_squares == 38);
+    table_clear (&window.entries);
+}
+
+static void
+test_row_timer (void **state)
+{
+    window_t window = {{0}, 0};
+    increment_t increment = {.count = 3, .sum_ns = 6000000001,
+                             .sum_squares = 14, .min_ns = 1000000000,
+                             .max_ns = 3000000000};
+    zb_row_t row;
+    entry_t *entry;
+    size_t at = 0;
+    (void) state;
+    window_begin (&window);
+    entry = s_sample (&window, "a|Timer|n|0.25|100|s");
+    entry_row (entry, 12345, &row);
+    assert_int_equal (row.count, 1);
+    assert_true (row.value == 0.25 && row.sum == 0.25);
+    assert_true (row.min == 0.25 && row.max == 0.25);
+    assert_true (fabs (row.sum_squares - 0.0625) < 1e-15);
+    hist_place (&increment.hist, &at, -1)->count = 1;
+    hist_place (&increment.hist, &at, 31)->count = 2;
+    entry_increment (entry, &increment);
+    entry_row (entry, 12345, &row);
+    assert_int_equal (row.time, 100);
+    assert_int_equal (row.count, 4);
+    assert_true (row.sum == 6.250000001);
+    assert_true (row.min == 0.25 && row.max == 3);
+    assert_true (fabs (row.sum_squares - 14.0625) < 1e-12);
+    assert_int_equal (entry->hist.size, 3);
+    free (increment.hist.bucket);
+    table_clear (&window.entries);
+}
+
+//  What two publishers of one name measured is one row.
+static void
+test_row_merge (void **state)
+{
+    window_t window = {{0}, 0};
+    uint64_t count = 0;
+    int64_t sum_ns = 0;
+    zb_row_t row;
+    entry_t *entry;
+    int i;
+    (void) state;
+    window_begin (&window);
+    entry = s_entry (&window, "a|Timer|n|1|100|s");
+    for (i = 0; i < 10000; i++) {
+        increment_t increment = {.count = s_any () % 100,
+                                 .sum_ns = (int64_t) (s_any () >> 20)};
+        increment.min_ns = increment.max_ns = 1 + (int64_t) (s_any () >> 30);
+        if (!increment.count)
+            increment.sum_ns = 0;
+        count += increment.count;
+        sum_ns += increment.sum_ns;
+        entry_increment (entry, &increment);
+    }
+    entry_row (entry, 1, &row);
+    assert_int_equal (row.count, count);
+    assert_int_equal (entry->sum_ns, sum_ns);
+    assert_true (row.sum == (double) sum_ns / 1e9);
+    table_clear (&window.entries);
+}
+
+//  However long the durations that peers write are: no signed overflow.
+static void
+test_row_huge (void **state)
+{
+    window_t window = {{0}, 0};
+    zb_row_t row;
+    entry_t *entry = NULL;
+    int i;
+    (void) state;
+    window_begin (&window);
+    for (i = 0; i < 5; i++)
+        entry = s_sample (&window, "a|Timer|n|9223372036|100|s");
+    entry_row (entry, 1, &row);
+    assert_true (row.sum >= 9223372036.0);
+    table_clear (&window.entries);
+}
+
+//  --------------------------------------------------------------------------
+//  JSON of rows, read back
+
+static double
+s_get (const cJSON *json, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive (json, name);
+    if (!cJSON_IsNumber (item))
+        fail_msg ("%s: no number", name);
+    return item->valuedouble;
+}
+
+static const char *
+s_get_text (const cJSON *json, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive (json, name);
+    if (!cJSON_IsString (item))
+        fail_msg ("%s: no text", name);
+    return item->valuestring;
+}
+
+static void
+test_json (void **state)
+{
+    static const char *const types[] = {"", "counter", "timer", "gauge"};
+    zb_row_t row = {.name = "n \"quoted\" \\ \xc3\xa4", .source = "s/\x7f",
+                    .time = 1700000000};
+    char text[ZB_ROW_MAX];
+    int i;
+    (void) state;
+    for (i = 0; i < 50000; i++) {
+        uint64_t bits = s_any ();
+        size_t size;
+        cJSON *json;
+        memcpy (&row.value, &bits, sizeof bits);
+        if (!isfinite (row.value))
+            continue;
+        row.sum = row.value;
+        row.min = -row.value;
+        row.max = row.value / 3;
+        row.sum_squares = 1 / (row.value + 0.5);
+        row.type = (zb_type_t) (1 + i % 3);
+        row.count = i % 2 ? 1 : 2 + (s_any () >> 12);
+        size = zb_row_json (&row, "time", text, sizeof text);
+        assert_int_equal (size, strlen (text));
+        assert_null (strchr (text, '\n'));
+        json = cJSON_Parse (text);
+        assert_non_null (json);
+        assert_true (s_get (json, "time") == 1700000000);
+        assert_string_equal (s_get_text (json, "type"), types[row.type]);
+        assert_string_equal (s_get_text (json, "name"), row.name);
+        assert_string_equal (s_get_text (json, "source"), row.source);
+        if (row.count == 1) {
+            assert_true (s_get (json, "value") == row.value);
+            assert_int_equal (cJSON_GetArraySize (json), 5);
+        }
+        else {
+            assert_true (s_get (json, "count") == (double) row.count);
+            assert_true (s_get (json, "sum") == row.sum);
+            assert_true (s_get (json, "min") == row.min);
+            assert_true (s_get (json, "max") == row.max);
+            assert_true (s_get (json, "sum_squares") == row.sum_squares);
+            assert_int_equal (cJSON_GetArraySize (json), 9);
+        }
+        cJSON_Delete (json);
+    }
+}
+
+static void
+test_json_size (void **state)
+{
+    char label[256], text[ZB_ROW_MAX];
+    zb_row_t row = {.type = ZB_TYPE_GAUGE, .name = label, .source = label,
+                    .count = 2, .sum = -1.2345678901234567e-300};
+    size_t size;
+    (void) state;
+    //  the longest labels, in the letters that JSON makes longest
+    memset (label, 1, 255);
+    label[255] = 0;
+    size = zb_row_json (&row, "measure_time", text, sizeof text);
+    assert_true (size > 2 * 255 * 6);
+    assert_int_equal (zb_row_json (&row, "time", text, 100), 0);
+    row.type = (zb_type_t) 0;
+    label[1] = 0;
+    zb_row_json (&row, "measure_time", text, sizeof text);
+    assert_null (strstr (text, "type"));
+    assert_non_null (strstr (text, "\"measure_time\":0"));
+}
+
+//  --------------------------------------------------------------------------
+//  The flush's clock
+
+static void
+test_flush_delay (void **state)
+{
+    static const int64_t intervals[] = {1, 7, 60, 3600, 86400};
+    size_t i;
+    int j;
+    (void) state;
+    assert_int_equal (s_flush_delay_ms (0, 60), 60000);
+    assert_int_equal (s_flush_delay_ms (1, 60), 60000);
+    assert_int_equal (s_flush_delay_ms (1000, 60), 59999);
+    assert_int_equal (s_flush_delay_ms (59999000, 60), 1);
+    assert_int_equal (s_flush_delay_ms (59999001, 60), 1);
+    assert_int_equal (s_flush_delay_ms (59999999, 60), 1);
+    assert_int_equal (s_flush_delay_ms (60000000, 60), 60000);
+    for (i = 0; i < sizeof intervals / sizeof *intervals; i++)
+        for (j = 0; j < 20000; j++) {
+            int64_t interval = intervals[i] * 1000000;
+            int64_t wall = 1700000000000000 + (int64_t) (s_any () >> 14);
+            int64_t ms = (int64_t) s_flush_delay_ms (wall, intervals[i]);
+            int64_t end = wall + ms * 1000;
+            assert_in_range (ms, 1, intervals[i] * 1000);
+            //  at the next boundary or less than a millisecond behind it
+            assert_true (end / interval == wall / interval + 1);
+            assert_true (end % interval < 1000);
+        }
+}
+
+//  --------------------------------------------------------------------------
+//  Requests
+
+static void
+test_request (void **state)
+{
+    request_t *request = request_new ();
+    const char *at;
+    char row[300];
+    size_t i, size = 0;
+    (void) state;
+    for (i = 0; i < 2000; i++) {
+        snprintf (row, sizeof row, "%zu%*s", i, (int) (i % 250), "");
+        request_add (request, row, strlen (row));
+        size += strlen (row) + 1;
+        assert_int_equal (request->rows, i + 1);
+        assert_int_equal (request->size, size);
+        assert_true (request->max >= size);
+    }
+    for (i = 0, at = request->text; i < 2000; i++, at += strlen (at) + 1)
+        assert_int_equal (strtoul (at, NULL, 10), i);
+    assert_ptr_equal (at, request->text + size);
+    request_destroy (&request);
+    assert_null (request);
+    request_destroy (&request);
+}
+
+//  --------------------------------------------------------------------------
+//  The queue: bounded in bytes, the oldest go
+
+static void
+s_put (queue_t *queue, size_t rows, size_t bytes)
+{
+    static char row[100000];
+    request_t *request = request_new ();
+    size_t i;
+    memset (row, 'x', sizeof row);
+    for (i = 0; i < rows; i++)
+        request_add (request, row, bytes / rows - 1);
+    queue_put (queue, &request);
+    assert_null (request);
+}
+
+static void
+test_queue_bound (void **state)
+{
+    queue_t *queue = queue_new (1000);
+    request_t *request;
+    int i;
+    (void) state;
+    for (i = 1; i <= 5; i++)
+        s_put (queue, (size_t) i, 200 - 200 % (size_t) i);
+    assert_int_equal (queue->bytes, 200 + 200 + 198 + 200 + 200);
+    assert_int_equal (queue->dropped_rows, 0);
+    s_put (queue, 6, 600);              //  the oldest three must go
+    assert_int_equal (queue->dropped_rows, 1 + 2 + 3);
+    assert_int_equal (queue->bytes, 1000);
+    for (i = 4; i <= 6; i++) {
+        request = queue_take (queue);
+        assert_int_equal (request->rows, i);
+        assert_null (request->next);
+        request_destroy (&request);
+    }
+    assert_int_equal (queue->bytes, 0);
+    //  what is larger than the bound stays, alone
+    s_put (queue, 2, 400);
+    s_put (queue, 3, 3000);
+    assert_int_equal (queue->dropped_rows, 6 + 2);
+    assert_int_equal (queue->bytes, 3000);
+    s_put (queue, 1, 10);
+    assert_int_equal (queue->dropped_rows, 8 + 3);
+    assert_int_equal (queue->bytes, 10);
+    queue_close (queue);
+    request = queue_take (queue);       //  closed is not empty
+    assert_int_equal (request->rows, 1);
+    request_destroy (&request);
+    assert_null (queue_take (queue));
+    queue_destroy (&queue);
+    assert_null (queue);
+}
+
+//  Whatever the order of putting and taking: bytes are those that are there.
+static void
+test_queue_random (void **state)
+{
+    queue_t *queue = queue_new (5000);
+    size_t there = 0, rows_in = 0, rows_out = 0;
+    int i;
+    (void) state;
+    for (i = 0; i < 3000; i++) {
+        if (s_any () % 3) {
+            size_t rows = 1 + s_any () % 9;
+            s_put (queue, rows, rows * (2 + s_any () % 60));
+            rows_in += rows;
+        }
+        else if (queue->head) {
+            request_t *request = queue_take (queue);
+            rows_out += request->rows;
+            request_destroy (&request);
+        }
+        const request_t *at = queue->head;
+        for (there = 0; at; at = at->next)
+            there += at->size;
+        assert_int_equal (queue->bytes, there);
+        assert_true (there <= 5000);
+    }
+    queue_close (queue);
+    for (;;) {
+        request_t *request = queue_take (queue);
+        if (!request)
+            break;
+        rows_out += request->rows;
+        request_destroy (&request);
+    }
+    assert_int_equal (rows_in, rows_out + queue->dropped_rows);
+    s_put (queue, 1, 10);               //  freed with the queue
+    queue_destroy (&queue);
+}
+
+static void *
+s_take (void *argument)
+{
+    queue_t *queue = argument;
+    request_t *request;
+    size_t rows = 0;
+    while ((request = queue_take (queue))) {
+        rows += request->rows;
+        request_destroy (&request);
+    }
+    return (void *) rows;
+}
+
+static void
+test_queue_threads (void **state)
+{
+    queue_t *queue = queue_new (1 << 30);
+    pthread_t thread;
+    void *rows;
+    int i;
+    (void) state;
+    assert_int_equal (pthread_create (&thread, NULL, s_take, queue), 0);
+    for (i = 0; i < 2000; i++)
+        s_put (queue, 3, 30);
+    queue_close (queue);
+    pthread_join (thread, &rows);
+    assert_int_equal ((size_t) rows, 6000);
+    queue_destroy (&queue);
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+      cmocka_unit_test (test_entries),
+      cmocka_unit_test (test_many_entries),
+      cmocka_unit_test (test_row_counter),
+      cmocka_unit_test (test_row_gauge),
+      cmocka_unit_test (test_row_timer),
+      cmocka_unit_test (test_row_merge),
+      cmocka_unit_test (test_row_huge),
+      cmocka_unit_test (test_json),
+      cmocka_unit_test (test_json_size),
+      cmocka_unit_test (test_flush_delay),
+      cmocka_unit_test (test_request),
+      cmocka_unit_test (test_queue_bound),
+      cmocka_unit_test (test_queue_random),
+      cmocka_unit_test (test_queue_threads)};
+    return cmocka_run_group_tests_name ("window", tests, NULL, NULL);
+}
