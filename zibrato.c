@@ -6,7 +6,7 @@
     and `zibrato stdout` are workers, `zibrato worker --plugin` is a worker
     with somebody else's backend. In a worker:
 
-        SUB ─▶ parse ─▶ ledger ─▶ window ─▶ encode ─▶ queue ─▶ sender ─▶ flush
+        XSUB ─▶ parse ─▶ ledger ─▶ window ─▶ encode ─▶ queue ─▶ sender ─▶ flush
         └──────────── ingest thread ───────────────┘    └─ sender thread ─┘
 
     Sections, bottom-up; none knows a later one:
@@ -1756,7 +1756,7 @@ typedef struct {
 
 typedef struct {
     const zb_backend_t *backend;
-    zsock_t *sub;
+    zsock_t *xsub;
     zloop_t *loop;
     ledger_t *ledger;
     queue_t *queue;
@@ -1874,7 +1874,7 @@ worker_message (worker_t *self, const char *text, size_t size)
 static int
 worker_receive (worker_t *self)
 {
-    void *socket = zsock_resolve (self->sub);
+    void *socket = zsock_resolve (self->xsub);
     zmq_msg_t message;
     int rc, more;
     zmq_msg_init (&message);
@@ -1956,6 +1956,7 @@ worker_entry (worker_t *self, const entry_t *entry)
         row.name = name;
         row.count = 1;
         row.value = fmin (fmax (value, entry->min), entry->max) * 1e-9;
+        row.sum = row.min = row.max = row.value;
         worker_row (self, &row);
     }
 }
@@ -2098,19 +2099,20 @@ worker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
     return 0;
 }
 
-//  Calls with each level's topic; "" is all of them.
+//  Says that we want each level's topic (1), or no more (0); "" is all of them.
+//  The socket is an XSUB since a SUB would throw away what it has received, as
+//  soon as nobody wants it any more: the very last messages.
 static void
-worker_subscribe (worker_t *self, void (*what) (void *, const char *))
+worker_subscribe (worker_t *self, char wanted)
 {
     char *levels = strdup (s_worker.levels), *rest = levels, *level;
-    char topic[ZB_LABEL_MAX_ + 2];
-    assert (levels);
+    char topic[ZB_LABEL_MAX_ + 3];
     while ((level = strsep (&rest, ","))) {
         if (*s_worker.levels && !zb_label_ok_ (level))
             s_die ("--levels %s: expected labels separated by commas",
                    s_worker.levels);
-        snprintf (topic, sizeof topic, *level ? "%s|" : "%s", level);
-        what (self->sub, topic);
+        snprintf (topic, sizeof topic, *level ? "%c%s|" : "%c", wanted, level);
+        zmq_send (zsock_resolve (self->xsub), topic, 1 + strlen (topic + 1), 0);
     }
     free (levels);
 }
@@ -2137,8 +2139,8 @@ worker_percentiles (worker_t *self)
 static void
 worker_drain (worker_t *self)
 {
-    zpoller_t *poller = zpoller_new (self->sub, NULL);
-    worker_subscribe (self, zsock_set_unsubscribe);
+    zpoller_t *poller = zpoller_new (self->xsub, NULL);
+    worker_subscribe (self, 0);
     while (zpoller_wait (poller, QUIET_MS))
         worker_readable (NULL, NULL, self);
     zpoller_destroy (&poller);
@@ -2153,14 +2155,14 @@ static void
 worker_loop (worker_t *self, int signals)
 {
     zmq_pollitem_t stop = {NULL, signals, ZMQ_POLLIN, 0};
-    zactor_t *monitor = s_monitor_new (self->sub, "HANDSHAKE_SUCCEEDED");
+    zactor_t *monitor = s_monitor_new (self->xsub, "HANDSHAKE_SUCCEEDED");
     self->loop = zloop_new ();
     zloop_reader (self->loop, zactor_sock (monitor), worker_connection, self);
-    zloop_reader (self->loop, self->sub, worker_readable, self);
+    zloop_reader (self->loop, self->xsub, worker_readable, self);
     zloop_poller (self->loop, &stop, s_signals_handle, NULL);
     zloop_timer (self->loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
                  worker_tick, self);
-    if (zsock_connect (self->sub,
+    if (zsock_connect (self->xsub,
                        strchr (s_worker.host, ':') ? "tcp://[%s]:%d"
                                                    : "tcp://%s:%d",
                        s_worker.host, (int) s_worker.port)
@@ -2188,8 +2190,8 @@ worker_run (const zb_backend_t *backend)
     worker_percentiles (&self);
     window_begin (&self.window);
     gethostname (self.source, sizeof self.source - 1);
-    self.sub = s_socket_new (ZMQ_SUB);
-    worker_subscribe (&self, zsock_set_subscribe);
+    self.xsub = s_socket_new (ZMQ_XSUB);
+    worker_subscribe (&self, 1);
     self.ledger = ledger_new ();
     self.forget_ms = zclock_mono () + FORGET_MS;
     self.queue = sender.queue = queue_new ((size_t) s_worker.spool_max);
@@ -2206,7 +2208,7 @@ worker_run (const zb_backend_t *backend)
             self.queue->rejected_rows, self.queue->dropped_rows);
     queue_destroy (&self.queue);
     ledger_destroy (&self.ledger);
-    zsock_destroy (&self.sub);
+    zsock_destroy (&self.xsub);
     close (signals);
     return 0;
 }

@@ -2782,6 +2782,9 @@ zb_new_ (const zb_config_t *config)
         free (self);
         return NULL;
     }
+    //  a variable that is wrong does as if it were not there
+    if (!config->source && !zb_label_ok_ (source))
+        source = "not_specified";
     errno = EINVAL;
     self->wake_fd = -1;
     self->classic = config->classic == 1;

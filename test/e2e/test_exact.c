@@ -282,12 +282,58 @@ two_workers_share_the_levels (void)
     cJSON_Delete (program);
 }
 
+//  Lines of one stream, some twice, one too late, one never.
+static void
+repeated_and_late_messages_count_once (void)
+{
+    static const struct {
+        const char *measurement, *state;
+    } lines[] = {
+      {"Counter|n|5", ":1:1:5"},
+      {"Counter|n|5", ":1:1:5"},
+      {"Counter|n|9", ":3:1:21"},
+      {"Counter|n|7", ":2:1:12"},
+      {"Counter|n|9", ":3:1:21"},
+      {"Counter|n|0", ":5:1:21"},
+      {"Gauge|g|1", ":0"},
+      {"Gauge|g|1", ":0"},
+      {"Gauge|g|100", ":2"},
+      {"Gauge|g|10", ":1"},
+      {"Gauge|g|10", ":1"},
+      {"Gauge|g|1000", ":4"},
+      {"Timer|t|1", ":6:6:2:1:0.5:0.25:0.75:-64=1,-14=1"},
+      {"Timer|t|1", ":6:6:2:1:0.5:0.25:0.75:-64=1,-14=1"},
+      {"Timer|t|2", ":9:6:4:4:2.5:1:1:-64=1,-14=1,-1=2"},
+    };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, NULL, NULL);
+    void *publisher = publisher_new (broker, "");
+    const char *id = text_new ("%llx-0123456789abcdef",
+                               (unsigned long long) time (NULL) * 1000 + 999);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        publisher_send (publisher,
+                        text_new ("info|%s|%ld|test|%s%s", lines[i].measurement,
+                                  (long) time (NULL), id, lines[i].state));
+    sink_await (&sink, "test", "n", 0, 21);
+    sink_await (&sink, "test", "g", 4, 1111);
+    sink_await (&sink, "test", "t", 4, 4);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "test", "n", 21);
+    sink_check_sum (&sink, "test", "g", 1111);
+    sink_check_count (&sink, "test", "g", 4);
+    sink_check_sum (&sink, "test", "t", 4);
+    sink_check_count (&sink, "test", "t", 4);
+    sink_check_sum (&sink, NULL, "zibrato.lost", 1);
+    sink_check_sum (&sink, NULL, "zibrato.duplicate", 6);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (a_tree_of_files_is_counted_exactly),
   TEST (a_broker_killed_twice_changes_nothing),
   TEST (readings_that_are_lost_are_counted),
   TEST (a_worker_may_come_late),
   TEST (two_workers_share_the_levels),
+  TEST (repeated_and_late_messages_count_once),
 };
 
 HARNESS_MAIN (tests)

@@ -183,6 +183,9 @@ static const struct {
   {"a|Counter|n|-Infinity|2|s", "bad value"},
   {"a|Counter|n|1e999|2|s", "bad value"},
   {"a|Counter|n|-1e309|2|s", "bad value"},
+  {"a|Gauge|n|1.1e126|2|s", "bad value"},       //  the Librato API's bound
+  {"a|Counter|n|-1e200|2|s", "bad value"},
+  {"a|Counter|n|1|2|s|i:1:1:1e200", "bad stream"},
   {"a|Gauge|n|1e99999999999999999999|2|s", "bad value"},
   {"a|Timer|n|-1|2|s", "bad value"},
   {"a|Timer|n|-1e-30|2|s", "bad value"},
@@ -234,7 +237,7 @@ static const struct {
   {"a|Counter|n|1E5|2|s", NULL},
   {"a|Counter|n|1e-999|2|s", NULL},
   {"a|Counter|n|0e999|2|s", NULL},
-  {"a|Counter|n|1.7976931348623157e308|2|s", NULL},
+  {"a|Gauge|n|-9.99999999999999e125|2|s", NULL},
   {"a|Timer|n|0|2|s", NULL},
   {"a|Timer|n|-0|2|s", NULL},
   {"a|Timer|n|9223372036.854775807|2|s", NULL},
