@@ -11,7 +11,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 180
+//  ctest: TIMEOUT 120
 
 #include "harness.h"
 

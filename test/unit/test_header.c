@@ -1771,14 +1771,19 @@ test_signals (void **state)
     zb_close (&zb);
 }
 
-//  The child ends without the test program's exit handlers.
+//  Begins when the pipe is closed, so that all forks are made in silence. Ends
+//  without the test program's exit handlers.
 static void
-s_child (zb_t *zb, int number)
+s_child (zb_t *zb, const int *pipes, int number)
 {
-    int i;
     zb_stats_t stats;
+    char c;
+    int i;
+    close (pipes[1]);
+    if (read (pipes[0], &c, 1) != 0)
+        _exit (3);
     zb_stats (zb, &stats);
-    if (stats.sent || stats.dropped || stats.refused)
+    if (stats.sent || stats.dropped || stats.refused || stats.held)
         _exit (2);
     for (i = 0; i < 100; i++) {
         ZB_COUNT_ME ("info", "n");
@@ -1815,12 +1820,18 @@ s_has_streams_total (const peer_t *peer, const void *wanted)
     return s_streams_total (peer, state->name) == state->total;
 }
 
-//  ThreadSanitizer lets no child of a program with threads start new ones.
+//  ThreadSanitizer lets no child of a program with threads start new ones, and
+//  a child of AddressSanitizer's hangs when another thread was in its allocator
+//  at the fork (both of gcc 12 and clang 14).
 #if defined __SANITIZE_THREAD__
 #define NO_FORK 1
+#elif defined __SANITIZE_ADDRESS__
+#define NO_BUSY_FORK 1
 #elif defined __has_feature
 #if __has_feature(thread_sanitizer)
 #define NO_FORK 1
+#elif __has_feature(address_sanitizer)
+#define NO_BUSY_FORK 1
 #endif
 #endif
 
@@ -1829,36 +1840,51 @@ static void
 test_fork (void **state)
 {
     enum { CHILDREN = 5 };
-    static const state_t wanted[] = {{"n", NULL, 100 * CHILDREN + 1000},
+    static const state_t wanted[] = {{"n", NULL, 100 * CHILDREN + 1001},
                                      {"t", NULL, 100 * CHILDREN + 1000}};
-    fixture_t *self = *state;
+    peer_t peer;
+    zb_t *zb;
     pid_t child[CHILDREN];
-    int i, status;
+    int i, status, pipes[2];
+    (void) state;
 #ifdef NO_FORK
     skip ();
 #endif
+    peer_open (&peer, "");
+    zb = zb_open (.endpoint = peer.endpoint, .interval_ms = 3600000,
+                  .linger_ms = WAIT_MS);
+    assert_int_equal (pipe (pipes), 0);
+    peer_meet (&peer, zb);
     for (i = 0; i < 1000; i++) {
         ZB_COUNT_ME ("info", "n");
         ZB_TIME_ME ("info", "t");
     }
-    zb_gauge ("info", "g", -1);     //  the parent's, sent by the parent alone
+    assert_int_equal (zb_flush (zb, WAIT_MS), 0);
+    //  the parent's, which the parent alone sends
+    zb_count ("info", "n");
+    zb_gauge ("info", "g", -1);
     for (i = 0; i < CHILDREN; i++) {
         child[i] = fork ();
         if (child[i] == 0)
-            s_child (self->zb, i);
+            s_child (zb, pipes, i);
     }
-    peer_await (&self->peer, s_has_streams_total, &wanted[0]);
-    peer_await (&self->peer, s_has_streams_total, &wanted[1]);
-    peer_await_lines (&self->peer, "g", 100 * CHILDREN + 1);
+    close (pipes[0]);
+    close (pipes[1]);
+    zb_flush (zb, WAIT_MS);
+    peer_await (&peer, s_has_streams_total, &wanted[0]);
+    peer_await (&peer, s_has_streams_total, &wanted[1]);
+    peer_await_lines (&peer, "g", 100 * CHILDREN + 1);
     for (i = 0; i < CHILDREN; i++) {
         assert_int_equal (waitpid (child[i], &status, 0), child[i]);
         assert_true (WIFEXITED (status));
         assert_int_equal (WEXITSTATUS (status), 0);
     }
-    peer_drain (&self->peer, 100);
-    assert_int_equal (peer_count (&self->peer, "g"), 100 * CHILDREN + 1);
-    for (i = 0; (size_t) i < self->peer.size; i++)
-        peer_check_stream (&self->peer, self->peer.lines[i].id);
+    peer_drain (&peer, 100);
+    assert_int_equal (peer_count (&peer, "g"), 100 * CHILDREN + 1);
+    for (i = 0; (size_t) i < peer.size; i++)
+        peer_check_stream (&peer, peer.lines[i].id);
+    zb_close (&zb);
+    peer_close (&peer);
 }
 
 //  A fork at any moment of the pump's: the child must not find a lock taken.
@@ -1868,7 +1894,7 @@ test_fork_any_time (void **state)
     int i, status, children = 300;
     zb_t *zb;
     (void) state;
-#ifdef NO_FORK
+#if defined NO_FORK || defined NO_BUSY_FORK
     skip ();
 #endif
     for (i = 0; i < children; i++) {
@@ -1977,7 +2003,7 @@ main (int argc, char **argv)
       cmocka_unit_test (test_classic),
       cmocka_unit_test_setup_teardown (test_errno, s_open, s_close),
       cmocka_unit_test (test_signals),
-      cmocka_unit_test_setup_teardown (test_fork, s_open, s_close),
+      cmocka_unit_test (test_fork),
       cmocka_unit_test (test_fork_any_time),
       cmocka_unit_test_setup_teardown (test_clock, s_open, s_close)};
     int failed;

@@ -294,6 +294,7 @@ test_check (void **state)
     //  a file's first line
     s_librato.apitoken_file = path;
     assert_non_null (strstr (librato_check (), "--apitoken"));
+    free ((char *) s_librato.config.password);
     assert_int_equal (write (fd, "fr0mfile\r\nsecond\n", 17), 17);
     assert_null (librato_check ());
     assert_string_equal (s_librato.config.password, "fr0mfile");
