@@ -1064,8 +1064,9 @@ ledger_buckets (series_t *series, const zb_line_t *line, int count_them,
         }
         known->count = count;
     }
-    if (out->min_ns > out->max_ns)
-        out->min_ns = out->max_ns;
+    //  buckets may run ahead of the count: then the mean is all that is known
+    if (out->min_ns > out->max_ns && out->count)
+        out->min_ns = out->max_ns = out->sum_ns / (int64_t) out->count;
 }
 
 //  Takes a state in. Returns the series, or NULL if it says nothing new. The
@@ -1334,6 +1335,17 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
 //  --------------------------------------------------------------------------
 //  Row: the default text, a JSON object
 
+//  Not cJSON's own way, which takes 15 digits for enough where they are not.
+static void
+s_json_number (cJSON *object, const char *name, double value)
+{
+    char digits[64];
+    zb_text_ text = {digits, 0, sizeof digits - 1};
+    zb_put_double_ (&text, value);
+    digits[text.size] = 0;
+    cJSON_AddRawToObject (object, name, digits);
+}
+
 size_t
 zb_row_json (const zb_row_t *row, const char *time_name, char *text,
              size_t size)
@@ -1341,19 +1353,19 @@ zb_row_json (const zb_row_t *row, const char *time_name, char *text,
     static const char *const types[] = {"", "counter", "timer", "gauge"};
     cJSON *object = cJSON_CreateObject ();
     int fits;
-    cJSON_AddNumberToObject (object, time_name, (double) row->time);
+    s_json_number (object, time_name, (double) row->time);
     if (row->type)
         cJSON_AddStringToObject (object, "type", types[row->type]);
     cJSON_AddStringToObject (object, "name", row->name);
     cJSON_AddStringToObject (object, "source", row->source);
     if (row->count <= 1)
-        cJSON_AddNumberToObject (object, "value", row->value);
+        s_json_number (object, "value", row->value);
     else {
-        cJSON_AddNumberToObject (object, "count", (double) row->count);
-        cJSON_AddNumberToObject (object, "sum", row->sum);
-        cJSON_AddNumberToObject (object, "min", row->min);
-        cJSON_AddNumberToObject (object, "max", row->max);
-        cJSON_AddNumberToObject (object, "sum_squares", row->sum_squares);
+        s_json_number (object, "count", (double) row->count);
+        s_json_number (object, "sum", row->sum);
+        s_json_number (object, "min", row->min);
+        s_json_number (object, "max", row->max);
+        s_json_number (object, "sum_squares", row->sum_squares);
     }
     fits = cJSON_PrintPreallocated (object, text, (int) size, 0);
     cJSON_Delete (object);
@@ -1950,8 +1962,12 @@ worker_entry (worker_t *self, const entry_t *entry)
     for (i = 0; entry->type == ZB_TYPE_TIMER && i < self->percentiles; i++) {
         double value =
           hist_quantile_ns (&entry->hist, self->percentile[i] / 100);
-        snprintf (name, sizeof name, "%s.p%g", entry->text,
-                  self->percentile[i]);
+        char suffix[32];
+        int length =
+          snprintf (suffix, sizeof suffix, ".p%g", self->percentile[i]);
+        //  what is too long loses its end, but not the suffix
+        snprintf (name, sizeof name, "%.*s%s", ZB_LABEL_MAX_ - length,
+                  entry->text, suffix);
         row.type = ZB_TYPE_GAUGE;
         row.name = name;
         row.count = 1;

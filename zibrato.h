@@ -763,6 +763,8 @@ zb_clock_ms_ (void)
     return (int64_t) (zb_clock_ns_ () / 1000000);
 }
 
+static pthread_mutex_t zb_tsc_lock_ = PTHREAD_MUTEX_INITIALIZER;
+
 #ifdef __x86_64__
 
 //  AMD64 Architecture Programmer's Manual vol. 3, CPUID Fn8000_0007_EDX bit 8
@@ -799,12 +801,10 @@ zb_tsc_pair_ (uint64_t *ticks, uint64_t *ns)
 static void
 zb_tsc_tend_ (void)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static enum { ZB_NEW_, ZB_NOTED_, ZB_ON_, ZB_OFF_ } state = ZB_NEW_;
     static uint64_t ticks_0, ns_0;
     uint64_t ticks, ns;
-    if (pthread_mutex_lock (&lock) != 0)
-        return;
+    pthread_mutex_lock (&zb_tsc_lock_);
     zb_tsc_pair_ (&ticks, &ns);
     if (state == ZB_NEW_) {
         ticks_0 = ticks;
@@ -832,7 +832,7 @@ zb_tsc_tend_ (void)
             state = ZB_OFF_;
         }
     }
-    pthread_mutex_unlock (&lock);
+    pthread_mutex_unlock (&zb_tsc_lock_);
 }
 
 #else
@@ -1005,7 +1005,8 @@ typedef struct zb_timer_ {
     uint64_t sum_ns;
     double sum_squares;  //  seconds squared
     uint64_t asked;      //  by the pump: window of new samples
-    uint64_t read;       //  by the pump: count at the last reading
+    uint64_t read;       //  by the pump: count at the last reading,
+    int unread;          //  and whether it failed
     struct {
         uint64_t number, samples, min_ns, max_ns;
     } window[ZB_WINDOWS_];      //  by number
@@ -1079,6 +1080,7 @@ zb_timer_clear_ (zb_timer_ *self)
 {
     int i;
     self->seq = self->count = self->sum_ns = self->read = 0;
+    self->unread = 0;
     self->sum_squares = 0;
     self->asked = 1;
     memset (self->window, 0, sizeof self->window);
@@ -1221,17 +1223,18 @@ zb_timer_read_pages_ (const zb_timer_ *self, zb_sum_ *sum)
 }
 
 //  Asks for a new window and reads what there is up to now. Returns -1 if the
-//  thread was caught writing each time, so that it is the next round's work.
+//  thread was caught writing each time: the next round reads the same window.
 static int
 zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
 {
-    uint64_t asked = self->asked;
     int tries;
     zb_sum_clear_ (sum);
-    zb_set_ (&self->asked, asked + 1);
-    for (tries = 0; zb_timer_try_ (self, asked, sum) == -1; tries++) {
+    if (!self->unread)
+        zb_set_ (&self->asked, self->asked + 1);
+    self->unread = 0;
+    for (tries = 0; zb_timer_try_ (self, self->asked - 1, sum) == -1; tries++) {
         if (tries == 200) {
-            zb_set_ (&self->asked, asked);
+            self->unread = 1;
             return -1;
         }
         if (tries % 16 == 15)
@@ -1365,6 +1368,7 @@ struct zb_s {
     struct {
         zb_series_ *series;
         zb_told_ told;
+        uint64_t min_ns, max_ns;
     } undo[ZB_UNDO_MAX_];  //  for a message that could not go
 };
 
@@ -1902,6 +1906,15 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
 }
 
 static void
+zb_series_range_ (zb_series_ *self, uint64_t min_ns, uint64_t max_ns)
+{
+    if (min_ns < self->min_ns)
+        self->min_ns = min_ns;
+    if (max_ns > self->max_ns)
+        self->max_ns = max_ns;
+}
+
+static void
 zb_series_unlink_ (zb_slot_ *slot)
 {
     zb_slot_ **at = &slot->series->slots;
@@ -1919,10 +1932,7 @@ zb_slot_fold_ (zb_t *instance, zb_slot_ *self)
     series->total += self->total;
     if (self->timer && zb_timer_read_ (self->timer, &instance->part) == 0) {
         zb_timer_merge_ (series->gone, &instance->part);
-        if (instance->part.min_ns < series->min_ns)
-            series->min_ns = instance->part.min_ns;
-        if (instance->part.max_ns > series->max_ns)
-            series->max_ns = instance->part.max_ns;
+        zb_series_range_ (series, instance->part.min_ns, instance->part.max_ns);
     }
     zb_series_unlink_ (self);
 }
@@ -2259,7 +2269,11 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
         series->told.at_ms = message->now_ms;
         series->told.echoed = due == ZB_REPEATED_;
         self->undo[message->states].series = series;
-        self->undo[message->states++].told = before;
+        self->undo[message->states].told = before;
+        self->undo[message->states].min_ns = series->min_ns;
+        self->undo[message->states++].max_ns = series->max_ns;
+        series->min_ns = UINT64_MAX;
+        series->max_ns = 0;
         message->changed += due == ZB_CHANGED_;
     }
 }
@@ -2289,16 +2303,11 @@ zb_message_readings_ (zb_t *self, zb_message_ *message)
     }
 }
 
-//  It went: ranges begin anew, readings leave the queue.
+//  It went: readings leave the queue.
 static void
 zb_message_sent_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t i;
-    for (i = 0; i < message->states; i++) {
-        self->undo[i].series->min_ns = UINT64_MAX;
-        self->undo[i].series->max_ns = 0;
-    }
     level->queue_size -= message->readings;
     if (level->queue_max)
         level->queue_at =
@@ -2309,12 +2318,17 @@ zb_message_sent_ (zb_t *self, zb_message_ *message)
     self->bytes += message->text.size;
 }
 
+//  It did not: nothing is told, and ranges go on. Meanwhile a thread that ended
+//  may have widened them.
 static void
 zb_message_undo_ (zb_t *self, zb_message_ *message)
 {
-    while (message->states--)
-        self->undo[message->states].series->told =
-          self->undo[message->states].told;
+    while (message->states--) {
+        zb_series_ *series = self->undo[message->states].series;
+        series->told = self->undo[message->states].told;
+        zb_series_range_ (series, self->undo[message->states].min_ns,
+                          self->undo[message->states].max_ns);
+    }
     message->level->seq = message->seq;
     message->level->gauge_seq = message->gauge_seq;
 }
@@ -2653,7 +2667,6 @@ zb_pump_join_ (zb_t *self)
                && errno == EINTR) {
             //  a signal of the host's came in between
         }
-        zb_wake_close_ (&self->wake_fd);
     }
 }
 
@@ -2688,6 +2701,8 @@ zb_destroy_ (zb_t **self_p)
     }
     for (i = 0; i < self->subscriptions_size; i++)
         free (self->subscription[i]);
+    if (self->wake_fd != -1)
+        zb_wake_close_ (&self->wake_fd);
     free (self->table);
     free (self->endpoint);
     free (self->source);
@@ -2893,10 +2908,12 @@ static void
 zb_revive_ (void)
 {
     zb_t *self;
+    zb_ring_ *ring;
     __atomic_store_n (&zb_forked_, 0, __ATOMIC_RELAXED);
     for (self = zb_instances_; self; self = self->next)
-        if (!self->disabled && !self->pump_runs)
-            zb_pump_start_ (self);
+        if (!self->disabled && !self->pump_runs && zb_pump_start_ (self) == 0)
+            for (ring = self->rings; ring; ring = ring->next)
+                ring->wake_fd = self->wake_fd;
 }
 
 int
@@ -3147,12 +3164,14 @@ zb_fork_prepare_ (void)
     for (self = zb_instances_; self; self = self->next)
         pthread_mutex_lock (&self->lock);
     pthread_mutex_lock (&zb_wake_lock_);
+    pthread_mutex_lock (&zb_tsc_lock_);
 }
 
 static void
 zb_fork_parent_ (void)
 {
     zb_t *self;
+    pthread_mutex_unlock (&zb_tsc_lock_);
     pthread_mutex_unlock (&zb_wake_lock_);
     for (self = zb_instances_; self; self = self->next)
         pthread_mutex_unlock (&self->lock);
@@ -3224,7 +3243,7 @@ zb_fork_child_ (void)
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     zb_t *self;
     zb_thread_ *thread, *next;
-    zb_lock_ = zb_wake_lock_ = unlocked;
+    zb_lock_ = zb_wake_lock_ = zb_tsc_lock_ = unlocked;
     zb_wake_clear_ ();
     for (self = zb_instances_; self; self = self->next)
         zb_clear_ (self);

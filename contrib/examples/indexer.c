@@ -412,9 +412,8 @@ s_report (const totals_t *totals, bool json)
                 "LEVEL", "PASSES", "SUM");
     for (int series = 0; series < SERIES; series++)
         if (totals->passes[series])
-            (json ? s_print_json : s_print_row) (&s_series[series],
-                                                 totals->passes[series],
-                                                 totals->sums[series]);
+            (json ? s_print_json : s_print_row) (
+              &s_series[series], totals->passes[series], totals->sums[series]);
     if (!json)
         printf ("fingerprint %016" PRIx64 "\n", totals->fingerprint);
 }
@@ -436,12 +435,12 @@ s_report_undelivered (void)
 //  Main
 
 static const char *s_usage =
-    "usage: indexer [-t THREADS] [-r REPEAT] [-d DELAY_US] [--json] [DIR]\n"
-    "  -t THREADS   one half hashes, the other counts words; 2..256 (4)\n"
-    "  -r REPEAT    walk the tree so many times (1)\n"
-    "  -d DELAY_US  microseconds of pause after each file (0)\n"
-    "  --json       print the totals as JSON lines, not as a table\n"
-    "  DIR          the tree (/usr/share); 1 MiB is read of each file at most\n";
+  "usage: indexer [-t THREADS] [-r REPEAT] [-d DELAY_US] [--json] [DIR]\n"
+  "  -t THREADS   one half hashes, the other counts words; 2..256 (4)\n"
+  "  -r REPEAT    walk the tree so many times (1)\n"
+  "  -d DELAY_US  microseconds of pause after each file (0)\n"
+  "  --json       print the totals as JSON lines, not as a table\n"
+  "  DIR          the tree (/usr/share); 1 MiB is read of each file at most\n";
 
 static long s_size = 4, s_repeat = 1, s_delay_us = 0;
 static bool s_json = false;
@@ -497,7 +496,7 @@ s_start (void *(*run) (void *), long from, long to)
 {
     for (long thread = from; thread < to; thread++) {
         int rc =
-            pthread_create (&s_threads[thread], NULL, run, &s_totals[thread]);
+          pthread_create (&s_threads[thread], NULL, run, &s_totals[thread]);
         if (rc != 0)
             die ("thread", rc);
     }

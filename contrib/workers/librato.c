@@ -23,12 +23,14 @@
 //  --------------------------------------------------------------------------
 //  Options
 
-enum { TEXT_MAX = 300, LABEL_MAX = 255 };
+//  PAGES_MAX: pages in place of answers, in a row, before we take them for one.
+enum { TEXT_MAX = 300, LABEL_MAX = 255, PAGES_MAX = 5 };
 
 static struct {
     http_config_t config;
     const char *apitoken_file;
     http_t *http;
+    int pages;           //  in place of an answer, in a row
     zhash_t *originals;  //  what became a sanitised name or source
 } s_librato = {.config = {.url = "https://metrics-api.librato.com/v1/metrics",
                           .timeout = 15}};
@@ -168,6 +170,11 @@ librato_outcome (long status, const char *body, zb_reply_t *reply)
     //  rate limited is a flat "error", not "errors" (python-librato,
     //  exceptions.py)
     if (status == 403 && cJSON_IsString (limit))
+        outcome = ZB_RETRY;
+    //  a load balancer's page, not the service's word (heroku/x#13): it may
+    //  pass, but not for ever
+    s_librato.pages = status == 400 && !json ? s_librato.pages + 1 : 0;
+    if (s_librato.pages >= 1 && s_librato.pages <= PAGES_MAX)
         outcome = ZB_RETRY;
     if (errors || limit)
         librato_reason (errors ? errors : limit, text);

@@ -12,7 +12,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define _GNU_SOURCE                 //  newlocale, strtod_l, sched_yield
+#define _GNU_SOURCE  //  newlocale, strtod_l, sched_yield
 
 #define ZIBRATO_IMPLEMENTATION
 #include "../../zibrato.h"
@@ -37,10 +37,10 @@ enum { WAIT_MS = 20000, THREADS = 8 };
 typedef struct {
     char level[256], type[16], name[256], source[256], id[64];
     char value_text[64], time_text[64];
-    char *text;                     //  the line
+    char *text;  //  the line
     double value, time, total;
     int fields;
-    int message;                    //  number of its message
+    int message;  //  number of its message
     uint64_t seq, first;
     //  timer
     uint64_t count, bucketed;
@@ -502,7 +502,7 @@ s_return (int early)
 static void
 s_goto (int times)
 {
-again: {
+again : {
     ZB_COUNT_ME ("info", "goto");
     if (--times > 0)
         goto again;
@@ -598,7 +598,7 @@ test_source_changes (void **state)
             s_with_source (source, 1);
         }
     s_with_source (NULL, 7);
-    s_with_source ("host", 8);      //  the instance's own: the same series
+    s_with_source ("host", 8);  //  the instance's own: the same series
     for (j = 0; j < 30; j++) {
         snprintf (wanted, sizeof wanted, "s%d", j);
         peer_await_total (&self->peer, "sourced", wanted, 30 - j);
@@ -692,7 +692,7 @@ test_instances (void **state)
     peer_await_lines (&other, "to.gauge", 2);
     assert_int_equal (peer_count (&self->peer, "to.gauge"), 0);
     zb_close (&zb[1]);
-    s_both (zb);                    //  NULL is the default again
+    s_both (zb);  //  NULL is the default again
     peer_await_total (&self->peer, "to", "host", 1000 + 500 * 3);
     peer_close (&other);
 }
@@ -742,10 +742,23 @@ test_values (void **state)
 static void
 s_check_doubles (peer_t *peer)
 {
-    static const double values[] = {
-      0.1, -0.1, 1.5, 1e-7, 1234567.25, -2.5e300, 4.9406564584124654e-324,
-      1.7976931348623157e308, 0.30000000000000004, 1e21, 123456789012345680.0,
-      9007199254740993.0, -9007199254740994.0, 1e-300, 3.0, 100.0, -0.0};
+    static const double values[] = {0.1,
+                                    -0.1,
+                                    1.5,
+                                    1e-7,
+                                    1234567.25,
+                                    -2.5e300,
+                                    4.9406564584124654e-324,
+                                    1.7976931348623157e308,
+                                    0.30000000000000004,
+                                    1e21,
+                                    123456789012345680.0,
+                                    9007199254740993.0,
+                                    -9007199254740994.0,
+                                    1e-300,
+                                    3.0,
+                                    100.0,
+                                    -0.0};
     size_t i, next = 0, size = sizeof values / sizeof *values;
     for (i = 0; i < size; i++)
         zb_gauge ("info", "double", values[i]);
@@ -756,11 +769,10 @@ s_check_doubles (peer_t *peer)
     peer_await_lines (peer, "fraction.time", 1);
     for (i = 0; i < peer->size; i++) {
         const line_t *line = &peer->lines[i];
-        if (*line->type != 'T')         //  its buckets have commas
+        if (*line->type != 'T')  //  its buckets have commas
             assert_null (strchr (line->text, ','));
         //  gauges come in order
-        if (strcmp (line->name, "double") == 0
-            && line->value != values[next++])
+        if (strcmp (line->name, "double") == 0 && line->value != values[next++])
             fail_msg ("%s: expected %.17g", line->text, values[next - 1]);
     }
     assert_int_equal (next, size);
@@ -891,7 +903,7 @@ test_ring_overflow (void **state)
     peer_await_total (&self->peer, "zibrato.dropped", "host",
                       4999 - ZB_RING_SIZE_);
     zb_stats (self->zb, &stats);
-    assert_int_equal (stats.measured, 5001 + 1);    //  and zibrato.dropped
+    assert_int_equal (stats.measured, 5001 + 1);  //  and zibrato.dropped
     assert_int_equal (stats.held, 0);
 }
 
@@ -1066,6 +1078,9 @@ test_time_window (void **state)
     __atomic_store_n (&s_timer_stop, 0, __ATOMIC_RELEASE);
     thread = s_thread (s_timer_write, NULL);
     while (zb_clock_ms_ () < until) {
+        //  some samples, far fewer than between two reports of a pump
+        while (zb_get_ (&s_timer->count) < count + 1000)
+            sched_yield ();
         if (zb_timer_read_ (s_timer, &sum) == -1 || sum.count == count)
             continue;
         //  samples count..sum.count-1 are new: 1000 + that many ns
@@ -1117,8 +1132,8 @@ test_stream (void **state)
     //  a level is a stream of its own, of the same random bits
     assert_int_equal (peer_last (&self->peer, "w", NULL)->seq, 0);
     assert_string_not_equal (peer_last (&self->peer, "w", NULL)->id, "");
-    assert_string_equal (
-      strchr (peer_last (&self->peer, "w", NULL)->id, '-'), strchr (id, '-'));
+    assert_string_equal (strchr (peer_last (&self->peer, "w", NULL)->id, '-'),
+                         strchr (id, '-'));
 }
 
 static const line_t *
@@ -1422,7 +1437,7 @@ test_close (void **state)
     before = zb_clock_ms_ ();
     zb_close (&zb);
     assert_in_range (zb_clock_ms_ () - before, 250, 1500);
-    zb_close (&none);               //  nothing to close
+    zb_close (&none);  //  nothing to close
 }
 
 static int s_stop;
@@ -1457,7 +1472,8 @@ test_close_busy (void **state)
     (void) state;
     peer_open (&peer, "");
     __atomic_store_n (&s_stop, 0, __ATOMIC_RELEASE);
-    zb = zb_open (.endpoint = peer.endpoint, .interval_ms = 5, .linger_ms = 200);
+    zb =
+      zb_open (.endpoint = peer.endpoint, .interval_ms = 5, .linger_ms = 200);
     for (i = 0; i < 4; i++)
         thread[i] = s_thread (s_measure, zb);
     for (round = 0; round < 10; round++) {
@@ -1708,7 +1724,7 @@ s_blocked (const char *task)
     snprintf (path, sizeof path, "/proc/self/task/%s/status", task);
     file = fopen (path, "r");
     if (!file)
-        return UINT64_MAX;          //  it has ended since
+        return UINT64_MAX;  //  it has ended since
     while (fgets (line, sizeof line, file))
         if (strncmp (line, "SigBlk:", 7) == 0)
             blocked = strtoull (line + 7, NULL, 16);
@@ -1753,7 +1769,7 @@ test_signals (void **state)
     zb = zb_open (.endpoint = "tcp://127.0.0.1:1", .interval_ms = 20,
                   .linger_ms = 0);
     zb_count ("info", "n", .to = zb);
-    zb_flush (zb, 50);              //  all threads run by now
+    zb_flush (zb, 50);  //  all threads run by now
     s_task_names (tasks, sizeof tasks);
     while ((task = strsep (&rest, " ")))
         if (*task && !strstr (old_tasks, task)) {
@@ -1931,10 +1947,11 @@ test_clock (void **state)
     while (!__atomic_load_n (&zb_tsc_on_, __ATOMIC_ACQUIRE)) {
         zb_flush (NULL, 10);
         if (zb_clock_ms_ () > until)
-            break;                  //  this CPU has none that serves
+            break;  //  this CPU has none that serves
         poll (NULL, 0, 5);
     }
-    print_message ("time-stamp counter: %s\n", zb_tsc_on_ ? "used" : "not used");
+    print_message ("time-stamp counter: %s\n",
+                   zb_tsc_on_ ? "used" : "not used");
     for (i = 0; i < 2; i++) {
         uint64_t best = UINT64_MAX, before;
         int tries;

@@ -43,8 +43,8 @@ big_multiply (big_t *product, const big_t *a, const big_t *b, int limbs)
     for (i = 0; i < limbs; i++) {
         uint64_t carry = 0;
         for (j = 0; j < limbs; j++) {
-            zb_u128_ sum = (zb_u128_) a->limb[i] * b->limb[j]
-                           + product->limb[i + j] + carry;
+            zb_u128_ sum =
+              (zb_u128_) a->limb[i] * b->limb[j] + product->limb[i + j] + carry;
             product->limb[i + j] = (uint64_t) sum;
             carry = (uint64_t) (sum >> 64);
         }
@@ -192,12 +192,11 @@ test_edge_ns (void **state)
         double low = hist_edge_ns (index), high = hist_edge_ns (index + 1);
         double middle = floor ((low + high) / 2);
         if (high > 9e18)
-            break;                  //  beyond what a duration may be
+            break;  //  beyond what a duration may be
         assert_true (high / low < 1.0220 && high / low > 1.0218);
         if (middle > 1000)
-            assert_int_equal ((int) zb_bucket_ ((uint64_t) middle)
-                                + ZB_BUCKET_0_,
-                              index);
+            assert_int_equal (
+              (int) zb_bucket_ ((uint64_t) middle) + ZB_BUCKET_0_, index);
     }
 }
 
@@ -253,8 +252,8 @@ s_by_value (const void *a, const void *b)
 static void
 test_quantile (void **state)
 {
-    static const double shares[] = {0.001, 0.01, 0.1, 0.25, 0.5, 0.75,
-                                    0.9, 0.95, 0.99, 0.999};
+    static const double shares[] = {0.001, 0.01, 0.1,  0.25, 0.5,
+                                    0.75,  0.9,  0.95, 0.99, 0.999};
     static uint64_t samples[5000];
     int round;
     size_t i;
@@ -265,7 +264,8 @@ test_quantile (void **state)
         for (i = 0; i < count; i++) {
             size_t at = 0;
             samples[i] = 1000 + (s_any () >> 24 >> s_any () % (shift + 1));
-            hist_place (&hist, &at, (int) zb_bucket_ (samples[i]) + ZB_BUCKET_0_)
+            hist_place (&hist, &at,
+                        (int) zb_bucket_ (samples[i]) + ZB_BUCKET_0_)
               ->count++;
         }
         qsort (samples, count, sizeof *samples, s_by_value);
@@ -300,14 +300,13 @@ test_quantile_edges (void **state)
 int
 main (void)
 {
-    const struct CMUnitTest tests[] = {
-      cmocka_unit_test (test_bucket_small),
-      cmocka_unit_test (test_bucket_powers),
-      cmocka_unit_test (test_bucket_edges),
-      cmocka_unit_test (test_bucket_random),
-      cmocka_unit_test (test_edge_ns),
-      cmocka_unit_test (test_place),
-      cmocka_unit_test (test_quantile),
-      cmocka_unit_test (test_quantile_edges)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test (test_bucket_small),
+                                       cmocka_unit_test (test_bucket_powers),
+                                       cmocka_unit_test (test_bucket_edges),
+                                       cmocka_unit_test (test_bucket_random),
+                                       cmocka_unit_test (test_edge_ns),
+                                       cmocka_unit_test (test_place),
+                                       cmocka_unit_test (test_quantile),
+                                       cmocka_unit_test (test_quantile_edges)};
     return cmocka_run_group_tests_name ("histogram", tests, s_setup, NULL);
 }

@@ -38,8 +38,8 @@ enum { SERIES = 6, SAMPLES = 2000, LINES = 400, BUCKETS_ALL = 2080 };
 
 typedef struct {
     int timer;
-    double total;                   //  counter
-    uint64_t sample[SAMPLES];       //  timer: all since birth
+    double total;              //  counter
+    uint64_t sample[SAMPLES];  //  timer: all since birth
     size_t samples;
     uint64_t bucket[BUCKETS_ALL];
     double sum_squares;
@@ -61,8 +61,8 @@ typedef struct {
 typedef struct {
     char *text;
     int series;
-    size_t samples;                 //  of the series, when it was reported
-    int last;                       //  of its series
+    size_t samples;  //  of the series, when it was reported
+    int last;        //  of its series
 } sent_t;
 
 static void
@@ -160,7 +160,7 @@ publisher_report (publisher_t *self, int number)
 
 typedef struct {
     sent_t *line;
-    uint64_t at;                    //  place in the order of arrival
+    uint64_t at;  //  place in the order of arrival
 } arrival_t;
 
 static int
@@ -199,7 +199,7 @@ typedef struct {
     int64_t sum_ns;
     double sum_squares;
     uint64_t bucket[BUCKETS_ALL];
-    size_t samples;                 //  accepted so far
+    size_t samples;  //  accepted so far
 } got_t;
 
 static void
@@ -218,7 +218,7 @@ s_check_range (const model_t *series, size_t from, size_t to, int64_t value_ns,
     assert_int_equal (increment->count, to - from);
     if (from == to)
         return;
-    if (sum_ns == value_ns) {       //  no report was lost
+    if (sum_ns == value_ns) {  //  no report was lost
         assert_int_equal (increment->min_ns, least);
         assert_int_equal (increment->max_ns, most);
         return;
@@ -278,7 +278,7 @@ s_publish (publisher_t *publisher, sent_t *sent)
     int number;
     for (i = 0; i < lines; i++) {
         number = (int) (s_any () % SERIES);
-        if (s_any () % 4)           //  else a repetition
+        if (s_any () % 4)  //  else a repetition
             publisher_measure (&publisher->model[number]);
         sent[count].series = number;
         sent[count].last = 0;
@@ -320,10 +320,10 @@ static void
 test_property (void **state)
 {
     static const struct {
-        unsigned loss, twice, delay;    //  percent, percent, lines
-    } networks[] = {{0, 0, 0},   {30, 0, 0},    {0, 30, 0},  {0, 0, 20},
-                    {90, 0, 0},  {30, 30, 5},   {50, 90, 200},
-                    {100, 0, 0}, {100, 100, 50}};
+        unsigned loss, twice, delay;  //  percent, percent, lines
+    } networks[] = {{0, 0, 0},     {30, 0, 0},  {0, 30, 0},
+                    {0, 0, 20},    {90, 0, 0},  {30, 30, 5},
+                    {50, 90, 200}, {100, 0, 0}, {100, 100, 50}};
     unsigned i, run;
     (void) state;
     for (i = 0; i < sizeof networks / sizeof *networks; i++)
@@ -368,17 +368,17 @@ test_first_sight_younger (void **state)
     ledger_t *ledger = ledger_new ();
     increment_t increment = {0};
     (void) state;
-    assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
-                          "-1:9:3:40", ID (5)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|2|1|s|%" PRIx64 "-1:9:3:40", ID (5)));
     assert_true (increment.value == 40);
     assert_true (increment.fresh);
-    assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
-                          "-1:10:3:42", ID (5)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|2|1|s|%" PRIx64 "-1:10:3:42", ID (5)));
     assert_true (increment.value == 2);
     assert_false (increment.fresh);
     //  the very millisecond of the ledger's birth
-    assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
-                          "-2:9:3:40", ID (0)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|2|1|s|%" PRIx64 "-2:9:3:40", ID (0)));
     assert_true (increment.value == 40);
     ledger_destroy (&ledger);
 }
@@ -390,25 +390,25 @@ test_first_sight_older (void **state)
     ledger_t *ledger = ledger_new ();
     increment_t increment = {0};
     (void) state;
-    assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
-                          "-1:9:3:40", ID (-1)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|2|1|s|%" PRIx64 "-1:9:3:40", ID (-1)));
     assert_true (increment.value == 2);
     assert_false (increment.fresh);
-    assert_true (s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64
-                          "-1:12:3:50", ID (-1)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|1|1|s|%" PRIx64 "-1:12:3:50", ID (-1)));
     assert_true (increment.value == 10);
     //  met at 9: what began at 9 or after is known as a whole,
-    assert_true (s_state (ledger, &increment, "a|Counter|m|1|1|s|%" PRIx64
-                          "-1:20:9:7", ID (-1)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|m|1|1|s|%" PRIx64 "-1:20:9:7", ID (-1)));
     assert_true (increment.value == 7);
     assert_true (increment.fresh);
     //  and what began before it is not
-    assert_true (s_state (ledger, &increment, "a|Counter|o|1|1|s|%" PRIx64
-                          "-1:21:8:7", ID (-1)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|o|1|1|s|%" PRIx64 "-1:21:8:7", ID (-1)));
     assert_true (increment.value == 1);
     //  a mere repetition tells of nothing new
-    assert_true (s_state (ledger, &increment, "a|Counter|p|0|1|s|%" PRIx64
-                          "-1:22:2:7", ID (-1)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|p|0|1|s|%" PRIx64 "-1:22:2:7", ID (-1)));
     assert_true (increment.value == 0);
     assert_false (increment.fresh);
     ledger_destroy (&ledger);
@@ -421,11 +421,11 @@ test_first_sight_order (void **state)
     ledger_t *ledger = ledger_new ();
     increment_t increment = {0};
     (void) state;
-    assert_true (s_state (ledger, &increment, "a|Counter|n|4|1|s|%" PRIx64
-                          "-1:9:9:4", ID (-1)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|4|1|s|%" PRIx64 "-1:9:9:4", ID (-1)));
     assert_true (increment.value == 4);
-    assert_true (s_state (ledger, &increment, "a|Counter|m|3|1|s|%" PRIx64
-                          "-1:5:5:3", ID (-1)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|m|3|1|s|%" PRIx64 "-1:5:5:3", ID (-1)));
     assert_true (increment.value == 3);
     ledger_destroy (&ledger);
 }
@@ -435,7 +435,7 @@ static void
 test_first_sight_keys (void **state)
 {
     static const char *const lines[] = {
-      "a|Counter|n|1|1|s", "b|Counter|n|1|1|s", "a|Counter|m|1|1|s",
+      "a|Counter|n|1|1|s", "b|Counter|n|1|1|s",  "a|Counter|m|1|1|s",
       "a|Counter|n|1|1|t", "a|Counter|ns|1|1|s", "a|Counter|n|1|1|ss"};
     ledger_t *ledger = ledger_new ();
     increment_t increment = {0};
@@ -463,12 +463,13 @@ test_first_sight_timer (void **state)
     ledger_t *ledger = ledger_new ();
     increment_t increment = {0};
     (void) state;
-    s_state (ledger, &increment, "a|Timer|t|1|1|s|%" PRIx64
-             "-1:9:3:5:7:13:1:1:-1=5", ID (-1));
+    s_state (ledger, &increment,
+             "a|Timer|t|1|1|s|%" PRIx64 "-1:9:3:5:7:13:1:1:-1=5", ID (-1));
     assert_int_equal (increment.count, 0);
     assert_int_equal (increment.hist.size, 0);
-    assert_true (s_state (ledger, &increment, "a|Timer|t|3|1|s|%" PRIx64
-                          "-1:10:3:7:10:18:1:2:-1=6,31=1", ID (-1)));
+    assert_true (s_state (
+      ledger, &increment,
+      "a|Timer|t|3|1|s|%" PRIx64 "-1:10:3:7:10:18:1:2:-1=6,31=1", ID (-1)));
     assert_int_equal (increment.count, 2);
     assert_int_equal (increment.sum_ns, 3000000000);
     assert_true (increment.sum_squares == 5);
@@ -488,23 +489,30 @@ test_range (void **state)
     ledger_t *ledger = ledger_new ();
     increment_t increment = {0};
     (void) state;
-    s_state (ledger, &increment, "a|Timer|t|0.5|1|s|%" PRIx64
-             "-1:0:0:2:0.5:0.13:0.2:0.3:-75=1,-56=1", ID (1));
+    s_state (ledger, &increment,
+             "a|Timer|t|0.5|1|s|%" PRIx64
+             "-1:0:0:2:0.5:0.13:0.2:0.3:-75=1,-56=1",
+             ID (1));
     assert_int_equal (increment.min_ns, 200000000);
     assert_int_equal (increment.max_ns, 300000000);
     //  nothing was lost although lines of other series were
-    s_state (ledger, &increment, "a|Timer|t|0.7|1|s|%" PRIx64
-             "-1:5:0:3:1.2:0.62:0.7:0.7:-75=1,-56=1,-17=1", ID (1));
+    s_state (ledger, &increment,
+             "a|Timer|t|0.7|1|s|%" PRIx64
+             "-1:5:0:3:1.2:0.62:0.7:0.7:-75=1,-56=1,-17=1",
+             ID (1));
     assert_int_equal (increment.min_ns, 700000000);
     assert_int_equal (increment.max_ns, 700000000);
     //  a report of 0.1 s was lost: edges around 0.1 and 2 seconds
-    s_state (ledger, &increment, "a|Timer|t|2|1|s|%" PRIx64
-             "-1:7:0:5:3.3:4.63:2:2:-107=1,-75=1,-56=1,-17=1,31=1", ID (1));
+    s_state (ledger, &increment,
+             "a|Timer|t|2|1|s|%" PRIx64
+             "-1:7:0:5:3.3:4.63:2:2:-107=1,-75=1,-56=1,-17=1,31=1",
+             ID (1));
     assert_int_equal (increment.count, 2);
     assert_in_range (increment.min_ns, 97000000, 100000000);
     assert_in_range (increment.max_ns, 2000000000, 2000000001);
     //  a repetition brings what was lost
-    s_state (ledger, &increment, "a|Timer|t|0|1|s|%" PRIx64
+    s_state (ledger, &increment,
+             "a|Timer|t|0|1|s|%" PRIx64
              "-1:9:0:6:3.3:4.63:0:0:-957=1,-107=1,-75=1,-56=1,-17=1,31=1",
              ID (1));
     assert_int_equal (increment.count, 1);
@@ -519,11 +527,11 @@ test_backwards (void **state)
     ledger_t *ledger = ledger_new ();
     increment_t increment = {0};
     (void) state;
-    s_state (ledger, &increment, "a|Timer|t|5|1|s|%" PRIx64
-             "-1:0:0:5:5:5:1:1:-1=5", ID (1));
+    s_state (ledger, &increment,
+             "a|Timer|t|5|1|s|%" PRIx64 "-1:0:0:5:5:5:1:1:-1=5", ID (1));
     assert_int_equal (increment.count, 5);
-    if (s_state (ledger, &increment, "a|Timer|t|1|1|s|%" PRIx64
-                 "-1:1:0:2:2:2:1:1:-1=2", ID (1))) {
+    if (s_state (ledger, &increment,
+                 "a|Timer|t|1|1|s|%" PRIx64 "-1:1:0:2:2:2:1:1:-1=2", ID (1))) {
         assert_int_equal (increment.count, 0);
         assert_true (increment.sum_ns >= 0);
     }
@@ -610,7 +618,7 @@ test_gauge_property (void **state)
         int taken[READINGS] = {0};
         uint64_t lost = 0, newest = 0;
         size_t i, size;
-        unsigned delay = run % 3 * 500;     //  1000 at most, within the window
+        unsigned delay = run % 3 * 500;  //  1000 at most, within the window
         s_seed = run;
         for (i = 0; i < READINGS; i++) {
             sent[i].series = 0;
@@ -643,8 +651,12 @@ test_gauge_largest (void **state)
     (void) state;
     if (child == 0) {
         ledger_t *ledger = ledger_new ();
-        zb_line_t line = {.type = ZB_TYPE_GAUGE, .level = "a", .level_size = 1,
-                          .id = "0-0", .id_size = 3, .seq = UINT64_MAX};
+        zb_line_t line = {.type = ZB_TYPE_GAUGE,
+                          .level = "a",
+                          .level_size = 1,
+                          .id = "0-0",
+                          .id_size = 3,
+                          .seq = UINT64_MAX};
         alarm (5);
         ledger_gauge (ledger, &line);
         ledger_gauge (ledger, &line);
@@ -667,8 +679,9 @@ test_forget (void **state)
     int i;
     (void) state;
     for (i = 0; i < 100; i++)
-        s_state (ledger, &increment, "a|Timer|t%d|1|1|s|%" PRIx64
-                 "-1:%d:%d:1:1:1:1:1:-1=1", i, ID (1), i, i);
+        s_state (ledger, &increment,
+                 "a|Timer|t%d|1|1|s|%" PRIx64 "-1:%d:%d:1:1:1:1:1:-1=1", i,
+                 ID (1), i, i);
     s_gauge (ledger, ledger->born_ms, 7);
     assert_int_equal (ledger->streams.count, 2);
     assert_int_equal (ledger->series.count, 100);
@@ -676,8 +689,9 @@ test_forget (void **state)
     assert_int_equal (ledger_forget (ledger, 60000), 0);
     assert_int_equal (ledger->streams.count, 2);
     assert_int_equal (ledger->series.count, 100);
-    assert_false (s_state (ledger, &increment, "a|Timer|t5|1|1|s|%" PRIx64
-                           "-1:5:5:1:1:1:1:1:-1=1", ID (1)));
+    assert_false (s_state (ledger, &increment,
+                           "a|Timer|t5|1|1|s|%" PRIx64 "-1:5:5:1:1:1:1:1:-1=1",
+                           ID (1)));
     assert_false (s_gauge (ledger, ledger->born_ms, 7));
     assert_int_equal (ledger_lost (ledger), 7);
     //  and all of them longer than since a minute from now
@@ -685,8 +699,8 @@ test_forget (void **state)
     assert_int_equal (ledger->streams.count, 0);
     assert_int_equal (ledger->series.count, 0);
     assert_int_equal (ledger_lost (ledger), 0);
-    assert_true (s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64
-                          "-1:5:5:1", ID (1)));
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|1|1|s|%" PRIx64 "-1:5:5:1", ID (1)));
     free (increment.hist.bucket);
     ledger_destroy (&ledger);
 }
@@ -701,8 +715,8 @@ test_forget_some (void **state)
     int n;
     (void) state;
     for (n = 0; n < 500; n++)
-        s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64
-                 "-%x:5:5:10", ID (1), (unsigned) n);
+        s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64 "-%x:5:5:10",
+                 ID (1), (unsigned) n);
     for (i = 0; i < ledger->streams.size; i++) {
         stream_t *stream = ledger->streams.place[i].item;
         if (stream && stream->key[stream->key_size - 1] == '7')
@@ -711,8 +725,9 @@ test_forget_some (void **state)
     ledger_forget (ledger, 50000);
     for (n = 0; n < 500; n++) {
         int forgotten = n % 16 == 7;
-        assert_true (s_state (ledger, &increment, "a|Counter|n|2|1|s|%" PRIx64
-                              "-%x:6:5:12", ID (1), (unsigned) n));
+        assert_true (s_state (ledger, &increment,
+                              "a|Counter|n|2|1|s|%" PRIx64 "-%x:6:5:12", ID (1),
+                              (unsigned) n));
         assert_true (increment.value == (forgotten ? 12 : 2));
     }
     ledger_destroy (&ledger);

@@ -25,18 +25,12 @@ test_sanitise (void **state)
         const char *text, *clean;
         int is_source, changed;
     } names[] = {
-      {"requests", "requests", 0, 0},
-      {"A-z_0.9:x", "A-z_0.9:x", 0, 0},
-      {"a b", "a_b", 0, 1},
-      {"a/b#c@d", "a_b_c_d", 0, 1},
-      {"\xc3\xa4", "__", 0, 1},
-      {"%", "_", 0, 1},
-      {"all", "all", 0, 0},
-      {"all", "all_", 1, 1},
-      {"ALL", "ALL_", 1, 1},
-      {"aLl", "aLl_", 1, 1},
-      {"all_", "all_", 1, 0},
-      {"allo", "allo", 1, 0},
+      {"requests", "requests", 0, 0}, {"A-z_0.9:x", "A-z_0.9:x", 0, 0},
+      {"a b", "a_b", 0, 1},           {"a/b#c@d", "a_b_c_d", 0, 1},
+      {"\xc3\xa4", "__", 0, 1},       {"%", "_", 0, 1},
+      {"all", "all", 0, 0},           {"all", "all_", 1, 1},
+      {"ALL", "ALL_", 1, 1},          {"aLl", "aLl_", 1, 1},
+      {"all_", "all_", 1, 0},         {"allo", "allo", 1, 0},
       {"web1", "web1", 1, 0}};
     char clean[LABEL_MAX + 2];
     size_t i;
@@ -85,8 +79,13 @@ test_sanitise_bytes (void **state)
 static void
 test_post (void **state)
 {
-    zb_row_t row = {.type = ZB_TYPE_TIMER, .name = "my timer", .source = "all",
-                    .time = 1700000000, .count = 1, .value = 0.1, .sum = 0.1};
+    zb_row_t row = {.type = ZB_TYPE_TIMER,
+                    .name = "my timer",
+                    .source = "all",
+                    .time = 1700000000,
+                    .count = 1,
+                    .value = 0.1,
+                    .sum = 0.1};
     char text[ZB_ROW_MAX];
     cJSON *json;
     size_t size = librato_post (&row, text, sizeof text);
@@ -128,7 +127,29 @@ static zb_outcome_t
 s_outcome (long status, const char *body, zb_reply_t *reply)
 {
     memset (reply, 0, sizeof *reply);
+    s_librato.pages = PAGES_MAX;  //  no more patience with pages
     return librato_outcome (status, body, reply);
+}
+
+//  A page in place of an answer may pass, so the request is tried again, but
+//  not for ever; an answer in between brings the patience back.
+static void
+test_pages (void **state)
+{
+    const char *page = "<html><body>400 Bad Request</body></html>";
+    zb_reply_t reply;
+    int i, round;
+    (void) state;
+    for (round = 0; round < 2; round++) {
+        s_librato.pages = 0;
+        for (i = 0; i < PAGES_MAX; i++)
+            assert_int_equal (librato_outcome (400, page, &reply), ZB_RETRY);
+        assert_int_equal (librato_outcome (400, page, &reply), ZB_REFUSED);
+        assert_int_equal (librato_outcome (400, page, &reply), ZB_REFUSED);
+        assert_int_equal (librato_outcome (200, "", &reply), ZB_DELIVERED);
+        assert_int_equal (librato_outcome (400, page, &reply), ZB_RETRY);
+        assert_int_equal (librato_outcome (400, "{}", &reply), ZB_REFUSED);
+    }
 }
 
 static void
@@ -138,7 +159,7 @@ test_status (void **state)
     zb_reply_t reply;
     (void) state;
     for (status = 100; status < 600; status++) {
-        zb_outcome_t wanted = ZB_HOLD;      //  1xx, 3xx
+        zb_outcome_t wanted = ZB_HOLD;  //  1xx, 3xx
         if (status >= 200 && status < 300)
             wanted = ZB_DELIVERED;
         if (status >= 400 && status < 500)
@@ -307,14 +328,14 @@ test_check (void **state)
 int
 main (void)
 {
-    const struct CMUnitTest tests[] = {
-      cmocka_unit_test (test_sanitise),
-      cmocka_unit_test (test_sanitise_size),
-      cmocka_unit_test (test_sanitise_bytes),
-      cmocka_unit_test (test_post),
-      cmocka_unit_test (test_status),
-      cmocka_unit_test (test_responses),
-      cmocka_unit_test (test_response_sizes),
-      cmocka_unit_test (test_check)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test (test_sanitise),
+                                       cmocka_unit_test (test_sanitise_size),
+                                       cmocka_unit_test (test_sanitise_bytes),
+                                       cmocka_unit_test (test_post),
+                                       cmocka_unit_test (test_pages),
+                                       cmocka_unit_test (test_status),
+                                       cmocka_unit_test (test_responses),
+                                       cmocka_unit_test (test_response_sizes),
+                                       cmocka_unit_test (test_check)};
     return cmocka_run_group_tests_name ("librato", tests, NULL, NULL);
 }

@@ -32,10 +32,10 @@ s_any (void)
 enum { ROWS = 2000 };
 
 static struct {
-    unsigned long got[ROWS];        //  delivered rows, in order
+    unsigned long got[ROWS];  //  delivered rows, in order
     size_t size;
     int calls, connects, closes;
-    zb_outcome_t script[20];        //  answers before any that is delivered
+    zb_outcome_t script[20];  //  answers before any that is delivered
     size_t script_size, script_at;
     int64_t retry_after_ms;
     zb_outcome_t connected;
@@ -75,9 +75,11 @@ fake_close (void)
     s_fake.closes++;
 }
 
-static const zb_backend_t s_backend = {
-  .abi = ZB_BACKEND_ABI, .name = "fake", .connect = fake_connect,
-  .flush = fake_flush, .close = fake_close};
+static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
+                                       .name = "fake",
+                                       .connect = fake_connect,
+                                       .flush = fake_flush,
+                                       .close = fake_close};
 
 static int
 s_reset (void **state)
@@ -96,8 +98,8 @@ s_request (size_t rows, const char *bad)
     char row[32];
     size_t i;
     for (i = 0; i < rows; i++) {
-        int size = snprintf (row, sizeof row, "%zu%s", i,
-                             bad && bad[i] ? "!" : "");
+        int size =
+          snprintf (row, sizeof row, "%zu%s", i, bad && bad[i] ? "!" : "");
         request_add (request, row, (size_t) size);
     }
     return request;
@@ -144,8 +146,8 @@ s_check_bisection (size_t rows, const char *bad)
 static void
 test_bisection (void **state)
 {
-    static const size_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 31, 64, 100, 299,
-                                   300, 301};
+    static const size_t sizes[] = {1, 2,  3,  4,   5,   7,   8,
+                                   9, 31, 64, 100, 299, 300, 301};
     char bad[ROWS];
     size_t i, j, k;
     int saved = dup (STDERR_FILENO);

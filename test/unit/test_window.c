@@ -122,7 +122,7 @@ test_row_counter (void **state)
     entry_increment (entry, &increment);
     entry_row (entry, 12345, &row);
     assert_int_equal (row.type, ZB_TYPE_COUNTER);
-    assert_int_equal (row.time, 12345);     //  of the flush
+    assert_int_equal (row.time, 12345);  //  of the flush
     assert_int_equal (row.count, 1);
     assert_true (row.value == 4);
     assert_string_equal (row.name, "n");
@@ -140,7 +140,7 @@ test_row_gauge (void **state)
     window_begin (&window);
     entry = s_sample (&window, "a|Gauge|n|-3|100.2|s");
     entry_row (entry, 12345, &row);
-    assert_int_equal (row.time, 100);       //  its own
+    assert_int_equal (row.time, 100);  //  its own
     assert_int_equal (row.count, 1);
     assert_true (row.value == -3 && row.sum == -3);
     assert_true (row.min == -3 && row.max == -3);
@@ -157,8 +157,10 @@ static void
 test_row_timer (void **state)
 {
     window_t window = {{0}, 0};
-    increment_t increment = {.count = 3, .sum_ns = 6000000001,
-                             .sum_squares = 14, .min_ns = 1000000000,
+    increment_t increment = {.count = 3,
+                             .sum_ns = 6000000001,
+                             .sum_squares = 14,
+                             .min_ns = 1000000000,
                              .max_ns = 3000000000};
     zb_row_t row;
     entry_t *entry;
@@ -266,7 +268,8 @@ static void
 test_json (void **state)
 {
     static const char *const types[] = {"", "counter", "timer", "gauge"};
-    zb_row_t row = {.name = "n \"quoted\" \\ \xc3\xa4", .source = "s/\x7f",
+    zb_row_t row = {.name = "n \"quoted\" \\ \xc3\xa4",
+                    .source = "s/\x7f",
                     .time = 1700000000};
     char text[ZB_ROW_MAX];
     int i;
@@ -277,7 +280,7 @@ test_json (void **state)
         cJSON *json;
         memcpy (&row.value, &bits, sizeof bits);
         if (!(fabs (row.value) > 1e-120 && fabs (row.value) < 1e120))
-            continue;               //  beyond what the service takes
+            continue;  //  beyond what the service takes
         row.sum = row.value;
         row.min = -row.value;
         row.max = row.value / 3;
@@ -313,8 +316,11 @@ static void
 test_json_size (void **state)
 {
     char label[256], text[ZB_ROW_MAX];
-    zb_row_t row = {.type = ZB_TYPE_GAUGE, .name = label, .source = label,
-                    .count = 2, .sum = -1.2345678901234567e-300};
+    zb_row_t row = {.type = ZB_TYPE_GAUGE,
+                    .name = label,
+                    .source = label,
+                    .count = 2,
+                    .sum = -1.2345678901234567e-300};
     size_t size;
     (void) state;
     //  the longest labels, in the letters that JSON makes longest
@@ -414,7 +420,7 @@ test_queue_bound (void **state)
         s_put (queue, (size_t) i, 200 - 200 % (size_t) i);
     assert_int_equal (queue->bytes, 200 + 200 + 198 + 200 + 200);
     assert_int_equal (queue->dropped_rows, 0);
-    s_put (queue, 6, 600);              //  the oldest three must go
+    s_put (queue, 6, 600);  //  the oldest three must go
     assert_int_equal (queue->dropped_rows, 1 + 2 + 3);
     assert_int_equal (queue->bytes, 1000);
     for (i = 4; i <= 6; i++) {
@@ -433,7 +439,7 @@ test_queue_bound (void **state)
     assert_int_equal (queue->dropped_rows, 8 + 3);
     assert_int_equal (queue->bytes, 10);
     queue_close (queue);
-    request = queue_take (queue);       //  closed is not empty
+    request = queue_take (queue);  //  closed is not empty
     assert_int_equal (request->rows, 1);
     request_destroy (&request);
     assert_null (queue_take (queue));
@@ -475,7 +481,7 @@ test_queue_random (void **state)
         request_destroy (&request);
     }
     assert_int_equal (rows_in, rows_out + queue->dropped_rows);
-    s_put (queue, 1, 10);               //  freed with the queue
+    s_put (queue, 1, 10);  //  freed with the queue
     queue_destroy (&queue);
 }
 
@@ -512,20 +518,19 @@ test_queue_threads (void **state)
 int
 main (void)
 {
-    const struct CMUnitTest tests[] = {
-      cmocka_unit_test (test_entries),
-      cmocka_unit_test (test_many_entries),
-      cmocka_unit_test (test_row_counter),
-      cmocka_unit_test (test_row_gauge),
-      cmocka_unit_test (test_row_timer),
-      cmocka_unit_test (test_row_merge),
-      cmocka_unit_test (test_row_huge),
-      cmocka_unit_test (test_json),
-      cmocka_unit_test (test_json_size),
-      cmocka_unit_test (test_flush_delay),
-      cmocka_unit_test (test_request),
-      cmocka_unit_test (test_queue_bound),
-      cmocka_unit_test (test_queue_random),
-      cmocka_unit_test (test_queue_threads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test (test_entries),
+                                       cmocka_unit_test (test_many_entries),
+                                       cmocka_unit_test (test_row_counter),
+                                       cmocka_unit_test (test_row_gauge),
+                                       cmocka_unit_test (test_row_timer),
+                                       cmocka_unit_test (test_row_merge),
+                                       cmocka_unit_test (test_row_huge),
+                                       cmocka_unit_test (test_json),
+                                       cmocka_unit_test (test_json_size),
+                                       cmocka_unit_test (test_flush_delay),
+                                       cmocka_unit_test (test_request),
+                                       cmocka_unit_test (test_queue_bound),
+                                       cmocka_unit_test (test_queue_random),
+                                       cmocka_unit_test (test_queue_threads)};
     return cmocka_run_group_tests_name ("window", tests, NULL, NULL);
 }
