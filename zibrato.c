@@ -17,7 +17,6 @@
         Histogram    buckets of a timer
         Ledger       running totals to increments
         Window       what one flush covers
-        Row          the default text of a row
         Queue        requests that wait
         Sender       the thread that delivers them
         Ingest       the worker's main thread
@@ -34,7 +33,6 @@
 #define ZIBRATO_IMPLEMENTATION
 #include "zibrato.h"
 
-#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <czmq.h>
 #include <dlfcn.h>
@@ -1333,46 +1331,6 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
 }
 
 //  --------------------------------------------------------------------------
-//  Row: the default text, a JSON object
-
-//  Not cJSON's own way, which takes 15 digits for enough where they are not.
-static void
-s_json_number (cJSON *object, const char *name, double value)
-{
-    char digits[64];
-    zb_text_ text = {digits, 0, sizeof digits - 1};
-    zb_put_double_ (&text, value);
-    digits[text.size] = 0;
-    cJSON_AddRawToObject (object, name, digits);
-}
-
-size_t
-zb_row_json (const zb_row_t *row, const char *time_name, char *text,
-             size_t size)
-{
-    static const char *const types[] = {"", "counter", "timer", "gauge"};
-    cJSON *object = cJSON_CreateObject ();
-    int fits;
-    s_json_number (object, time_name, (double) row->time);
-    if (row->type)
-        cJSON_AddStringToObject (object, "type", types[row->type]);
-    cJSON_AddStringToObject (object, "name", row->name);
-    cJSON_AddStringToObject (object, "source", row->source);
-    if (row->count <= 1)
-        s_json_number (object, "value", row->value);
-    else {
-        s_json_number (object, "count", (double) row->count);
-        s_json_number (object, "sum", row->sum);
-        s_json_number (object, "min", row->min);
-        s_json_number (object, "max", row->max);
-        s_json_number (object, "sum_squares", row->sum_squares);
-    }
-    fits = cJSON_PrintPreallocated (object, text, (int) size, 0);
-    cJSON_Delete (object);
-    return fits ? strlen (text) : 0;
-}
-
-//  --------------------------------------------------------------------------
 //  Queue: requests that wait for the sender, bounded in bytes
 
 typedef struct request {
@@ -1513,7 +1471,7 @@ queue_close (queue_t *self)
 static void
 queue_pause (queue_t *self, int64_t ms)
 {
-    int64_t until = zclock_mono () + ms;
+    int64_t until = zclock_mono () + ms + 1;  //  which rounds down
     struct timespec deadline = {(time_t) (until / 1000),
                                 (long) (until % 1000) * 1000000};
     int rc = 0;

@@ -367,7 +367,8 @@ const zb_backend_t *zibrato_backend (void);
 
 //  Writes a row as a JSON object: its time by that name, type (unless it is 0),
 //  name, source, and "value" of one sample, or "count", "sum", "min", "max" and
-//  "sum_squares" of more. Returns the length, 0 if it does not fit. The default
+//  "sum_squares" of more. Numbers read back to the last digit; bytes that are
+//  no UTF-8 become '?'. Returns the length, 0 if it does not fit. The default
 //  of post, with "time".
 size_t zb_row_json (const zb_row_t *row, const char *time_name, char *text,
                     size_t size);

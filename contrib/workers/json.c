@@ -1,0 +1,85 @@
+/*  json - a row as a JSON object, as backends send or print it. The contract
+    is in zibrato.h, section 4.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define ZIBRATO_BACKEND
+#include "../../zibrato.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+//  How many bytes the character takes, 0 if it is no UTF-8 (RFC 3629,
+//  section 4: no overlong forms, no surrogates, nothing beyond U+10FFFF).
+static size_t
+s_utf8_size (const unsigned char *c)
+{
+    size_t i, size = *c < 0x80   ? 1
+                     : *c < 0xc2 ? 0
+                     : *c < 0xe0 ? 2
+                     : *c < 0xf0 ? 3
+                     : *c < 0xf5 ? 4
+                                 : 0;
+    for (i = 1; i < size; i++)
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    if ((*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0)
+        || (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90))
+        return 0;
+    return size;
+}
+
+//  A label may be any bytes; in JSON those that are no UTF-8 become '?'.
+static void
+s_add_text (cJSON *object, const char *name, const char *text)
+{
+    char *clean = strdup (text), *c = clean;
+    while (clean && *c) {
+        size_t size = s_utf8_size ((const unsigned char *) c);
+        if (!size)
+            *c = '?';
+        c += size ? size : 1;
+    }
+    cJSON_AddStringToObject (object, name, clean ? clean : "");
+    free (clean);
+}
+
+//  The shortest of 15 or 17 digits that reads back the same. cJSON's own way
+//  takes 15 for enough where they are not.
+static void
+s_add_number (cJSON *object, const char *name, double value)
+{
+    char digits[32];
+    snprintf (digits, sizeof digits, "%.15g", value);
+    if (strtod (digits, NULL) != value)
+        snprintf (digits, sizeof digits, "%.17g", value);
+    cJSON_AddRawToObject (object, name, digits);
+}
+
+size_t
+zb_row_json (const zb_row_t *row, const char *time_name, char *text,
+             size_t size)
+{
+    static const char *const types[] = {"", "counter", "timer", "gauge"};
+    cJSON *object = cJSON_CreateObject ();
+    int fits;
+    s_add_number (object, time_name, (double) row->time);
+    if (row->type)
+        cJSON_AddStringToObject (object, "type", types[row->type]);
+    s_add_text (object, "name", row->name);
+    s_add_text (object, "source", row->source);
+    if (row->count <= 1)
+        s_add_number (object, "value", row->value);
+    else {
+        s_add_number (object, "count", (double) row->count);
+        s_add_number (object, "sum", row->sum);
+        s_add_number (object, "min", row->min);
+        s_add_number (object, "max", row->max);
+        s_add_number (object, "sum_squares", row->sum_squares);
+    }
+    fits = cJSON_PrintPreallocated (object, text, (int) size, 0);
+    cJSON_Delete (object);
+    return fits ? strlen (text) : 0;
+}
