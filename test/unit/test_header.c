@@ -1852,7 +1852,7 @@ s_has_streams_total (const peer_t *peer, const void *wanted)
 #endif
 
 //  A child is a stream of its own that starts from zero.
-static void
+__attribute__ ((unused)) static void
 test_fork (void **state)
 {
     enum { CHILDREN = 5 };
@@ -1863,9 +1863,6 @@ test_fork (void **state)
     pid_t child[CHILDREN];
     int i, status, pipes[2];
     (void) state;
-#ifdef NO_FORK
-    skip ();
-#endif
     peer_open (&peer, "");
     zb = zb_open (.endpoint = peer.endpoint, .interval_ms = 3600000,
                   .linger_ms = WAIT_MS);
@@ -1904,15 +1901,12 @@ test_fork (void **state)
 }
 
 //  A fork at any moment of the pump's: the child must not find a lock taken.
-static void
+__attribute__ ((unused)) static void
 test_fork_any_time (void **state)
 {
     int i, status, children = 300;
     zb_t *zb;
     (void) state;
-#if defined NO_FORK || defined NO_BUSY_FORK
-    skip ();
-#endif
     for (i = 0; i < children; i++) {
         pid_t child;
         zb = zb_open (.endpoint = "tcp://127.0.0.1:1", .interval_ms = 1,
@@ -1982,47 +1976,53 @@ int
 main (int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown (test_count_threads, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_count_thread_exit, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_count_key_destructor, s_open,
-                                       s_close),
-      cmocka_unit_test_setup_teardown (test_scopes, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_source_changes, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_labels, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_series, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_instances, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_values, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_doubles, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_locale, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_gauges, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_gauge_threads, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_ring_overflow, s_open, s_close),
-      cmocka_unit_test (test_held_overflow),
-      cmocka_unit_test_setup_teardown (test_time_exact, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_time_range, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_time_threads, s_open, s_close),
-      cmocka_unit_test (test_time_window),
-      cmocka_unit_test_setup_teardown (test_stream, s_open, s_close),
-      cmocka_unit_test_setup_teardown (test_repetition, s_open, s_close),
-      cmocka_unit_test (test_levels),
-      cmocka_unit_test (test_reconnect),
-      cmocka_unit_test_setup_teardown (test_many_series, s_open, s_close),
-      cmocka_unit_test (test_flush),
-      cmocka_unit_test_setup_teardown (test_stats, s_open, s_close),
-      cmocka_unit_test (test_max_series),
-      cmocka_unit_test (test_close),
-      cmocka_unit_test (test_close_busy),
-      cmocka_unit_test (test_options),
-      cmocka_unit_test (test_environment),
-      cmocka_unit_test (test_strings),
-      cmocka_unit_test (test_two_endpoints),
-      cmocka_unit_test (test_context),
-      cmocka_unit_test (test_classic),
-      cmocka_unit_test_setup_teardown (test_errno, s_open, s_close),
-      cmocka_unit_test (test_signals),
-      cmocka_unit_test (test_fork),
-      cmocka_unit_test (test_fork_any_time),
-      cmocka_unit_test_setup_teardown (test_clock, s_open, s_close)};
+        cmocka_unit_test_setup_teardown (test_count_threads, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_count_thread_exit, s_open,
+                                         s_close),
+        cmocka_unit_test_setup_teardown (test_count_key_destructor, s_open,
+                                         s_close),
+        cmocka_unit_test_setup_teardown (test_scopes, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_source_changes, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_labels, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_series, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_instances, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_values, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_doubles, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_locale, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_gauges, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_gauge_threads, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_ring_overflow, s_open, s_close),
+        cmocka_unit_test (test_held_overflow),
+        cmocka_unit_test_setup_teardown (test_time_exact, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_time_range, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_time_threads, s_open, s_close),
+        cmocka_unit_test (test_time_window),
+        cmocka_unit_test_setup_teardown (test_stream, s_open, s_close),
+        cmocka_unit_test_setup_teardown (test_repetition, s_open, s_close),
+        cmocka_unit_test (test_levels),
+        cmocka_unit_test (test_reconnect),
+        cmocka_unit_test_setup_teardown (test_many_series, s_open, s_close),
+        cmocka_unit_test (test_flush),
+        cmocka_unit_test_setup_teardown (test_stats, s_open, s_close),
+        cmocka_unit_test (test_max_series),
+        cmocka_unit_test (test_close),
+        cmocka_unit_test (test_close_busy),
+        cmocka_unit_test (test_options),
+        cmocka_unit_test (test_environment),
+        cmocka_unit_test (test_strings),
+        cmocka_unit_test (test_two_endpoints),
+        cmocka_unit_test (test_context),
+        cmocka_unit_test (test_classic),
+        cmocka_unit_test_setup_teardown (test_errno, s_open, s_close),
+        cmocka_unit_test (test_signals),
+#ifndef NO_FORK
+        cmocka_unit_test (test_fork),
+#endif
+#if !defined NO_FORK && !defined NO_BUSY_FORK
+        cmocka_unit_test (test_fork_any_time),
+#endif
+        cmocka_unit_test_setup_teardown (test_clock, s_open, s_close)
+    };
     int failed;
     cmocka_set_test_filter (argc > 1 ? argv[1] : NULL);
     s_c_locale = newlocale (LC_ALL_MASK, "C", (locale_t) 0);
