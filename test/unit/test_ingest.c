@@ -2,13 +2,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define main zibrato_main
-#include "../../zibrato.c"
-#undef main
-
-#include <setjmp.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 //  A backend whose rows are the names alone.
 static size_t

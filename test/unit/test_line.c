@@ -8,25 +8,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define main zibrato_main
-#include "../../zibrato.c"
-#undef main
-
-#include <setjmp.h>
-
-#include <cmocka.h>
-
-//  The same numbers at each run (splitmix64, public domain, S. Vigna).
-static uint64_t s_seed = 20250101;
-
-static uint64_t
-s_any (void)
-{
-    uint64_t z = s_seed += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
+#include "unit.h"
 
 //  The text is copied to memory of its size, so that ASan sees who reads on.
 static const char *

@@ -4,14 +4,9 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define main zibrato_main
-#include "../../zibrato.c"
-#undef main
+#include "unit.h"
 
-#include <setjmp.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 static const char *s_text, *s_secret;
 static int64_t s_count, s_size;

@@ -7,24 +7,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define main zibrato_main
-#include "../../zibrato.c"
-#undef main
-
-#include <setjmp.h>
-
-#include <cmocka.h>
-
-static uint64_t s_seed = 20250104;
-
-static uint64_t
-s_any (void)
-{
-    uint64_t z = s_seed += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
+#include "unit.h"
 
 //  --------------------------------------------------------------------------
 //  Backend: rows are numbers; a bad one has a '!' behind it
