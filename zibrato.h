@@ -1313,10 +1313,11 @@ typedef struct zb_series_ {
     uint64_t hash;
     zb_type_t type;
     const char *name, *source;
-    int fresh;                //  made in this process, not before fork
-    zb_slot_ *slots;          //  one a thread and way of naming it
-    double total;             //  of threads that are gone
-    zb_timer_ *gone;          //  the same of a timer
+    int fresh;        //  made in this process, not before fork: told even at
+                      //  zero, but not in classic mode, where that is a line
+    zb_slot_ *slots;  //  one a thread and way of naming it
+    double total;     //  of threads that are gone
+    zb_timer_ *gone;  //  the same of a timer
     uint64_t min_ns, max_ns;  //  read and not reported yet
     zb_told_ told;
 } zb_series_;
@@ -1619,7 +1620,7 @@ zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
     series->name = (char *) memcpy (series + 1, name, name_size);
     series->source =
       (char *) memcpy ((char *) (series + 1) + name_size, source, source_size);
-    series->fresh = 1;
+    series->fresh = !self->classic;
     series->min_ns = UINT64_MAX;
     series->level = zb_level_find_ (self, level);
     kind = zb_kind_ (self, type);
