@@ -1313,11 +1313,10 @@ typedef struct zb_series_ {
     uint64_t hash;
     zb_type_t type;
     const char *name, *source;
-    int fresh;        //  made in this process, not before fork: told even at
-                      //  zero, but not in classic mode, where that is a line
-    zb_slot_ *slots;  //  one a thread and way of naming it
-    double total;     //  of threads that are gone
-    zb_timer_ *gone;  //  the same of a timer
+    int fresh;                //  made in this process, not before fork
+    zb_slot_ *slots;          //  one a thread and way of naming it
+    double total;             //  of threads that are gone
+    zb_timer_ *gone;          //  the same of a timer
     uint64_t min_ns, max_ns;  //  read and not reported yet
     zb_told_ told;
 } zb_series_;
@@ -1621,6 +1620,7 @@ zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
     series->source =
       (char *) memcpy ((char *) (series + 1) + name_size, source, source_size);
     series->fresh = !self->classic;
+    series->told.at_ms = zb_clock_ms_ ();
     series->min_ns = UINT64_MAX;
     series->level = zb_level_find_ (self, level);
     kind = zb_kind_ (self, type);
@@ -2057,14 +2057,18 @@ zb_series_changed_ (const zb_series_ *self)
         return zb_series_count_ (self) != self->told.count;
     if (!zb_finite_ (total))
         return 0;
-    return total != self->told.total || (!self->told.known && self->fresh);
+    return total != self->told.total;
 }
 
 static int
-zb_series_due_ (const zb_series_ *self, int64_t now_ms)
+zb_series_due_ (const zb_series_ *self, int64_t now_ms, int hurry)
 {
     const zb_told_ *told = &self->told;
     if (zb_series_changed_ (self))
+        return ZB_CHANGED_;
+    //  zero is told, too, but not while its thread may be about to add
+    if (!told->known && self->fresh
+        && (hurry || now_ms - told->at_ms >= ZB_QUIET_MS_))
         return ZB_CHANGED_;
     if (told->known && zb_finite_ (zb_series_total_ (self))
         && (told->green != self->level->green
@@ -2253,12 +2257,13 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
     size_t most = self->classic ? 1 : ZB_UNDO_MAX_;
+    int hurry = self->stop || self->round != self->round_wanted;
     for (; message->at < level->series_size && message->states < most;
          message->at++) {
         zb_series_ *series = level->series[message->at];
         zb_told_ before = series->told;
         zb_text_ line = {self->line, 0, sizeof self->line};
-        int due = zb_series_due_ (series, message->now_ms);
+        int due = zb_series_due_ (series, message->now_ms, hurry);
         if (due == ZB_NOTHING_ || (self->classic && due == ZB_REPEATED_))
             continue;
         if (zb_put_state_ (self, &line, series, message->unix_ns) == -1)
