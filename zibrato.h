@@ -678,7 +678,6 @@ zb_close (zb_t **self_p)
 #define ZIBRATO_BODY_
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -2435,26 +2434,26 @@ zb_subscriptions_read_ (zb_t *self)
 //  --------------------------------------------------------------------------
 //  The pump: one thread an instance
 
-//  Measurements that wait. With settle, those do not count whose level has
-//  had time to find a listener and has none. The caller holds the lock.
+//  Measurements that wait. At a stop those do not count whose level has had
+//  time to find a listener and has none. The caller holds the lock, and for a
+//  stop has emptied the rings.
 static uint64_t
-zb_held_ (zb_t *self, int settle)
+zb_held_ (zb_t *self, int at_stop)
 {
+    int settled = at_stop && self->subscriptions_size
+                  && zb_clock_ms_ () >= self->settled_ms;
     uint64_t held = 0;
     zb_level_ *level;
     zb_ring_ *ring;
     size_t i;
-    if (settle && self->subscriptions_size
-        && zb_clock_ms_ () >= self->settled_ms)
-        settle = 2;
     for (level = self->levels; level; level = level->next) {
-        if (settle == 2 && !level->heard)
+        if (settled && !level->heard)
             continue;
         held += level->queue_size;
         for (i = 0; i < level->series_size; i++)
             held += (uint64_t) zb_series_changed_ (level->series[i]);
     }
-    for (ring = self->rings; ring && settle != 2; ring = ring->next)
+    for (ring = self->rings; ring && !settled; ring = ring->next)
         held += zb_get_ (&ring->head) - zb_get_ (&ring->tail);
     return held;
 }

@@ -485,6 +485,37 @@ https_is_trusted_by_certificate_only (void)
     assert_int_equal (process_lines (wary.worker, "event=lost"), 1);
 }
 
+//  The service is away and the queue small: the oldest requests go, each row of
+//  them counted; the rest is delivered when the service is back.
+static void
+spool_max_drops_and_counts (void)
+{
+    enum { SENT = 3000 };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, LIST ("--script", "503*"),
+                                LIST ("--spool-max", "64K", "--batch", "100"));
+    void *publisher = publisher_new (broker, "");
+    s_send_gauges (publisher, SENT, NULL);
+    process_await (sink.worker, "event=dropped");
+    process_await (sink.worker, "event=retry");
+    standin_script (sink.standin, "ok");
+    process_await (sink.worker, "event=recovered");
+    sink_stop (&sink);
+    const char *stopped = process_await (sink.worker, "event=stopped");
+    const char *overflowed = strstr (stopped, "overflowed=");
+    assert_non_null (overflowed);
+    int dropped = atoi (overflowed + strlen ("overflowed="));
+    cJSON *rows = sink_rows (&sink);
+    const cJSON *row;
+    int stored = 0;
+    cJSON_ArrayForEach (row, rows) stored +=
+      strncmp (cJSON_GetObjectItem (row, "name")->valuestring, "good.", 5) == 0;
+    cJSON_Delete (rows);
+    assert_in_range (stored, 1, SENT - 1);
+    //  among the dropped may be a few of the worker's own health
+    assert_in_range (stored + dropped, SENT, SENT + 20);
+}
+
 //  A flush is an hour away. What a worker that came later has, this one has.
 static void
 a_stop_delivers_what_is_held (void)
@@ -519,6 +550,7 @@ static const struct CMUnitTest tests[] = {
   TEST (an_empty_flush_sends_nothing),
   TEST (percentiles_are_right),
   TEST (batch_is_the_most_of_a_request),
+  TEST (spool_max_drops_and_counts),
   TEST (https_is_trusted_by_certificate_only),
   TEST (a_stop_delivers_what_is_held),
 };

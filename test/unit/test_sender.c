@@ -347,6 +347,20 @@ test_run (void **state)
     queue_destroy (&queue);
 }
 
+//  Three requests wait for a service that gives only this answer.
+static void
+s_away (queue_t *queue, zb_outcome_t answer)
+{
+    int i;
+    for (i = 0; i < 20; i++)
+        s_fake.script[i] = answer;
+    s_fake.script_size = 20;
+    for (i = 0; i < 3; i++) {
+        request_t *request = s_request (10, NULL);
+        queue_put (queue, &request);
+    }
+}
+
 //  A stop while the service is away: tries until the deadline, not beyond.
 static void
 test_deadline (void **state)
@@ -354,15 +368,8 @@ test_deadline (void **state)
     queue_t *queue = queue_new (1 << 20);
     sender_t sender = {.queue = queue, .backend = &s_backend};
     int64_t before = zclock_mono ();
-    int i;
     (void) state;
-    for (i = 0; i < 20; i++)
-        s_fake.script[i] = ZB_RETRY;
-    s_fake.script_size = 20;
-    for (i = 0; i < 3; i++) {
-        request_t *request = s_request (10, NULL);
-        queue_put (queue, &request);
-    }
+    s_away (queue, ZB_RETRY);
     s_deadline_ms = zclock_mono () + 700;
     queue_close (queue);
     s_run (queue, &sender);
@@ -379,15 +386,8 @@ test_deadline_hold (void **state)
     queue_t *queue = queue_new (1 << 20);
     sender_t sender = {.queue = queue, .backend = &s_backend};
     int64_t before = zclock_mono ();
-    int i;
     (void) state;
-    for (i = 0; i < 20; i++)
-        s_fake.script[i] = ZB_HOLD;
-    s_fake.script_size = 20;
-    for (i = 0; i < 3; i++) {
-        request_t *request = s_request (10, NULL);
-        queue_put (queue, &request);
-    }
+    s_away (queue, ZB_HOLD);
     s_deadline_ms = zclock_mono () + 10000;
     queue_close (queue);
     s_run (queue, &sender);
