@@ -456,6 +456,14 @@ void zb_log (int severity, const char *event, const char *format, ...)
                     ZB_ARG2_ (__VA_ARGS__, 0), &zb_record_options_);           \
     } while (0)
 
+//  What both ends of the wire hold to (section 3).
+enum {
+    ZB_LABEL_MAX_ = 255,  //  bytes of a level, name or source
+    ZB_BUCKET_0_ = -957,  //  bucket of 1 ns
+    ZB_PAGES_ = 65,       //  pages of 32 buckets: octaves of 1 ns
+    ZB_PAGE_SIZE_ = 32
+};
+
 typedef struct {
     double value;
     const char *source;
@@ -720,7 +728,6 @@ int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
 enum {
     ZB_MESSAGE_MAX_ = 65536,      //  bytes, section 3
     ZB_LINE_MAX_ = 65536 - 1024,  //  a line, so that it fits a message
-    ZB_LABEL_MAX_ = 255,          //  bytes of a level, name or source
     ZB_UNDO_MAX_ = 2048,          //  lines of a message at most
     ZB_RING_SIZE_ = 4096,         //  readings a thread is ahead of the pump
     ZB_QUEUE_MAX_ = 16384,        //  readings that a level holds
@@ -730,10 +737,7 @@ enum {
     ZB_QUIET_MS_ = 2000,          //  a series that rests is repeated once
     ZB_BEAT_MS_ = 30000,          //  and all are, at this beat
     ZB_SETTLE_MS_ = 100,          //  after a subscription others follow
-    ZB_BUCKET_0_ = -957,          //  bucket of 1 ns
-    ZB_WINDOWS_ = 4,              //  of a timer: three, and a power of two
-    ZB_PAGES_ = 65,               //  pages of 32 buckets: octaves of 1 ns
-    ZB_PAGE_SIZE_ = 32
+    ZB_WINDOWS_ = 4               //  of a timer: three, and a power of two
 };
 
 //  --------------------------------------------------------------------------

@@ -10,6 +10,8 @@
 
 #include "unit.h"
 
+#include "../../contrib/runtime/line.c"
+
 //  The text is copied to memory of its size, so that ASan sees who reads on.
 static const char *
 s_parse_bytes (const char *text, size_t size, zb_line_t *line)
@@ -680,13 +682,13 @@ test_bucket_next (void **state)
     uint64_t count;
     int index;
     (void) state;
-    assert_int_equal (s_bucket_next (&rest, &index, &count), 1);
+    assert_int_equal (line_bucket_next (&rest, &index, &count), 1);
     assert_int_equal (index, -7);
     assert_int_equal (count, 3);
-    assert_int_equal (s_bucket_next (&rest, &index, &count), 1);
+    assert_int_equal (line_bucket_next (&rest, &index, &count), 1);
     assert_int_equal (index, 12);
     assert_int_equal (count, 40);
-    assert_int_equal (s_bucket_next (&rest, &index, &count), 0);
+    assert_int_equal (line_bucket_next (&rest, &index, &count), 0);
 }
 
 int

@@ -1,0 +1,32 @@
+/*  hist - ascending buckets of a timer; index as on the wire
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_HIST_H
+#define ZB_HIST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    int index;
+    uint64_t count;
+} bucket_t;
+
+typedef struct {
+    bucket_t *bucket;
+    size_t size, max;
+} hist_t;
+
+//  The place of an index, made if it is not there. Looks from `at` on, since
+//  callers go up.
+bucket_t *hist_place (hist_t *self, size_t *at, int index);
+
+//  Nanoseconds at the lower edge of a bucket, 292 years at most.
+double hist_edge_ns (int index);
+
+//  The value below which a share of 0..1 of the samples lies: the middle of
+//  its bucket, at most 1.1 % off.
+double hist_quantile_ns (const hist_t *self, double share);
+
+#endif

@@ -1,0 +1,24 @@
+/*  line - from the text of the wire to zb_line_t (zibrato.h, section 3)
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_LINE_H
+#define ZB_LINE_H
+
+#define ZIBRATO_BACKEND
+#include "../../zibrato.h"
+
+typedef struct {
+    const char *text;
+    size_t size;
+} span_t;
+
+//  Reads a line without its end. Returns NULL, or what is wrong: one of few
+//  static texts, for counting. The texts of *line point into the given one.
+const char *line_parse (const char *text, size_t size, zb_line_t *line);
+
+//  Reads the next "i=n" of a timer's buckets and moves on. Returns 1, 0 at the
+//  end, -1 if it is none.
+int line_bucket_next (span_t *rest, int *index, uint64_t *count);
+
+#endif

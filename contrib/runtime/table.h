@@ -1,0 +1,83 @@
+/*  table - pointers by 64-bit hash, open addressing
+
+    With free_item set, the items are the table's and go with it. What is
+    looked up for each line is inlined here.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_TABLE_H
+#define ZB_TABLE_H
+
+#define ZIBRATO_BACKEND
+#include "../../zibrato.h"
+
+#include <string.h>
+
+typedef struct {
+    uint64_t hash;
+    void *item;
+} place_t;
+
+typedef struct {
+    place_t *place;
+    size_t size, count;  //  places, a power of two; items
+    void (*free_item) (void *item);
+} table_t;
+
+//  Is this the item that the key means?
+typedef int (same_fn) (const void *item, const void *key);
+
+//  Chosen anew by each process: a peer cannot choose names that meet in one
+//  place.
+extern uint64_t table_seed;
+
+//  Folded multiplication, as in wyhash (github.com/wangyi-fudan/wyhash).
+static inline uint64_t
+table_hash_mix (uint64_t a, uint64_t b)
+{
+    zb_u128_ product = (zb_u128_) a * b;
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
+}
+
+//  Hash of a text, begun with another hash, or with 0.
+static inline uint64_t
+table_hash (uint64_t hash, const char *text, size_t size)
+{
+    uint64_t word = 0;
+    hash ^= table_seed ^ size;
+    for (; size >= 8; text += 8, size -= 8) {
+        memcpy (&word, text, 8);
+        hash = table_hash_mix (hash ^ word, 0xa0761d6478bd642fu);
+    }
+    word = 0;
+    memcpy (&word, text, size);
+    return table_hash_mix (hash ^ word, 0xe7037ed1a0b428dbu);
+}
+
+//  Inlined with a constant comparison at each call, so that looking up costs
+//  the hash, one probe and one memcmp.
+static inline void *
+table_find (const table_t *self, uint64_t hash, same_fn *same, const void *key)
+{
+    size_t at;
+    if (!self->size)
+        return NULL;
+    for (at = hash & (self->size - 1); self->place[at].item;
+         at = (at + 1) & (self->size - 1))
+        if (self->place[at].hash == hash && same (self->place[at].item, key))
+            return self->place[at].item;
+    return NULL;
+}
+
+//  Puts an item in. The caller has looked before: an item must not be put
+//  twice.
+void table_put (table_t *self, uint64_t hash, void *item);
+
+//  Frees the items, if they are the table's, and all places.
+void table_clear (table_t *self);
+
+//  Keeps the items for which keep says so, and frees the rest.
+void table_keep (table_t *self, int (*keep) (const void *item, int64_t since),
+                 int64_t since);
+
+#endif
