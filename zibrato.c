@@ -36,7 +36,9 @@
 #define ZIBRATO_IMPLEMENTATION
 #include "zibrato.h"
 
+#include "contrib/runtime/fault.h"
 #include "contrib/runtime/ledger.h"
+#include "contrib/runtime/spool.h"
 
 #include <ctype.h>
 #include <czmq.h>
@@ -535,17 +537,21 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
 }
 
 //  --------------------------------------------------------------------------
-//  Queue: requests that wait for the sender, bounded in bytes
+//  Queue: requests that wait for the sender, bounded in bytes. With a spool
+//  they wait in its files, and here is only what they are called.
 
 typedef struct request {
     struct request *next;
+    char name[SPOOL_NAME_MAX];  //  of the file; the same for ever
+    bool filed;                 //  it is in that file
     size_t rows, size, max;
-    char *text;  //  the rows, each terminated
+    char *text;  //  the rows, each ended by '\n'; NULL: only in the file
 } request_t;
 
 typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    spool_t *spool;  //  or NULL; not the queue's
     request_t *head, **tail;
     size_t bytes, bytes_max;
     int closing;            //  nothing more will come
@@ -572,7 +578,7 @@ request_destroy (request_t **self_p)
     *self_p = NULL;
 }
 
-//  Appends a row of so many bytes, with its end.
+//  Appends a row of so many bytes.
 static void
 request_add (request_t *self, const char *text, size_t size)
 {
@@ -582,9 +588,55 @@ request_add (request_t *self, const char *text, size_t size)
         assert (self->text);
     }
     memcpy (self->text + self->size, text, size);
-    self->text[self->size + size] = 0;
+    self->text[self->size + size] = '\n';
     self->size += size + 1;
     self->rows++;
+}
+
+//  Bytes that it takes where it waits: a file takes whole blocks.
+static size_t
+request_cost (const request_t *self)
+{
+    return self->filed ? (self->size / 4096 + 1) * 4096 : self->size;
+}
+
+//  Has its rows in memory when this returns 0. Returns -1 if the file is bad.
+static int
+request_load (request_t *self, spool_t *spool)
+{
+    if (!self->text && spool)
+        self->text = spool_request_read (spool, self->name, &self->size);
+    return self->text ? 0 : -1;
+}
+
+//  Into its file, and out of memory. If that fails it stays there.
+static void
+request_file (request_t *self, spool_t *spool)
+{
+    self->filed = spool_request_write (spool, self->name, self->text,
+                                       self->size, self->rows)
+                  == 0;
+    if (self->filed) {
+        free (self->text);
+        self->text = NULL;
+    }
+}
+
+//  The first rows of a request as one of its own, or the others. Caller owns
+//  the return value.
+static request_t *
+request_half (const request_t *self, char which)
+{
+    request_t *half = request_new ();
+    const char *row = self->text, *end;
+    size_t i, middle = self->rows / 2;
+    for (i = 0; i < self->rows; i++, row = end + 1) {
+        end = strchr (row, '\n');
+        if ((i < middle) == (which == 'a'))
+            request_add (half, row, (size_t) (end - row));
+    }
+    snprintf (half->name, sizeof half->name, "%.90s%c", self->name, which);
+    return half;
 }
 
 //  Caller owns the return value. Waiting is by the monotonic clock: a step of
@@ -613,7 +665,7 @@ queue_pop (queue_t *self)
     request_t *request = self->head;
     if (request) {
         self->head = request->next;
-        self->bytes -= request->size;
+        self->bytes -= request_cost (request);
         request->next = NULL;
         if (!self->head)
             self->tail = &self->head;
@@ -621,7 +673,7 @@ queue_pop (queue_t *self)
     return request;
 }
 
-//  What was never delivered is counted by then, and goes.
+//  What was never delivered is counted by then, or is in its file.
 static void
 queue_destroy (queue_t **self_p)
 {
@@ -635,23 +687,41 @@ queue_destroy (queue_t **self_p)
     *self_p = NULL;
 }
 
-//  Takes over the request. The oldest go when there is no room, counted.
-static void
-queue_put (queue_t *self, request_t **request_p)
+//  The oldest go when there is no room, counted; of what was refused, at most
+//  half of the room is kept. Returns how many rows of requests went. The
+//  caller holds the lock.
+static uint64_t
+queue_trim (queue_t *self)
 {
     request_t *oldest;
     uint64_t dropped = 0;
-    pthread_mutex_lock (&self->lock);
-    self->bytes += (*request_p)->size;
-    *self->tail = *request_p;
-    self->tail = &(*request_p)->next;
-    *request_p = NULL;
-    while (self->bytes > self->bytes_max && self->head->next) {
+    int64_t most = (int64_t) self->bytes_max;
+    if (self->spool) {
+        spool_rejected_trim (self->spool, most / 2);
+        most -= spool_bytes (self->spool);
+    }
+    while ((int64_t) self->bytes > most && self->head && self->head->next) {
         oldest = queue_pop (self);
         dropped += oldest->rows;
+        if (oldest->filed)
+            spool_request_remove (self->spool, oldest->name);
         request_destroy (&oldest);
     }
     self->dropped_rows += dropped;
+    return dropped;
+}
+
+//  Takes over the request.
+static void
+queue_put (queue_t *self, request_t **request_p)
+{
+    uint64_t dropped;
+    pthread_mutex_lock (&self->lock);
+    self->bytes += request_cost (*request_p);
+    *self->tail = *request_p;
+    self->tail = &(*request_p)->next;
+    *request_p = NULL;
+    dropped = queue_trim (self);
     pthread_cond_signal (&self->changed);
     pthread_mutex_unlock (&self->lock);
     if (dropped)
@@ -659,6 +729,21 @@ queue_put (queue_t *self, request_t **request_p)
                 "rows=%" PRIu64
                 " reason=\"the queue has its full --spool-max\"",
                 dropped);
+}
+
+//  Writes what waits in memory since the spool had failed.
+static void
+queue_file (queue_t *self)
+{
+    request_t *request;
+    pthread_mutex_lock (&self->lock);
+    for (request = self->head; request; request = request->next)
+        if (!request->filed) {
+            self->bytes -= request_cost (request);
+            request_file (request, self->spool);
+            self->bytes += request_cost (request);
+        }
+    pthread_mutex_unlock (&self->lock);
 }
 
 //  Nothing more will come; the sender has until s_deadline_ms.
@@ -716,6 +801,7 @@ typedef struct {
     int failures;          //  in a row
     zb_outcome_t outcome;  //  the last
     uint64_t rejected_logged, rejected_unlogged;
+    char id[20];  //  without a spool, which has its own
 } sender_t;
 
 //  Milliseconds to the next try: doubled each time, with jitter of a quarter
@@ -782,75 +868,169 @@ s_flush_stdout (const char *const *rows, size_t count, zb_reply_t *reply)
     return ZB_RETRY;
 }
 
+static char s_request_key[SPOOL_NAME_MAX + 32];
+
+//  Only the sender's thread asks, while it delivers.
+const char *
+zb_request_key (void)
+{
+    return s_request_key;
+}
+
 //  Tries until the rows are delivered or refused, or the time is over.
 static zb_outcome_t
-sender_try (sender_t *self, const char *const *rows, size_t count)
+sender_try (sender_t *self, const char *const *rows, size_t count,
+            zb_reply_t *reply)
 {
     zb_outcome_t outcome;
-    zb_reply_t reply;
     for (;;) {
-        memset (&reply, 0, sizeof reply);
+        memset (reply, 0, sizeof *reply);
+        FAULT (send_before);
         outcome = self->backend->flush
-                    ? self->backend->flush (rows, count, &reply)
-                    : s_flush_stdout (rows, count, &reply);
+                    ? self->backend->flush (rows, count, reply)
+                    : s_flush_stdout (rows, count, reply);
         if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
             sender_succeeded (self);
-        if (outcome == ZB_REFUSED && count == 1
-            && self->rejected_logged < REJECTED_LOGGED) {
-            self->rejected_logged++;
-            zb_log (LOG_ERR, "rejected", "reason=\"%s\" row=%s", reply.reason,
-                    rows[0]);
-        }
-        else if (outcome == ZB_REFUSED && count == 1)
-            self->rejected_unlogged++;
         if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
             return outcome;
         if (zb_time_left_ms () == 0
             || (outcome == ZB_HOLD && zb_time_left_ms () < INT64_MAX))
             return outcome;
-        sender_wait (self, outcome, &reply);
+        sender_wait (self, outcome, reply);
     }
+}
+
+//  Hands the rows of a request to the backend, each as a text of its own.
+static zb_outcome_t
+sender_rows (sender_t *self, const request_t *request, zb_reply_t *reply)
+{
+    const char **rows = (const char **) zmalloc (request->rows * sizeof *rows);
+    char *text = (char *) zmalloc (request->size + 1), *next;
+    zb_outcome_t outcome;
+    size_t count = 0;
+    memcpy (text, request->text, request->size);
+    for (next = text; count < request->rows && next < text + request->size;
+         next++) {
+        rows[count++] = next;
+        next = strchr (next, '\n');
+        *next = 0;
+    }
+    snprintf (s_request_key, sizeof s_request_key, "%s-%s",
+              self->queue->spool ? spool_id (self->queue->spool) : self->id,
+              request->name);
+    outcome = sender_try (self, rows, count, reply);
+    free (text);
+    free (rows);
+    return outcome;
+}
+
+//  The row alone is refused: logged, within reason, and set aside.
+static void
+sender_reject (sender_t *self, const request_t *request, const char *reason)
+{
+    if (self->rejected_logged < REJECTED_LOGGED) {
+        self->rejected_logged++;
+        zb_log (LOG_ERR, "rejected", "reason=\"%s\" row=%.*s", reason,
+                (int) request->size - 1, request->text);
+    }
+    else
+        self->rejected_unlogged++;
+    if (self->queue->spool)
+        spool_reject (self->queue->spool, request->name, request->text,
+                      request->size, reason);
+}
+
+static void
+sender_count (sender_t *self, size_t delivered, size_t rejected, size_t lost)
+{
+    queue_t *queue = self->queue;
+    pthread_mutex_lock (&queue->lock);
+    queue->delivered_rows += delivered;
+    queue->rejected_rows += rejected;
+    queue->dropped_rows += lost;
+    if (delivered)
+        queue->success_ms = zclock_mono ();
+    pthread_mutex_unlock (&queue->lock);
+}
+
+//  A refused request becomes two, and then is no more: which of its rows were
+//  delivered must be known after a crash, too. Returns the two, in order.
+static request_t *
+sender_split (sender_t *self, request_t *request)
+{
+    request_t *half[2] = {request_half (request, 'a'),
+                          request_half (request, 'b')};
+    half[0]->next = half[1];
+    half[1]->next = request->next;
+    FAULT (split_before);
+    if (request->filed) {
+        request_file (half[0], self->queue->spool);
+        FAULT (split_half);
+        request_file (half[1], self->queue->spool);
+        FAULT (split_written);
+        spool_request_remove (self->queue->spool, request->name);
+        FAULT (split_after);
+    }
+    return half[0];
+}
+
+//  The request is delivered, or is a row that is refused.
+static void
+sender_done (sender_t *self, const request_t *request, zb_outcome_t outcome,
+             const char *reason)
+{
+    bool refused = outcome == ZB_REFUSED;
+    if (refused)
+        sender_reject (self, request, reason);
+    else
+        FAULT (send_after);
+    sender_count (self, refused ? 0 : request->rows, refused, 0);
+    if (request->filed)
+        spool_request_remove (self->queue->spool, request->name);
+    FAULT (removed);
 }
 
 //  Delivers the good and sets the bad aside: what is refused as a whole is
-//  refused in halves, until it is one row. Returns how many rows are left
-//  over because the time is.
+//  refused in halves, until it is one row. Takes over the request. Returns how
+//  many rows are left over because the time is.
 static size_t
-sender_deliver (sender_t *self, const char *const *rows, size_t count)
+sender_request (sender_t *self, request_t **request_p)
 {
-    queue_t *queue = self->queue;
-    zb_outcome_t outcome = sender_try (self, rows, count);
-    if (outcome == ZB_REFUSED && count > 1)
-        return sender_deliver (self, rows, count / 2)
-               + sender_deliver (self, rows + count / 2, count - count / 2);
-    pthread_mutex_lock (&queue->lock);
-    if (outcome == ZB_DELIVERED) {
-        queue->delivered_rows += count;
-        queue->success_ms = zclock_mono ();
+    request_t *request;
+    size_t left = 0;
+    while ((request = *request_p)) {
+        zb_reply_t reply = {{0}, 0};
+        zb_outcome_t outcome = ZB_RETRY;
+        *request_p = request->next;
+        if (request_load (request, self->queue->spool) == -1)
+            sender_count (self, 0, 0, request->rows);
+        else if (left == 0)
+            outcome = sender_rows (self, request, &reply);
+        if (request->text && outcome == ZB_REFUSED && request->rows > 1)
+            *request_p = sender_split (self, request);
+        else if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
+            sender_done (self, request, outcome, reply.reason);
+        else if (request->text)
+            left += request->rows;
+        request_destroy (&request);
     }
-    else if (outcome == ZB_REFUSED)
-        queue->rejected_rows += count;
-    pthread_mutex_unlock (&queue->lock);
-    return outcome == ZB_DELIVERED || outcome == ZB_REFUSED ? 0 : count;
-}
-
-//  Returns how many rows are left over.
-static size_t
-sender_request (sender_t *self, request_t *request)
-{
-    const char **rows = (const char **) zmalloc (request->rows * sizeof *rows);
-    const char *text = request->text;
-    size_t i, left;
-    assert (rows);
-    for (i = 0; i < request->rows; i++, text += strlen (text) + 1)
-        rows[i] = text;
-    left = sender_deliver (self, rows, request->rows);
-    free (rows);
     if (self->rejected_unlogged)
         zb_log (LOG_ERR, "rejected", "rows=%" PRIu64 " reason=\"as above\"",
                 self->rejected_unlogged);
     self->rejected_unlogged = 0;
     return left;
+}
+
+//  Says what became of what was not delivered in time.
+static void
+sender_left (const sender_t *self, size_t left)
+{
+    if (left && self->queue->spool)
+        zb_log (LOG_WARNING, "kept", "rows=%zu reason=\"for the next start\"",
+                left);
+    else if (left)
+        zb_log (LOG_ERR, "lost",
+                "rows=%zu reason=\"not delivered within --deadline\"", left);
 }
 
 //  Thread: until the queue is closed and empty, or the time is over.
@@ -867,14 +1047,13 @@ sender_run (void *argument)
     if (outcome != ZB_DELIVERED)
         sender_wait (self, outcome, &reply);
     while ((request = queue_take (self->queue))) {
-        left += zb_time_left_ms () == 0 || (self->outcome == ZB_HOLD && left)
-                  ? request->rows
-                  : sender_request (self, request);
+        if (zb_time_left_ms () == 0 || (self->outcome == ZB_HOLD && left))
+            left += request->rows;
+        else
+            left += sender_request (self, &request);
         request_destroy (&request);
     }
-    if (left)
-        zb_log (LOG_ERR, "lost",
-                "rows=%zu reason=\"not delivered within --deadline\"", left);
+    sender_left (self, left);
     if (self->backend->close)
         self->backend->close ();
     return NULL;
@@ -888,6 +1067,7 @@ enum {
     REQUEST_BYTES = 512 * 1024,  //  a request ends here, whatever --batch
     PERCENTILES_MAX = 16,
     MALFORMED_KINDS = 16,
+    JOURNAL_SHARE = 4,             //  of --spool-max, at most a quarter
     QUIET_MS = 100,                //  without a message: drained
     SILENT_MS = 24 * 3600 * 1000,  //  then a stream is forgotten,
     FORGET_MS = 3600 * 1000        //  at this interval
@@ -895,9 +1075,9 @@ enum {
 
 //  The worker's options, with their defaults.
 static struct {
-    const char *host, *levels, *percentiles;
+    const char *host, *levels, *percentiles, *spool;
     int64_t port, flush, batch, spool_max, deadline;
-} s_worker = {"127.0.0.1", "", "", 5551, 60, 0, 256 * 1024 * 1024, 10};
+} s_worker = {"127.0.0.1", "", "", NULL, 5551, 60, 0, 256 * 1024 * 1024, 10};
 
 // clang-format off
 static const zb_option_t s_worker_options[] = {
@@ -913,6 +1093,8 @@ static const zb_option_t s_worker_options[] = {
    .help = "50,95,99 adds gauges NAME.p50 ... for each timer"},
   {.name = "batch", .argument = "ROWS", .number = &s_worker.batch, .min = 0,
    .max = 100000, .help = "in a request, at most; 0: a flush at once"},
+  {.name = "spool", .argument = "DIR", .text = &s_worker.spool,
+   .help = "folder that keeps everything through a crash of the worker"},
   {.name = "spool-max", .argument = "BYTES", .number = &s_worker.spool_max,
    .min = 65536, .max = INT64_C (1) << 40,
    .help = "that wait for delivery at most; the oldest are dropped"},
@@ -938,12 +1120,21 @@ typedef struct {
     window_t closing;   //  being encoded,
     size_t closing_at;  //  from this place of its table on
     int64_t closing_second;
-    request_t *request;  //  being filled
+    request_t *request;      //  being filled
+    request_t *uncommitted;  //  of the flush that is being encoded,
+    request_t **uncommitted_tail;
+    int flushing;       //  so much of it is to be done yet
+    spool_t *spool;     //  or NULL
+    uint64_t requests;  //  made so far, without one
     double percentile[PERCENTILES_MAX];
     size_t percentiles;
     malformed_t malformed[MALFORMED_KINDS];
-    uint64_t received, malformed_lines, unencoded, forgotten_lost;
-    uint64_t told[16];  //  health, at the last flush
+    uint64_t received, malformed_lines, unencoded;
+    uint64_t loaded_rows, bad_states;  //  from the spool
+    struct {
+        uint64_t received, malformed, duplicate, delivered, rejected,
+          overflowed;
+    } told;  //  as the worker's health, until the last flush
     int64_t forget_ms;
     int ready;
     char source[256];  //  of the worker's health
@@ -1057,37 +1248,47 @@ worker_receive (worker_t *self)
     if (more)
         worker_malformed (self, "more than one frame", zmq_msg_data (&message),
                           zmq_msg_size (&message));
-    else if (rc != -1)
+    else if (rc != -1) {
+        if (self->spool)
+            spool_journal (self->spool, zmq_msg_data (&message),
+                           zmq_msg_size (&message));
         worker_message (self, zmq_msg_data (&message), zmq_msg_size (&message));
+    }
     while (more && zmq_msg_recv (&message, socket, ZMQ_DONTWAIT) != -1)
         more = zmq_msg_more (&message);
     zmq_msg_close (&message);
     return rc == -1 ? -1 : 0;
 }
 
-//  Handler for zloop_reader. Reads a bounded number, so that signals and timers
-//  get their turn while publishers never pause.
-static int
-worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
-{
-    int i;
-    (void) loop, (void) socket;
-    for (i = 0; i < DRAIN_MESSAGES; i++)
-        if (worker_receive (argument) == -1)
-            break;
-    return 0;
-}
-
 //  --------------------------------------------------------------------------
 //  Ingest: flush
 
-//  The request is whole: over to the sender.
+//  The request is whole: over to the sender, or with a spool into a file until
+//  its flush counts.
 static void
 worker_request_end (worker_t *self)
 {
-    if (self->request && self->request->rows)
-        queue_put (self->queue, &self->request);
-    request_destroy (&self->request);
+    request_t *request = self->request;
+    if (!request)
+        return;
+    if (self->spool) {
+        request->filed =
+          spool_request_add (self->spool, request->text, request->size,
+                             request->rows, request->name)
+          == 0;
+        if (request->filed) {
+            free (request->text);
+            request->text = NULL;
+        }
+        *self->uncommitted_tail = request;
+        self->uncommitted_tail = &request->next;
+    }
+    else {
+        snprintf (request->name, sizeof request->name, "request-%" PRIu64,
+                  ++self->requests);
+        queue_put (self->queue, &request);
+    }
+    self->request = NULL;
 }
 
 //  Encodes a row into the request being filled, which ends when it is full.
@@ -1098,7 +1299,7 @@ worker_row (worker_t *self, const zb_row_t *row)
     size_t size = self->backend->post
                     ? self->backend->post (row, text, sizeof text)
                     : zb_row_json (row, "time", text, sizeof text);
-    if (!size) {
+    if (!size || memchr (text, '\n', size)) {
         self->unencoded++;
         return;
     }
@@ -1139,11 +1340,10 @@ worker_entry (worker_t *self, const entry_t *entry)
     }
 }
 
-//  Encodes for so long. Returns 0 if there is more to do, 1 at the end.
+//  Encodes entries until that time. Returns 1 at the end, else 0.
 static int
-worker_encode (worker_t *self, int64_t us)
+worker_encode_entries (worker_t *self, int64_t until)
 {
-    int64_t until = zclock_usecs () + us;
     table_t *table = &self->closing.entries;
     while (self->closing_at < table->size) {
         const entry_t *entry = table->place[self->closing_at++].item;
@@ -1152,10 +1352,54 @@ worker_encode (worker_t *self, int64_t us)
         if (self->closing_at % 64 == 0 && zclock_usecs () >= until)
             return 0;
     }
-    if (table->size) {
-        worker_request_end (self);
-        table_clear (&self->closing.entries);
+    worker_request_end (self);
+    return 1;
+}
+
+//  Saves what the ledger was at the flush, until that time. Returns 1 at the
+//  end, else 0.
+static int
+worker_save (worker_t *self, int64_t until)
+{
+    while (!ledger_save (self->ledger, 64))
+        if (zclock_usecs () >= until)
+            return 0;
+    return 1;
+}
+
+//  The flush counts from now on: its requests may be sent.
+static void
+worker_commit (worker_t *self)
+{
+    request_t *request;
+    int rc = spool_commit (self->spool);
+    while ((request = self->uncommitted)) {
+        self->uncommitted = request->next;
+        request->next = NULL;
+        queue_put (self->queue, &request);
     }
+    self->uncommitted_tail = &self->uncommitted;
+    FAULT (released);
+    if (rc == 0)
+        queue_file (self->queue);
+}
+
+//  Goes on with the flush for so long. Returns 0 if there is more to do, 1 at
+//  the end.
+static int
+worker_encode (worker_t *self, int64_t us)
+{
+    int64_t until = zclock_usecs () + us;
+    if (!self->flushing)
+        return 1;
+    if (!worker_encode_entries (self, until))
+        return 0;
+    if (self->spool && !worker_save (self, until))
+        return 0;
+    if (self->spool)
+        worker_commit (self);
+    table_clear (&self->closing.entries);
+    self->flushing = 0;
     return 1;
 }
 
@@ -1176,62 +1420,86 @@ static void
 worker_health (worker_t *self, int64_t second)
 {
     queue_t *queue = self->queue;
+    uint64_t lost = self->ledger->lost_forgotten + ledger_lost (self->ledger);
     const struct {
         const char *name;
-        zb_type_t type;
         uint64_t value;
+        uint64_t *told;  //  at the last flush; NULL: a gauge
     } health[] = {
-      {"zibrato.received", ZB_TYPE_COUNTER, self->received},
-      {"zibrato.malformed", ZB_TYPE_COUNTER, self->malformed_lines},
-      {"zibrato.duplicate", ZB_TYPE_COUNTER, self->ledger->duplicates},
-      {"zibrato.lost", ZB_TYPE_COUNTER,
-       self->forgotten_lost + ledger_lost (self->ledger)},
-      {"zibrato.delivered", ZB_TYPE_COUNTER, queue->delivered_rows},
-      {"zibrato.rejected", ZB_TYPE_COUNTER,
-       queue->rejected_rows + self->unencoded},
-      {"zibrato.overflowed", ZB_TYPE_COUNTER, queue->dropped_rows},
-      {"zibrato.series", ZB_TYPE_GAUGE, self->ledger->series.count},
-      {"zibrato.queue_bytes", ZB_TYPE_GAUGE, queue->bytes},
-      {"zibrato.success_age", ZB_TYPE_GAUGE,
-       (uint64_t) (zclock_mono () - queue->success_ms) / 1000}};
+      {"zibrato.received", self->received, &self->told.received},
+      {"zibrato.malformed", self->malformed_lines, &self->told.malformed},
+      {"zibrato.duplicate", self->ledger->duplicates, &self->told.duplicate},
+      {"zibrato.lost", lost, &self->ledger->lost_told},
+      {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
+      {"zibrato.rejected", queue->rejected_rows + self->unencoded,
+       &self->told.rejected},
+      {"zibrato.overflowed", queue->dropped_rows, &self->told.overflowed},
+      {"zibrato.series", self->ledger->series.count, NULL},
+      {"zibrato.queue_bytes", queue->bytes, NULL},
+      {"zibrato.success_age",
+       (uint64_t) (zclock_mono () - queue->success_ms) / 1000, NULL}};
     size_t i;
     for (i = 0; i < sizeof health / sizeof *health; i++) {
-        zb_line_t line = {.type = health[i].type,
+        zb_line_t line = {.type =
+                            health[i].told ? ZB_TYPE_COUNTER : ZB_TYPE_GAUGE,
                           .name = health[i].name,
                           .name_size = strlen (health[i].name),
                           .source = self->source,
                           .source_size = strlen (self->source),
                           .value = (double) health[i].value,
                           .time = second};
-        if (line.type == ZB_TYPE_COUNTER)
-            line.value -= (double) self->told[i];
-        self->told[i] = health[i].value;
-        if (line.type == ZB_TYPE_GAUGE || line.value != 0)
+        if (health[i].told) {
+            line.value -= (double) *health[i].told;
+            *health[i].told = health[i].value;
+        }
+        if (!health[i].told || line.value != 0)
             worker_classic (self, &line);
     }
 }
 
-//  Closes the window and begins to encode it. Nothing measured, nothing sent.
+//  Handler for ledger_save.
+static void
+worker_state_add (void *argument, const char *text, size_t size)
+{
+    spool_state_add (argument, text, size);
+}
+
+//  With a spool the ledger is saved as it is now, and lines have a new journal.
+static void
+worker_flush_spool (worker_t *self, bool whole)
+{
+    whole = spool_flush_begin (self->spool, whole);
+    ledger_save_begin (self->ledger, whole, worker_state_add, self->spool);
+}
+
+//  Closes the window and begins to encode it. Nothing measured, nothing sent;
+//  but a journal of repetitions must end, too.
 static void
 worker_flush (worker_t *self)
 {
     int64_t second = s_wall_us () / 1000000;
+    int forgot = 0;
     worker_log_malformed (self);
     while (!worker_encode (self, INT64_MAX / 2)) {
     }
-    if (self->window.entries.count == 0)
+    if (self->window.entries.count) {
+        pthread_mutex_lock (&self->queue->lock);
+        worker_health (self, second);
+        pthread_mutex_unlock (&self->queue->lock);
+    }
+    else if (!self->spool || !spool_journal_size (self->spool))
         return;
-    pthread_mutex_lock (&self->queue->lock);
-    worker_health (self, second);
-    pthread_mutex_unlock (&self->queue->lock);
+    if (zclock_mono () >= self->forget_ms) {
+        forgot = ledger_forget (self->ledger, SILENT_MS);
+        self->forget_ms = zclock_mono () + FORGET_MS;
+    }
     self->closing = self->window;
     self->closing_at = 0;
     self->closing_second = second;
+    self->flushing = 1;
     window_begin (&self->window);
-    if (zclock_mono () >= self->forget_ms) {
-        self->forgotten_lost += ledger_forget (self->ledger, SILENT_MS);
-        self->forget_ms = zclock_mono () + FORGET_MS;
-    }
+    if (self->spool)
+        worker_flush_spool (self, forgot);
 }
 
 //  Flushes fall on whole multiples of the interval, by the wall clock.
@@ -1252,6 +1520,36 @@ worker_tick (zloop_t *loop, int timer, void *argument)
     worker_slice (loop, 0, argument);
     zloop_timer (loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
                  worker_tick, argument);
+    return 0;
+}
+
+//  A journal must not fill the folder: what is received is flushed before.
+static void
+worker_journal (worker_t *self, zloop_t *loop)
+{
+    spool_journal_write (self->spool);
+    FAULT (counted);
+    if (loop
+        && spool_journal_size (self->spool)
+             > (size_t) s_worker.spool_max / JOURNAL_SHARE) {
+        worker_flush (self);
+        worker_slice (loop, 0, self);
+    }
+}
+
+//  Handler for zloop_reader. Reads a bounded number, so that signals and timers
+//  get their turn while publishers never pause.
+static int
+worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
+{
+    worker_t *self = (worker_t *) argument;
+    int i;
+    (void) socket;
+    for (i = 0; i < DRAIN_MESSAGES; i++)
+        if (worker_receive (self) == -1)
+            break;
+    if (self->spool)
+        worker_journal (self, loop);
     return 0;
 }
 
@@ -1352,6 +1650,56 @@ worker_loop (worker_t *self, int signals)
     zloop_destroy (&self->loop);
 }
 
+//  Handlers for spool_load.
+static void
+worker_load_state (void *argument, const char *line, size_t size)
+{
+    worker_t *self = (worker_t *) argument;
+    self->bad_states += ledger_restore (self->ledger, line, size) == -1;
+}
+
+static void
+worker_load_request (void *argument, const char *name, size_t rows, size_t size)
+{
+    worker_t *self = (worker_t *) argument;
+    request_t *request = request_new ();
+    snprintf (request->name, sizeof request->name, "%s", name);
+    request->filed = true;
+    request->rows = rows;
+    request->size = size;
+    self->loaded_rows += rows;
+    queue_put (self->queue, &request);
+}
+
+static void
+worker_load_message (void *argument, const char *text, size_t size)
+{
+    worker_t *self = (worker_t *) argument;
+    self->ledger->now_ms = zclock_mono ();
+    worker_line (self, text, size);
+}
+
+static const spool_reader_t s_worker_reader = {
+  worker_load_state, worker_load_request, worker_load_message};
+
+//  Goes on where the last worker with this folder ended, however it did.
+static void
+worker_load (worker_t *self)
+{
+    self->spool = self->queue->spool =
+      spool_new (s_worker.spool, self->backend->name);
+    if (!self->spool && errno == EWOULDBLOCK)
+        s_die ("--spool %s: another worker has it", s_worker.spool);
+    if (!self->spool)
+        s_die ("--spool %s:", s_worker.spool);
+    spool_load (self->spool, &s_worker_reader, self);
+    zb_log (LOG_INFO, "loaded",
+            "dir=%s series=%zu rows=%" PRIu64 " lines=%" PRIu64
+            " bad_states=%" PRIu64,
+            s_worker.spool, self->ledger->series.count, self->loaded_rows,
+            self->received, self->bad_states);
+}
+
 //  A worker from beginning to end: check, subscribe, ingest, drain, deliver.
 static int
 worker_run (const zb_backend_t *backend)
@@ -1373,6 +1721,10 @@ worker_run (const zb_backend_t *backend)
     self.ledger = ledger_new ();
     self.forget_ms = zclock_mono () + FORGET_MS;
     self.queue = sender.queue = queue_new ((size_t) s_worker.spool_max);
+    self.uncommitted_tail = &self.uncommitted;
+    snprintf (sender.id, sizeof sender.id, "%016" PRIx64, zb_random_ ());
+    if (s_worker.spool)
+        worker_load (&self);
     if (pthread_create (&thread, NULL, sender_run, &sender) != 0)
         s_die ("start the sender:");
     worker_loop (&self, signals);
@@ -1386,6 +1738,8 @@ worker_run (const zb_backend_t *backend)
             self.queue->rejected_rows, self.queue->dropped_rows);
     queue_destroy (&self.queue);
     ledger_destroy (&self.ledger);
+    if (self.spool)
+        spool_destroy (&self.spool);
     zsock_destroy (&self.xsub);
     close (signals);
     return 0;

@@ -376,6 +376,11 @@ size_t zb_row_json (const zb_row_t *row, const char *time_name, char *text,
 //  Milliseconds that a delivery may still take: a stop sets a deadline.
 int64_t zb_time_left_ms (void);
 
+//  The key of the rows that flush is delivering: the same whenever the same
+//  rows are tried again, also by the worker's next process, and no other rows'.
+//  A service that keeps it can tell a repetition whose first answer was lost.
+const char *zb_request_key (void);
+
 //  Writes event=... and what format makes, key=value pairs, to stderr with
 //  time and severity (of <syslog.h>). What is not printable becomes '?'.
 void zb_log (int severity, const char *event, const char *format, ...)

@@ -1,5 +1,7 @@
 /*  ledger - totals to increments. The contract is in ledger.h.
 
+    Sections: streams and series, saving, restoring, taking in, forgetting.
+
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "ledger.h"
@@ -12,6 +14,20 @@ stream_free (void *item)
 {
     free (((stream_t *) item)->key);
     free (item);
+}
+
+//  Has this reading come? Only the last GAUGE_WINDOW are remembered.
+static int
+stream_gauge_seen (const stream_t *self, uint64_t seq)
+{
+    return self->gauge_seen[seq % GAUGE_WINDOW / 64] >> seq % 64 & 1;
+}
+
+static void
+stream_gauge_see (stream_t *self, uint64_t seq, int seen)
+{
+    uint64_t *word = &self->gauge_seen[seq % GAUGE_WINDOW / 64];
+    *word = seen ? *word | 1ull << seq % 64 : *word & ~(1ull << seq % 64);
 }
 
 static void
@@ -27,6 +43,8 @@ ledger_new (void)
     ledger_t *self = (ledger_t *) zmalloc (sizeof *self);
     self->born_ms = zclock_time ();
     self->now_ms = zclock_mono ();
+    self->save = 1;
+    self->series_max = SIZE_MAX;
     self->streams.free_item = stream_free;
     self->series.free_item = series_free;
     return self;
@@ -38,6 +56,7 @@ ledger_destroy (ledger_t **self_p)
     ledger_t *self = *self_p;
     table_clear (&self->series);
     table_clear (&self->streams);
+    free (self->line);
     free (self);
     *self_p = NULL;
 }
@@ -75,6 +94,9 @@ ledger_stream (ledger_t *self, const zb_line_t *line)
         memcpy (stream->key, line->level, line->level_size);
         memcpy (stream->key + line->level_size, line->id, line->id_size);
         stream->born_ms = strtoll (stream->key + line->level_size, NULL, 16);
+        stream->next = self->first_stream;
+        self->first_stream = stream;
+        stream->changed = self->save;
         table_put (&self->streams, hash, stream);
     }
     self->last = stream;
@@ -102,7 +124,8 @@ series_same (const void *item, const void *key)
                 == 0;
 }
 
-//  Finds or makes the series of a line; *fresh tells which.
+//  Finds or makes the series of a line; *fresh tells which. NULL if it would be
+//  one too many.
 static series_t *
 ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
                int *fresh)
@@ -114,7 +137,7 @@ ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
     hash = table_hash (hash, line->source, line->source_size);
     series = table_find (&self->series, hash, series_same, &key);
     *fresh = series == NULL;
-    if (!series) {
+    if (!series && self->series.count < self->series_max) {
         series = (series_t *) zmalloc (sizeof *series + line->name_size
                                        + line->source_size);
         series->stream = stream;
@@ -124,10 +147,315 @@ ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
         memcpy (series->text, line->name, line->name_size);
         memcpy (series->text + line->name_size, line->source,
                 line->source_size);
+        series->next = self->first_series;
+        self->first_series = series;
+        series->changed = self->save;
         table_put (&self->series, hash, series);
     }
     return series;
 }
+
+//  --------------------------------------------------------------------------
+//  Saving. A line begins with '|', which no measurement does, or is that of a
+//  state: the wire format has all that there is to say about a series.
+
+//  Appends to the line being made.
+__attribute__ ((format (printf, 2, 3))) static void
+ledger_print (ledger_t *self, const char *format, ...)
+{
+    va_list args;
+    int size;
+    if (self->line_max - self->line_size < 1024) {
+        self->line_max = self->line_max * 2 + 4096;
+        self->line = (char *) realloc (self->line, self->line_max);
+        assert (self->line);
+    }
+    va_start (args, format);
+    size = vsnprintf (self->line + self->line_size,
+                      self->line_max - self->line_size, format, args);
+    va_end (args);
+    self->line_size += (size_t) size;
+}
+
+static void
+ledger_write_line (ledger_t *self)
+{
+    ledger_print (self, "\n");
+    self->write (self->write_argument, self->line, self->line_size);
+    self->line_size = 0;
+}
+
+//  Is this to be written, and has not been yet?
+static int
+ledger_wants (const ledger_t *self, uint32_t changed, uint32_t saved)
+{
+    return self->saving && saved != self->save && changed != self->save
+           && (self->all || changed == self->save - 1);
+}
+
+static void
+ledger_save_head (ledger_t *self)
+{
+    ledger_print (self, "|ledger|%" PRId64 "|%" PRIu64 "|%" PRIu64,
+                  self->born_ms, self->lost_forgotten, self->lost_told);
+    ledger_write_line (self);
+}
+
+//  Ranges of readings that have not come, within the window.
+static void
+ledger_save_missing (ledger_t *self, const stream_t *stream)
+{
+    uint64_t seq = stream->gauge_floor, from;
+    if (stream->gauge_next - seq > GAUGE_WINDOW)
+        seq = stream->gauge_next - GAUGE_WINDOW;
+    for (; seq < stream->gauge_next; seq++) {
+        for (from = seq;
+             seq < stream->gauge_next && !stream_gauge_seen (stream, seq);)
+            seq++;
+        if (seq > from)
+            ledger_print (self, "%" PRIu64 "=%" PRIu64 ",", from, seq - from);
+    }
+}
+
+//  Heard: in milliseconds of the wall clock, since the other begins anew with
+//  the host.
+static void
+ledger_save_stream (ledger_t *self, stream_t *stream)
+{
+    ledger_print (self, "|stream|%.*s|%s|%" PRId64 "|%d:%" PRIu64,
+                  (int) stream->level_size, stream->key,
+                  stream->key + stream->level_size,
+                  zclock_time () - (zclock_mono () - stream->heard_ms),
+                  stream->met_states, stream->met_seq);
+    ledger_print (self, "|%d:%" PRIu64 ":%" PRIu64 ":%" PRIu64 "|",
+                  stream->met_gauges, stream->gauge_floor, stream->gauge_next,
+                  stream->gauge_taken);
+    if (stream->met_gauges)
+        ledger_save_missing (self, stream);
+    ledger_write_line (self);
+    stream->saved = self->save;
+}
+
+//  As a publisher would repeat it.
+static void
+ledger_save_series (ledger_t *self, series_t *series)
+{
+    const stream_t *stream = series->stream;
+    size_t i;
+    ledger_print (
+      self, "%.*s|%s|%.*s|0|0|%.*s|%s:%" PRIu64 ":0:", (int) stream->level_size,
+      stream->key, series->type == ZB_TYPE_TIMER ? "Timer" : "Counter",
+      (int) series->name_size, series->text, (int) series->source_size,
+      series->text + series->name_size, stream->key + stream->level_size,
+      series->seq);
+    if (series->type == ZB_TYPE_COUNTER)
+        ledger_print (self, "%.17g", series->total);
+    else {
+        ledger_print (self, "%" PRIu64 ":%" PRId64 ".%09" PRId64 ":%.17g:0:0:",
+                      series->count, series->sum_ns / 1000000000,
+                      series->sum_ns % 1000000000, series->sum_squares);
+        for (i = 0; i < series->hist.size; i++)
+            ledger_print (self, "%s%d=%" PRIu64, i ? "," : "",
+                          series->hist.bucket[i].index,
+                          series->hist.bucket[i].count);
+    }
+    ledger_write_line (self);
+    series->saved = self->save;
+}
+
+void
+ledger_save_begin (ledger_t *self, int all, ledger_write_fn *write,
+                   void *argument)
+{
+    self->save++;
+    self->saving = 1;
+    self->all = all;
+    self->write = write;
+    self->write_argument = argument;
+    self->save_stream = self->first_stream;
+    self->save_series = self->first_series;
+    ledger_save_head (self);
+}
+
+int
+ledger_save (ledger_t *self, size_t most)
+{
+    for (; self->save_stream; self->save_stream = self->save_stream->next)
+        if (ledger_wants (self, self->save_stream->changed,
+                          self->save_stream->saved))
+            ledger_save_stream (self, self->save_stream);
+    for (; self->save_series && most;
+         self->save_series = self->save_series->next, most--)
+        if (ledger_wants (self, self->save_series->changed,
+                          self->save_series->saved))
+            ledger_save_series (self, self->save_series);
+    if (self->save_series)
+        return 0;
+    self->saving = 0;
+    return 1;
+}
+
+//  A line of the stream has come: what it was is saved before it changes.
+static void
+stream_touch (ledger_t *self, stream_t *stream)
+{
+    if (ledger_wants (self, stream->changed, stream->saved))
+        ledger_save_stream (self, stream);
+    stream->changed = self->save;
+    stream->heard_ms = self->now_ms;
+}
+
+static void
+series_touch (ledger_t *self, series_t *series)
+{
+    if (ledger_wants (self, series->changed, series->saved))
+        ledger_save_series (self, series);
+    series->changed = self->save;
+}
+
+//  --------------------------------------------------------------------------
+//  Restoring
+
+//  Reads the fields of "|WORD|..." behind the word. Returns how many.
+static size_t
+s_fields (const char *text, size_t size, span_t *field, size_t most)
+{
+    const char *end = text + size;
+    size_t count = 0;
+    while (count < most && text < end) {
+        const char *bar = memchr (text, '|', (size_t) (end - text));
+        field[count].text = text;
+        field[count++].size = (size_t) ((bar ? bar : end) - text);
+        text = bar ? bar + 1 : end;
+    }
+    return count;
+}
+
+//  Copies a field, to be read by sscanf.
+static const char *
+s_copy (char *text, size_t size, span_t field)
+{
+    snprintf (text, size, "%.*s", (int) field.size, field.text);
+    return text;
+}
+
+static int
+ledger_restore_head (ledger_t *self, const char *text, size_t size)
+{
+    char copy[128];
+    return sscanf (s_copy (copy, sizeof copy, (span_t){text, size}),
+                   "%" SCNd64 "|%" SCNu64 "|%" SCNu64, &self->born_ms,
+                   &self->lost_forgotten, &self->lost_told)
+               == 3
+             ? 0
+             : -1;
+}
+
+//  What is not missing has come.
+static void
+stream_restore_seen (stream_t *self, span_t missing)
+{
+    uint64_t seq = self->gauge_floor, from, count;
+    char copy[64];
+    if (self->gauge_next - seq > GAUGE_WINDOW)
+        seq = self->gauge_next - GAUGE_WINDOW;
+    for (; seq < self->gauge_next; seq++)
+        stream_gauge_see (self, seq, 1);
+    while (missing.size
+           && sscanf (s_copy (copy, sizeof copy, missing),
+                      "%" SCNu64 "=%" SCNu64, &from, &count)
+                == 2) {
+        const char *comma = memchr (missing.text, ',', missing.size);
+        for (; count && from < self->gauge_next; from++, count--)
+            stream_gauge_see (self, from, 0);
+        if (!comma)
+            break;
+        missing.size -= (size_t) (comma + 1 - missing.text);
+        missing.text = comma + 1;
+    }
+}
+
+static int
+ledger_restore_stream (ledger_t *self, const char *text, size_t size)
+{
+    span_t field[6];
+    zb_line_t line = {.type = ZB_TYPE_GAUGE};
+    char copy[128];
+    int64_t heard;
+    stream_t *stream;
+    if (s_fields (text, size, field, 6) < 5 || field[0].size == 0
+        || field[0].size > ZB_LABEL_MAX_ || field[1].size == 0
+        || field[1].size > ZB_LABEL_MAX_
+        || sscanf (s_copy (copy, sizeof copy, field[2]), "%" SCNd64, &heard)
+             != 1)
+        return -1;
+    line.level = field[0].text;
+    line.level_size = field[0].size;
+    line.id = field[1].text;
+    line.id_size = field[1].size;
+    stream = ledger_stream (self, &line);
+    if (sscanf (s_copy (copy, sizeof copy, field[3]), "%d:%" SCNu64,
+                &stream->met_states, &stream->met_seq)
+          != 2
+        || sscanf (s_copy (copy, sizeof copy, field[4]),
+                   "%d:%" SCNu64 ":%" SCNu64 ":%" SCNu64, &stream->met_gauges,
+                   &stream->gauge_floor, &stream->gauge_next,
+                   &stream->gauge_taken)
+             != 4
+        || stream->gauge_floor > stream->gauge_next)
+        return -1;
+    stream->changed = 0;
+    heard = zclock_time () - heard;
+    stream->heard_ms = self->now_ms - (heard > 0 ? heard : 0);
+    if (stream->met_gauges)
+        stream_restore_seen (
+          stream, s_fields (text, size, field, 6) > 5 ? field[5] : (span_t){0});
+    return 0;
+}
+
+//  The state is known; what it adds has been reported.
+static int
+ledger_restore_series (ledger_t *self, const zb_line_t *line)
+{
+    stream_t *stream = ledger_stream (self, line);
+    int fresh, index;
+    series_t *series = ledger_series (self, stream, line, &fresh);
+    span_t rest = {line->buckets, line->buckets_size};
+    size_t at = 0;
+    uint64_t count;
+    if (!series)
+        return 0;
+    series->changed = 0;
+    series->seq = line->seq;
+    series->total = line->total;
+    series->count = line->count;
+    series->sum_ns = line->sum_ns;
+    series->sum_squares = line->sum_squares;
+    series->hist.size = 0;
+    while (line_bucket_next (&rest, &index, &count) == 1)
+        hist_place (&series->hist, &at, index)->count = count;
+    return 0;
+}
+
+int
+ledger_restore (ledger_t *self, const char *text, size_t size)
+{
+    static const char head[] = "|ledger|", stream[] = "|stream|";
+    zb_line_t line;
+    if (size > strlen (head) && memcmp (text, head, strlen (head)) == 0)
+        return ledger_restore_head (self, text + strlen (head),
+                                    size - strlen (head));
+    if (size > strlen (stream) && memcmp (text, stream, strlen (stream)) == 0)
+        return ledger_restore_stream (self, text + strlen (stream),
+                                      size - strlen (stream));
+    if (line_parse (text, size, &line) || !line.id
+        || line.type == ZB_TYPE_GAUGE)
+        return -1;
+    return ledger_restore_series (self, &line);
+}
+
+//  --------------------------------------------------------------------------
+//  Taking in
 
 //  Did this ledger, or else an earlier one, get the beginning of a series? It
 //  did if the stream is younger, or the series is younger than the meeting.
@@ -174,9 +502,15 @@ series_t *
 ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
 {
     stream_t *stream = ledger_stream (self, line);
-    int first_sight, all = ledger_knows_all (self, stream, line);
-    series_t *series = ledger_series (self, stream, line, &first_sight);
-    stream->heard_ms = self->now_ms;
+    series_t *series;
+    int first_sight, all;
+    stream_touch (self, stream);
+    all = ledger_knows_all (self, stream, line);
+    series = ledger_series (self, stream, line, &first_sight);
+    if (!series) {
+        self->unmet++;
+        return NULL;
+    }
     //  a repetition, or a timer that has fewer samples than before
     if (!first_sight
         && (line->seq <= series->seq || line->count < series->count
@@ -184,6 +518,7 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
         self->duplicates++;
         return NULL;
     }
+    series_touch (self, series);
     if (first_sight && !all) {
         //  an earlier ledger has counted what came before this report; how
         //  many samples of a timer did not, a report does not say
@@ -214,7 +549,7 @@ ledger_gauge (ledger_t *self, const zb_line_t *line)
     stream_t *stream = ledger_stream (self, line);
     uint64_t *word = &stream->gauge_seen[line->seq % GAUGE_WINDOW / 64];
     uint64_t bit = 1ull << line->seq % 64;
-    stream->heard_ms = self->now_ms;
+    stream_touch (self, stream);
     if (!stream->met_gauges) {
         stream->met_gauges = 1;
         stream->gauge_next = stream->gauge_floor =
@@ -265,12 +600,28 @@ series_heard (const void *item, int64_t since)
     return stream_heard (((const series_t *) item)->stream, since);
 }
 
-uint64_t
+int
 ledger_forget (ledger_t *self, int64_t silent_ms)
 {
+    int64_t since = self->now_ms - silent_ms;
     uint64_t lost = ledger_lost (self);
-    table_keep (&self->series, series_heard, self->now_ms - silent_ms);
-    table_keep (&self->streams, stream_heard, self->now_ms - silent_ms);
+    size_t count = self->streams.count;
+    series_t **series = &self->first_series;
+    stream_t **stream = &self->first_stream;
+    while (*series)
+        if (series_heard (*series, since))
+            series = &(*series)->next;
+        else
+            *series = (*series)->next;
+    while (*stream)
+        if (stream_heard (*stream, since))
+            stream = &(*stream)->next;
+        else
+            *stream = (*stream)->next;
+    table_keep (&self->series, series_heard, since);
+    table_keep (&self->streams, stream_heard, since);
     self->last = NULL;
-    return lost - ledger_lost (self);
+    self->saving = 0;
+    self->lost_forgotten += lost - ledger_lost (self);
+    return self->streams.count < count;
 }

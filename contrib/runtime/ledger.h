@@ -13,7 +13,7 @@
 enum { GAUGE_WINDOW = 1024 };
 
 //  A stream has met this ledger when its first line came.
-typedef struct {
+typedef struct stream {
     char *key;  //  level and ID
     size_t level_size, key_size;
     uint64_t hash;
@@ -23,10 +23,14 @@ typedef struct {
     uint64_t met_seq;  //  of its first state
     uint64_t gauge_floor, gauge_next, gauge_taken;
     uint64_t gauge_seen[GAUGE_WINDOW / 64];
+    uint32_t changed, saved;  //  in which save
+    uint32_t folded;          //  lines of names beyond a limit, this window
+    struct stream *next;
 } stream_t;
 
-typedef struct {
+typedef struct series {
     stream_t *stream;
+    struct series *next;
     struct entry *entry;  //  of the caller's window, where the last one went
     uint64_t window;      //  its number
     uint64_t seq;
@@ -34,10 +38,14 @@ typedef struct {
     uint64_t count;
     int64_t sum_ns;
     hist_t hist;
+    uint32_t changed, saved;  //  in which save
     uint16_t name_size, source_size;
     uint8_t type;
     char text[];  //  name, source
 } series_t;
+
+//  Takes lines of a ledger that is being saved, each ended by '\n'.
+typedef void (ledger_write_fn) (void *argument, const char *text, size_t size);
 
 typedef struct {
     table_t streams, series;
@@ -45,6 +53,23 @@ typedef struct {
     int64_t born_ms;  //  of the wall clock
     int64_t now_ms;   //  of zclock_mono, when the message came
     uint64_t duplicates;
+    uint64_t lost_forgotten;  //  readings, of streams that are forgotten
+    uint64_t lost_told;       //  of all those lost, what a flush has reported
+    size_t series_max;        //  then no more are met
+    uint64_t unmet;           //  lines of such
+
+    //  Saving: what is written is the state when it began. What changes
+    //  meanwhile is written before it does.
+    stream_t *first_stream;  //  all, the newest first
+    series_t *first_series;
+    uint32_t save;          //  number of the next one
+    int saving, all;        //  under way; the unchanged, too
+    stream_t *save_stream;  //  to be looked at next
+    series_t *save_series;
+    ledger_write_fn *write;
+    void *write_argument;
+    char *line;  //  being made
+    size_t line_size, line_max;
 } ledger_t;
 
 //  What a line adds to what was accepted before.
@@ -61,7 +86,8 @@ ledger_t *ledger_new (void);
 
 void ledger_destroy (ledger_t **self_p);
 
-//  Takes a state in. Returns the series, or NULL if it says nothing new. The
+//  Takes a state in. Returns the series, or NULL if it says nothing new, or
+//  is of one series too many. The
 //  buckets of out are the caller's, who frees them.
 series_t *
 ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out);
@@ -73,8 +99,20 @@ int ledger_gauge (ledger_t *self, const zb_line_t *line);
 //  Readings that should have come and have not, so far. A late one lowers it.
 uint64_t ledger_lost (const ledger_t *self);
 
-//  Forgets streams that were silent for so long. Returns the readings that
-//  they lost.
-uint64_t ledger_forget (ledger_t *self, int64_t silent_ms);
+//  Forgets streams that were silent for so long, and keeps in mind what they
+//  lost. Returns 1 if there were any: then the next save must be of all.
+int ledger_forget (ledger_t *self, int64_t silent_ms);
+
+//  Begins to save what has changed since the last save, or all of it: as lines
+//  that ledger_restore takes. A save under way is given up.
+void ledger_save_begin (ledger_t *self, int all, ledger_write_fn *write,
+                        void *argument);
+
+//  Goes on with up to so many series. Returns 1 at the end, else 0.
+int ledger_save (ledger_t *self, size_t most);
+
+//  Takes a saved line in. The last of several for a series counts. Returns -1
+//  if it is none.
+int ledger_restore (ledger_t *self, const char *text, size_t size);
 
 #endif

@@ -39,12 +39,12 @@ table_hash_mix (uint64_t a, uint64_t b)
     return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
-//  Hash of a text, begun with another hash, or with 0.
+//  Hash of a text, begun with another one. The same in every process.
 static inline uint64_t
-table_hash (uint64_t hash, const char *text, size_t size)
+table_digest (uint64_t hash, const char *text, size_t size)
 {
     uint64_t word = 0;
-    hash ^= table_seed ^ size;
+    hash ^= size;
     for (; size >= 8; text += 8, size -= 8) {
         memcpy (&word, text, 8);
         hash = table_hash_mix (hash ^ word, 0xa0761d6478bd642fu);
@@ -52,6 +52,13 @@ table_hash (uint64_t hash, const char *text, size_t size)
     word = 0;
     memcpy (&word, text, size);
     return table_hash_mix (hash ^ word, 0xe7037ed1a0b428dbu);
+}
+
+//  Hash of a text for a table, begun with another one, or with 0.
+static inline uint64_t
+table_hash (uint64_t hash, const char *text, size_t size)
+{
+    return table_digest (hash ^ table_seed, text, size);
 }
 
 //  Inlined with a constant comparison at each call, so that looking up costs

@@ -12,7 +12,7 @@ enum { REPLY_MAX = 64 * 1024 };
 
 struct http {
     CURL *curl;
-    struct curl_slist *headers;
+    char type[128];  //  of the content, as a header
     char error[CURL_ERROR_SIZE];
     char text[REPLY_MAX];
     size_t size;
@@ -83,7 +83,6 @@ http_new (const http_config_t *config)
 {
     http_t *self = (http_t *) zmalloc (sizeof *self);
     CURL *curl = self->curl = curl_easy_init ();
-    char type[128];
     assert (curl);
     if (strncmp (config->url, "http://", 7) == 0)
         zb_log (LOG_WARNING, "cleartext",
@@ -104,11 +103,7 @@ http_new (const http_config_t *config)
     curl_easy_setopt (curl, CURLOPT_ERRORBUFFER, self->error);
     if (config->ca)
         curl_easy_setopt (curl, CURLOPT_CAINFO, config->ca);
-    //  no "Expect: 100-continue", which costs a second where it is unknown
-    snprintf (type, sizeof type, "Content-Type: %s", config->type);
-    self->headers = curl_slist_append (NULL, type);
-    self->headers = curl_slist_append (self->headers, "Expect:");
-    curl_easy_setopt (curl, CURLOPT_HTTPHEADER, self->headers);
+    snprintf (self->type, sizeof self->type, "Content-Type: %s", config->type);
     return self;
 }
 
@@ -118,15 +113,28 @@ http_destroy (http_t **self_p)
     http_t *self = *self_p;
     if (!self)
         return;
-    curl_slist_free_all (self->headers);
     curl_easy_cleanup (self->curl);
     free (self);
     *self_p = NULL;
 }
 
+//  The key makes a POST that is tried again harmless, where the service knows it
+//  (draft-ietf-httpapi-idempotency-key-header). No "Expect: 100-continue",
+//  which costs a second where it is unknown. Caller owns the return value.
+static struct curl_slist *
+http_headers (const http_t *self, int posts)
+{
+    struct curl_slist *headers = curl_slist_append (NULL, self->type);
+    char key[160];
+    headers = curl_slist_append (headers, "Expect:");
+    snprintf (key, sizeof key, "Idempotency-Key: \"%s\"", zb_request_key ());
+    return posts ? curl_slist_append (headers, key) : headers;
+}
+
 long
 http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
 {
+    struct curl_slist *headers = http_headers (self, body != NULL);
     curl_off_t retry_after = 0;
     long status = 0;
     CURLcode rc;
@@ -139,7 +147,9 @@ http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
     }
     self->size = 0;
     *self->error = 0;
+    curl_easy_setopt (self->curl, CURLOPT_HTTPHEADER, headers);
     rc = curl_easy_perform (self->curl);
+    curl_slist_free_all (headers);
     self->text[self->size] = 0;
     if (rc != CURLE_OK) {
         snprintf (reply->reason, sizeof reply->reason, "%s",

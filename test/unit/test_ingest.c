@@ -20,7 +20,8 @@ s_worker_new (void)
     worker_t *self = (worker_t *) zmalloc (sizeof *self);
     self->backend = &s_backend;
     self->ledger = ledger_new ();
-    self->queue = queue_new (SIZE_MAX);
+    self->queue = queue_new (1 << 30);
+    self->uncommitted_tail = &self->uncommitted;
     strcpy (self->source, "here");
     window_begin (&self->window);
     s_worker.batch = (int64_t) s_backend.batch;
@@ -54,7 +55,8 @@ s_rows (worker_t *self, const char *beginning)
     size_t count = 0;
     while ((request = queue_pop (self->queue))) {
         const char *row = request->text;
-        for (; row < request->text + request->size; row += strlen (row) + 1)
+        for (; row < request->text + request->size;
+             row = strchr (row, '\n') + 1)
             count += strncmp (row, beginning, strlen (beginning)) == 0;
         assert_true (request->rows <= s_backend.batch);
         request_destroy (&request);

@@ -111,7 +111,7 @@ s_check_bisection (size_t rows, const char *bad)
     sender.rejected_logged = bads ? REJECTED_LOGGED : 0;
     if (!freopen ("/dev/null", "w", stderr))
         fail ();
-    assert_int_equal (sender_request (&sender, request), 0);
+    assert_int_equal (sender_request (&sender, &request), 0);
     for (i = 0; i < rows; i++)
         if (!bad[i])
             assert_int_equal (s_fake.got[good++], i);
@@ -173,7 +173,7 @@ test_one_of_300 (void **state)
     (void) state;
     bad[123] = 1;
     request = s_request (300, bad);
-    assert_int_equal (sender_request (&sender, request), 0);
+    assert_int_equal (sender_request (&sender, &request), 0);
     assert_int_equal (s_fake.size, 299);
     assert_int_equal (queue->rejected_rows, 1);
     assert_int_equal (sender.rejected_logged, 1);
@@ -194,7 +194,7 @@ test_rejected_log (void **state)
     memset (bad, 1, sizeof bad);
     request = s_request (50, bad);
     sender.rejected_logged = REJECTED_LOGGED - 2;
-    assert_int_equal (sender_request (&sender, request), 0);
+    assert_int_equal (sender_request (&sender, &request), 0);
     assert_int_equal (sender.rejected_logged, REJECTED_LOGGED);
     assert_int_equal (sender.rejected_unlogged, 0);
     assert_int_equal (queue->rejected_rows, 50);
@@ -215,7 +215,7 @@ test_retry (void **state)
     (void) state;
     s_fake.script[0] = s_fake.script[1] = ZB_RETRY;
     s_fake.script_size = 2;
-    assert_int_equal (sender_request (&sender, request), 0);
+    assert_int_equal (sender_request (&sender, &request), 0);
     assert_int_equal (s_fake.calls, 3);
     assert_int_equal (s_fake.size, 3);
     assert_int_equal (queue->delivered_rows, 3);
@@ -241,7 +241,7 @@ test_retry_in_bisection (void **state)
     s_fake.script[0] = ZB_REFUSED;
     s_fake.script[1] = ZB_RETRY;
     s_fake.script_size = 2;
-    assert_int_equal (sender_request (&sender, request), 0);
+    assert_int_equal (sender_request (&sender, &request), 0);
     assert_int_equal (s_fake.size, 7);
     for (i = 0; i < 7; i++)
         assert_int_equal (s_fake.got[i], i < 5 ? i : i + 1);

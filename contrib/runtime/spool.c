@@ -1,0 +1,1087 @@
+/*  spool - journal, ledger and requests in a folder. The contract is in
+    spool.h.
+
+    Sections: files and records, the folder, journal, flush, requests, what a
+    start finds, replay.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define _GNU_SOURCE  //  scandirat, renameat
+
+#include "spool.h"
+
+#include "fault.h"
+#include "table.h"
+
+#include <czmq.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+    VERSION = 1,
+    BLOCK = 4096,                //  what a file takes, at least
+    JOURNAL_BATCH = 256 * 1024,  //  bytes written in one go
+    STATE_BATCH = 256 * 1024,
+    SNAPSHOT_LEAST = 1024 * 1024,  //  bytes of changes, then all anew
+    SNAPSHOT_RATIO = 3             //  or so many times the last snapshot
+};
+
+//  A file that is being written at its end.
+typedef struct {
+    int fd;  //  -1: none
+    char name[SPOOL_NAME_MAX];
+    int64_t bytes;
+    char *text;  //  not written yet
+    size_t size, max;
+} log_t;
+
+struct spool {
+    char *dir;
+    const char *backend;
+    char id[20];
+    int fd, lock;
+    bool failed;             //  said, and not recovered from
+    uint64_t flush;          //  the one that is being filled or encoded
+    uint64_t committed;      //  the last one that counts
+    size_t parts;            //  requests of the flush so far
+    log_t journal;           //  of this window
+    bool journal_off;        //  could not be written
+    uint64_t journal_first;  //  the oldest one that may be there
+    size_t journal_size;
+    log_t ledger;
+    bool snapshot;  //  what is being written becomes a new file
+    bool broken;    //  part of this flush's state could not be written
+    int64_t snapshot_bytes;
+    _Atomic int64_t ledger_bytes, journal_bytes, rejected_bytes;
+};
+
+//  --------------------------------------------------------------------------
+//  Files and records. A file is "zibrato KIND VERSION BACKEND", then records:
+//  "= SIZE CHECKSUM NUMBER NOTE", SIZE bytes, and '\n'. NUMBER is a flush's or
+//  how many rows there are.
+
+typedef struct {
+    span_t text;
+    uint64_t number;
+    span_t note;
+} record_t;
+
+//  All of it or -1. Tests may stop half way.
+static int
+s_write (int fd, struct iovec *part, int count, int torn)
+{
+    int i;
+#ifdef ZIBRATO_FAULTS
+    struct iovec half = {part[0].iov_base, part[0].iov_len / 2};
+    if (writev (fd, &half, 1) != (ssize_t) half.iov_len)
+        return -1;
+    part[0].iov_base = (char *) part[0].iov_base + half.iov_len;
+    part[0].iov_len -= half.iov_len;
+#endif
+    fault_point (torn);
+    for (i = 0; i < count;) {
+        ssize_t got = writev (fd, part + i, count - i);
+        if (got == -1 && errno != EINTR)
+            return -1;
+        for (; i < count && got >= (ssize_t) part[i].iov_len; i++)
+            got -= (ssize_t) part[i].iov_len;
+        if (i < count && got > 0) {
+            part[i].iov_base = (char *) part[i].iov_base + got;
+            part[i].iov_len -= (size_t) got;
+        }
+    }
+    return 0;
+}
+
+//  Appends a record. Returns the bytes written, -1 if not all were.
+static int64_t
+s_record_write (int fd, span_t text, uint64_t number, const char *note,
+                int torn)
+{
+    char head[640], end[] = "\n";
+    int size = snprintf (head, sizeof head,
+                         "= %zu %016" PRIx64 " %" PRIu64 " %.512s\n", text.size,
+                         table_digest (0, text.text, text.size), number, note);
+    struct iovec part[3] = {
+      {head, (size_t) size}, {(void *) text.text, text.size}, {end, 1}};
+    return s_write (fd, part, 3, torn) == -1 ? -1
+                                             : size + (int64_t) text.size + 1;
+}
+
+//  Reads a decimal or hexadecimal number and the blank or line end behind it.
+static int
+s_field (span_t *rest, int base, uint64_t *value)
+{
+    char text[24];
+    size_t size = 0;
+    char *end;
+    while (size < rest->size && size < sizeof text - 1
+           && isxdigit ((unsigned char) rest->text[size])) {
+        text[size] = rest->text[size];
+        size++;
+    }
+    text[size] = 0;
+    *value = strtoull (text, &end, base);
+    if (!size || *end || size == rest->size
+        || (rest->text[size] != ' ' && rest->text[size] != '\n'))
+        return -1;
+    rest->text += size + 1;
+    rest->size -= size + 1;
+    return 0;
+}
+
+//  Reads the next record and moves on. Returns 1, 0 at the end, -1 if what
+//  follows is torn or garbled.
+static int
+s_record_next (span_t *rest, record_t *record)
+{
+    span_t at = *rest;
+    uint64_t size, digest;
+    const char *newline;
+    if (!at.size)
+        return 0;
+    if (at.size < 3 || memcmp (at.text, "= ", 2) != 0)
+        return -1;
+    at.text += 2;
+    at.size -= 2;
+    if (s_field (&at, 10, &size) == -1 || s_field (&at, 16, &digest) == -1
+        || s_field (&at, 10, &record->number) == -1)
+        return -1;
+    newline = at.size ? memchr (at.text, '\n', at.size) : NULL;
+    if (!newline)
+        return -1;
+    record->note.text = at.text;
+    record->note.size = (size_t) (newline - at.text);
+    at.size -= record->note.size + 1;
+    record->text.text = newline + 1;
+    record->text.size = size;
+    if (size >= at.size || record->text.text[size] != '\n'
+        || table_digest (0, record->text.text, size) != digest)
+        return -1;
+    rest->text = record->text.text + size + 1;
+    rest->size = at.size - size - 1;
+    return 1;
+}
+
+//  What a file of this kind begins with. Returns its length.
+static size_t
+s_head (char *head, size_t size, const char *kind, const char *backend)
+{
+    return (size_t) snprintf (head, size, "zibrato %s %d %s\n", kind, VERSION,
+                              backend);
+}
+
+//  Makes a file. Returns the descriptor, with what a file of this kind begins
+//  with written to it, or -1.
+static int
+s_create (int dir, const char *name, const char *kind, const char *backend)
+{
+    char head[128];
+    size_t size = s_head (head, sizeof head, kind, backend);
+    int fd = openat (dir, name,
+                     O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    if (fd != -1 && write (fd, head, size) != (ssize_t) size) {
+        close (fd);
+        unlinkat (dir, name, 0);
+        return -1;
+    }
+    return fd;
+}
+
+//  Maps a file. Returns -1 if it cannot be read; an empty one has no text.
+static int
+s_map (int dir, const char *name, span_t *file)
+{
+    int fd = openat (dir, name, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    int rc = fd == -1 ? -1 : fstat (fd, &status);
+    file->text = "";
+    file->size = 0;
+    if (rc == 0 && status.st_size > 0) {
+        void *text =
+          mmap (NULL, (size_t) status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (text == MAP_FAILED)
+            rc = -1;
+        else {
+            file->text = text;
+            file->size = (size_t) status.st_size;
+        }
+    }
+    if (fd != -1)
+        close (fd);
+    return rc;
+}
+
+static void
+s_unmap (span_t *file)
+{
+    if (file->size)
+        munmap ((void *) file->text, file->size);
+}
+
+//  Steps over what a file of the kind begins with, or returns -1.
+static int
+s_head_read (span_t *rest, const char *kind, const char *backend)
+{
+    char head[128];
+    size_t size = s_head (head, sizeof head, kind, backend);
+    if (rest->size < size || memcmp (rest->text, head, size) != 0)
+        return -1;
+    rest->text += size;
+    rest->size -= size;
+    return 0;
+}
+
+//  What a file of so many bytes takes on disk.
+static int64_t
+s_blocks (int64_t bytes)
+{
+    return (bytes + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+static int64_t
+s_size_at (int dir, const char *name)
+{
+    struct stat status;
+    return fstatat (dir, name, &status, 0) == 0 ? s_blocks (status.st_size) : 0;
+}
+
+//  --------------------------------------------------------------------------
+//  The folder
+
+//  "journal-0000000008": its number, or -1 if the name is not of this kind.
+static int64_t
+s_number_of (const char *name, const char *kind)
+{
+    size_t size = strlen (kind);
+    char *end;
+    long long number;
+    if (strncmp (name, kind, size) != 0 || name[size] != '-'
+        || !isdigit ((unsigned char) name[size + 1]))
+        return -1;
+    number = strtoll (name + size + 1, &end, 10);
+    return *end == 0 || *end == '-' ? number : -1;
+}
+
+static void
+s_name (char name[SPOOL_NAME_MAX], const char *kind, uint64_t number)
+{
+    snprintf (name, SPOOL_NAME_MAX, "%s-%010" PRIu64, kind, number);
+}
+
+//  Says once that the folder cannot be written to.
+static void
+spool_failed (spool_t *self, const char *name)
+{
+    if (!self->failed)
+        zb_log (LOG_ERR, "spool_failed",
+                "dir=%s file=%s reason=\"%s\" effect=\"what is received from "
+                "now on is kept in memory\"",
+                self->dir, name, strerror (errno));
+    self->failed = true;
+}
+
+//  A file that is not what it should be, out of the way.
+static void
+spool_set_aside (spool_t *self, const char *name, const char *why)
+{
+    char path[SPOOL_NAME_MAX + 16];
+    mkdirat (self->fd, "damaged", 0700);
+    snprintf (path, sizeof path, "damaged/%s", name);
+    zb_log (LOG_ERR, "damaged", "file=%s/%s reason=\"%s\" moved_to=damaged/",
+            self->dir, name, why);
+    if (renameat (self->fd, name, self->fd, path) == -1)
+        unlinkat (self->fd, name, 0);
+}
+
+//  Reads the folder's ID from the lock file, or gives it one.
+static int
+spool_lock (spool_t *self)
+{
+    char text[64] = "", id[17] = "";
+    self->lock = openat (self->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (self->lock == -1 || flock (self->lock, LOCK_EX | LOCK_NB) == -1)
+        return -1;
+    if (read (self->lock, text, sizeof text - 1) < 0)
+        return -1;
+    if (sscanf (text, "zibrato spool %*d %16[0-9a-f]", id) != 1
+        || strlen (id) != 16) {
+        uint64_t random;
+        FILE *source = fopen ("/dev/urandom", "re");
+        size_t got = source ? fread (&random, sizeof random, 1, source) : 0;
+        if (source)
+            fclose (source);
+        if (!got)
+            return -1;
+        snprintf (id, sizeof id, "%016" PRIx64, random);
+        snprintf (text, sizeof text, "zibrato spool %d %s\n", VERSION, id);
+        if (ftruncate (self->lock, 0) == -1
+            || pwrite (self->lock, text, strlen (text), 0)
+                 != (ssize_t) strlen (text)
+            || fsync (self->lock) == -1)
+            return -1;
+    }
+    memcpy (self->id, id, sizeof id);
+    return 0;
+}
+
+spool_t *
+spool_new (const char *dir, const char *backend)
+{
+    spool_t *self = (spool_t *) zmalloc (sizeof *self);
+    int rc = mkdir (dir, 0700) == -1 && errno != EEXIST ? -1 : 0;
+    self->dir = strdup (dir);
+    self->backend = backend;
+    self->fd = self->lock = self->journal.fd = self->ledger.fd = -1;
+    if (rc == 0)
+        rc = self->fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (rc != -1)
+        rc = spool_lock (self);
+    if (rc == -1) {
+        int keep = errno;
+        spool_destroy (&self);
+        errno = keep;
+    }
+    return self;
+}
+
+void
+spool_destroy (spool_t **self_p)
+{
+    spool_t *self = *self_p;
+    int fds[] = {self->journal.fd, self->ledger.fd, self->lock, self->fd};
+    size_t i;
+    for (i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] != -1)
+            close (fds[i]);
+    free (self->journal.text);
+    free (self->ledger.text);
+    free (self->dir);
+    free (self);
+    *self_p = NULL;
+}
+
+const char *
+spool_id (const spool_t *self)
+{
+    return self->id;
+}
+
+int64_t
+spool_bytes (const spool_t *self)
+{
+    return self->ledger_bytes + self->journal_bytes + self->rejected_bytes;
+}
+
+//  --------------------------------------------------------------------------
+//  Logs: a file that grows record by record
+
+static void
+log_add (log_t *self, const char *text, size_t size)
+{
+    if (self->size + size > self->max) {
+        self->max = (self->size + size) * 2;
+        self->text = (char *) realloc (self->text, self->max);
+        assert (self->text);
+    }
+    memcpy (self->text + self->size, text, size);
+    self->size += size;
+}
+
+//  Writes what was added as one record.
+static int
+log_write (log_t *self, uint64_t number, const char *note, int torn)
+{
+    span_t text = {self->text ? self->text : "", self->size};
+    int64_t bytes = s_record_write (self->fd, text, number, note, torn);
+    self->size = 0;
+    self->bytes += bytes == -1 ? 0 : bytes;
+    return bytes == -1 ? -1 : 0;
+}
+
+static int
+log_open (log_t *self, spool_t *spool, const char *kind, const char *suffix,
+          uint64_t number)
+{
+    s_name (self->name, kind, number);
+    strcat (self->name, suffix);
+    self->bytes = 0;
+    self->fd = s_create (spool->fd, self->name, kind, spool->backend);
+    return self->fd == -1 ? -1 : 0;
+}
+
+static void
+log_close (log_t *self)
+{
+    if (self->fd != -1)
+        close (self->fd);
+    self->fd = -1;
+}
+
+//  --------------------------------------------------------------------------
+//  Journal
+
+void
+spool_journal_write (spool_t *self)
+{
+    log_t *journal = &self->journal;
+    if (!journal->size)
+        return;
+    if (self->journal_off) {
+        journal->size = 0;
+        return;
+    }
+    FAULT (journal_before);
+    self->journal_bytes -= s_blocks (journal->bytes);
+    if ((journal->fd == -1
+         && log_open (journal, self, "journal", "", self->flush) == -1)
+        || log_write (journal, self->flush, "", FAULT_journal_torn) == -1) {
+        spool_failed (self, journal->name);
+        self->journal_off = true;
+        journal->size = 0;
+    }
+    self->journal_bytes += s_blocks (journal->bytes);
+    FAULT (journal_after);
+}
+
+void
+spool_journal (spool_t *self, const char *text, size_t size)
+{
+    log_add (&self->journal, text, size);
+    if (!size || text[size - 1] != '\n')
+        log_add (&self->journal, "\n", 1);
+    self->journal_size += size;
+    if (self->journal.size >= JOURNAL_BATCH)
+        spool_journal_write (self);
+}
+
+size_t
+spool_journal_size (const spool_t *self)
+{
+    return self->journal_size;
+}
+
+//  --------------------------------------------------------------------------
+//  Flush
+
+bool
+spool_flush_begin (spool_t *self, bool whole)
+{
+    spool_journal_write (self);
+    log_close (&self->journal);
+    self->journal_off = false;
+    self->journal_size = 0;
+    self->journal.bytes = 0;
+    self->parts = 0;
+    self->broken = false;
+    self->flush++;
+    FAULT (rotated);
+    self->snapshot =
+      whole || self->ledger.fd == -1
+      || self->ledger.bytes - self->snapshot_bytes
+           > self->snapshot_bytes * SNAPSHOT_RATIO + SNAPSHOT_LEAST;
+    if (self->snapshot) {
+        log_close (&self->ledger);
+        self->broken =
+          log_open (&self->ledger, self, "ledger", ".new", self->flush - 1)
+          == -1;
+    }
+    return self->snapshot;
+}
+
+int
+spool_request_write (spool_t *self, const char *name, const char *text,
+                     size_t size, size_t rows)
+{
+    int fd = s_create (self->fd, name, "request", self->backend);
+    int rc = -1;
+    if (fd != -1) {
+        rc = s_record_write (fd, (span_t){text, size}, rows, "",
+                             FAULT_request_torn)
+                 == -1
+               ? -1
+               : fdatasync (fd);
+        close (fd);
+    }
+    if (rc == -1) {
+        int keep = errno;
+        unlinkat (self->fd, name, 0);
+        errno = keep;
+    }
+    return rc;
+}
+
+int
+spool_request_add (spool_t *self, const char *text, size_t size, size_t rows,
+                   char name[SPOOL_NAME_MAX])
+{
+    snprintf (name, SPOOL_NAME_MAX, "request-%010" PRIu64 "-%04zu",
+              self->flush - 1, self->parts++);
+    if (spool_request_write (self, name, text, size, rows) == -1) {
+        spool_failed (self, name);
+        return -1;
+    }
+    FAULT (request_after);
+    return 0;
+}
+
+void
+spool_state_add (spool_t *self, const char *text, size_t size)
+{
+    log_add (&self->ledger, text, size);
+    if (self->ledger.size < STATE_BATCH)
+        return;
+    if (self->broken)
+        self->ledger.size = 0;
+    else
+        self->broken =
+          log_write (&self->ledger, self->flush - 1, "", FAULT_ledger_torn)
+          == -1;
+}
+
+//  The new ledger gets its name, which says what counts.
+static int
+spool_ledger_name (spool_t *self)
+{
+    char name[SPOOL_NAME_MAX], old[SPOOL_NAME_MAX];
+    s_name (name, "ledger", self->flush - 1);
+    s_name (old, "ledger", self->committed);
+    if (self->snapshot) {
+        FAULT (snapshot_written);
+    }
+    if (renameat (self->fd, self->ledger.name, self->fd, name) == -1)
+        return -1;
+    fsync (self->fd);
+    if (self->snapshot) {
+        FAULT (snapshot_named);
+        if (strcmp (name, old) != 0)
+            unlinkat (self->fd, old, 0);
+        self->snapshot_bytes = self->ledger.bytes;
+    }
+    strcpy (self->ledger.name, name);
+    return 0;
+}
+
+//  Journals of windows that count by now.
+static void
+spool_journals_remove (spool_t *self)
+{
+    char name[SPOOL_NAME_MAX];
+    for (; self->journal_first < self->flush; self->journal_first++) {
+        s_name (name, "journal", self->journal_first);
+        unlinkat (self->fd, name, 0);
+    }
+    self->journal_bytes = s_blocks (self->journal.bytes);
+}
+
+//  There is no state that goes with what is sent from now on: an empty ledger
+//  of this flush says so. None of these steps needs room.
+static void
+spool_forsake (spool_t *self)
+{
+    char name[SPOOL_NAME_MAX], old[SPOOL_NAME_MAX], head[128];
+    size_t size = s_head (head, sizeof head, "ledger", self->backend);
+    int fd;
+    spool_failed (self, self->ledger.name);
+    if (self->snapshot)
+        unlinkat (self->fd, self->ledger.name, 0);
+    log_close (&self->ledger);
+    self->ledger.size = 0;
+    s_name (name, "ledger", self->flush - 1);
+    s_name (old, "ledger", self->committed);
+    fd = openat (self->fd, old, O_WRONLY | O_CLOEXEC);
+    if (fd != -1) {
+        if (ftruncate (fd, (off_t) size) == -1)
+            unlinkat (self->fd, old, 0);
+        fsync (fd);
+        close (fd);
+        renameat (self->fd, old, self->fd, name);
+    }
+    fsync (self->fd);
+    self->ledger_bytes = BLOCK;
+}
+
+int
+spool_commit (spool_t *self)
+{
+    int rc = self->broken ? -1 : fsync (self->fd);
+    FAULT (requests_synced);
+    if (rc == 0)
+        rc =
+          log_write (&self->ledger, self->flush - 1, "end", FAULT_ledger_torn);
+    if (rc == 0)
+        rc = fdatasync (self->ledger.fd);
+    FAULT (ledger_written);
+    if (rc == 0)
+        rc = spool_ledger_name (self);
+    if (rc == -1)
+        spool_forsake (self);
+    else {
+        self->ledger_bytes = s_blocks (self->ledger.bytes);
+        if (self->failed)
+            zb_log (LOG_INFO, "spool_recovered", "dir=%s", self->dir);
+        self->failed = false;
+    }
+    self->committed = self->flush - 1;
+    FAULT (committed);
+    spool_journals_remove (self);
+    FAULT (journals_removed);
+    return rc;
+}
+
+//  --------------------------------------------------------------------------
+//  Requests
+
+//  Finds the one record of a request's file.
+static int
+s_request_find (span_t file, const char *backend, record_t *record)
+{
+    return s_head_read (&file, "request", backend) == 0
+               && s_record_next (&file, record) == 1 && file.size == 0
+               && record->number > 0
+             ? 0
+             : -1;
+}
+
+char *
+spool_request_read (spool_t *self, const char *name, size_t *size)
+{
+    span_t file;
+    record_t record;
+    char *text = NULL;
+    if (s_map (self->fd, name, &file) == 0
+        && s_request_find (file, self->backend, &record) == 0) {
+        text = (char *) zmalloc (record.text.size + 1);
+        memcpy (text, record.text.text, record.text.size);
+        *size = record.text.size;
+    }
+    else
+        spool_set_aside (self, name, "not a whole request");
+    s_unmap (&file);
+    return text;
+}
+
+void
+spool_request_remove (spool_t *self, const char *name)
+{
+    unlinkat (self->fd, name, 0);
+}
+
+void
+spool_reject (spool_t *self, const char *name, const char *text, size_t size,
+              const char *reason)
+{
+    char path[SPOOL_NAME_MAX + 16], note[512];
+    size_t i;
+    int fd;
+    snprintf (note, sizeof note, "%s", reason);
+    for (i = 0; note[i]; i++)
+        if ((unsigned char) note[i] < 0x20)
+            note[i] = ' ';
+    mkdirat (self->fd, "rejected", 0700);
+    snprintf (path, sizeof path, "rejected/%s", name);
+    FAULT (reject_before);
+    fd = s_create (self->fd, path, "request", self->backend);
+    if (fd == -1
+        || s_record_write (fd, (span_t){text, size}, 1, note,
+                           FAULT_request_torn)
+             == -1)
+        zb_log (LOG_ERR, "reject_failed", "file=%s reason=\"%s\"", path,
+                strerror (errno));
+    if (fd != -1)
+        close (fd);
+    self->rejected_bytes += s_size_at (self->fd, path);
+    FAULT (reject_after);
+}
+
+//  Names come sorted, so that the oldest is first.
+static int
+s_list (int dir, const char *path, struct dirent ***list)
+{
+    return scandirat (dir, path, list, NULL, alphasort);
+}
+
+static void
+s_list_free (struct dirent ***list, int count)
+{
+    while (count-- > 0)
+        free ((*list)[count]);
+    free (*list);
+}
+
+size_t
+spool_rejected_trim (spool_t *self, int64_t most)
+{
+    struct dirent **list = NULL;
+    char path[SPOOL_NAME_MAX + 16];
+    size_t removed = 0;
+    int i, count;
+    if (self->rejected_bytes <= most)
+        return 0;
+    count = s_list (self->fd, "rejected", &list);
+    for (i = 0; i < count && self->rejected_bytes > most; i++)
+        if (s_number_of (list[i]->d_name, "request") != -1) {
+            snprintf (path, sizeof path, "rejected/%.90s", list[i]->d_name);
+            self->rejected_bytes -= s_size_at (self->fd, path);
+            unlinkat (self->fd, path, 0);
+            removed++;
+        }
+    s_list_free (&list, count);
+    return removed;
+}
+
+//  --------------------------------------------------------------------------
+//  What a start finds
+
+//  Hands the lines of a text over, one by one.
+static void
+s_lines (span_t text, void (*each) (void *argument, const char *, size_t),
+         void *argument)
+{
+    const char *at = text.text, *end = at + text.size;
+    while (at < end) {
+        const char *newline = memchr (at, '\n', (size_t) (end - at));
+        each (argument, at, (size_t) ((newline ? newline : end) - at));
+        at = newline ? newline + 1 : end;
+    }
+}
+
+//  Where what counts of a ledger ends. -1: not even that is there.
+static int
+s_ledger_end (span_t rest, uint64_t committed, const char **good)
+{
+    record_t record;
+    uint64_t last = 0;
+    bool any = rest.size > 0;
+    *good = rest.text;
+    while (s_record_next (&rest, &record) == 1 && record.number <= committed)
+        if (record.note.size == 3) {
+            *good = rest.text;
+            last = record.number;
+        }
+    return any && last != committed ? -1 : 0;
+}
+
+//  Takes the state in, and cuts off what a crash left behind it.
+static void
+spool_load_ledger (spool_t *self, const char *name,
+                   const spool_reader_t *reader, void *argument)
+{
+    span_t file, rest;
+    record_t record;
+    const char *good;
+    int rc = s_map (self->fd, name, &file);
+    rest = file;
+    if (rc == 0)
+        rc = s_head_read (&rest, "ledger", self->backend);
+    if (rc == 0)
+        rc = s_ledger_end (rest, self->committed, &good);
+    if (rc == 0) {
+        rest.size = (size_t) (good - rest.text);
+        while (s_record_next (&rest, &record) == 1)
+            s_lines (record.text, reader->state, argument);
+        strcpy (self->ledger.name, name);
+        self->ledger.fd =
+          openat (self->fd, name, O_WRONLY | O_APPEND | O_CLOEXEC);
+        self->ledger.bytes = good - file.text;
+        self->snapshot_bytes = self->ledger.bytes;
+        if (self->ledger.fd != -1
+            && ftruncate (self->ledger.fd, self->ledger.bytes) == -1)
+            log_close (&self->ledger);
+        self->ledger_bytes = s_blocks (self->ledger.bytes);
+    }
+    else
+        spool_set_aside (self, name, "not a whole ledger");
+    s_unmap (&file);
+}
+
+static void
+spool_load_request (spool_t *self, const char *name,
+                    const spool_reader_t *reader, void *argument)
+{
+    span_t file;
+    record_t record;
+    if (s_map (self->fd, name, &file) == 0
+        && s_request_find (file, self->backend, &record) == 0)
+        reader->request (argument, name, record.number, record.text.size);
+    else
+        spool_set_aside (self, name, "not a whole request");
+    s_unmap (&file);
+}
+
+//  Takes received lines in again. The last record may be torn: then it was not
+//  counted either.
+static void
+spool_load_journal (spool_t *self, const char *name,
+                    const spool_reader_t *reader, void *argument)
+{
+    span_t file, rest;
+    record_t record;
+    int rc = s_map (self->fd, name, &file);
+    rest = file;
+    if (rc == 0)
+        rc = s_head_read (&rest, "journal", self->backend);
+    if (rc == -1 && file.size)
+        spool_set_aside (self, name, "not a journal");
+    else if (rc == 0) {
+        while ((rc = s_record_next (&rest, &record)) == 1) {
+            self->journal_size += record.text.size;
+            s_lines (record.text, reader->message, argument);
+        }
+        if (rc == -1)
+            zb_log (LOG_WARNING, "torn", "file=%s/%s bytes=%zu", self->dir,
+                    name, rest.size);
+        self->journal_bytes += s_blocks ((int64_t) file.size);
+    }
+    s_unmap (&file);
+}
+
+//  The newest ledger counts; older ones were about to be removed.
+static const char *
+spool_find_ledger (spool_t *self, struct dirent **list, int count)
+{
+    const char *found = NULL;
+    int i;
+    for (i = 0; i < count; i++) {
+        const char *name = list[i]->d_name;
+        if (strncmp (name, "ledger-", 7) == 0 && strstr (name, ".new"))
+            unlinkat (self->fd, name, 0);
+        else if (s_number_of (name, "ledger") >= 0) {
+            if (found)
+                unlinkat (self->fd, found, 0);
+            found = name;
+            self->committed = (uint64_t) s_number_of (name, "ledger");
+        }
+    }
+    return found;
+}
+
+//  Numbers go on behind all that there are.
+static void
+spool_number (spool_t *self, int64_t number)
+{
+    if (number >= (int64_t) self->flush)
+        self->flush = (uint64_t) number + 1;
+}
+
+//  A request whose first half has its file is whole: nothing was sent of it.
+static bool
+s_is_half (struct dirent **list, int count, const char *name)
+{
+    int i;
+    for (i = 0; i < count; i++) {
+        size_t size = strlen (list[i]->d_name);
+        if (s_number_of (list[i]->d_name, "request") >= 0
+            && strlen (name) == size + 1
+            && strncmp (list[i]->d_name, name, size) == 0
+            && strchr ("ab", name[size]))
+            return true;
+    }
+    return false;
+}
+
+//  Requests that count are handed over, others go.
+static void
+spool_load_requests (spool_t *self, struct dirent **list, int count,
+                     const spool_reader_t *reader, void *argument)
+{
+    int i;
+    for (i = 0; i < count; i++) {
+        const char *name = list[i]->d_name;
+        int64_t number = s_number_of (name, "request");
+        spool_number (self, number);
+        if (number < 0)
+            continue;
+        //  a neighbour that is a beginning of this name stands before it
+        if ((uint64_t) number > self->committed
+            || s_is_half (list + (i > 2 ? i - 2 : 0), i > 2 ? 2 : i, name))
+            unlinkat (self->fd, name, 0);
+        else
+            spool_load_request (self, name, reader, argument);
+    }
+}
+
+static void
+spool_load_journals (spool_t *self, struct dirent **list, int count,
+                     const spool_reader_t *reader, void *argument)
+{
+    int i;
+    for (i = 0; i < count; i++) {
+        int64_t number = s_number_of (list[i]->d_name, "journal");
+        spool_number (self, number);
+        if (number < 0)
+            continue;
+        if ((uint64_t) number <= self->committed)
+            unlinkat (self->fd, list[i]->d_name, 0);
+        else
+            spool_load_journal (self, list[i]->d_name, reader, argument);
+    }
+}
+
+static void
+spool_load_rejected (spool_t *self)
+{
+    struct dirent **list = NULL;
+    char path[SPOOL_NAME_MAX + 16];
+    int i, count = s_list (self->fd, "rejected", &list);
+    for (i = 0; i < count; i++)
+        if (s_number_of (list[i]->d_name, "request") != -1) {
+            snprintf (path, sizeof path, "rejected/%.90s", list[i]->d_name);
+            self->rejected_bytes += s_size_at (self->fd, path);
+        }
+    s_list_free (&list, count);
+}
+
+void
+spool_load (spool_t *self, const spool_reader_t *reader, void *argument)
+{
+    struct dirent **list = NULL;
+    int count = s_list (self->fd, ".", &list);
+    const char *ledger = spool_find_ledger (self, list, count);
+    if (ledger)
+        spool_load_ledger (self, ledger, reader, argument);
+    spool_number (self, (int64_t) self->committed);
+    spool_load_requests (self, list, count, reader, argument);
+    spool_load_journals (self, list, count, reader, argument);
+    self->journal_first = self->committed + 1;
+    spool_load_rejected (self);
+    s_list_free (&list, count);
+    spool_replayed (self, reader, argument);
+}
+
+//  --------------------------------------------------------------------------
+//  Replay: rejected/ ─▶ replay/ by hand, replay/ ─▶ requests by the worker
+
+//  The backend that a request's file names, or -1 if it is no such file.
+static int
+s_backend_read (span_t file, char backend[64])
+{
+    char head[128];
+    snprintf (head, sizeof head, "%.*s",
+              (int) (file.size < 127 ? file.size : 127), file.text);
+    return sscanf (head, "zibrato request %*d %63s", backend) == 1 ? 0 : -1;
+}
+
+//  Steps over a line. Returns it without its end.
+static span_t
+s_line_next (span_t *rest)
+{
+    const char *newline =
+      rest->size ? memchr (rest->text, '\n', rest->size) : NULL;
+    span_t line = {rest->text,
+                   newline ? (size_t) (newline - rest->text) : rest->size};
+    rest->text += line.size + (newline != NULL);
+    rest->size -= line.size + (newline != NULL);
+    return line;
+}
+
+//  An edited file is taken as it stands: the rows behind the record's head.
+static int
+s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
+{
+    log_t rows = {.fd = -1};
+    uint64_t count = 0;
+    int rc = -1;
+    s_line_next (&rest);
+    s_line_next (&rest);
+    while (rest.size) {
+        span_t row = s_line_next (&rest);
+        if (row.size) {
+            log_add (&rows, row.text, row.size);
+            log_add (&rows, "\n", 1);
+            count++;
+        }
+    }
+    if (count)
+        rows.fd = s_create (dir, "replay/new", "request", backend);
+    if (rows.fd != -1 && log_write (&rows, count, "", FAULT_COUNT) == 0
+        && fsync (rows.fd) == 0)
+        rc = renameat (dir, "replay/new", dir, path);
+    log_close (&rows);
+    free (rows.text);
+    return rc;
+}
+
+//  Moves one file, and says so. Returns 1, 0 if it is no request's.
+static int
+s_replay_one (int dir, const char *name,
+              void (*each) (const char *name, const char *reason))
+{
+    char from[SPOOL_NAME_MAX + 16], to[SPOOL_NAME_MAX + 16], backend[64];
+    char reason[512] = "edited";
+    span_t file;
+    record_t record;
+    int rc;
+    snprintf (from, sizeof from, "rejected/%.90s", name);
+    snprintf (to, sizeof to, "replay/%.90s", name);
+    rc = s_map (dir, from, &file);
+    if (rc == 0)
+        rc = s_backend_read (file, backend);
+    if (rc == 0 && s_request_find (file, backend, &record) == 0) {
+        snprintf (reason, sizeof reason, "%.*s", (int) record.note.size,
+                  record.note.text);
+        rc = renameat (dir, from, dir, to);
+    }
+    else if (rc == 0) {
+        rc = s_replay_edited (dir, to, backend, file);
+        if (rc == 0)
+            unlinkat (dir, from, 0);
+    }
+    s_unmap (&file);
+    if (rc == 0)
+        each (name, reason);
+    return rc == 0;
+}
+
+int
+spool_replay (const char *dir,
+              void (*each) (const char *name, const char *reason))
+{
+    struct dirent **list = NULL;
+    int i, count, moved = 0,
+                  fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1)
+        return -1;
+    if (mkdirat (fd, "replay", 0700) == -1 && errno != EEXIST) {
+        close (fd);
+        return -1;
+    }
+    count = s_list (fd, "rejected", &list);
+    for (i = 0; i < count; i++)
+        if (s_number_of (list[i]->d_name, "request") != -1)
+            moved += s_replay_one (fd, list[i]->d_name, each);
+    s_list_free (&list, count);
+    fsync (fd);
+    close (fd);
+    return moved;
+}
+
+//  Their new name is of flush 0, which always counts.
+void
+spool_replayed (spool_t *self, const spool_reader_t *reader, void *argument)
+{
+    static const char zero[] = "request-0000000000-";
+    struct dirent **list = NULL;
+    char from[SPOOL_NAME_MAX + 16], name[SPOOL_NAME_MAX];
+    int i, count = s_list (self->fd, "replay", &list);
+    for (i = 0; i < count; i++) {
+        const char *old = list[i]->d_name;
+        if (s_number_of (old, "request") == -1)
+            continue;
+        snprintf (from, sizeof from, "replay/%.90s", old);
+        snprintf (name, sizeof name, "%s%.70s",
+                  strncmp (old, zero, strlen (zero)) == 0 ? "" : zero,
+                  strncmp (old, zero, strlen (zero)) == 0 ? old : old + 8);
+        if (renameat (self->fd, from, self->fd, name) == 0) {
+            self->rejected_bytes -= s_size_at (self->fd, name);
+            spool_load_request (self, name, reader, argument);
+        }
+    }
+    s_list_free (&list, count);
+}
