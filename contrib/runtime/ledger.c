@@ -11,6 +11,7 @@ static void
 stream_free (void *item)
 {
     free (((stream_t *) item)->key);
+    free (((stream_t *) item)->gauge_seen);
     free (item);
 }
 
@@ -208,18 +209,33 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
     return series;
 }
 
+//  Where the readings of a stream begin to be this ledger's. With a stream that
+//  is older, what was sent before they met was another's; a first sending that
+//  comes late was made after that, and lowers the floor.
+static void
+stream_meet_gauges (stream_t *self, const zb_line_t *line, int64_t born_ms)
+{
+    if (!self->met_gauges) {
+        self->met_gauges = 1;
+        self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
+        if (self->born_ms < born_ms)
+            self->gauge_floor =
+              line->sent == UINT64_MAX ? line->seq : line->sent;
+        self->gauge_next = self->gauge_floor;
+    }
+    else if (line->sent <= line->seq && line->sent < self->gauge_floor
+             && self->gauge_next - line->sent <= GAUGE_WINDOW)
+        self->gauge_floor = line->sent;
+}
+
 int
 ledger_gauge (ledger_t *self, const zb_line_t *line)
 {
     stream_t *stream = ledger_stream (self, line);
-    uint64_t *word = &stream->gauge_seen[line->seq % GAUGE_WINDOW / 64];
-    uint64_t bit = 1ull << line->seq % 64;
+    uint64_t *word, bit = 1ull << line->seq % 64;
     stream->heard_ms = self->now_ms;
-    if (!stream->met_gauges) {
-        stream->met_gauges = 1;
-        stream->gauge_next = stream->gauge_floor =
-          stream->born_ms >= self->born_ms ? 0 : line->seq;
-    }
+    stream_meet_gauges (stream, line, self->born_ms);
+    word = &stream->gauge_seen[line->seq % GAUGE_WINDOW / 64];
     if (line->seq >= stream->gauge_next) {
         uint64_t seq = line->seq - stream->gauge_next < GAUGE_WINDOW
                          ? stream->gauge_next
