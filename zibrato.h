@@ -100,7 +100,7 @@ typedef struct {
     uint64_t dropped_held;    //  oldest readings, held for too long
     uint64_t refused;         //  NaN, Inf, or a bad level, name or source
     uint64_t series;          //  known now
-    uint64_t repeated;        //  states sent again so that lost ones heal
+    uint64_t repeated;        //  lines sent again so that lost ones heal
     uint64_t messages;        //  ZeroMQ messages, and
     uint64_t bytes;           //  their bytes
     int listening;            //  1: at least one level has a listener
@@ -235,14 +235,16 @@ void zb_close (zb_t **self_p);
 //      time     Unix seconds, decimals allowed: when it was measured
 //      stream   Counter: ID:SEQ:FIRST:TOTAL
 //               Timer:   ID:SEQ:FIRST:COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS
-//               Gauge:   ID:SEQ
+//               Gauge:   ID:SEQ:SENT, or ID:SEQ
 //
 //  ID is one stream: what one publisher reports at one level since its first
 //  report there; the time of its birth (Unix milliseconds) and 64 random bits
 //  of the publisher, in hexadecimal, joined by '-'. SEQ grows by one with
 //  every Counter and Timer line of a stream, and, counted apart, with every
-//  Gauge line: a gap among gauges is a loss, a gap among states heals with
-//  the next one. FIRST is the SEQ of the series' own first line. TOTAL,
+//  new Gauge line: a gap among gauges is a loss, a gap among states heals with
+//  the next one. FIRST is the SEQ of the series' own first line. Gauges below
+//  SENT have been sent before this message was made: a line whose SEQ is below
+//  its own SENT is a repetition, with value and time of the first. TOTAL,
 //  COUNT, SUM (seconds), SUMSQ (seconds squared) and BUCKETS run since birth;
 //  MIN and MAX (seconds) since the last report. BUCKETS is i=n,i=n... in
 //  ascending i: n samples in (2^(i/32), 2^((i+1)/32)] seconds, the base-2
@@ -292,6 +294,7 @@ typedef struct {
     int64_t value_ns;
     int64_t time;  //  Unix seconds, rounded down
     uint64_t seq, first;
+    uint64_t sent;   //  Gauge; UINT64_MAX if the line does not say
     double total;    //  Counter
     uint64_t count;  //  Timer, the following too
     int64_t sum_ns, min_ns, max_ns;
@@ -736,6 +739,9 @@ enum {
     ZB_UNDO_MAX_ = 2048,          //  lines of a message at most
     ZB_RING_SIZE_ = 4096,         //  readings a thread is ahead of the pump
     ZB_QUEUE_MAX_ = 16384,        //  readings that a level holds
+    ZB_KEPT_MAX_ = 4096,          //  and that it keeps when they are sent,
+    ZB_KEPT_MS_ = 25000,          //  for longer than a dead peer is trusted:
+                                  //  interval and timeout of heartbeats
     ZB_SUBSCRIPTIONS_MAX_ = 1024,
     ZB_SUBSCRIPTION_MAX_ = 1024,  //  bytes
     ZB_HWM_ = 256,                //  messages in ZeroMQ's pipe: 16 MiB
@@ -1329,6 +1335,14 @@ typedef struct zb_series_ {
     zb_told_ told;
 } zb_series_;
 
+//  A reading that was sent, and may have been lost on its way.
+typedef struct {
+    const zb_series_ *series;
+    double value;
+    uint64_t unix_ns;  //  when it was read, as the line said
+    int64_t sent_ms;
+} zb_kept_;
+
 typedef struct zb_level_ {
     struct zb_level_ *next;
     char *name, *topic;       //  "info", "info|"
@@ -1340,6 +1354,9 @@ typedef struct zb_level_ {
     size_t series_size, series_max;
     zb_reading_ *queue;  //  gauges: a ring of queue_max readings
     size_t queue_size, queue_max, queue_at;
+    zb_kept_ *kept;  //  the newest of those sent, SEQ by SEQ: a ring
+    size_t kept_size, kept_max, kept_at;
+    size_t again;  //  of those kept, to be sent again: the newest
 } zb_level_;
 
 struct zb_s {
@@ -1549,6 +1566,8 @@ zb_level_listen_ (zb_t *self, zb_level_ *level)
     }
     if (heard && !level->heard)
         level->green++;
+    if (heard != level->heard)
+        level->again = heard ? level->kept_size : 0;
     level->heard = heard;
 }
 
@@ -1718,6 +1737,21 @@ zb_ring_put_ (zb_ring_ *self, zb_series_ *series, double value, uint64_t ns)
     zb_set_ (&self->head, head + 1);
 }
 
+//  Makes a ring that is full twice as large, its oldest item the first. Returns
+//  NULL without memory; else the given one is freed.
+static void *
+zb_grow_ (void *ring, size_t max, size_t at, size_t item)
+{
+    char *grown = (char *) malloc ((max ? max * 2 : 64) * item);
+    if (grown && max) {
+        memcpy (grown, (char *) ring + at * item, (max - at) * item);
+        memcpy (grown + (max - at) * item, ring, at * item);
+    }
+    if (grown)
+        free (ring);
+    return grown;
+}
+
 //  The oldest reading goes when the queue has its full length.
 static void
 zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
@@ -1725,14 +1759,11 @@ zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
     zb_level_ *self = reading->series->level;
     if (self->queue_size == self->queue_max
         && self->queue_max < ZB_QUEUE_MAX_) {
-        size_t i, max = self->queue_max ? self->queue_max * 2 : 64;
-        zb_reading_ *grown = (zb_reading_ *) malloc (max * sizeof *grown);
-        for (i = 0; grown && i < self->queue_size; i++)
-            grown[i] = self->queue[(self->queue_at + i) % self->queue_max];
+        void *grown = zb_grow_ (self->queue, self->queue_max, self->queue_at,
+                                sizeof *self->queue);
         if (grown) {
-            free (self->queue);
-            self->queue = grown;
-            self->queue_max = max;
+            self->queue = (zb_reading_ *) grown;
+            self->queue_max = self->queue_max ? self->queue_max * 2 : 64;
             self->queue_at = 0;
         }
     }
@@ -1745,6 +1776,52 @@ zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
     }
     self->queue[(self->queue_at + self->queue_size++) % self->queue_max] =
       *reading;
+}
+
+//  The i-th reading kept, from the oldest on. Behind them are those of the
+//  message that is on its way.
+static zb_kept_ *
+zb_kept_at_ (const zb_level_ *self, size_t i)
+{
+    return &self->kept[(self->kept_at + i) % self->kept_max];
+}
+
+static void
+zb_kept_drop_ (zb_level_ *self)
+{
+    self->kept_at = (self->kept_at + 1) % self->kept_max;
+    self->kept_size--;
+}
+
+//  A place for one more, behind those kept and so many others of the message.
+//  Without memory the oldest goes. Returns NULL if there is none to go.
+static zb_kept_ *
+zb_kept_next_ (zb_level_ *self, size_t others)
+{
+    if (self->kept_size + others == self->kept_max) {
+        void *grown = zb_grow_ (self->kept, self->kept_max, self->kept_at,
+                                sizeof *self->kept);
+        if (grown) {
+            self->kept = (zb_kept_ *) grown;
+            self->kept_max = self->kept_max ? self->kept_max * 2 : 64;
+            self->kept_at = 0;
+        }
+        else if (self->kept_size > self->again)
+            zb_kept_drop_ (self);
+        else
+            return NULL;
+    }
+    return zb_kept_at_ (self, self->kept_size + others);
+}
+
+//  What is too much or too old goes, unless it is to be sent again.
+static void
+zb_kept_prune_ (zb_level_ *self, int64_t now_ms)
+{
+    while (self->kept_size > self->again
+           && (self->kept_size > ZB_KEPT_MAX_
+               || now_ms - zb_kept_at_ (self, 0)->sent_ms > ZB_KEPT_MS_))
+        zb_kept_drop_ (self);
 }
 
 //  The caller holds the instance's lock.
@@ -2194,6 +2271,19 @@ zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
     }
 }
 
+//  One line for a reading. SENT is what was sent before the message.
+static void
+zb_put_reading_ (zb_text_ *text, const zb_kept_ *reading, uint64_t seq,
+                 uint64_t sent)
+{
+    zb_put_head_ (text, reading->series);
+    zb_put_double_ (text, reading->value);
+    zb_put_tail_ (text, reading->series, reading->unix_ns);
+    zb_put_stream_ (text, reading->series->level, seq);
+    zb_put_char_ (text, ':');
+    zb_put_uint_ (text, sent);
+}
+
 //  One line for a counter or timer; told afterwards. Returns -1 if it has to
 //  wait for the next round.
 static int
@@ -2242,7 +2332,7 @@ typedef struct {
     zb_level_ *level;
     size_t at;                //  next series of the level
     size_t states, changed;   //  lines of series, and new ones of them
-    size_t readings;          //  lines from the queue
+    size_t again, readings;   //  lines of those kept, and of the queue
     uint64_t seq, gauge_seq;  //  the level's before
     int64_t now_ms;
     uint64_t now_ns, unix_ns;  //  zb_now_ and the wall clock, as one
@@ -2293,6 +2383,49 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
     }
 }
 
+//  What was lost with a listener comes before what is new.
+static void
+zb_message_again_ (zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    size_t kept = level->kept_size - level->again;
+    uint64_t seq = level->gauge_seq - level->again;
+    for (; message->again < level->again; message->again++) {
+        zb_text_ line = {self->line, 0, sizeof self->line};
+        zb_put_reading_ (&line, zb_kept_at_ (level, kept + message->again),
+                         seq + message->again, message->gauge_seq);
+        if (zb_message_add_ (message, &line) == -1)
+            return;
+    }
+}
+
+//  The next reading of the queue, in its place among those kept. Classic lines
+//  are not kept, since nobody could tell a repetition.
+static int
+zb_message_reading_ (zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    const zb_reading_ *reading =
+      &level->queue[(level->queue_at + message->readings) % level->queue_max];
+    zb_text_ line = {self->line, 0, sizeof self->line};
+    uint64_t unix_ns = message->unix_ns - (message->now_ns - reading->ns);
+    if (self->classic) {
+        zb_put_head_ (&line, reading->series);
+        zb_put_double_ (&line, reading->value);
+        zb_put_tail_ (&line, reading->series, unix_ns);
+    }
+    else {
+        zb_kept_ *kept = zb_kept_next_ (level, message->readings);
+        if (!kept)
+            return -1;
+        kept->series = reading->series;
+        kept->value = reading->value;
+        kept->unix_ns = unix_ns;
+        zb_put_reading_ (&line, kept, level->gauge_seq, message->gauge_seq);
+    }
+    return zb_message_add_ (message, &line);
+}
+
 static void
 zb_message_readings_ (zb_t *self, zb_message_ *message)
 {
@@ -2300,35 +2433,37 @@ zb_message_readings_ (zb_t *self, zb_message_ *message)
     size_t most = ZB_UNDO_MAX_;
     if (self->classic)
         most = message->states == 0;
+    zb_kept_prune_ (level, message->now_ms);
+    zb_message_again_ (self, message);
+    if (message->again < level->again)
+        return;
     for (; message->readings < level->queue_size && message->readings < most;
          message->readings++) {
-        const zb_reading_ *reading =
-          &level
-             ->queue[(level->queue_at + message->readings) % level->queue_max];
-        zb_text_ line = {self->line, 0, sizeof self->line};
-        zb_put_head_ (&line, reading->series);
-        zb_put_double_ (&line, reading->value);
-        zb_put_tail_ (&line, reading->series,
-                      message->unix_ns - (message->now_ns - reading->ns));
-        if (!self->classic)
-            zb_put_stream_ (&line, level, level->gauge_seq);
-        if (zb_message_add_ (message, &line) == -1)
+        if (zb_message_reading_ (self, message) == -1)
             return;
         level->gauge_seq++;
     }
 }
 
-//  It went: readings leave the queue.
+//  It went: readings leave the queue for those kept.
 static void
 zb_message_sent_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
+    size_t i, kept = level->kept_size - level->again;
     level->queue_size -= message->readings;
     if (level->queue_max)
         level->queue_at =
           (level->queue_at + message->readings) % level->queue_max;
+    if (!self->classic) {
+        for (i = 0; i < message->again + message->readings; i++)
+            zb_kept_at_ (level, kept + i)->sent_ms = message->now_ms;
+        level->kept_size += message->readings;
+        level->again -= message->again;
+        zb_kept_prune_ (level, message->now_ms);
+    }
     self->sent += message->changed + message->readings;
-    self->repeated += message->states - message->changed;
+    self->repeated += message->states - message->changed + message->again;
     self->messages++;
     self->bytes += message->text.size;
 }
@@ -2364,7 +2499,8 @@ zb_report_ (zb_t *self, zb_level_ *level)
         zb_subscriptions_read_ (self);
         pthread_mutex_lock (&self->lock);
         message.text = text;
-        message.states = message.changed = message.readings = 0;
+        message.states = message.changed = 0;
+        message.again = message.readings = 0;
         message.seq = level->seq;
         message.gauge_seq = level->gauge_seq;
         message.now_ms = zb_clock_ms_ ();
@@ -2443,8 +2579,8 @@ zb_subscriptions_read_ (zb_t *self)
 //  --------------------------------------------------------------------------
 //  The pump: one thread an instance
 
-//  Measurements that wait. At a stop those do not count whose level has had
-//  time to find a listener and has none. The caller holds the lock, and for a
+//  Measurements that wait; at a stop also readings that are to go again, but
+//  none whose level has had time to find a listener and has none. The caller holds the lock, and for a
 //  stop has emptied the rings.
 static uint64_t
 zb_held_ (zb_t *self, int at_stop)
@@ -2458,7 +2594,7 @@ zb_held_ (zb_t *self, int at_stop)
     for (level = self->levels; level; level = level->next) {
         if (settled && !level->heard)
             continue;
-        held += level->queue_size;
+        held += level->queue_size + (at_stop ? level->again : 0);
         for (i = 0; i < level->series_size; i++)
             held += (uint64_t) zb_series_changed_ (level->series[i]);
     }
@@ -2693,6 +2829,7 @@ zb_level_destroy_ (zb_level_ **self_p)
     free (self->topic);
     free (self->series);
     free (self->queue);
+    free (self->kept);
     free (self);
     *self_p = NULL;
 }
@@ -3229,6 +3366,7 @@ zb_clear_ (zb_t *self)
         level->heard = 0;
         level->seq = level->gauge_seq = 0;
         level->queue_size = 0;
+        level->kept_size = level->again = 0;
         level->id[0] = 0;
     }
     for (ring = self->rings; ring; ring = ring->next) {

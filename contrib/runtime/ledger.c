@@ -13,6 +13,7 @@ static void
 stream_free (void *item)
 {
     free (((stream_t *) item)->key);
+    free (((stream_t *) item)->gauge_seen);
     free (item);
 }
 
@@ -355,17 +356,21 @@ ledger_restore_head (ledger_t *self, const char *text, size_t size)
 static void
 stream_restore_seen (stream_t *self, span_t missing)
 {
-    uint64_t seq = self->gauge_floor, from, count;
+    uint64_t from, count,
+      least = self->gauge_next - self->gauge_floor > GAUGE_WINDOW
+                ? self->gauge_next - GAUGE_WINDOW
+                : self->gauge_floor;
     char copy[64];
-    if (self->gauge_next - seq > GAUGE_WINDOW)
-        seq = self->gauge_next - GAUGE_WINDOW;
-    for (; seq < self->gauge_next; seq++)
-        stream_gauge_see (self, seq, 1);
+    if (!self->gauge_seen)
+        self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
+    memset (self->gauge_seen, 0xff, GAUGE_WINDOW / 8);
     while (missing.size
            && sscanf (s_copy (copy, sizeof copy, missing),
                       "%" SCNu64 "=%" SCNu64, &from, &count)
                 == 2) {
         const char *comma = memchr (missing.text, ',', missing.size);
+        if (from < least)
+            break;
         for (; count && from < self->gauge_next; from++, count--)
             stream_gauge_see (self, from, 0);
         if (!comma)
@@ -543,33 +548,46 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
     return series;
 }
 
+//  Where the readings of a stream begin to be this ledger's. With a stream that
+//  is older, what was sent before they met was another's; a first sending that
+//  comes late was made after that, and lowers the floor.
+static void
+stream_meet_gauges (stream_t *self, const zb_line_t *line, int64_t born_ms)
+{
+    if (!self->met_gauges) {
+        self->met_gauges = 1;
+        self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
+        if (self->born_ms < born_ms)
+            self->gauge_floor =
+              line->sent == UINT64_MAX ? line->seq : line->sent;
+        self->gauge_next = self->gauge_floor;
+    }
+    else if (line->sent <= line->seq && line->sent < self->gauge_floor
+             && self->gauge_next - line->sent <= GAUGE_WINDOW)
+        self->gauge_floor = line->sent;
+}
+
 int
 ledger_gauge (ledger_t *self, const zb_line_t *line)
 {
     stream_t *stream = ledger_stream (self, line);
-    uint64_t *word = &stream->gauge_seen[line->seq % GAUGE_WINDOW / 64];
-    uint64_t bit = 1ull << line->seq % 64;
     stream_touch (self, stream);
-    if (!stream->met_gauges) {
-        stream->met_gauges = 1;
-        stream->gauge_next = stream->gauge_floor =
-          stream->born_ms >= self->born_ms ? 0 : line->seq;
-    }
+    stream_meet_gauges (stream, line, self->born_ms);
     if (line->seq >= stream->gauge_next) {
         uint64_t seq = line->seq - stream->gauge_next < GAUGE_WINDOW
                          ? stream->gauge_next
                          : line->seq - GAUGE_WINDOW + 1;
         for (; seq != line->seq + 1; seq++)
-            stream->gauge_seen[seq % GAUGE_WINDOW / 64] &= ~(1ull << seq % 64);
+            stream_gauge_see (stream, seq, 0);
         stream->gauge_next = line->seq + 1;
     }
     else if (line->seq < stream->gauge_floor
              || stream->gauge_next - line->seq > GAUGE_WINDOW
-             || (*word & bit)) {
+             || stream_gauge_seen (stream, line->seq)) {
         self->duplicates++;
         return -1;
     }
-    *word |= bit;
+    stream_gauge_see (stream, line->seq, 1);
     stream->gauge_taken++;
     return 0;
 }

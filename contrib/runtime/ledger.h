@@ -10,7 +10,9 @@
 #include "line.h"
 #include "table.h"
 
-enum { GAUGE_WINDOW = 1024 };
+//  Readings behind the newest whose coming is remembered: twice as many as a
+//  publisher sends again, since two brokers may be apart.
+enum { GAUGE_WINDOW = 2 * 4096 };
 
 //  A stream has met this ledger when its first line came.
 typedef struct stream {
@@ -21,8 +23,9 @@ typedef struct stream {
     int64_t heard_ms;  //  of zclock_mono
     int met_states, met_gauges;
     uint64_t met_seq;  //  of its first state
+    //  readings: the first that is ours, the next, and how many came
     uint64_t gauge_floor, gauge_next, gauge_taken;
-    uint64_t gauge_seen[GAUGE_WINDOW / 64];
+    uint64_t *gauge_seen;  //  by SEQ, GAUGE_WINDOW bits; NULL before the first
     uint32_t changed, saved;  //  in which save
     uint32_t folded;          //  lines of names beyond a limit, this window
     struct stream *next;

@@ -239,16 +239,19 @@ s_buckets (span_t rest)
 static int
 s_stream (span_t span, zb_line_t *line)
 {
-    static const size_t sizes[] = {0, 4, 9, 2};  //  by type
+    static const size_t sizes[] = {0, 4, 9, 3};  //  by type
     span_t field[9];
-    if (s_split (span.text, span.size, ':', field, 9) != sizes[line->type]
+    size_t fields = s_split (span.text, span.size, ':', field, 9);
+    if ((fields != sizes[line->type]
+         && (line->type != ZB_TYPE_GAUGE || fields != 2))
         || s_label (field[0]) == -1 || s_integer (field[1], &line->seq) == -1
         || line->seq == UINT64_MAX)
         return -1;
     line->id = field[0].text;
     line->id_size = field[0].size;
+    line->sent = UINT64_MAX;
     if (line->type == ZB_TYPE_GAUGE)
-        return 0;
+        return fields == 2 ? 0 : s_integer (field[2], &line->sent);
     if (s_integer (field[2], &line->first) == -1 || line->first > line->seq)
         return -1;
     if (line->type == ZB_TYPE_COUNTER)

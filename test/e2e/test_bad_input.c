@@ -91,7 +91,7 @@ static const struct {
   {"bad stream", BYTES ("info|Counter|bad|1|1700000000|test|a:-1:1:5")},
   {"bad stream",
    BYTES ("info|Counter|bad|1|1700000000|test|a:99999999999999999999:1:5")},
-  {"bad stream", BYTES ("info|Gauge|bad|1|1700000000|test|" STREAM ":1")},
+  {"bad stream", BYTES ("info|Gauge|bad|1|1700000000|test|" STREAM ":1:1")},
   {"bad stream", BYTES ("info|Timer|bad|1|1700000000|test|" STREAM ":1:5")},
   {"bad stream",
    BYTES ("info|Timer|bad|1|1700000000|test|" STREAM ":1:1:1:1:1:1:0=x")},

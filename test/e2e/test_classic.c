@@ -104,7 +104,8 @@ static const struct {
    "^info\\|Timer\\|latency\\|0\\.25\\|" NUMBER "\\|q1\\|" ID
    ":[0-9]+:[0-9]+:1:0\\.25:0\\.0625:0\\.25:0\\.25:-65=1$",
    "^info\\|Timer\\|latency\\|0\\.25\\|" NUMBER "\\|q1$"},
-  {"depth", "^info\\|Gauge\\|depth\\|-1\\.5\\|" NUMBER "\\|q1\\|" ID ":[0-9]+$",
+  {"depth",
+   "^info\\|Gauge\\|depth\\|-1\\.5\\|" NUMBER "\\|q1\\|" ID ":[0-9]+:[0-9]+$",
    "^info\\|Gauge\\|depth\\|-1\\.5\\|" NUMBER "\\|q1$"},
 };
 

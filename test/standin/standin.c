@@ -23,6 +23,10 @@
     --help prints the options and their defaults,
     credentials included, and the words of a script.
 
+    The service knew no key by which a repetition could be told. With
+    --idempotent this one does, as an endpoint of one's own should: then what
+    is sent again because an answer was lost is stored once.
+
     Routes for the test only, without credentials:
 
         GET /control/stored     what is stored, in order: an array of {"kind",
@@ -142,7 +146,8 @@ typedef struct entry_s {
     size_t rows;  //  of a series: what it adds up to
     double samples;
     long double sum;
-    cJSON *item;  //  of a form: what stands there
+    cJSON *item;    //  of a form: what stands there
+    uint64_t hash;  //  of a key: the body that was stored with it
 } entry_t;
 
 typedef struct {
@@ -690,13 +695,13 @@ typedef struct {
 typedef struct {
     char *user, *token, *cert_file, *key_file, *script_text;
     long port, max_age, limit_body;
-    bool require_tls, help;
+    bool require_tls, idempotent, help;
 
     pthread_mutex_t lock;  //  over all that follows
     pthread_cond_t wake;   //  the server stops: do not wait any longer
     bool stopping;
     script_t script;
-    table_t metrics, series;
+    table_t metrics, series, keys;
     row_t *rows;
     size_t row_count;
     record_t *records;
@@ -727,6 +732,7 @@ store_clear (standin_t *self)
 {
     table_forget (&self->series, NULL);
     table_forget (&self->metrics, NULL);
+    table_forget (&self->keys, NULL);
     while (self->record_count > 0)
         free (self->records[--self->record_count].user_agent);
     free (self->records);
@@ -1113,6 +1119,29 @@ s_hash (const char *data, size_t size)
     return hash;
 }
 
+//  With --idempotent: stores what comes with a key only once. The same key
+//  with another body is an error (draft-ietf-httpapi-idempotency-key-header,
+//  section 2.7).
+static void
+s_take_once (request_t *self, uint64_t hash)
+{
+    const char *key = s_header (self, "Idempotency-Key");
+    entry_t *entry = self->server->idempotent && *key
+                       ? table_entry (&self->server->keys, key)
+                       : NULL;
+    if (!entry || !entry->rows)
+        s_take (self);
+    else if (entry->hash == hash)
+        reply_set (&self->reply, 200, JSON_TYPE, NULL);
+    else
+        reply_set (&self->reply, 422, JSON_TYPE,
+                   s_text (REQUEST_ERROR ("\"Key of another body\"")));
+    if (entry && self->reply.status == 200) {
+        entry->rows = 1;
+        entry->hash = hash;
+    }
+}
+
 static void
 s_post_metrics (request_t *self)
 {
@@ -1136,7 +1165,7 @@ s_post_metrics (request_t *self)
     if (word.fault->status)
         reply_fault (&self->reply, &word);
     else if (self->flags & SERVE && s_pass (self, s_post_gates))
-        s_take (self);
+        s_take_once (self, record.hash);
     record.fault = word.fault->word;
     record.status = self->flags & CUT ? 0 : self->reply.status;
     store_record (server, &record);
@@ -1450,6 +1479,7 @@ static const option_t s_options[] = {
     {"--require-tls", "",      "refuse plain HTTP", FLAG, SETTING (require_tls)},
     {"--tls-cert",    "FILE",  "serve HTTPS, with this", WORDS, SETTING (cert_file)},
     {"--tls-key",     "FILE",  "and this key", WORDS, SETTING (key_file)},
+    {"--idempotent",  "",      "store what has an Idempotency-Key once", FLAG, SETTING (idempotent)},
     {"--script",      "WORDS", "faults, see below", WORDS, SETTING (script_text)},
     {"--help",        "",      "print this", FLAG, SETTING (help)},
     {NULL, NULL, NULL, FLAG, 0},

@@ -219,12 +219,18 @@ s_set_options (const char *method, const char *path, long timeout_ms)
     }
 }
 
+static const char *s_once;  //  of the next requests, or NULL
+
 static struct curl_slist *
 s_set_body (const char *type, const char *body, size_t size)
 {
     char line[128];
     snprintf (line, sizeof line, "Content-Type:%s%s", *type ? " " : "", type);
     struct curl_slist *lines = curl_slist_append (NULL, line);
+    if (s_once) {
+        snprintf (line, sizeof line, "Idempotency-Key: %s", s_once);
+        lines = curl_slist_append (lines, line);
+    }
     curl_easy_setopt (s_curl, CURLOPT_HTTPHEADER, lines);
     curl_easy_setopt (s_curl, CURLOPT_POSTFIELDS, body);
     curl_easy_setopt (s_curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) size);
@@ -1602,6 +1608,31 @@ volume_large_requests (void **state)
 #define IDLE(name)                                                             \
     cmocka_unit_test_setup_teardown (name, s_set_up_idle, s_tear_down)
 
+static void
+idempotent_key (void **state)
+{
+    (void) state;
+    s_start ("--idempotent", NULL);
+    s_once = "\"one\"";
+    s_script ("503,cutafter,ok,ok");
+    assert_int_equal (s_post_anew (ONE_GAUGE), 503);
+    s_expect_stored (0);
+    //  stored, but the answer is lost: again, and it is there once
+    assert_int_equal (s_post_anew (ONE_GAUGE), 0);
+    s_expect_accepted (s_post (ONE_GAUGE));
+    s_expect_stored (1);
+    s_once = "\"two\"";
+    s_expect_accepted (s_post (ONE_GAUGE));
+    s_expect_stored (2);
+    assert_int_equal (
+      s_post ("{\"gauges\":[{\"name\":\"other\",\"value\":1}]}"), 422);
+    s_expect_stored (2);
+    s_once = NULL;
+    s_expect_accepted (s_post (ONE_GAUGE));
+    s_expect_accepted (s_post (ONE_GAUGE));
+    s_expect_stored (4);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -1664,6 +1695,7 @@ main (int argc, char **argv)
         CHECK (control_other_routes),
         cmocka_unit_test_setup_teardown (tls_serves_https, s_set_up_tls,
                                          s_tear_down_tls),
+        IDLE (idempotent_key),
         IDLE (process_usage),
         CHECK (process_port_in_use),
         CHECK (process_listens_on_loopback),

@@ -6,7 +6,8 @@
     with a deadline.
 
     Sections: the peer, counting, scopes, labels, values, gauges, timers,
-    streams, levels, flush and stats, instances, the host program, clock.
+    streams, levels, readings again, flush and stats, instances, the host
+    program, clock.
 
     ctest: TIMEOUT 300
 
@@ -42,6 +43,7 @@ typedef struct {
     int fields;
     int message;  //  number of its message
     uint64_t seq, first;
+    uint64_t sent;  //  gauge
     //  timer
     uint64_t count, bucketed;
     double sum_squares;
@@ -94,7 +96,8 @@ peer_stream (line_t *line, char *text)
     snprintf (line->id, sizeof line->id, "%s", field[0]);
     line->seq = strtoull (field[1], NULL, 10);
     if (*line->type == 'G') {
-        assert_int_equal (fields, 2);
+        assert_int_equal (fields, 3);
+        line->sent = strtoull (field[2], NULL, 10);
         return;
     }
     line->first = strtoull (field[2], NULL, 10);
@@ -335,18 +338,23 @@ peer_check_increments (const peer_t *self)
 }
 
 //  SEQ grows by one from 0, states and gauges apart; FIRST is where a series
-//  began.
+//  began. SENT is what had come before the message, unless it was sent again.
 static void
 peer_check_stream (const peer_t *self, const char *id)
 {
-    uint64_t states = 0, gauges = 0;
+    uint64_t states = 0, gauges = 0, sent = 0;
+    int message = 0;
     size_t i, j;
     for (i = 0; i < self->size; i++) {
         const line_t *line = &self->lines[i];
         if (strcmp (line->id, id) != 0)
             continue;
         if (*line->type == 'G') {
-            assert_int_equal (line->seq, gauges++);
+            sent = line->message == message ? sent : gauges;
+            message = line->message;
+            assert_int_equal (line->sent, sent);
+            if (line->seq >= sent)
+                assert_int_equal (line->seq, gauges++);
             continue;
         }
         assert_int_equal (line->seq, states++);
@@ -1300,6 +1308,301 @@ test_many_series (void **state)
 }
 
 //  --------------------------------------------------------------------------
+//  Readings again: what was on its way when the listener was lost
+
+//  Measures so many readings, the next numbers, and waits until they are sent.
+static void
+s_read_and_send (zb_t *zb, const char *name, int from, int count)
+{
+    int i;
+    for (i = from; i < from + count; i++) {
+        ZB_GAUGE ("info", "g", i, .source = name, .to = zb);
+        if (i % 2000 == 1999)
+            assert_int_equal (zb_flush (zb, WAIT_MS), 0);
+    }
+    assert_int_equal (zb_flush (zb, WAIT_MS), 0);
+}
+
+//  Lines from..to - 1 of a peer are the readings of these numbers, new or
+//  again.
+static void
+s_check_readings (const peer_t *peer, size_t from, size_t to, uint64_t number,
+                  int again)
+{
+    size_t i;
+    assert_true (peer->size >= to);
+    for (i = from; i < to; i++) {
+        const line_t *line = &peer->lines[i];
+        assert_true (line->value == (double) number);
+        assert_int_equal (line->seq, number++);
+        assert_int_equal (line->seq < line->sent, again);
+    }
+}
+
+//  The same reading, however often it is sent: all but SENT.
+static void
+s_check_same (const line_t *a, const line_t *b)
+{
+    assert_int_equal (strrchr (a->text, ':') - a->text,
+                      strrchr (b->text, ':') - b->text);
+    assert_memory_equal (a->text, b->text,
+                         (size_t) (strrchr (a->text, ':') - a->text));
+}
+
+//  The peer is gone, and a new one is there. Returns what it gets until the
+//  reading of that number comes, which is measured in between.
+static void
+peer_replace (peer_t *self, zb_t *zb, peer_t *next, int number)
+{
+    char endpoint[128];
+    snprintf (endpoint, sizeof endpoint, "%s", self->endpoint);
+    zmq_unbind (self->sub, endpoint);
+    zmq_close (self->sub);
+    s_await_heard (zb, "info", 0);
+    self->sub = zmq_socket (self->context, ZMQ_SUB);
+    ZB_GAUGE ("info", "new", number, .to = zb);
+    peer_bind (next, endpoint);
+    peer_subscribe (next, "");
+    peer_await_lines (next, "new", 1);
+}
+
+//  Once for each loss of the listener, before what is new, as they were; and
+//  what was sent again may be lost again.
+static void
+test_again (void **state)
+{
+    enum { READINGS = 3000 };
+    peer_t peer[3];
+    zb_t *zb;
+    zb_stats_t stats;
+    size_t i;
+    (void) state;
+    peer_open (&peer[0], "");
+    zb = zb_open (.endpoint = peer[0].endpoint, .interval_ms = 20);
+    peer_meet (&peer[0], zb);
+    s_read_and_send (zb, "a", 0, READINGS - 100);
+    s_read_and_send (zb, "a", READINGS - 100, 100);
+    peer_await_lines (&peer[0], "g", READINGS);
+    s_check_readings (&peer[0], 0, READINGS, 0, 0);
+    peer_replace (&peer[0], zb, &peer[1], READINGS);
+    s_check_readings (&peer[1], 0, READINGS, 0, 1);
+    s_check_readings (&peer[1], READINGS, READINGS + 1, READINGS, 0);
+    for (i = 0; i < READINGS; i++) {
+        s_check_same (&peer[1].lines[i], &peer[0].lines[i]);
+        assert_int_equal (peer[1].lines[i].sent, READINGS);
+    }
+    //  not with the next report
+    s_read_and_send (zb, "a", READINGS + 1, 1);
+    peer_await_lines (&peer[1], "g", READINGS + 1);
+    assert_int_equal (peer[1].size, READINGS + 2);
+    zb_stats (zb, &stats);
+    assert_int_equal (stats.sent, READINGS + 2);
+    assert_int_equal (stats.repeated, READINGS);
+    assert_int_equal (stats.measured, READINGS + 2);
+    peer_replace (&peer[1], zb, &peer[2], READINGS + 2);
+    s_check_readings (&peer[2], 0, READINGS + 2, 0, 1);
+    s_check_readings (&peer[2], READINGS + 2, READINGS + 3, READINGS + 2, 0);
+    for (i = 0; i < READINGS + 2; i++)
+        s_check_same (&peer[2].lines[i], &peer[1].lines[i]);
+    peer_check_stream (&peer[0], peer[0].lines[0].id);
+    zb_close (&zb);
+    for (i = 0; i < 3; i++)
+        peer_close (&peer[i]);
+}
+
+//  The newest 4096, and those of the last 25 seconds.
+static void
+test_again_bounds (void **state)
+{
+    enum { READINGS = 10000, FIRST = READINGS - ZB_KEPT_MAX_, OLD = 1000 };
+    peer_t peer[3];
+    zb_t *zb;
+    zb_level_ *level;
+    int i;
+    (void) state;
+    peer_open (&peer[0], "");
+    zb = zb_open (.endpoint = peer[0].endpoint, .interval_ms = 20);
+    peer_meet (&peer[0], zb);
+    s_read_and_send (zb, "a", 0, READINGS);
+    peer_await_lines (&peer[0], "g", READINGS);
+    level = zb->levels;
+    peer_replace (&peer[0], zb, &peer[1], READINGS);
+    s_check_readings (&peer[1], 0, ZB_KEPT_MAX_, FIRST, 1);
+    assert_int_equal (peer[1].size, ZB_KEPT_MAX_ + 1);
+    pthread_mutex_lock (&zb->lock);
+    assert_string_equal (level->name, "info");
+    assert_int_equal (level->kept_size, ZB_KEPT_MAX_);
+    for (i = 0; i < OLD; i++)
+        zb_kept_at_ (level, (size_t) i)->sent_ms -= ZB_KEPT_MS_ + 1;
+    pthread_mutex_unlock (&zb->lock);
+    assert_int_equal (zb_flush (zb, WAIT_MS), 0);
+    assert_int_equal (level->kept_size, ZB_KEPT_MAX_ - OLD);
+    peer_replace (&peer[1], zb, &peer[2], READINGS + 1);
+    assert_int_equal (peer[2].size, ZB_KEPT_MAX_ - OLD + 1);
+    assert_int_equal (peer[2].lines[0].seq,
+                      READINGS + 1 - (ZB_KEPT_MAX_ - OLD));
+    zb_close (&zb);
+    for (i = 0; i < 3; i++)
+        peer_close (&peer[i]);
+}
+
+static void *
+s_close_in_thread (void *argument)
+{
+    zb_close (argument);
+    return NULL;
+}
+
+//  A peer that does not read, so that the pipe to it has a known length: 256
+//  messages of the instance, and one of the peer.
+static zb_t *
+s_open_narrow (peer_t *peer)
+{
+    int one = 1;
+    zb_t *zb;
+    peer_bind (peer, "inproc://narrow");
+    zmq_setsockopt (peer->sub, ZMQ_RCVHWM, &one, sizeof one);
+    zmq_unbind (peer->sub, "inproc://narrow");
+    assert_int_equal (zmq_bind (peer->sub, "inproc://narrow"), 0);
+    peer_subscribe (peer, "info|");
+    zb = zb_open (.endpoint = "inproc://narrow", .context = peer->context,
+                  .interval_ms = 3600000, .linger_ms = WAIT_MS);
+    assert_non_null (zb);
+    peer_meet (peer, zb);
+    return zb;
+}
+
+//  Fills the pipe up to so many messages. Returns how often it counted.
+static int
+s_fill (zb_t *zb, uint64_t messages)
+{
+    zb_stats_t stats;
+    int counted = 0;
+    for (zb_stats (zb, &stats); stats.messages < messages;
+         zb_stats (zb, &stats)) {
+        zb_count ("info", "fill", .to = zb);
+        assert_int_equal (zb_flush (zb, WAIT_MS), 0);
+        counted++;
+    }
+    assert_int_equal (stats.messages, messages);
+    return counted;
+}
+
+//  The pipe is full in the midst of the repetition: it goes on from there.
+static void
+test_again_full_pipe (void **state)
+{
+    enum { READINGS = ZB_KEPT_MAX_, PIPE = ZB_HWM_ + 1, ROOM = 10 };
+    peer_t peer;
+    zb_t *zb;
+    zb_stats_t stats;
+    char source[256];
+    size_t i;
+    int counted;
+    (void) state;
+    memset (source, 'x', 255);
+    source[255] = 0;
+    zb = s_open_narrow (&peer);
+    s_read_and_send (zb, source, 0, READINGS);
+    counted = s_fill (zb, PIPE - ROOM);
+    peer_unsubscribe (&peer, "info|");
+    s_await_heard (zb, "info", 0);
+    peer_subscribe (&peer, "info|");
+    s_await_heard (zb, "info", 1);
+    ZB_GAUGE ("info", "g", READINGS, .source = source, .to = zb);
+    assert_int_equal (zb_flush (zb, 50), -1);
+    zb_stats (zb, &stats);
+    assert_int_equal (stats.messages, PIPE);
+    assert_int_equal (stats.held, 1);
+    assert_in_range (stats.repeated, 100, READINGS - 100);
+    assert_int_equal (stats.sent, READINGS + counted);
+    //  what fitted is there, and now there is room for the rest
+    while (peer.messages < PIPE)
+        assert_int_equal (peer_receive (&peer, WAIT_MS), 0);
+    assert_int_equal (peer_receive (&peer, 0), -1);
+    while (zb_flush (zb, 10) == -1)
+        peer_receive (&peer, 1);
+    while (peer_count (&peer, "g") < 2 * READINGS + 1)
+        assert_int_equal (peer_receive (&peer, WAIT_MS), 0);
+    for (i = 0, counted = 0; i < peer.size; i++)
+        if (*peer.lines[i].type == 'G') {
+            int number = counted % READINGS;
+            assert_int_equal (peer.lines[i].seq < peer.lines[i].sent,
+                              counted / READINGS == 1);
+            number = counted == 2 * READINGS ? READINGS : number;
+            assert_int_equal (peer.lines[i].seq, number);
+            assert_true (peer.lines[i].value == number);
+            counted++;
+        }
+    assert_int_equal (counted, 2 * READINGS + 1);
+    peer_check_stream (&peer, peer.lines[0].id);
+    zb_stats (zb, &stats);
+    assert_int_equal (stats.held, 0);
+    assert_int_equal (stats.repeated, READINGS + 1);  //  and the counter
+    zb_close (&zb);
+    peer_close (&peer);
+}
+
+//  The listener is lost in the midst of the repetition: the next one gets all
+//  of it; and closing waits for it.
+static void
+test_again_broken_off (void **state)
+{
+    enum { READINGS = ZB_KEPT_MAX_, PIPE = ZB_HWM_ + 1, ROOM = 10 };
+    peer_t peer;
+    zb_t *zb;
+    pthread_t closer;
+    char source[256];
+    size_t i, size, again = 0;
+    (void) state;
+    memset (source, 'x', 255);
+    source[255] = 0;
+    zb = s_open_narrow (&peer);
+    s_read_and_send (zb, source, 0, READINGS);
+    s_fill (zb, PIPE - ROOM);
+    for (i = 0; i < 2; i++) {
+        peer_unsubscribe (&peer, "info|");
+        s_await_heard (zb, "info", 0);
+        peer_subscribe (&peer, "info|");
+        s_await_heard (zb, "info", 1);
+        zb_flush (zb, 50);
+    }
+    assert_int_equal (zb->levels->again, READINGS);
+    while (peer.messages < PIPE)
+        assert_int_equal (peer_receive (&peer, WAIT_MS), 0);
+    size = peer.size;
+    closer = s_thread (s_close_in_thread, &zb);
+    while (again < READINGS) {
+        assert_int_equal (peer_receive (&peer, WAIT_MS), 0);
+        for (; size < peer.size; size++)
+            if (*peer.lines[size].type == 'G')
+                assert_int_equal (peer.lines[size].seq, again++);
+    }
+    pthread_join (closer, NULL);
+    peer_close (&peer);
+}
+
+//  Nobody could tell that it is a repetition.
+static void
+test_again_classic (void **state)
+{
+    peer_t peer[2];
+    zb_t *zb;
+    (void) state;
+    peer_open (&peer[0], "");
+    zb =
+      zb_open (.endpoint = peer[0].endpoint, .interval_ms = 20, .classic = 1);
+    peer_meet (&peer[0], zb);
+    s_read_and_send (zb, "a", 0, 10);
+    peer_await_lines (&peer[0], "g", 10);
+    peer_replace (&peer[0], zb, &peer[1], 10);
+    assert_int_equal (peer[1].size, 1);
+    zb_close (&zb);
+    peer_close (&peer[0]);
+    peer_close (&peer[1]);
+}
+
+//  --------------------------------------------------------------------------
 //  Flush, stats, close
 
 static void
@@ -1399,13 +1702,6 @@ test_max_series (void **state)
     assert_int_equal (peer_count (&peer, "site"), 0);
     zb_close (&zb);
     peer_close (&peer);
-}
-
-static void *
-s_close_in_thread (void *argument)
-{
-    zb_close (argument);
-    return NULL;
 }
 
 //  What was measured just before is delivered, and it takes no longer than
@@ -1872,7 +2168,9 @@ test_fork (void **state)
         ZB_COUNT_ME ("info", "n");
         ZB_TIME_ME ("info", "t");
     }
+    zb_gauge ("info", "kept", -1);
     assert_int_equal (zb_flush (zb, WAIT_MS), 0);
+    assert_int_equal (zb->levels->kept_size, 1);
     //  the parent's, which the parent alone sends
     zb_count ("info", "n");
     zb_gauge ("info", "g", -1);
@@ -1894,6 +2192,7 @@ test_fork (void **state)
     }
     peer_drain (&peer, 100);
     assert_int_equal (peer_count (&peer, "g"), 100 * CHILDREN + 1);
+    assert_int_equal (peer_count (&peer, "kept"), 1);
     for (i = 0; (size_t) i < peer.size; i++)
         peer_check_stream (&peer, peer.lines[i].id);
     zb_close (&zb);
@@ -2002,6 +2301,11 @@ main (int argc, char **argv)
         cmocka_unit_test (test_levels),
         cmocka_unit_test (test_reconnect),
         cmocka_unit_test_setup_teardown (test_many_series, s_open, s_close),
+        cmocka_unit_test (test_again),
+        cmocka_unit_test (test_again_bounds),
+        cmocka_unit_test (test_again_full_pipe),
+        cmocka_unit_test (test_again_broken_off),
+        cmocka_unit_test (test_again_classic),
         cmocka_unit_test (test_flush),
         cmocka_unit_test_setup_teardown (test_stats, s_open, s_close),
         cmocka_unit_test (test_max_series),

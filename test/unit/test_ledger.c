@@ -527,44 +527,76 @@ test_backwards (void **state)
 //  Gauges: each reading once, and what is lost is known
 
 static int
-s_gauge (ledger_t *ledger, int64_t born_ms, uint64_t seq)
+s_reading (ledger_t *ledger, const char *format, ...)
 {
     char text[200];
     zb_line_t line;
-    snprintf (text, sizeof text,
-              "a|Gauge|g|%" PRIu64 "|1|s|%" PRIx64 "-1:%" PRIu64, seq,
-              (uint64_t) born_ms, seq);
+    va_list arguments;
+    va_start (arguments, format);
+    vsnprintf (text, sizeof text, format, arguments);
+    va_end (arguments);
     assert_null (line_parse (text, strlen (text), &line));
     return ledger_gauge (ledger, &line) == 0;
+}
+
+static int
+s_gauge (ledger_t *ledger, int64_t born_ms, uint64_t seq)
+{
+    return s_reading (ledger,
+                      "a|Gauge|g|%" PRIu64 "|1|s|%" PRIx64 "-1:%" PRIu64, seq,
+                      (uint64_t) born_ms, seq);
+}
+
+//  With SENT: what the publisher had sent before this message.
+static int
+s_gauge_sent (ledger_t *ledger, int64_t born_ms, uint64_t seq, uint64_t sent)
+{
+    return s_reading (
+      ledger, "a|Gauge|g|%" PRIu64 "|1|s|%" PRIx64 "-1:%" PRIu64 ":%" PRIu64,
+      seq, (uint64_t) born_ms, seq, sent);
 }
 
 static void
 test_gauge_window (void **state)
 {
+    enum { FAR = 1000000 };
     ledger_t *ledger = ledger_new ();
     int64_t young = ledger->born_ms;
     (void) state;
     assert_true (s_gauge (ledger, young, 0));
     assert_false (s_gauge (ledger, young, 0));
     assert_int_equal (ledger_lost (ledger), 0);
-    assert_true (s_gauge (ledger, young, 1024));
-    assert_int_equal (ledger_lost (ledger), 1023);
-    //  1 to 1023 may be late, each once
+    assert_true (s_gauge (ledger, young, GAUGE_WINDOW));
+    assert_int_equal (ledger_lost (ledger), GAUGE_WINDOW - 1);
+    //  1 to GAUGE_WINDOW - 1 may be late, each once
     assert_true (s_gauge (ledger, young, 1));
-    assert_true (s_gauge (ledger, young, 1023));
+    assert_true (s_gauge (ledger, young, GAUGE_WINDOW - 1));
     assert_false (s_gauge (ledger, young, 1));
-    assert_false (s_gauge (ledger, young, 1023));
-    assert_int_equal (ledger_lost (ledger), 1021);
+    assert_false (s_gauge (ledger, young, GAUGE_WINDOW - 1));
+    assert_int_equal (ledger_lost (ledger), GAUGE_WINDOW - 3);
     //  0 is too old to tell whether it was here
     assert_false (s_gauge (ledger, young, 0));
     assert_int_equal (ledger->duplicates, 4);
     //  far ahead: nothing of the old window is left to confuse
-    assert_true (s_gauge (ledger, young, 1000000));
-    assert_int_equal (ledger_lost (ledger), 1000001 - 5);
-    assert_false (s_gauge (ledger, young, 1000000 - 1024));
-    assert_true (s_gauge (ledger, young, 1000000 - 1023));
-    assert_true (s_gauge (ledger, young, 999999));
-    assert_int_equal (ledger_lost (ledger), 1000001 - 7);
+    assert_true (s_gauge (ledger, young, FAR));
+    assert_int_equal (ledger_lost (ledger), FAR + 1 - 5);
+    assert_false (s_gauge (ledger, young, FAR - GAUGE_WINDOW));
+    assert_true (s_gauge (ledger, young, FAR - GAUGE_WINDOW + 1));
+    assert_true (s_gauge (ledger, young, FAR - 1));
+    assert_int_equal (ledger_lost (ledger), FAR + 1 - 7);
+    ledger_destroy (&ledger);
+}
+
+//  All that a publisher sends again is within reach, even when the other one of
+//  two brokers has brought as much again.
+static void
+test_gauge_reach (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    (void) state;
+    assert_true (GAUGE_WINDOW >= 2 * ZB_KEPT_MAX_);
+    assert_true (s_gauge (ledger, ledger->born_ms, 2 * ZB_KEPT_MAX_ - 1));
+    assert_true (s_gauge (ledger, ledger->born_ms, 0));
     ledger_destroy (&ledger);
 }
 
@@ -589,6 +621,96 @@ test_gauge_older (void **state)
     ledger_destroy (&ledger);
 }
 
+//  Met with a repetition: what was sent before was for an earlier ledger.
+static void
+test_gauge_older_again (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    int64_t old = ledger->born_ms - 1;
+    (void) state;
+    assert_false (s_gauge_sent (ledger, old, 400, 500));
+    assert_false (s_gauge_sent (ledger, old, 499, 500));
+    assert_int_equal (ledger->duplicates, 2);
+    assert_int_equal (ledger_lost (ledger), 0);
+    //  but 500 is ours, and is missing
+    assert_true (s_gauge_sent (ledger, old, 501, 500));
+    assert_int_equal (ledger_lost (ledger), 1);
+    //  until it comes again
+    assert_true (s_gauge_sent (ledger, old, 500, 502));
+    assert_false (s_gauge_sent (ledger, old, 499, 502));
+    assert_int_equal (ledger_lost (ledger), 0);
+    ledger_destroy (&ledger);
+}
+
+//  Messages of one time may change places on their way: the floor is the same,
+//  whichever of them is first.
+static void
+test_gauge_older_order (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    int64_t old = ledger->born_ms - 1;
+    (void) state;
+    //  sent: 1 to 4 again, 5 and 6; then 7 and 8. Came: the other way round
+    assert_true (s_gauge_sent (ledger, old, 7, 7));
+    assert_true (s_gauge_sent (ledger, old, 8, 7));
+    assert_int_equal (ledger_lost (ledger), 0);
+    assert_false (s_gauge_sent (ledger, old, 1, 5));
+    assert_true (s_gauge_sent (ledger, old, 5, 5));
+    //  a first sending of before tells that there was more
+    assert_int_equal (ledger_lost (ledger), 1);
+    assert_true (s_gauge_sent (ledger, old, 6, 5));
+    assert_int_equal (ledger_lost (ledger), 0);
+    assert_false (s_gauge_sent (ledger, old, 5, 5));
+    assert_false (s_gauge_sent (ledger, old, 4, 5));
+    assert_false (s_gauge_sent (ledger, old, 4, 9));
+    assert_int_equal (ledger_lost (ledger), 0);
+    //  a liar's loses nothing of the others
+    assert_true (s_gauge_sent (ledger, old, 2 * GAUGE_WINDOW, 9));
+    assert_int_equal (ledger_lost (ledger), 2 * GAUGE_WINDOW - 9);
+    assert_false (s_gauge_sent (ledger, old, 4, 0));
+    assert_int_equal (ledger_lost (ledger), 2 * GAUGE_WINDOW - 9);
+    ledger_destroy (&ledger);
+}
+
+//  A stream that is younger: all of it is ours, sent again or not.
+static void
+test_gauge_younger_again (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    int64_t young = ledger->born_ms;
+    uint64_t seq;
+    (void) state;
+    for (seq = 0; seq < 10; seq++)
+        if (seq != 3 && seq != 7)
+            assert_true (s_gauge_sent (ledger, young, seq, seq / 5 * 5));
+    assert_int_equal (ledger_lost (ledger), 2);
+    for (seq = 0; seq < 10; seq++)
+        assert_int_equal (s_gauge_sent (ledger, young, seq, 10),
+                          seq == 3 || seq == 7);
+    assert_int_equal (ledger_lost (ledger), 0);
+    assert_int_equal (ledger->duplicates, 8);
+    //  even if all that was before is lost
+    assert_true (s_gauge_sent (ledger, young + 1, 2, 4));
+    assert_int_equal (ledger_lost (ledger), 2);
+    ledger_destroy (&ledger);
+}
+
+//  Who has no readings does not pay for their window.
+static void
+test_gauge_memory (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    (void) state;
+    assert_true (sizeof (stream_t) <= 160);
+    s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64 "-1:0:0:1",
+             ID (1));
+    assert_null (ledger->last->gauge_seen);
+    assert_true (s_gauge (ledger, ledger->born_ms + 1, 0));
+    assert_non_null (ledger->last->gauge_seen);
+    ledger_destroy (&ledger);
+}
+
 static void
 test_gauge_property (void **state)
 {
@@ -602,7 +724,7 @@ test_gauge_property (void **state)
         int taken[READINGS] = {0};
         uint64_t lost = 0, newest = 0;
         size_t i, size;
-        unsigned delay = run % 3 * 500;  //  1000 at most, within the window
+        unsigned delay = run % 3 * 1000;  //  within the window
         s_seed = run;
         for (i = 0; i < READINGS; i++) {
             sent[i].series = 0;
@@ -731,7 +853,12 @@ main (void)
       cmocka_unit_test (test_range),
       cmocka_unit_test (test_backwards),
       cmocka_unit_test (test_gauge_window),
+      cmocka_unit_test (test_gauge_reach),
       cmocka_unit_test (test_gauge_older),
+      cmocka_unit_test (test_gauge_older_again),
+      cmocka_unit_test (test_gauge_older_order),
+      cmocka_unit_test (test_gauge_younger_again),
+      cmocka_unit_test (test_gauge_memory),
       cmocka_unit_test (test_gauge_property),
       cmocka_unit_test (test_gauge_largest),
       cmocka_unit_test (test_forget),

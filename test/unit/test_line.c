@@ -93,7 +93,13 @@ test_streams (void **state)
                  "-65=1,-33=1,0=18446744073709551615");
     assert_null (s_parse ("a|Gauge|n|1|2|s|i:18446744073709551614", &line));
     assert_true (line.seq == UINT64_MAX - 1);
+    assert_true (line.sent == UINT64_MAX);
     s_same_text (line.id, line.id_size, "i");
+    assert_null (s_parse ("a|Gauge|n|1|2|s|i:5:0", &line));
+    assert_int_equal (line.seq, 5);
+    assert_int_equal (line.sent, 0);
+    assert_null (s_parse ("a|Gauge|n|1|2|s|i:5:18446744073709551615", &line));
+    assert_true (line.sent == UINT64_MAX);
 }
 
 static void
@@ -210,7 +216,14 @@ static const struct {
   {"a|Counter|n|1|2|s|i:1:1:1e400", "bad stream"},
   {"a|Gauge|n|1|2|s|i", "bad stream"},
   {"a|Gauge|n|1|2|s|i:", "bad stream"},
-  {"a|Gauge|n|1|2|s|i:1:1", "bad stream"},
+  {"a|Gauge|n|1|2|s|i:1:", "bad stream"},
+  {"a|Gauge|n|1|2|s|i:1:-1", "bad stream"},
+  {"a|Gauge|n|1|2|s|i:1:1.0", "bad stream"},
+  {"a|Gauge|n|1|2|s|i:1:18446744073709551616", "bad stream"},
+  {"a|Gauge|n|1|2|s|i:18446744073709551615:1", "bad stream"},
+  {"a|Gauge|n|1|2|s|i:1:1:1", "bad stream"},
+  {"a|Counter|n|1|2|s|i:1", "bad stream"},
+  {"a|Timer|n|1|2|s|i:1", "bad stream"},
   {"a|Timer|n|1|2|s|i:1:1:1", "bad stream"},
   {"a|Timer|n|1|2|s|i:1:1:1:1:1:1:1", "bad stream"},
   {"a|Timer|n|1|2|s|i:1:1:1:1:1:1:1:0=1:x", "bad stream"},
@@ -240,6 +253,9 @@ static const struct {
   {"a|Counter|n|1|1e9|s", NULL},
   {"a|Counter|n|1|2|s|i:0:0:0", NULL},
   {"a|Gauge|n|1|2|s|any thing at all-\xff:0", NULL},
+  {"a|Gauge|n|1|2|s|any thing at all-\xff:0:0", NULL},
+  {"a|Gauge|n|1|2|s|i:1:1", NULL},
+  {"a|Gauge|n|1|2|s|i:1:99", NULL},
   {"a|Timer|n|0|2|s|i:1:1:0:0:0:0:0:", NULL},
   {"a|Timer|n|0|2|s|i:1:1:1:0:0:0:0:-957=1", NULL}};
 
