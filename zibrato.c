@@ -1692,7 +1692,11 @@ worker_load (worker_t *self)
         s_die ("--spool %s: another worker has it", s_worker.spool);
     if (!self->spool)
         s_die ("--spool %s:", s_worker.spool);
-    spool_load (self->spool, &s_worker_reader, self);
+    if (spool_load (self->spool, &s_worker_reader, self)) {
+        worker_flush_spool (self, true);
+        self->flushing = 1;
+        worker_encode (self, INT64_MAX / 2);
+    }
     zb_log (LOG_INFO, "loaded",
             "dir=%s series=%zu rows=%" PRIu64 " lines=%" PRIu64
             " bad_states=%" PRIu64,

@@ -28,8 +28,12 @@ enum {
     BLOCK = 4096,                //  what a file takes, at least
     JOURNAL_BATCH = 256 * 1024,  //  bytes written in one go
     STATE_BATCH = 256 * 1024,
+#ifdef ZIBRATO_FAULTS
+    SNAPSHOT_LEAST = 256,  //  so that a test sees it happen
+#else
     SNAPSHOT_LEAST = 1024 * 1024,  //  bytes of changes, then all anew
-    SNAPSHOT_RATIO = 3             //  or so many times the last snapshot
+#endif
+    SNAPSHOT_RATIO = 3  //  or so many times the last snapshot
 };
 
 //  A file that is being written at its end.
@@ -938,7 +942,7 @@ spool_load_rejected (spool_t *self)
     s_list_free (&list, count);
 }
 
-void
+bool
 spool_load (spool_t *self, const spool_reader_t *reader, void *argument)
 {
     struct dirent **list = NULL;
@@ -953,6 +957,7 @@ spool_load (spool_t *self, const spool_reader_t *reader, void *argument)
     spool_load_rejected (self);
     s_list_free (&list, count);
     spool_replayed (self, reader, argument);
+    return !ledger && !self->journal_size;
 }
 
 //  --------------------------------------------------------------------------

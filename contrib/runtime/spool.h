@@ -54,7 +54,9 @@ spool_t *spool_new (const char *dir, const char *backend);
 void spool_destroy (spool_t **self_p);
 
 //  Hands over what is in the folder, and throws away what a crash left undone.
-void spool_load (spool_t *self, const spool_reader_t *reader, void *argument);
+//  Returns true if there was nothing: then the ledger is to be saved at once,
+//  since when it began must be known after a crash.
+bool spool_load (spool_t *self, const spool_reader_t *reader, void *argument);
 
 //  --------------------------------------------------------------------------
 //  The journal

@@ -65,7 +65,11 @@
 #define SANITIZED_T 0
 #endif
 
-enum { WAIT_MS = SANITIZED ? 60000 : 25000, POLL_MS = 10, PROCESSES_MAX = 256 };
+enum {
+    WAIT_MS = SANITIZED ? 60000 : 25000,
+    POLL_MS = 10,
+    PROCESSES_MAX = 1024
+};
 
 //  LIST ("a", "b") is a list of texts that ends with NULL.
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -374,6 +378,14 @@ process_send (process_t *self, const char *text)
 {
     size_t size = strlen (text);
     assert_int_equal (write (self->input, text, size), size);
+}
+
+//  Ends the standard input of a process.
+static void
+process_close_input (process_t *self)
+{
+    close (self->input);
+    self->input = -1;
 }
 
 //  Finds the nth line that contains the text and is complete. Returns NULL if
@@ -746,18 +758,26 @@ standin_await_requests (const standin_t *self, int count)
 //  --------------------------------------------------------------------------
 //  worker
 
-//  Starts a worker of a mode with more options, and waits until the broker
-//  has it.
+//  Starts a worker's mode from an executable, with more options.
+static process_t *
+worker_launch (const char *binary, const broker_t *broker, const char *mode,
+               const char *const *options, const char *const *env)
+{
+    const char *argv[32] = {binary,   mode,
+                            "--host", broker->host,
+                            "--port", text_new ("%d", broker->port + 1)};
+    for (int i = 0; options && options[i]; i++)
+        argv[6 + i] = options[i];
+    return process_start (argv, env);
+}
+
+//  The same of the executable, and waits until the broker has it.
 static process_t *
 worker_start (const broker_t *broker, const char *mode,
               const char *const *options, const char *const *env)
 {
-    const char *argv[32] = {
-      harness_path ("ZB_BIN"),          mode, "--host", broker->host, "--port",
-      text_new ("%d", broker->port + 1)};
-    for (int i = 0; options && options[i]; i++)
-        argv[6 + i] = options[i];
-    process_t *self = process_start (argv, env);
+    process_t *self =
+      worker_launch (harness_path ("ZB_BIN"), broker, mode, options, env);
     process_await (self, "event=ready");
     return self;
 }
@@ -980,6 +1000,15 @@ publisher_new (const broker_t *broker, const char *topic)
     assert_int_equal (zmq_connect (socket, broker_endpoint (broker, 0)), 0);
     while (strcmp (socket_receive (socket), wanted) != 0) {
     }
+    return socket;
+}
+
+//  Connects, and waits for nobody.
+static void *
+publisher_new_lonely (const broker_t *broker)
+{
+    void *socket = socket_new (ZMQ_XPUB);
+    assert_int_equal (zmq_connect (socket, broker_endpoint (broker, 0)), 0);
     return socket;
 }
 

@@ -1,0 +1,346 @@
+/*  test_crash.c - a worker that is killed, at each step and at any moment, and
+    goes on from its spool: totals are exact
+
+    The stand-in stores what has a key once, as an endpoint of one's own should
+    (README.md, "When things fail"): what is sent twice since an answer was lost
+    must carry the same key and the same body.
+
+    Sections: what was measured, the steps of a commit, random moments, a
+    service that is down.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 400
+
+#include "harness.h"
+
+#include "../../contrib/runtime/fault.h"
+
+//  --------------------------------------------------------------------------
+//  What was measured, and what came
+
+typedef struct {
+    broker_t *broker;
+    standin_t *standin;
+    const char *spool;
+    const char *fault;  //  that the first worker died of, or NULL
+    process_t *worker;
+} site_t;
+
+//  Each with a stand-in and a folder of its own.
+static site_t
+site_new (broker_t *broker, const char *name)
+{
+    return (site_t){broker, standin_start (LIST ("--idempotent")),
+                    temporary_path (name), NULL, NULL};
+}
+
+//  Starts the worker, with a place to die at, or NULL.
+static void
+site_start (site_t *self, const char *fault)
+{
+    const char *variable = fault ? text_new ("ZB_FAULT=%s", fault) : NULL;
+    self->worker = worker_launch (
+      harness_path (fault ? "ZB_FAULTS" : "ZB_BIN"), self->broker, "librato",
+      LIST ("--username", "user@example.org", "--apitoken", "token", "--url",
+            self->standin->url, "--flush", "1", "--batch", "4", "--levels",
+            "info", "--deadline", "60", "--spool", self->spool),
+      LIST (variable));
+}
+
+//  Waits until what the worker gets has arrived: before that the broker may not
+//  know it yet, and the last report of a program would pass it by.
+static void
+site_await (site_t *self)
+{
+    sink_t sink = {self->worker, self->standin};
+    double count = sink_total (&sink, NULL, "load.count").sum;
+    process_await (self->worker, "event=ready");
+    sink_await (&sink, NULL, "load.count", 0, count + 1);
+}
+
+static void
+site_kill (site_t *self)
+{
+    assert_int_equal (process_stop (self->worker, SIGKILL), 128 + SIGKILL);
+}
+
+//  A program under load, and what it has measured.
+typedef struct {
+    process_t *process;
+    double count, times, gauges;
+    int64_t time_ns;
+} load_t;
+
+//  On a busy machine its last report may take longer than half a second.
+static load_t
+load_start (const broker_t *broker, int threads, int pause_us)
+{
+    const char *const *env = broker_environment (broker);
+    return (load_t){.process = process_start (
+                      LIST (program_path ("load"), text_new ("%d", threads),
+                            text_new ("%d", pause_us)),
+                      LIST (env[0], env[1], "ZIBRATO_LINGER_MS=20000"))};
+}
+
+static void
+load_end (load_t *self)
+{
+    double ns, dropped;
+    process_close_input (self->process);
+    assert_int_equal (process_wait (self->process), 0);
+    assert_int_equal (sscanf (process_out (self->process),
+                              "count=%lf times=%lf time_ns=%lf gauges=%lf "
+                              "dropped=%lf",
+                              &self->count, &self->times, &ns, &self->gauges,
+                              &dropped),
+                      5);
+    assert_true (dropped == 0);
+    assert_true (self->gauges > 0);
+    self->time_ns = (int64_t) ns;
+}
+
+//  Waits for all that was measured, ends the worker, and compares. Returns the
+//  readings that are reported as lost.
+static double
+site_check (site_t *self, const load_t *load)
+{
+    sink_t sink = {self->worker, self->standin};
+    sink_await (&sink, NULL, "load.count", 0, load->count);
+    sink_await (&sink, NULL, "load.time", load->times, 0);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "load.count", load->count);
+    sink_check_count (&sink, NULL, "load.time", load->times);
+    total_t time = sink_total (&sink, NULL, "load.time");
+    assert_true (time.sum_ns == load->time_ns);
+    assert_true (time.min > 0.98e-6 && time.max < 1.02e-6);
+    double gauges = sink_total (&sink, NULL, "load.gauge").count;
+    double lost = sink_total (&sink, NULL, "zibrato.lost").sum;
+    if (gauges + lost != load->gauges)
+        fail_msg ("%g readings, %g came, %g lost (died of %s)", load->gauges,
+                  gauges, lost, self->fault);
+    return lost;
+}
+
+//  --------------------------------------------------------------------------
+//  The steps of a commit: a worker dies at each, and at its third passing
+
+#define POINT_NAME(name) #name,
+static const char *const s_points[] = {FAULT_POINTS (POINT_NAME)};
+
+enum { POINTS = sizeof s_points / sizeof *s_points };
+
+//  Starts the worker. One that dies on its way up, where it makes its folder,
+//  is started again: it must have met the program's stream from the beginning.
+static void
+site_begin (site_t *self, const char *fault)
+{
+    site_start (self, fault);
+    while (process_alive (self->worker)
+           && !process_lines (self->worker, "event=ready"))
+        poll_pause ();
+    if (process_lines (self->worker, "event=ready"))
+        return;
+    assert_int_equal (process_wait (self->worker), 128 + SIGKILL);
+    site_start (self, NULL);
+    process_await (self->worker, "event=ready");
+}
+
+//  Waits until all that can die have died. Old readings are refused by the
+//  stand-in, in a request with others: so requests are split and rejected.
+static void
+sites_await_death (const site_t *sites, size_t count, void *publisher)
+{
+    int64_t until = now_ms () + 4 * WAIT_MS;
+    for (size_t i = 0; i < count; i++)
+        while (process_alive (sites[i].worker)
+               && !strcmp (sites[i].worker->name, harness_path ("ZB_FAULTS"))) {
+            publisher_send (publisher, "info|Gauge|bad|5|1000|test");
+            if (now_ms () > until)
+                fail_msg ("nothing died at %s", s_points[i / 2]);
+            poll_pause ();
+        }
+}
+
+//  All workers have the same program and broker.
+static void
+each_step_may_be_the_last (void)
+{
+    broker_t *broker = broker_start ();
+    void *publisher = publisher_new_lonely (broker);
+    site_t site[2 * POINTS];
+    for (size_t i = 0; i < 2 * POINTS; i++) {
+        site[i] = site_new (broker, text_new ("%zu", i));
+        site[i].fault = text_new ("%s:%d", s_points[i / 2], i % 2 ? 3 : 1);
+        site_begin (&site[i], site[i].fault);
+    }
+    load_t load = load_start (broker, 2, 5000);
+    sites_await_death (site, 2 * POINTS, publisher);
+    for (size_t i = 0; i < 2 * POINTS; i++)
+        if (!process_alive (site[i].worker)) {
+            assert_int_equal (process_wait (site[i].worker), 128 + SIGKILL);
+            site_start (&site[i], NULL);
+        }
+    for (size_t i = 0; i < 2 * POINTS; i++)
+        site_await (&site[i]);
+    load_end (&load);
+    for (size_t i = 0; i < 2 * POINTS; i++) {
+        site_check (&site[i], &load);
+        assert_int_equal (process_lines (site[i].worker, "event=damaged"), 0);
+        assert_int_equal (standin_requests (site[i].standin, 422), 0);
+    }
+}
+
+//  --------------------------------------------------------------------------
+//  Random moments, with a service that fails a third of the requests
+
+static uint64_t s_random = 20261124;
+
+static uint64_t
+s_next (void)
+{
+    s_random = s_random * 6364136223846793005u + 1442695040888963407u;
+    return s_random >> 33;
+}
+
+//  A script of so many answers.
+static const char *
+s_script_new (int count)
+{
+    static const char *const words[] = {"ok",       "503", "ok",  "ok",
+                                        "cutafter", "ok",  "ok",  "500",
+                                        "ok",       "ok",  "cut", "ok"};
+    char *script = harness_keep (calloc ((size_t) count + 1, 10)),
+         *end = script;
+    for (int i = 0; i < count; i++)
+        end += sprintf (end, "%s%s", i ? "," : "",
+                        words[s_next () % (sizeof words / sizeof *words)]);
+    return script;
+}
+
+//  Sleeps for a random time, up to so long: the moment of a kill.
+static void
+s_moment (int most_ms)
+{
+    long ms = (long) (s_next () % (uint64_t) most_ms);
+    nanosleep (&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static void
+killed_at_any_moment (void)
+{
+    enum { KILLS = SANITIZED ? 20 : 200 };
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    load_t load = load_start (broker, 4, 2000);
+    standin_script (site.standin, s_script_new (4000));
+    for (int kills = 0; kills < KILLS; kills++) {
+        site_start (&site, NULL);
+        s_moment (700);
+        site_kill (&site);
+    }
+    site_start (&site, NULL);
+    standin_script (site.standin, "");
+    site_await (&site);
+    load_end (&load);
+    double lost = site_check (&site, &load);
+    print_message ("%g readings, %g lost\n", load.gauges, lost);
+    assert_true (lost < load.gauges / 1000);
+    assert_int_equal (standin_requests (site.standin, 422), 0);
+}
+
+static void
+replaced_fifty_times (void)
+{
+    enum { STOPS = SANITIZED ? 10 : 50 };
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    load_t load = load_start (broker, 4, 2000);
+    standin_script (site.standin, s_script_new (1000));
+    for (int stops = 0; stops < STOPS; stops++) {
+        site_start (&site, NULL);
+        process_await (site.worker, "event=ready");
+        s_moment (700);
+        assert_int_equal (process_stop (site.worker, SIGTERM), 0);
+    }
+    site_start (&site, NULL);
+    standin_script (site.standin, "");
+    site_await (&site);
+    load_end (&load);
+    double lost = site_check (&site, &load);
+    print_message ("%g readings, %g lost\n", load.gauges, lost);
+    assert_int_equal (standin_requests (site.standin, 422), 0);
+}
+
+//  --------------------------------------------------------------------------
+//  A service that is down
+
+//  The seconds in which readings were measured, in what came.
+static int
+s_seconds (const site_t *self)
+{
+    cJSON *rows = standin_get (self->standin, "stored");
+    const cJSON *row;
+    int64_t least = INT64_MAX, most = 0;
+    cJSON_ArrayForEach (row, rows) if (row_is (row, "name", "load.gauge"))
+    {
+        int64_t time = (int64_t) row_number (row, "measure_time");
+        least = time < least ? time : least;
+        most = time > most ? time : most;
+    }
+    cJSON_Delete (rows);
+    return (int) (most - least + 1);
+}
+
+//  So many flushes are in the folder.
+static void
+s_await_flushes (const site_t *self, unsigned count)
+{
+    int64_t until = now_ms () + WAIT_MS + (int64_t) count * 1000;
+    char *path;
+    unsigned flush = 0;
+    while (flush < count) {
+        assert_true (now_ms () < until);
+        poll_pause ();
+        flush++;
+        path = text_new ("%s/ledger-%010u", self->spool, flush);
+        flush -= access (path, F_OK) != 0;
+        for (unsigned next = flush + 1; next <= flush + 4; next++) {
+            path = text_new ("%s/ledger-%010u", self->spool, next);
+            if (access (path, F_OK) == 0)
+                flush = next;
+        }
+    }
+}
+
+static void
+a_service_that_was_down_gets_everything (void)
+{
+    enum { SECONDS = 12 };
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    standin_script (site.standin, "503*");
+    load_t load = load_start (broker, 4, 500);
+    site_start (&site, NULL);
+    s_await_flushes (&site, 3);
+    long before = process_status (site.worker, "VmRSS:");
+    s_await_flushes (&site, SECONDS);
+    long after = process_status (site.worker, "VmRSS:");
+    load_end (&load);
+    assert_int_equal (standin_requests (site.standin, 200), 0);
+    standin_script (site.standin, "");
+    assert_int_equal ((int) site_check (&site, &load), 0);
+    assert_true (s_seconds (&site) >= SECONDS - 1);
+    print_message ("RSS %ld KiB, then %ld KiB\n", before, after);
+    if (!SANITIZED)
+        assert_true (after - before < 1024);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (each_step_may_be_the_last),
+  TEST (killed_at_any_moment),
+  TEST (replaced_fifty_times),
+  TEST (a_service_that_was_down_gets_everything),
+};
+
+HARNESS_MAIN (tests)
