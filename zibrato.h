@@ -1387,6 +1387,7 @@ typedef struct {
     int up;            //  the handshake is done
     int given_up;      //  not ZeroMQ's any more
     int64_t again_ms;  //  make it anew then, unless it gets up; 0: no need to
+    const char *said;  //  the owner's: why it failed last
 } zb_link_;
 
 typedef struct {
