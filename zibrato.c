@@ -1682,6 +1682,9 @@ broker_secure (zloop_t *loop, const char *address)
                 address);
     if (!s_broker.cert)
         return;
+    //  before zauth has its thread, which would get the signal
+    hangup.fd = s_hangup_open ();
+    zloop_poller (loop, &hangup, broker_reload, NULL);
     wrong = curve_listen (&s_broker.curve, s_broker.cert, s_broker.authorized,
                           s_broker.programs, s_broker.workers);
     if (wrong)
@@ -1691,8 +1694,6 @@ broker_secure (zloop_t *loop, const char *address)
             s_broker.authorized, zhashx_size (s_broker.curve->listed));
     s_broker.topics = zhashx_new ();
     zsock_set_xpub_verbose (s_broker.workers, 1);
-    hangup.fd = s_hangup_open ();
-    zloop_poller (loop, &hangup, broker_reload, NULL);
 }
 
 //  Watches who comes. Before the sockets bind, or somebody could be missed.
