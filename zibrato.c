@@ -25,6 +25,8 @@
         line         text of the wire to zb_line_t
         hist         buckets of a timer
         ledger       running totals to increments
+        curve        certificates, and who may connect
+        handshake    why a connection did not come to be
 
     To see what happens to a measurement, start at worker_message. To add a
     backend, write one file like contrib/workers/stdout.c and one row in
@@ -37,6 +39,8 @@
 #include "zibrato.h"
 
 #include "contrib/runtime/fault.h"
+#include "contrib/runtime/curve.h"
+#include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
 #include "contrib/runtime/spool.h"
 
@@ -137,6 +141,8 @@ typedef struct {
     const char *name;  //  of the mode
     const char *summary;
     const zb_option_t *tables[TABLES_MAX];
+    const zb_option_t *arguments;  //  without "--", in this order; who has no
+                                   //  default must be given
 } usage_t;
 
 //  A default, in the largest unit that s_option_number reads.
@@ -150,30 +156,41 @@ s_number_print (char *text, size_t size, int64_t number)
     snprintf (text, size, " (%" PRId64 "%s)", number, units[unit]);
 }
 
-//  The rows that parse are the rows that are printed, each default read from
-//  its variable: the help cannot say what is not so.
+//  A row of the help: its default is read from its variable.
+static void
+s_option_print (const zb_option_t *self, const char *name, FILE *out)
+{
+    char value[64] = "";
+    if (self->number)
+        s_number_print (value, sizeof value, *self->number);
+    else if (self->text && *self->text && **self->text && !self->secret)
+        snprintf (value, sizeof value, " (%s)", *self->text);
+    fprintf (out, "  %-24s %s%s", name, self->help, value);
+    if (self->env)
+        fprintf (out, "; or %s", self->env);
+    fprintf (out, "\n");
+}
+
+//  The rows that parse are the rows that are printed: the help cannot say what
+//  is not so.
 static void
 s_usage_print (const usage_t *self, FILE *out)
 {
     const zb_option_t *option;
-    char name[64], value[64];
+    char name[64];
     int i;
-    fprintf (out, "usage: zibrato %s [OPTION]...\n%s.\n\n", self->name,
+    fprintf (out, "usage: zibrato %s", self->name);
+    for (option = self->arguments; option && option->name; option++)
+        fprintf (out, *option->text ? " [%s]" : " %s", option->name);
+    fprintf (out, "%s\n%s.\n\n", *self->tables ? " [OPTION]..." : "",
              self->summary);
+    for (option = self->arguments; option && option->name; option++)
+        s_option_print (option, option->name, out);
     for (i = 0; i < TABLES_MAX; i++)
         for (option = self->tables[i]; option && option->name; option++) {
             snprintf (name, sizeof name, "--%s %s", option->name,
                       option->argument ? option->argument : "");
-            *value = 0;
-            if (option->number)
-                s_number_print (value, sizeof value, *option->number);
-            else if (option->text && *option->text && **option->text
-                     && !option->secret)
-                snprintf (value, sizeof value, " (%s)", *option->text);
-            fprintf (out, "  %-24s %s%s", name, option->help, value);
-            if (option->env)
-                fprintf (out, "; or %s", option->env);
-            fprintf (out, "\n");
+            s_option_print (option, name, out);
         }
     fprintf (out, "  %-24s %s\n", "--help", "print this, and end");
 }
@@ -251,10 +268,9 @@ s_option_find (const usage_t *usage, const char *name, size_t size)
     return NULL;
 }
 
-//  --name VALUE, --name=VALUE and --flag. Ends the program if that fails, or
-//  help is asked for.
+//  Variables first: what the command line says wins.
 static void
-s_options_parse (const usage_t *usage, int argc, char **argv)
+s_options_environment (const usage_t *usage)
 {
     const zb_option_t *option;
     int i;
@@ -264,29 +280,52 @@ s_options_parse (const usage_t *usage, int argc, char **argv)
             if (value && *value)
                 s_option_set (option, value);
         }
-    for (i = 0; i < argc; i++) {
-        char *name = argv[i] + 2, *value = strchr (argv[i], '=');
+}
+
+//  --name VALUE, --name=VALUE or --flag at argv[i]. Returns the last place that
+//  it takes.
+static int
+s_option_parse (const usage_t *usage, int i, int argc, char **argv)
+{
+    char *name = argv[i] + 2, *value = strchr (argv[i], '=');
+    const zb_option_t *option = s_option_find (
+      usage, name, value ? (size_t) (value - name) : strlen (name));
+    if (!option)
+        s_usage_die (usage, "%s: no such option", argv[i]);
+    if (value && option->flag)
+        s_usage_die (usage, "--%s takes no value", option->name);
+    if (value)
+        value++;
+    else if (!option->flag && i + 1 < argc)
+        value = argv[++i];
+    else if (!option->flag)
+        s_usage_die (usage, "--%s: expected %s", option->name,
+                     option->argument);
+    s_option_set (option, value);
+    return i;
+}
+
+//  Reads the command line. Ends the program if that fails, or help is asked
+//  for.
+static void
+s_options_parse (const usage_t *usage, int argc, char **argv)
+{
+    const zb_option_t *argument = usage->arguments;
+    int i;
+    s_options_environment (usage);
+    for (i = 0; i < argc; i++)
         if (streq (argv[i], "--help") || streq (argv[i], "-h")) {
             s_usage_print (usage, stdout);
             exit (0);
         }
-        if (strncmp (argv[i], "--", 2) != 0)
+        else if (strncmp (argv[i], "--", 2) == 0)
+            i = s_option_parse (usage, i, argc, argv);
+        else if (argument && argument->name)
+            s_option_set (argument++, argv[i]);
+        else
             s_usage_die (usage, "%s: expected an option", argv[i]);
-        option = s_option_find (
-          usage, name, value ? (size_t) (value - name) : strlen (name));
-        if (!option)
-            s_usage_die (usage, "%s: no such option", argv[i]);
-        if (value && option->flag)
-            s_usage_die (usage, "--%s takes no value", option->name);
-        if (value)
-            value++;
-        else if (!option->flag && i + 1 < argc)
-            value = argv[++i];
-        else if (!option->flag)
-            s_usage_die (usage, "--%s: expected %s", option->name,
-                         option->argument);
-        s_option_set (option, value);
-    }
+    if (argument && argument->name && !*argument->text)
+        s_usage_die (usage, "expected %s", argument->name);
 }
 
 //  --------------------------------------------------------------------------
@@ -307,6 +346,21 @@ s_signals_open (void)
     sigaddset (&stop, SIGQUIT);
     pthread_sigmask (SIG_BLOCK, &stop, NULL);
     fd = signalfd (-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd == -1)
+        s_die ("signalfd:");
+    return fd;
+}
+
+//  The same for SIGHUP, which ends who does not ask for it.
+static int
+s_hangup_open (void)
+{
+    sigset_t hangup;
+    int fd;
+    sigemptyset (&hangup);
+    sigaddset (&hangup, SIGHUP);
+    pthread_sigmask (SIG_BLOCK, &hangup, NULL);
+    fd = signalfd (-1, &hangup, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd == -1)
         s_die ("signalfd:");
     return fd;
@@ -341,29 +395,6 @@ s_socket_new (int type)
     zsock_set_linger (socket, 0);
     zsock_set_ipv6 (socket, 1);
     return socket;
-}
-
-//  Reports connections of a socket: when one comes, by ZeroMQ's name for that
-//  event, and when one goes. Caller owns the return value.
-static zactor_t *
-s_monitor_new (zsock_t *socket, const char *came)
-{
-    zactor_t *self = zactor_new (zmonitor, socket);
-    zstr_sendx (self, "LISTEN", came, "DISCONNECTED", NULL);
-    zstr_send (self, "START");
-    zsock_wait (self);
-    return self;
-}
-
-//  Reads a report. Returns 1 if a connection came, 0 if one went.
-static int
-s_monitor_came (zsock_t *monitor)
-{
-    zmsg_t *report = zmsg_recv (monitor);
-    zframe_t *event = report ? zmsg_first (report) : NULL;
-    int came = event && !zframe_streq (event, "DISCONNECTED");
-    zmsg_destroy (&report);
-    return came;
 }
 
 //  The host as a numeric address for ZeroMQ, or the program ends. IPv6 gets
@@ -1075,9 +1106,15 @@ enum {
 
 //  The worker's options, with their defaults.
 static struct {
-    const char *host, *levels, *percentiles, *spool;
+    const char *host, *endpoint, *server, *cert, *levels, *percentiles, *spool;
     int64_t port, flush, batch, spool_max, deadline;
-} s_worker = {"127.0.0.1", "", "", NULL, 5551, 60, 0, 256 * 1024 * 1024, 10};
+} s_worker = {.host = "127.0.0.1",
+              .port = 5551,
+              .levels = "",
+              .percentiles = "",
+              .flush = 60,
+              .spool_max = 256 * 1024 * 1024,
+              .deadline = 10};
 
 // clang-format off
 static const zb_option_t s_worker_options[] = {
@@ -1085,6 +1122,12 @@ static const zb_option_t s_worker_options[] = {
    .help = "where the broker is"},
   {.name = "port", .argument = "PORT", .number = &s_worker.port, .min = 1,
    .max = 65535, .help = "where it serves workers"},
+  {.name = "endpoint", .argument = "ENDPOINTS", .text = &s_worker.endpoint,
+   .help = "of several brokers, separated by commas, in place of host and port"},
+  {.name = "curve-server", .argument = "KEY", .text = &s_worker.server,
+   .help = "the broker's public key, or the FILE that it is in"},
+  {.name = "curve-cert", .argument = "FILE", .text = &s_worker.cert,
+   .help = "our own certificate; goes with --curve-server"},
   {.name = "levels", .argument = "LEVELS", .text = &s_worker.levels,
    .help = "those wanted, separated by commas; all if none is given"},
   {.name = "flush", .argument = "SECONDS", .number = &s_worker.flush, .min = 1,
@@ -1113,6 +1156,7 @@ typedef struct {
 typedef struct {
     const zb_backend_t *backend;
     zsock_t *xsub;
+    zb_links_ links;  //  its connections
     zloop_t *loop;
     ledger_t *ledger;
     queue_t *queue;
@@ -1136,7 +1180,7 @@ typedef struct {
           overflowed;
     } told;  //  as the worker's health, until the last flush
     int64_t forget_ms;
-    int ready;
+    int ready, mend_timer;
     char source[256];  //  of the worker's health
 } worker_t;
 
@@ -1556,23 +1600,84 @@ worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
 //  --------------------------------------------------------------------------
 //  Ingest: start and stop
 
-//  A connection came or went. The first means that we are ready, for then
-//  the broker knows what we want.
+//  One report of the monitor. The first connection means that we are ready, for
+//  then a broker knows what we want. Why one fails is said once, until that
+//  changes; which of the two sides finds out first is chance, and no change.
+static void
+worker_link (worker_t *self, const zb_link_report_ *report)
+{
+    zb_link_ *link = report->link;
+    const char *reason = handshake_worker_reason (report->event, report->value,
+                                                  s_worker.server != NULL);
+    if (report->event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+        zb_log (LOG_INFO, self->ready ? "connected" : "ready",
+                "mode=%s broker=%s", self->backend->name, link->endpoint);
+        self->ready = 1;
+        link->said = NULL;
+    }
+    else if (report->event == ZMQ_EVENT_DISCONNECTED && report->was_up)
+        zb_log (LOG_WARNING, "disconnected", "broker=%s", link->endpoint);
+    else if (reason && reason != link->said
+             && !(link->said
+                  && report->event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)) {
+        zb_log (LOG_ERR, "refused", "broker=%s reason=\"%s\"", link->endpoint,
+                reason);
+        link->said = reason;
+    }
+}
+
+//  Handler for zloop_timer: makes broken connections anew.
 static int
-worker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
+worker_mend (zloop_t *loop, int timer, void *argument)
 {
     worker_t *self = (worker_t *) argument;
-    (void) loop;
-    if (s_monitor_came (monitor)) {
-        zb_log (LOG_INFO, self->ready ? "connected" : "ready",
-                "mode=%s broker=tcp://%s:%" PRId64, self->backend->name,
-                s_worker.host, s_worker.port);
-        self->ready = 1;
-    }
-    else
-        zb_log (LOG_WARNING, "disconnected", "broker=tcp://%s:%" PRId64,
-                s_worker.host, s_worker.port);
+    int64_t now_ms = zclock_mono (), next_ms;
+    (void) timer;
+    self->mend_timer = 0;
+    next_ms = zb_links_mend_ (&self->links, now_ms);
+    if (next_ms != INT64_MAX)
+        self->mend_timer = zloop_timer (loop, (size_t) (next_ms - now_ms) + 1,
+                                        1, worker_mend, self);
     return 0;
+}
+
+//  Handler for zloop_poller: connections came, went, or failed.
+static int
+worker_links (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    worker_t *self = (worker_t *) argument;
+    zb_link_report_ report;
+    (void) item;
+    while ((report = zb_links_read_ (&self->links, zclock_mono ())).link)
+        worker_link (self, &report);
+    if (self->mend_timer)
+        zloop_timer_end (loop, self->mend_timer);
+    return worker_mend (loop, 0, self);
+}
+
+//  Connects to the brokers, or ends the program.
+static void
+worker_connect (worker_t *self)
+{
+    char address[NI_MAXHOST + 2], endpoint[sizeof address + 16];
+    const char *endpoints = s_worker.endpoint, *wrong = NULL;
+    if (!endpoints) {
+        s_host_resolve (s_worker.host, address, sizeof address);
+        snprintf (endpoint, sizeof endpoint, "tcp://%s:%d", address,
+                  (int) s_worker.port);
+        endpoints = endpoint;
+    }
+    if (!s_worker.server != !s_worker.cert)
+        s_die ("--curve-server and --curve-cert: give both, or neither");
+    if (s_worker.server)
+        wrong = curve_connect (self->xsub, s_worker.server, s_worker.cert);
+    if (wrong)
+        s_die ("--curve-server %s --curve-cert %s: %s", s_worker.server,
+               s_worker.cert, wrong);
+    if (zb_links_open_ (&self->links, zsys_init (), zsock_resolve (self->xsub),
+                        endpoints)
+        == -1)
+        s_die ("connect to %s:", endpoints);
 }
 
 //  Says that we want each level's topic (1), or no more (0); "" is all of them.
@@ -1625,27 +1730,20 @@ worker_drain (worker_t *self)
     }
 }
 
-//  Connects, and runs until a signal. The monitor is there before the first
-//  connection is, or readiness would be missed.
+//  Runs until a signal.
 static void
 worker_loop (worker_t *self, int signals)
 {
     zmq_pollitem_t stop = {NULL, signals, ZMQ_POLLIN, 0};
-    zactor_t *monitor = s_monitor_new (self->xsub, "HANDSHAKE_SUCCEEDED");
+    zmq_pollitem_t links = {self->links.monitor, 0, ZMQ_POLLIN, 0};
     self->loop = zloop_new ();
-    zloop_reader (self->loop, zactor_sock (monitor), worker_connection, self);
+    zloop_poller (self->loop, &links, worker_links, self);
     zloop_reader (self->loop, self->xsub, worker_readable, self);
     zloop_poller (self->loop, &stop, s_signals_handle, NULL);
     zloop_timer (self->loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
                  worker_tick, self);
-    if (zsock_connect (self->xsub,
-                       strchr (s_worker.host, ':') ? "tcp://[%s]:%d"
-                                                   : "tcp://%s:%d",
-                       s_worker.host, (int) s_worker.port)
-        == -1)
-        s_die ("connect to %s port %d:", s_worker.host, (int) s_worker.port);
     zloop_start (self->loop);
-    zactor_destroy (&monitor);
+    zb_links_close_ (&self->links);
     worker_drain (self);
     zloop_destroy (&self->loop);
 }
@@ -1711,12 +1809,10 @@ worker_run (const zb_backend_t *backend)
     worker_t self = {.backend = backend};
     sender_t sender = {.backend = backend};
     const char *wrong = backend->check ? backend->check () : NULL;
-    char address[NI_MAXHOST + 2];
     pthread_t thread;
     int signals = s_signals_open ();
     if (wrong)
         s_die ("%s", wrong);
-    s_host_resolve (s_worker.host, address, sizeof address);
     worker_percentiles (&self);
     window_begin (&self.window);
     gethostname (self.source, sizeof self.source - 1);
@@ -1729,6 +1825,7 @@ worker_run (const zb_backend_t *backend)
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, zb_random_ ());
     if (s_worker.spool)
         worker_load (&self);
+    worker_connect (&self);
     if (pthread_create (&thread, NULL, sender_run, &sender) != 0)
         s_die ("start the sender:");
     worker_loop (&self, signals);
@@ -1755,10 +1852,13 @@ worker_run (const zb_backend_t *backend)
 enum { HEALTH_MS = 10000 };  //  between reports of the broker's health
 
 static struct {
-    const char *host;
+    const char *host, *cert, *authorized;
     int64_t port;
     zsock_t *programs, *workers;  //  XSUB and XPUB
-    int64_t programs_connected, workers_connected;
+    handshake_t *programs_hands, *workers_hands;
+    curve_t *curve;    //  NULL: anybody may connect
+    zhashx_t *topics;  //  that workers want; with CURVE
+    uint64_t refused_told;
 } s_broker = {.host = "127.0.0.1", .port = 5550};
 
 // clang-format off
@@ -1768,6 +1868,10 @@ static const zb_option_t s_broker_options[] = {
   {.name = "port", .argument = "PORT", .number = &s_broker.port, .min = 0,
    .max = 65534,
    .help = "for programs, the next one for workers; 0 picks a free pair"},
+  {.name = "curve", .argument = "FILE", .text = &s_broker.cert,
+   .help = "our certificate, as `zibrato keygen` makes it: encrypt, and"},
+  {.name = "authorized", .argument = "DIR", .text = &s_broker.authorized,
+   .help = "admit who has a certificate here; read again on SIGHUP"},
   {.name = NULL}};
 // clang-format on
 
@@ -1785,6 +1889,8 @@ broker_publish (zloop_t *loop, zsock_t *socket, void *argument)
            && zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
         messages++;
         bytes += (double) zmq_msg_size (&message);
+        if (s_broker.curve && !curve_admits (s_broker.curve, &message))
+            continue;
         if (zmq_msg_send (&message, to,
                           zmq_msg_more (&message) ? ZMQ_SNDMORE : 0)
             == -1)
@@ -1794,6 +1900,25 @@ broker_publish (zloop_t *loop, zsock_t *socket, void *argument)
     ZB_COUNT_ME ("zibrato", "zibrato.broker.messages", .value = messages);
     ZB_COUNT_ME ("zibrato", "zibrato.broker.bytes", .value = bytes);
     return 0;
+}
+
+//  With CURVE each subscription is seen, so that the broker knows whose a
+//  connection is. Without, ZeroMQ tells only what the first worker wants and
+//  the last one does no more; that is to be done here then. Returns 1 if the
+//  subscription is to be passed on.
+static int
+broker_topic_changes (const unsigned char *data, size_t size)
+{
+    char topic[2 * SUBSCRIPTION_MAX + 1] = "";
+    size_t i;
+    for (i = 1; i < size; i++)
+        snprintf (topic + 2 * (i - 1), 3, "%02x", data[i]);
+    if (*data)
+        return zhashx_insert (s_broker.topics, topic, s_broker.topics) == 0;
+    if (!zhashx_lookup (s_broker.topics, topic))
+        return 0;
+    zhashx_delete (s_broker.topics, topic);
+    return 1;
 }
 
 //  What workers want goes to the programs. Nothing else goes upstream.
@@ -1812,6 +1937,10 @@ broker_subscribe (zloop_t *loop, zsock_t *socket, void *argument)
         if (size < 1 || size > SUBSCRIPTION_MAX || data[0] > 1
             || zmq_msg_more (&message))
             ignored++;
+        else if (s_broker.curve
+                 && (!curve_admits (s_broker.curve, &message)
+                     || !broker_topic_changes (data, size)))
+            continue;
         else if (zmq_msg_send (&message, to, ZMQ_DONTWAIT) == -1)
             break;
     }
@@ -1822,26 +1951,30 @@ broker_subscribe (zloop_t *loop, zsock_t *socket, void *argument)
     return 0;
 }
 
-//  Counts connections at either end. Each that is accepted ends in one
-//  DISCONNECTED, whether its handshake succeeded or not.
+//  Handler for zloop_reader: connections come, go, and are refused.
 static int
 broker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
 {
-    int64_t *connected = (int64_t *) argument;
-    (void) loop;
-    *connected += s_monitor_came (monitor) ? 1 : -1;
+    (void) loop, (void) monitor;
+    handshake_report (argument);
     return 0;
 }
 
-//  Handler for zloop_timer: gauges for what only changes now and then.
+//  Handler for zloop_timer: what only changes now and then.
 static int
 broker_health (zloop_t *loop, int timer, void *argument)
 {
+    uint64_t refused =
+      s_broker.programs_hands->refused + s_broker.workers_hands->refused;
     (void) loop, (void) timer, (void) argument;
     ZB_GAUGE ("zibrato", "zibrato.broker.publishers",
-              (double) s_broker.programs_connected);
+              (double) s_broker.programs_hands->connected);
     ZB_GAUGE ("zibrato", "zibrato.broker.workers",
-              (double) s_broker.workers_connected);
+              (double) s_broker.workers_hands->connected);
+    if (refused != s_broker.refused_told)
+        zb_count ("zibrato", "zibrato.broker.refused",
+                  .value = (double) (refused - s_broker.refused_told));
+    s_broker.refused_told = refused;
     return 0;
 }
 
@@ -1872,6 +2005,64 @@ broker_bind (const char *address)
             port, address, port + 1);
 }
 
+//  Handler for zloop_poller: reads the list of keys again.
+static int
+broker_reload (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    struct signalfd_siginfo info;
+    const char *wrong;
+    (void) loop, (void) argument;
+    if (read (item->fd, &info, sizeof info) != sizeof info)
+        return 0;
+    wrong = curve_reload (s_broker.curve);
+    if (wrong)
+        zb_log (LOG_ERR, "reload", "authorized=\"%s\" reason=\"%s\"",
+                s_broker.authorized, wrong);
+    else
+        zb_log (LOG_INFO, "reloaded", "authorized=\"%s\" keys=%zu",
+                s_broker.authorized, zhashx_size (s_broker.curve->listed));
+    return 0;
+}
+
+//  Makes both sockets CURVE servers, if that is asked for, or says that they
+//  are open to everybody. Ends the program if it cannot.
+static void
+broker_secure (zloop_t *loop, const char *address)
+{
+    zmq_pollitem_t hangup = {NULL, 0, ZMQ_POLLIN, 0};
+    const char *wrong;
+    if (!s_broker.cert != !s_broker.authorized)
+        s_die ("--curve and --authorized: give both, or neither");
+    if (!s_broker.cert && strncmp (address, "127.", 4) != 0
+        && !streq (address, "[::1]"))
+        zb_log (LOG_WARNING, "exposed",
+                "address=%s reason=\"whoever reaches it can publish and read\"",
+                address);
+    if (!s_broker.cert)
+        return;
+    //  before zauth has its thread, which would get the signal
+    hangup.fd = s_hangup_open ();
+    zloop_poller (loop, &hangup, broker_reload, NULL);
+    wrong = curve_listen (&s_broker.curve, s_broker.cert, s_broker.authorized,
+                          s_broker.programs, s_broker.workers);
+    if (wrong)
+        s_die ("--curve %s --authorized %s: %s", s_broker.cert,
+               s_broker.authorized, wrong);
+    zb_log (LOG_INFO, "authorized", "authorized=\"%s\" keys=%zu",
+            s_broker.authorized, zhashx_size (s_broker.curve->listed));
+    s_broker.topics = zhashx_new ();
+    zsock_set_xpub_verbose (s_broker.workers, 1);
+}
+
+//  Watches who comes. Before the sockets bind, or somebody could be missed.
+static handshake_t *
+broker_watch (zloop_t *loop, zsock_t *socket)
+{
+    handshake_t *self = handshake_new (socket);
+    zloop_reader (loop, zactor_sock (self->monitor), broker_connection, self);
+    return self;
+}
+
 //  A broker from beginning to end. Its health goes through an instance of
 //  zibrato.h like any program's, by way of inproc, so that it is as exact.
 static int
@@ -1880,39 +2071,62 @@ broker_run (void)
     char address[NI_MAXHOST + 2];
     int signals = s_signals_open ();
     zmq_pollitem_t stop = {NULL, signals, ZMQ_POLLIN, 0};
-    zactor_t *programs, *workers;
     zloop_t *loop = zloop_new ();
     zb_t *health;
     s_host_resolve (s_broker.host, address, sizeof address);
-    if (strncmp (address, "127.", 4) != 0 && !streq (address, "[::1]"))
-        zb_log (LOG_WARNING, "exposed",
-                "address=%s reason=\"whoever reaches it can publish and read\"",
-                address);
     s_broker.programs = s_socket_new (ZMQ_XSUB);
     s_broker.workers = s_socket_new (ZMQ_XPUB);
-    programs = s_monitor_new (s_broker.programs, "ACCEPTED");
-    workers = s_monitor_new (s_broker.workers, "ACCEPTED");
-    zloop_reader (loop, zactor_sock (programs), broker_connection,
-                  &s_broker.programs_connected);
-    zloop_reader (loop, zactor_sock (workers), broker_connection,
-                  &s_broker.workers_connected);
+    broker_secure (loop, address);
+    s_broker.programs_hands = broker_watch (loop, s_broker.programs);
+    s_broker.workers_hands = broker_watch (loop, s_broker.workers);
     zsock_bind (s_broker.programs, "inproc://zibrato-broker");
     broker_bind (address);
-    health = zb_open (.context = zsys_init (), .source = "broker",
-                      .endpoint = "inproc://zibrato-broker",
-                      .interval_ms = HEALTH_MS, .linger_ms = 0);
+    health =
+      zb_open (.context = zsys_init (), .source = "broker",
+               .endpoint = "inproc://zibrato-broker", .curve_server_key = "",
+               .curve_cert = "", .interval_ms = HEALTH_MS, .linger_ms = 0);
     zloop_reader (loop, s_broker.programs, broker_publish, NULL);
     zloop_reader (loop, s_broker.workers, broker_subscribe, NULL);
     zloop_poller (loop, &stop, s_signals_handle, NULL);
     zloop_timer (loop, HEALTH_MS, 0, broker_health, NULL);
     zloop_start (loop);
     zb_close (&health);
-    zactor_destroy (&programs);
-    zactor_destroy (&workers);
+    handshake_destroy (&s_broker.programs_hands);
+    handshake_destroy (&s_broker.workers_hands);
+    curve_destroy (&s_broker.curve);
+    zhashx_destroy (&s_broker.topics);
     zloop_destroy (&loop);
     zsock_destroy (&s_broker.programs);
     zsock_destroy (&s_broker.workers);
     close (signals);
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Keygen: a CURVE certificate, two files
+
+static struct {
+    const char *dir, *name;
+} s_keygen = {.name = "server"};
+
+// clang-format off
+static const zb_option_t s_keygen_arguments[] = {
+  {.name = "DIR", .text = &s_keygen.dir,
+   .help = "where it goes; made if it is not there"},
+  {.name = "NAME", .text = &s_keygen.name,
+   .help = "NAME is the public half, NAME_secret has both"},
+  {.name = NULL}};
+// clang-format on
+
+static int
+keygen_run (void)
+{
+    char key[ZB_KEY_SIZE_];
+    const char *wrong = curve_keygen (s_keygen.dir, s_keygen.name, key);
+    if (wrong)
+        s_die ("keygen %s %s: %s", s_keygen.dir, s_keygen.name, wrong);
+    printf ("public  %s/%s\nsecret  %s/%s_secret\nkey     %s\n", s_keygen.dir,
+            s_keygen.name, s_keygen.dir, s_keygen.name, key);
     return 0;
 }
 
@@ -1939,11 +2153,18 @@ static const zb_option_t s_plugin_options[] = {
 static const usage_t s_broker_usage = {
   "broker",
   "Takes in what programs publish and gives it to workers",
-  {s_broker_options, NULL}};
+  {s_broker_options, NULL},
+  NULL};
+static const usage_t s_keygen_usage = {
+  "keygen",
+  "Makes a CURVE certificate: a key pair for a broker, program or worker",
+  {NULL, NULL},
+  s_keygen_arguments};
 static const usage_t s_plugin_usage = {
   "worker --plugin FILE.so",
   "Runs a backend from a shared object; with --help after it, says its options",
-  {s_plugin_options, s_worker_options}};
+  {s_plugin_options, s_worker_options},
+  NULL};
 
 //  Each mode reads its options and runs; the return value is the exit status.
 static int
@@ -1953,12 +2174,21 @@ mode_broker (int argc, char **argv)
     return broker_run ();
 }
 
+static int
+mode_keygen (int argc, char **argv)
+{
+    s_options_parse (&s_keygen_usage, argc, argv);
+    return keygen_run ();
+}
+
 //  A worker with this backend: the name of the backend is the mode's.
 static int
 mode_backend (const zb_backend_t *backend, int argc, char **argv)
 {
-    usage_t usage = {
-      backend->name, backend->summary, {backend->options, s_worker_options}};
+    usage_t usage = {backend->name,
+                     backend->summary,
+                     {backend->options, s_worker_options},
+                     NULL};
     s_worker.batch = (int64_t) backend->batch;
     s_options_parse (&usage, argc, argv);
     return worker_run (backend);
@@ -1994,6 +2224,7 @@ s_help (FILE *out)
                   "Carries measurements from programs to where they are looked "
                   "at.\n\n");
     fprintf (out, "  %-10s %s\n", s_broker_usage.name, s_broker_usage.summary);
+    fprintf (out, "  %-10s %s\n", s_keygen_usage.name, s_keygen_usage.summary);
     for (i = 0; i < BACKENDS; i++)
         fprintf (out, "  %-10s %s\n", s_backends[i]->name,
                  s_backends[i]->summary);
@@ -2012,6 +2243,8 @@ s_mode (const char *mode, int argc, char **argv)
     size_t i;
     if (streq (mode, "broker"))
         return mode_broker (argc, argv);
+    if (streq (mode, "keygen"))
+        return mode_keygen (argc, argv);
     if (streq (mode, "worker"))
         return mode_plugin (argc, argv);
     for (i = 0; i < BACKENDS; i++)

@@ -85,6 +85,11 @@ typedef struct {
     int classic;     //  1: six-field lines only, one measurement a
                      //  message, as the Python package sent them.
                      //  Not exact when messages get lost. 0
+    const char *curve_server_key;  //  of a broker with CURVE: its public key,
+                                   //  40 characters; ZIBRATO_CURVE_SERVER_KEY
+    const char *curve_cert;        //  and the file of our own key pair, as
+                                   //  `zibrato keygen` makes it;
+                                   //  ZIBRATO_CURVE_CERT
 } zb_config_t;
 
 //  What became of the measurements. A measurement is one line: a counter or
@@ -104,6 +109,9 @@ typedef struct {
     uint64_t messages;        //  ZeroMQ messages, and
     uint64_t bytes;           //  their bytes
     int listening;            //  1: at least one level has a listener
+    int connected;            //  brokers that we are connected to now
+    uint64_t denied;          //  handshakes that failed: wrong keys, CURVE on
+                              //  one side only, or no broker at the port
 } zb_stats_t;
 
 #ifndef ZB_DISABLE
@@ -112,9 +120,10 @@ typedef struct {
 //
 //  Opens an instance. The first one opened so is the default from then on:
 //  where measurements without .to go. Strings are copied. Does not wait for
-//  the broker. Returns NULL, errno set, if an option is out of range, the
-//  endpoint is not one, or memory or descriptors are short. Caller owns the
-//  return value; what is open at exit is flushed and closed then.
+//  the broker. Returns NULL, errno set, if an option is out of range, endpoint
+//  or key is not one (EINVAL), the certificate cannot be read, or memory or
+//  descriptors are short. Caller owns the return value; what is open at exit is
+//  flushed and closed then.
 #define zb_open(...)                                                           \
     __extension__ ({                                                           \
         zb_config_t zb_config_ = ZB_CONFIG_INIT_;                              \
@@ -410,7 +419,7 @@ void zb_log (int severity, const char *event, const char *format, ...)
 //  does not compile, instead of losing its cleanup.
 
 // clang-format off
-#define ZB_CONFIG_INIT_ {NULL, -1, NULL, NULL, NULL, -1, -1, -1, -1}
+#define ZB_CONFIG_INIT_ {NULL, -1, NULL, NULL, NULL, -1, -1, -1, -1, NULL, NULL}
 
 #define ZB_CAT2_(a, b)       a##b
 #define ZB_CAT_(a, b)        ZB_CAT2_ (a, b)
@@ -467,6 +476,7 @@ void zb_log (int severity, const char *event, const char *format, ...)
 //  What both ends of the wire hold to (section 3).
 enum {
     ZB_LABEL_MAX_ = 255,  //  bytes of a level, name or source
+    ZB_KEY_SIZE_ = 41,    //  of a CURVE key in Z85, terminated
     ZB_BUCKET_0_ = -957,  //  bucket of 1 ns
     ZB_PAGES_ = 65,       //  pages of 32 buckets: octaves of 1 ns
     ZB_PAGE_SIZE_ = 32
@@ -546,6 +556,7 @@ extern int zb_tsc_on_;
 extern zb_tsc_t_ zb_tsc_;
 
 zb_t *zb_open_ (const zb_config_t *config);
+int zb_curve_read_ (const char *path, char *public_key, char *secret_key);
 uint64_t zb_clock_ns_ (void);
 zb_slot_ *zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
                        const char *source, zb_t *to);
@@ -1280,6 +1291,335 @@ zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
 }
 
 //  --------------------------------------------------------------------------
+//  CURVE: keys of certificate files
+
+//  By a pointer that the compiler does not see through, or it would leave out
+//  what nobody reads afterwards.
+static void
+zb_wipe_ (void *memory, size_t size)
+{
+    volatile char *at = (volatile char *) memory;
+    while (size--)
+        *at++ = 0;
+}
+
+static int
+zb_key_ok_ (const char *key)
+{
+    uint8_t bytes[32];
+    int rc = strlen (key) == ZB_KEY_SIZE_ - 1 && zmq_z85_decode (bytes, key);
+    zb_wipe_ (bytes, sizeof bytes);
+    return rc;
+}
+
+//  Reads `name = "key"` of a line. What is no such line is left alone.
+static void
+zb_key_take_ (const char *line, const char *name, char *key)
+{
+    char text[ZB_KEY_SIZE_] = "";
+    size_t size = strlen (name);
+    line += strspn (line, " \t");
+    if (strncmp (line, name, size) != 0)
+        return;
+    line += size + strspn (line + size, " \t");
+    if (*line != '=')
+        return;
+    line += 1 + strspn (line + 1, " \t\"'");
+    size = strcspn (line, " \t\r\n\"'");
+    if (size == sizeof text - 1)
+        memcpy (text, line, size);
+    if (zb_key_ok_ (text))
+        memcpy (key, text, sizeof text);
+    zb_wipe_ (text, sizeof text);
+}
+
+//  Reads the keys in section "curve" of a certificate of czmq's (zcert(3), in
+//  ZPL: rfc.zeromq.org/spec/4). A key that is not there is left as it was.
+static int
+zb_curve_file_ (const char *path, char *public_key, char *secret_key)
+{
+    char line[512];
+    int ours = 0;
+    FILE *file = fopen (path, "re");
+    if (!file)
+        return -1;
+    //  a buffer of stdio's own would keep the secret in freed memory
+    setvbuf (file, NULL, _IONBF, 0);
+    while (fgets (line, sizeof line, file)) {
+        if (*line != ' ' && *line != '\t' && *line != '#')
+            ours = strncmp (line, "curve", 5) == 0;
+        if (ours) {
+            zb_key_take_ (line, "public-key", public_key);
+            zb_key_take_ (line, "secret-key", secret_key);
+        }
+    }
+    fclose (file);
+    zb_wipe_ (line, sizeof line);
+    return 0;
+}
+
+//  Reads a key pair: from the file, or from the one of the same name with
+//  "_secret" behind it, where czmq puts the secret half. *secret_key stays ""
+//  if there is none. Returns 0, or -1: errno of open, EINVAL for what is no
+//  certificate.
+int
+zb_curve_read_ (const char *path, char *public_key, char *secret_key)
+{
+    size_t size = strlen (path) + sizeof "_secret";
+    char *other = (char *) malloc (size);
+    int rc, keep;
+    *public_key = *secret_key = 0;
+    if (!other)
+        return -1;
+    snprintf (other, size, "%s_secret", path);
+    rc = zb_curve_file_ (path, public_key, secret_key);
+    keep = errno;
+    if (!*secret_key && zb_curve_file_ (other, public_key, secret_key) == 0)
+        rc = 0;
+    free (other);
+    errno = rc == -1 ? keep : EINVAL;
+    return rc == 0 && *public_key ? 0 : -1;
+}
+
+//  --------------------------------------------------------------------------
+//  Links: the connections of a socket, one a broker
+//
+//  ZeroMQ connects again when a connection breaks, but gives it up for good
+//  when a handshake fails (libzmq 4.3, session_base_t::engine_error): a broker
+//  that did not know our key yet, or whose port somebody else had for a while,
+//  would never see us again. So we read its monitor, and make such a link
+//  anew. The workers of the executable do the same.
+
+enum { ZB_LINK_RETRY_MS_ = 2000 };
+
+typedef struct {
+    char *endpoint;    //  as it was given
+    char name[128];    //  what ZeroMQ calls it, after it has looked it up
+    int up;            //  the handshake is done
+    int given_up;      //  not ZeroMQ's any more
+    int64_t again_ms;  //  make it anew then, unless it gets up; 0: no need to
+    const char *said;  //  the owner's: why it failed last
+} zb_link_;
+
+typedef struct {
+    void *socket, *monitor;
+    zb_link_ *link;
+    size_t size;
+} zb_links_;
+
+//  A report of the monitor. The link is NULL if there is none.
+typedef struct {
+    zb_link_ *link;
+    int event, value;  //  ZMQ_EVENT_..., and what it says
+    int was_up;
+} zb_link_report_;
+
+//  ZeroMQ takes any number for a port, and would try it for ever.
+static int
+zb_endpoint_ok_ (const char *endpoint)
+{
+    const char *colon = strrchr (endpoint, ':');
+    char *end = NULL;
+    long port;
+    if (strncmp (endpoint, "tcp://", 6) != 0)
+        return 1;
+    port = strtol (colon + 1, &end, 10);
+    return *end == 0 && port >= 1 && port <= 65535;
+}
+
+static void
+zb_links_free_ (zb_links_ *self)
+{
+    while (self->size)
+        free (self->link[--self->size].endpoint);
+    free (self->link);
+    memset (self, 0, sizeof *self);
+}
+
+//  The socket stays open. The monitor is to be stopped first: ZeroMQ's I/O
+//  thread would wait for ever to say something to a socket that is closed.
+static void
+zb_links_close_ (zb_links_ *self)
+{
+    if (self->monitor) {
+        zmq_socket_monitor (self->socket, NULL, 0);
+        zmq_close (self->monitor);
+    }
+    zb_links_free_ (self);
+}
+
+//  What is to be known before the first connection is.
+static int
+zb_links_watch_ (zb_links_ *self, void *context)
+{
+    static unsigned number;
+    const int events =
+      ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_DELAYED
+      | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED
+      | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+      | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    char name[64];
+    int none = 0;
+    snprintf (name, sizeof name, "inproc://zibrato-monitor-%p-%u",
+              (void *) self, __atomic_add_fetch (&number, 1, __ATOMIC_RELAXED));
+    self->monitor = zmq_socket (context, ZMQ_PAIR);
+    if (!self->monitor)
+        return -1;
+    zmq_setsockopt (self->monitor, ZMQ_LINGER, &none, sizeof none);
+    if (zmq_socket_monitor (self->socket, name, events) == -1)
+        return -1;
+    return zmq_connect (self->monitor, name);
+}
+
+//  Connects the socket to endpoints, separated by commas; one that is named
+//  twice counts once. Returns 0, or -1, errno set, with nothing left over but
+//  connections of the socket.
+static int
+zb_links_open_ (zb_links_ *self, void *context, void *socket,
+                const char *endpoints)
+{
+    const char *at = endpoints, *end;
+    size_t most = 1, i;
+    int rc = 0, keep;
+    self->socket = socket;
+    for (; *at; at++)
+        most += *at == ',';
+    self->link = (zb_link_ *) calloc (most, sizeof *self->link);
+    rc = self->link ? zb_links_watch_ (self, context) : -1;
+    for (at = endpoints; at && rc == 0; at = *end ? end + 1 : NULL) {
+        zb_link_ *link = &self->link[self->size];
+        end = at + strcspn (at, ",");
+        link->endpoint = (char *) calloc (1, (size_t) (end - at) + 1);
+        if (!link->endpoint) {
+            rc = -1;
+            break;
+        }
+        memcpy (link->endpoint, at, (size_t) (end - at));
+        self->size++;
+        for (i = 0; strcmp (self->link[i].endpoint, link->endpoint) != 0; i++) {
+        }
+        errno = EINVAL;
+        if (&self->link[i] == link)
+            rc = zb_endpoint_ok_ (link->endpoint)
+                   ? zmq_connect (socket, link->endpoint)
+                   : -1;
+        else
+            free (self->link[--self->size].endpoint);
+    }
+    keep = errno;
+    if (rc == -1)
+        zb_links_close_ (self);
+    errno = keep;
+    return rc;
+}
+
+//  Which link is it that ZeroMQ calls so? The first attempt goes by the
+//  endpoint as given, later ones by its address, which is first said right
+//  after the link has broken.
+static zb_link_ *
+zb_links_find_ (zb_links_ *self, const char *name)
+{
+    zb_link_ *link, *broken = self->link;
+    for (link = self->link; link < self->link + self->size; link++) {
+        if (strcmp (link->endpoint, name) == 0
+            || strcmp (link->name, name) == 0)
+            return link;
+        if (link->again_ms > broken->again_ms)
+            broken = link;
+    }
+    snprintf (broken->name, sizeof broken->name, "%s", name);
+    return broken;
+}
+
+static void
+zb_link_give_up_ (zb_links_ *self, zb_link_ *link)
+{
+    if (!link->given_up)
+        zmq_disconnect (self->socket, link->endpoint);
+    link->given_up = 1;
+}
+
+//  What a report means for its link. A DISCONNECTED that is not followed by
+//  CONNECT_RETRIED was the last that ZeroMQ has to say.
+static void
+zb_links_apply_ (zb_links_ *self, const zb_link_report_ *report, int64_t now_ms)
+{
+    zb_link_ *link = report->link;
+    switch (report->event) {
+        case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+            link->up = 1;
+            link->again_ms = 0;
+            break;
+        case ZMQ_EVENT_CONNECTED:
+        case ZMQ_EVENT_CONNECT_DELAYED:
+        case ZMQ_EVENT_CONNECT_RETRIED:
+            if (!link->given_up)
+                link->again_ms = 0;
+            break;
+        case ZMQ_EVENT_DISCONNECTED:
+            link->up = 0;
+            if (!link->given_up)
+                link->again_ms = now_ms + ZB_LINK_RETRY_MS_;
+            break;
+        default:  //  a handshake failed
+            link->up = 0;
+            link->again_ms = now_ms + ZB_LINK_RETRY_MS_;
+            zb_link_give_up_ (self, link);
+    }
+}
+
+//  Takes in the next report of the monitor.
+static zb_link_report_
+zb_links_read_ (zb_links_ *self, int64_t now_ms)
+{
+    zb_link_report_ report = {NULL, 0, 0, 0};
+    unsigned char bytes[6] = {0};
+    char name[128];
+    uint16_t event;
+    int size;
+    if (zmq_recv (self->monitor, bytes, sizeof bytes, ZMQ_DONTWAIT) == -1)
+        return report;
+    size = zmq_recv (self->monitor, name, sizeof name, ZMQ_DONTWAIT);
+    if (size < 0 || size >= (int) sizeof name)
+        size = size < 0 ? 0 : (int) sizeof name - 1;
+    name[size] = 0;
+    memcpy (&event, bytes, sizeof event);
+    memcpy (&report.value, bytes + 2, sizeof report.value);
+    report.event = event;
+    report.link = zb_links_find_ (self, name);
+    report.was_up = report.link->up;
+    zb_links_apply_ (self, &report, now_ms);
+    return report;
+}
+
+//  Makes anew what is due. Returns when the next one is, INT64_MAX if none is.
+//  ZeroMQ finds a connection by the address of an object, which may be freed
+//  and used again: so none is made before all that are broken are gone.
+static int64_t
+zb_links_mend_ (zb_links_ *self, int64_t now_ms)
+{
+    zb_link_ *link, *end = self->link + self->size;
+    int64_t next_ms = INT64_MAX;
+    for (link = self->link; link < end; link++)
+        if (link->again_ms && link->again_ms < next_ms)
+            next_ms = link->again_ms;
+    if (next_ms > now_ms)
+        return next_ms;
+    for (link = self->link; link < end; link++)
+        if (link->again_ms)
+            zb_link_give_up_ (self, link);
+    for (next_ms = INT64_MAX, link = self->link; link < end; link++)
+        if (link->again_ms && link->again_ms <= now_ms) {
+            link->given_up = 0;
+            link->again_ms = 0;
+            zmq_connect (self->socket, link->endpoint);
+        }
+        else if (link->again_ms && link->again_ms < next_ms)
+            next_ms = link->again_ms;
+    return next_ms;
+}
+
+//  --------------------------------------------------------------------------
 //  Instance, level, series, ring, thread: who owns what
 //
 //  The instance owns levels and series, a thread its slots and rings. Who
@@ -1364,6 +1704,8 @@ struct zb_s {
     pthread_mutex_t lock;
     pthread_cond_t told;  //  a round is over
     char *endpoint, *source;
+    char server_key[ZB_KEY_SIZE_];  //  of the broker; "": no CURVE
+    char public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
     int interval_ms, linger_ms, classic, disabled;
     size_t max_series;
 
@@ -1377,6 +1719,9 @@ struct zb_s {
     uint64_t random;
 
     void *context, *context_given, *socket;
+    zb_links_ links;  //  the pump's
+    int connected;    //  of these
+    uint64_t denied;
     int wake_fd;
     pthread_t pump;
     int pump_runs, stop;
@@ -2648,21 +2993,44 @@ zb_pump_round_ (zb_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
+//  Takes in what became of the connections, and sees to those that are broken.
+//  Returns when that is next to do.
+static int64_t
+zb_pump_links_ (zb_t *self)
+{
+    zb_link_report_ report;
+    int connected = 0;
+    uint64_t denied = 0;
+    size_t i;
+    while ((report = zb_links_read_ (&self->links, zb_clock_ms_ ())).link)
+        denied += report.event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+                  || report.event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+                  || report.event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    for (i = 0; i < self->links.size; i++)
+        connected += self->links.link[i].up;
+    __atomic_store_n (&self->connected, connected, __ATOMIC_RELAXED);
+    __atomic_add_fetch (&self->denied, denied, __ATOMIC_RELAXED);
+    return zb_links_mend_ (&self->links, zb_clock_ms_ ());
+}
+
 //  Sleeps until something is to be done. In a stop that is soon, since a
 //  thread may have been caught in the midst of a timer. Returns -1 if the
 //  host has ended the ZeroMQ context that it gave us.
 static int
 zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 {
-    zmq_pollitem_t items[2];
-    int64_t ms = next_ms - zb_clock_ms_ ();
+    zmq_pollitem_t items[3];
+    int64_t mend_ms = zb_pump_links_ (self);
+    int64_t ms = (mend_ms < next_ms ? mend_ms : next_ms) - zb_clock_ms_ ();
     uint64_t count;
     memset (items, 0, sizeof items);
     items[0].socket = self->socket;
     items[0].events = ZMQ_POLLIN;
     items[1].fd = self->wake_fd;
     items[1].events = ZMQ_POLLIN;
-    if (zmq_poll (items, 2, ms < 0 ? 0 : (long) (stop && ms > 10 ? 10 : ms))
+    items[2].socket = self->links.monitor;
+    items[2].events = ZMQ_POLLIN;
+    if (zmq_poll (items, 3, ms < 0 ? 0 : (long) (stop && ms > 10 ? 10 : ms))
           == -1
         && errno == ETERM)
         return -1;
@@ -2701,6 +3069,7 @@ zb_pump_ (void *argument)
              && zb_pump_wait_ (self, until_ms, stop) == 0);
     until_ms -= zb_clock_ms_ ();
     linger = until_ms < 0 ? 0 : (int) until_ms;
+    zb_links_close_ (&self->links);
     zmq_setsockopt (self->socket, ZMQ_LINGER, &linger, sizeof linger);
     zmq_close (self->socket);
     self->socket = NULL;
@@ -2714,17 +3083,23 @@ typedef struct {
     int option, value;
 } zb_sockopt_;
 
-//  ZeroMQ takes any number for a port, and would try it for ever.
+//  Before connecting. What libzmq has no CURVE for must not go out in clear.
 static int
-zb_endpoint_ok_ (const char *endpoint)
+zb_curve_apply_ (zb_t *self)
 {
-    const char *colon = strrchr (endpoint, ':');
-    char *end = NULL;
-    long port;
-    if (strncmp (endpoint, "tcp://", 6) != 0)
-        return 1;
-    port = strtol (colon + 1, &end, 10);
-    return *end == 0 && port >= 1 && port <= 65535;
+    if (!*self->server_key)
+        return 0;
+    errno = ENOTSUP;
+    if (!zmq_has ("curve"))
+        return -1;
+    return zmq_setsockopt (self->socket, ZMQ_CURVE_SERVERKEY, self->server_key,
+                           ZB_KEY_SIZE_)
+               || zmq_setsockopt (self->socket, ZMQ_CURVE_PUBLICKEY,
+                                  self->public_key, ZB_KEY_SIZE_)
+               || zmq_setsockopt (self->socket, ZMQ_CURVE_SECRETKEY,
+                                  self->secret_key, ZB_KEY_SIZE_)
+             ? -1
+             : 0;
 }
 
 static int
@@ -2742,21 +3117,14 @@ zb_connect_ (zb_t *self)
       {ZMQ_HEARTBEAT_TIMEOUT, 15000},
       {ZMQ_TCP_KEEPALIVE, 1},
     };
-    char *endpoints = zb_strdup_ (self->endpoint), *at, *comma;
     size_t i;
-    int rc = endpoints ? 0 : -1;
     for (i = 0; i < sizeof options / sizeof *options; i++)
         zmq_setsockopt (self->socket, options[i].option, &options[i].value,
                         sizeof options[i].value);
-    for (at = endpoints; at && rc == 0; at = comma) {
-        comma = strchr (at, ',');
-        if (comma)
-            *comma++ = 0;
-        errno = EINVAL;
-        rc = zb_endpoint_ok_ (at) ? zmq_connect (self->socket, at) : -1;
-    }
-    free (endpoints);
-    return rc;
+    if (zb_curve_apply_ (self) == -1)
+        return -1;
+    return zb_links_open_ (&self->links, self->context, self->socket,
+                           self->endpoint);
 }
 
 //  Socket, wake-up and thread. Returns -1, errno set, with nothing left over.
@@ -2784,6 +3152,7 @@ zb_pump_start_ (zb_t *self)
     if (rc == 0)
         return 0;
     if (self->socket) {
+        zb_links_close_ (&self->links);
         zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
         zmq_close (self->socket);
     }
@@ -2858,6 +3227,7 @@ zb_destroy_ (zb_t **self_p)
     free (self->table);
     free (self->endpoint);
     free (self->source);
+    zb_wipe_ (self->secret_key, sizeof self->secret_key);
     pthread_mutex_destroy (&self->lock);
     pthread_cond_destroy (&self->told);
     free (self);
@@ -2927,6 +3297,27 @@ zb_config_endpoint_ (const zb_config_t *config)
     return text;
 }
 
+//  The keys stay here, since a child of fork needs them and may not be able to
+//  read the file any more. Returns -1, errno set: EINVAL unless it is that of
+//  opening the file.
+static int
+zb_config_curve_ (zb_t *self, const zb_config_t *config)
+{
+    const char *key = zb_config_string_ (config->curve_server_key,
+                                         "ZIBRATO_CURVE_SERVER_KEY", NULL);
+    const char *cert =
+      zb_config_string_ (config->curve_cert, "ZIBRATO_CURVE_CERT", NULL);
+    if (!key && !cert)
+        return 0;
+    errno = EINVAL;
+    if (!key || !cert || !zb_key_ok_ (key)
+        || zb_curve_read_ (cert, self->public_key, self->secret_key) == -1)
+        return -1;
+    memcpy (self->server_key, key, ZB_KEY_SIZE_);
+    errno = EINVAL;
+    return *self->secret_key ? 0 : -1;
+}
+
 static int
 zb_disabled_ (void)
 {
@@ -2966,6 +3357,7 @@ zb_new_ (const zb_config_t *config)
       zb_config_int_ (config->linger_ms, "ZIBRATO_LINGER_MS", 0, 3600000, 500);
     if (!self->endpoint || !self->source || !zb_label_ok_ (source)
         || max_series == -1 || self->interval_ms == -1 || self->linger_ms == -1
+        || (!self->disabled && zb_config_curve_ (self, config) == -1)
         || (!self->disabled && zb_pump_start_ (self) == -1)) {
         int keep = errno;
         zb_destroy_ (&self);
@@ -3123,6 +3515,8 @@ zb_stats (zb_t *self, zb_stats_t *stats)
     stats->repeated = self->repeated;
     stats->messages = self->messages;
     stats->bytes = self->bytes;
+    stats->connected = __atomic_load_n (&self->connected, __ATOMIC_RELAXED);
+    stats->denied = zb_get_ (&self->denied);
     for (level = self->levels; level; level = level->next)
         stats->listening |= level->heard;
     pthread_mutex_unlock (&self->lock);
@@ -3383,6 +3777,9 @@ zb_clear_ (zb_t *self)
     self->dropped_held = self->dropped_told = 0;
     self->random = 0;
     self->context = self->context_given = self->socket = NULL;
+    zb_links_free_ (&self->links);
+    self->connected = 0;
+    self->denied = 0;
     if (self->wake_fd != -1)
         close (self->wake_fd);  //  the parent has it, too
     self->wake_fd = -1;

@@ -65,9 +65,10 @@ s_stats (char **word)
     printf ("{\"measured\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"held\":%" PRIu64
             ",\"dropped\":%" PRIu64 ",\"dropped_series\":%" PRIu64
             ",\"refused\":%" PRIu64 ",\"series\":%" PRIu64
-            ",\"listening\":%d}\n",
+            ",\"listening\":%d,\"connected\":%d,\"denied\":%" PRIu64 "}\n",
             stats.measured, stats.sent, stats.held, stats.dropped,
-            stats.dropped_series, stats.refused, stats.series, stats.listening);
+            stats.dropped_series, stats.refused, stats.series, stats.listening,
+            stats.connected, stats.denied);
 }
 
 static void

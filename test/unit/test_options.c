@@ -28,7 +28,7 @@ static const zb_option_t s_second[] = {
   {.name = NULL}};
 // clang-format on
 
-static const usage_t s_usage = {"test", "Tests", {s_first, s_second}};
+static const usage_t s_usage = {"test", "Tests", {s_first, s_second}, NULL};
 
 static int
 s_reset (void **state)

@@ -1,0 +1,54 @@
+/*  curve - who may connect: certificates, and the list of keys
+
+    A certificate is two files, as czmq's zcert writes them: NAME with the
+    public key, NAME_secret with both. Where one is read, either name will do.
+
+    Functions that return a text return NULL if all went well, or what is wrong:
+    a static text, or strerror's.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_CURVE_H
+#define ZB_CURVE_H
+
+#define ZIBRATO_BACKEND
+#include "../../zibrato.h"
+
+#include <czmq.h>
+
+//  Makes DIR, unless it is there, and a certificate in it. Overwrites nothing.
+//  public_key gets the public key, Z85.
+const char *
+curve_keygen (const char *dir, const char *name, char public_key[ZB_KEY_SIZE_]);
+
+//  A worker's side: makes a socket, before it connects, a CURVE client. The
+//  server is a key, or the file of a certificate.
+const char *
+curve_connect (zsock_t *socket, const char *server, const char *cert);
+
+//  The broker's side.
+typedef struct {
+    const char *dir;             //  of those who may connect
+    zhashx_t *listed;            //  their public keys
+    zactor_t *auth;              //  zauth, with a copy of the list
+    char (*seen)[ZB_KEY_SIZE_];  //  by descriptor: the key of its last message
+    size_t seen_size;
+} curve_t;
+
+//  Makes both sockets, before they bind, CURVE servers that admit who is
+//  listed. *self_p is NULL if that fails.
+const char *curve_listen (curve_t **self_p, const char *cert, const char *dir,
+                          zsock_t *one, zsock_t *other);
+
+//  Reads the list again. Who is no more in it is cut off; nobody else notices.
+//  If that fails the list stays as it is.
+const char *curve_reload (curve_t *self);
+
+//  May the message's sender still be here? If not it is cut off, and 0
+//  returned. To be asked of each message, since that is how the broker learns
+//  whose a connection is.
+int curve_admits (curve_t *self, zmq_msg_t *message);
+
+void curve_destroy (curve_t **self_p);
+
+#endif

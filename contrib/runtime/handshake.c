@@ -1,0 +1,227 @@
+/*  handshake - why a connection did not come to be. The contract is in
+    handshake.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "handshake.h"
+
+#include <netdb.h>
+
+enum {
+    NO_CURVE_THERE,  //  the row is for who has CURVE
+    NO_CURVE_HERE,   //  or for who has not
+    ANY,
+    YOUNG_MS = 10000,  //  a handshake takes no longer
+    LINES = 5,         //  of refused peers in the log, in
+    LINES_MS = 60000
+};
+
+//  One failure, in the words of either side.
+static const struct {
+    int event, value;  //  0: any
+    int here;          //  for whom the row is
+    const char *worker, *broker;
+} s_reasons[] = {
+  {ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400, ANY,
+   "the broker does not list our key: add the public half of --curve-cert to "
+   "its --authorized folder, and send it SIGHUP",
+   "its key is not listed"},
+  {ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 0, ANY, "the broker could not look up keys",
+   "the keys could not be looked up"},
+  {ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
+   ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH, NO_CURVE_THERE,
+   "the broker has no CURVE: leave out --curve-server and --curve-cert, or "
+   "start it with --curve",
+   "it has no CURVE"},
+  {ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
+   ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH, NO_CURVE_HERE,
+   "the broker wants CURVE: give --curve-server and --curve-cert",
+   "it wants CURVE, and this broker has none"},
+  {ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC,
+   ANY, "the broker has another key than --curve-server",
+   "it has a wrong key of this broker"},
+  {ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, 0, ANY,
+   "it answers, but not as a broker does", "it does not speak ZMTP"},
+  {ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, 0, NO_CURVE_THERE,
+   "the connection was closed at once: is --curve-server the broker's key, and "
+   "has it CURVE?",
+   "it broke off the handshake: has it CURVE?"},
+  {ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, 0, NO_CURVE_HERE,
+   "the connection was closed at once: is that a broker's upper port, and does "
+   "it want --curve-server and --curve-cert?",
+   "it broke off the handshake"},
+};
+
+static int
+s_row (int event, int value, int curve)
+{
+    int rows = sizeof s_reasons / sizeof *s_reasons, row;
+    for (row = 0; row < rows; row++)
+        if (s_reasons[row].event == event
+            && (s_reasons[row].value == 0 || s_reasons[row].value == value)
+            && (s_reasons[row].here == ANY
+                || s_reasons[row].here
+                     == (curve ? NO_CURVE_THERE : NO_CURVE_HERE)))
+            return row;
+    return -1;
+}
+
+const char *
+handshake_worker_reason (int event, int value, int curve)
+{
+    int row = s_row (event, value, curve);
+    return row == -1 ? NULL : s_reasons[row].worker;
+}
+
+const char *
+handshake_broker_reason (int event, int value, int curve)
+{
+    int row = s_row (event, value, curve);
+    return row == -1 ? NULL : s_reasons[row].broker;
+}
+
+//  --------------------------------------------------------------------------
+//  The broker's side. ZeroMQ says of a failure which socket it was at, and of
+//  accept and disconnect which descriptor: so the peer's name is kept from the
+//  first, and a failure waits for the last.
+
+handshake_t *
+handshake_new (zsock_t *socket)
+{
+    handshake_t *self = (handshake_t *) zmalloc (sizeof *self);
+    self->monitor = zactor_new (zmonitor, socket);
+    self->curve = zsock_mechanism (socket) == ZMQ_CURVE;
+    zstr_sendx (self->monitor, "LISTEN", "ACCEPTED", "DISCONNECTED",
+                "HANDSHAKE_FAILED_NO_DETAIL", "HANDSHAKE_FAILED_PROTOCOL",
+                "HANDSHAKE_FAILED_AUTH", NULL);
+    zstr_send (self->monitor, "START");
+    zsock_wait (self->monitor);
+    return self;
+}
+
+void
+handshake_destroy (handshake_t **self_p)
+{
+    handshake_t *self = *self_p;
+    if (self) {
+        zactor_destroy (&self->monitor);
+        free (self->accepted);
+        free (self);
+        *self_p = NULL;
+    }
+}
+
+//  IPv4 comes as IPv6 to a socket that has both.
+static void
+s_peer_print (char *peer, size_t size, const char *host, const char *port)
+{
+    if (strncmp (host, "::ffff:", 7) == 0 && strchr (host, '.'))
+        host += 7;
+    snprintf (peer, size, strchr (host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static void
+handshake_accept (handshake_t *self, int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char host[48], port[8];
+    if ((size_t) fd >= self->accepted_size) {
+        size_t size = (size_t) fd + 64;
+        self->accepted =
+          realloc (self->accepted, size * sizeof *self->accepted);
+        assert (self->accepted);
+        memset (self->accepted + self->accepted_size, 0,
+                (size - self->accepted_size) * sizeof *self->accepted);
+        self->accepted_size = size;
+    }
+    self->accepted[fd].since_ms = zclock_mono ();
+    *self->accepted[fd].peer = 0;
+    //  it may have gone already
+    if (getpeername (fd, (struct sockaddr *) &address, &length) == 0
+        && getnameinfo ((struct sockaddr *) &address, length, host, sizeof host,
+                        port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV)
+             == 0)
+        s_peer_print (self->accepted[fd].peer, sizeof self->accepted[fd].peer,
+                      host, port);
+}
+
+//  Strangers must not be able to fill a disk: the log says how many lines it
+//  has left out.
+static void
+s_log_refused (const char *peer, const char *reason)
+{
+    static int64_t since_ms = INT64_MIN / 2;
+    static unsigned lines, skipped;
+    int64_t now_ms = zclock_mono ();
+    if (now_ms - since_ms >= LINES_MS) {
+        since_ms = now_ms;
+        lines = 0;
+    }
+    if (lines++ >= LINES) {
+        skipped++;
+        return;
+    }
+    zb_log (LOG_WARNING, "refused", "peer=%s reason=\"%s\" skipped=%u",
+            *peer ? peer : "unknown", reason, skipped);
+    skipped = 0;
+}
+
+//  A peer whose key is not listed is told so, and closes the connection then;
+//  all others are disconnected right after they have failed.
+static void
+handshake_end (handshake_t *self, int fd)
+{
+    int known = (size_t) fd < self->accepted_size;
+    int young =
+      known && zclock_mono () - self->accepted[fd].since_ms < YOUNG_MS;
+    const char *reason = self->failed;
+    if (self->denied && young) {
+        reason = handshake_broker_reason (ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400,
+                                          self->curve);
+        self->denied--;
+    }
+    self->failed = NULL;
+    if (!reason)
+        return;
+    self->refused++;
+    s_log_refused (known ? self->accepted[fd].peer : "", reason);
+}
+
+void
+handshake_report (handshake_t *self)
+{
+    static const struct {
+        const char *name;
+        int event;
+    } failures[] = {
+      {"HANDSHAKE_FAILED_NO_DETAIL", ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL},
+      {"HANDSHAKE_FAILED_PROTOCOL", ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL},
+      {"HANDSHAKE_FAILED_AUTH", ZMQ_EVENT_HANDSHAKE_FAILED_AUTH}};
+    char *name = NULL, *number = NULL, *endpoint = NULL;
+    int value;
+    size_t i;
+    if (zstr_recvx (self->monitor, &name, &number, &endpoint, NULL) == -1)
+        return;
+    value = (int) strtol (number, NULL, 10);
+    if (streq (name, "ACCEPTED")) {
+        self->connected++;
+        handshake_accept (self, value);
+    }
+    else if (streq (name, "DISCONNECTED")) {
+        self->connected--;
+        handshake_end (self, value);
+    }
+    for (i = 0; i < sizeof failures / sizeof *failures; i++)
+        if (streq (name, failures[i].name)) {
+            if (failures[i].event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+                && value == 400)
+                self->denied++;
+            else
+                self->failed = handshake_broker_reason (failures[i].event,
+                                                        value, self->curve);
+        }
+    zstr_free (&name);
+    zstr_free (&number);
+    zstr_free (&endpoint);
+}

@@ -1,0 +1,41 @@
+/*  handshake - why a connection did not come to be
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_HANDSHAKE_H
+#define ZB_HANDSHAKE_H
+
+#define ZIBRATO_BACKEND
+#include "../../zibrato.h"
+
+#include <czmq.h>
+
+//  What the monitor's event and value mean, to the side that reads them: a
+//  static text. NULL if no handshake has failed.
+const char *handshake_worker_reason (int event, int value, int curve);
+const char *handshake_broker_reason (int event, int value, int curve);
+
+//  The connections of a bound socket.
+typedef struct {
+    zactor_t *monitor;
+    int curve;           //  it has CURVE
+    int64_t connected;   //  now
+    uint64_t refused;    //  handshakes that failed, ever
+    const char *failed;  //  why the next that is disconnected is
+    unsigned denied;     //  keys not listed that are still connected
+    struct {
+        char peer[64];
+        int64_t since_ms;
+    } * accepted;  //  by descriptor
+    size_t accepted_size;
+} handshake_t;
+
+//  Before the socket binds. Caller owns the return value.
+handshake_t *handshake_new (zsock_t *socket);
+
+//  Takes in a report of the monitor, and logs who was refused.
+void handshake_report (handshake_t *self);
+
+void handshake_destroy (handshake_t **self_p);
+
+#endif
