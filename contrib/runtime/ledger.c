@@ -558,11 +558,11 @@ stream_meet_gauges (stream_t *self, const zb_line_t *line, int64_t born_ms)
         self->met_gauges = 1;
         self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
         if (self->born_ms < born_ms)
-            self->gauge_floor =
-              line->sent == UINT64_MAX ? line->seq : line->sent;
+            self->gauge_floor = line->sent_given ? line->sent : line->seq;
         self->gauge_next = self->gauge_floor;
     }
-    else if (line->sent <= line->seq && line->sent < self->gauge_floor
+    else if (line->sent_given && line->sent <= line->seq
+             && line->sent < self->gauge_floor
              && self->gauge_next - line->sent <= GAUGE_WINDOW)
         self->gauge_floor = line->sent;
 }
