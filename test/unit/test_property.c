@@ -10,6 +10,9 @@
     In some worlds publishers are older than the workers' ledgers, which then
     answer for what comes after they met.
 
+    At each flush, what has come is what the newest states say that arrived.
+    (Where no worker dies: else it would be too much to follow.)
+
     In the end each series reports once more, to a network that works. Then all
     counters and timers must be what was measured, and each reading must have
     been taken once if it was ever delivered, and be counted as lost if not.
@@ -120,9 +123,17 @@ typedef struct {
     int64_t time;
 } reading_t;
 
+//  The newest state of a series that was delivered.
+typedef struct {
+    uint64_t seq;
+    double total;
+    uint64_t count, sum_ns;
+} state_t;
+
 typedef struct {
     zb_t *zb;
-    int begins;                           //  in this round
+    int begins;  //  in this round
+    state_t state[LEVELS][KEYS];
     reading_t reading[LEVELS][READINGS];  //  by SEQ,
     uint64_t floor[LEVELS];               //  and where they begin to be ours
 } publisher_t;
@@ -158,6 +169,7 @@ typedef struct {
     //  what may happen, of its own making: percent, or rounds
     unsigned loss, twice, delay, full, outage, crash, burst;
     int paths, workers, reorder, journal, heal, older;
+    size_t message_max;
     int round;
     int64_t born_ms, base_ms;
     publisher_t publisher[PUBLISHERS];
@@ -273,7 +285,7 @@ static int
 publisher_message (publisher_t *self, const world_t *world, zb_level_ *level,
                    zb_message_ *message)
 {
-    zb_text_ text = {self->zb->message, 0, sizeof self->zb->message};
+    zb_text_ text = {self->zb->message, 0, world->message_max};
     int64_t ms = world_ms (world) - world->base_ms;
     memset (message, 0, sizeof *message);
     message->text = text;
@@ -374,6 +386,27 @@ station_go_on (station_t *self, world_t *world, size_t most)
         station_commit (self, world);
 }
 
+//  What has come is the newest of what was delivered.
+static void
+station_check (const station_t *self, const world_t *world, int key)
+{
+    sum_t *newest = (sum_t *) zmalloc (sizeof *newest);
+    int i, level;
+    for (i = 0; i < PUBLISHERS; i++)
+        for (level = (int) (self - world->station); level < LEVELS;
+             level += world->workers) {
+            const state_t *state = &world->publisher[i].state[level][key];
+            newest->value += state->total;
+            newest->count += state->count;
+            newest->sum_ns += state->sum_ns;
+        }
+    if (self->came[key].value + self->coming[key].value != newest->value
+        || self->came[key].count + self->coming[key].count != newest->count
+        || self->came[key].sum_ns + self->coming[key].sum_ns != newest->sum_ns)
+        fail_msg ("seed %u: key %d is not the newest at a flush", s_world, key);
+    free (newest);
+}
+
 //  Begins a flush: the ledger is saved while the next window is being filled.
 static void
 station_flush (station_t *self, world_t *world, int whole)
@@ -390,6 +423,10 @@ station_flush (station_t *self, world_t *world, int whole)
                                       entry->text + entry->name_size + 1)],
               entry);
     }
+    for (i = 0; world->crash == 0 && !world->older
+                && i < (size_t) s_key (ZB_TYPE_GAUGE, 0, 0);
+         i++)
+        station_check (self, world, (int) i);
     station_clear_window (self);
     self->journal = self->journal_before;
     self->journal_before = journal;
@@ -481,16 +518,32 @@ world_send (world_t *self, publisher_t *publisher, const zb_message_ *message)
     }
 }
 
+static int
+s_key_of_line (const zb_line_t *line)
+{
+    char name[8], source[8];
+    snprintf (name, sizeof name, "%.*s", (int) line->name_size, line->name);
+    snprintf (source, sizeof source, "%.*s", (int) line->source_size,
+              line->source);
+    return s_key_of ((int) line->type, name, source);
+}
+
+static void
+state_deliver (state_t *self, const zb_line_t *line)
+{
+    if (line->seq < self->seq)
+        return;
+    self->seq = line->seq;
+    self->total = line->total;
+    self->count = line->count;
+    self->sum_ns = (uint64_t) line->sum_ns;
+}
+
 //  What a delivered reading is: at each delivery the same.
 static void
 reading_deliver (reading_t *self, const zb_line_t *line)
 {
-    char name[8], source[8];
-    int key;
-    snprintf (name, sizeof name, "%.*s", (int) line->name_size, line->name);
-    snprintf (source, sizeof source, "%.*s", (int) line->source_size,
-              line->source);
-    key = s_key_of (ZB_TYPE_GAUGE, name, source);
+    int key = s_key_of_line (line);
     if (self->known
         && (self->key != key || self->value != line->value
             || self->time != line->time))
@@ -511,6 +564,7 @@ world_deliver (world_t *self, packet_t *packet)
     text_t text = {0};
     const char *line, *end;
     zb_line_t parsed;
+    publisher_t *publisher = packet->publisher;
     text_add (&text, packet->text, packet->size);
     text_add (&text, "\n", 1);
     for (line = text.text; line < text.text + text.size; line = end + 1) {
@@ -518,9 +572,13 @@ world_deliver (world_t *self, packet_t *packet)
         assert_null (line_parse (line, (size_t) (end - line), &parsed));
         if (parsed.type == ZB_TYPE_GAUGE) {
             assert_true (parsed.seq < READINGS);
-            reading_deliver (
-              &packet->publisher->reading[packet->level][parsed.seq], &parsed);
+            reading_deliver (&publisher->reading[packet->level][parsed.seq],
+                             &parsed);
         }
+        else
+            state_deliver (
+              &publisher->state[packet->level][s_key_of_line (&parsed)],
+              &parsed);
     }
     text_add (&station->journal, text.text, text.size);
     worker_message (&station->worker, packet->text, packet->size);
@@ -679,7 +737,9 @@ world_grow_old (world_t *self)
                 }
         }
     assert_true (before[s_key (ZB_TYPE_TIMER, 0, 0)].count > 0);
-    assert_true (self->publisher[0].floor[0] > 0);
+    assert_true (self->publisher[0].floor[0] + self->publisher[1].floor[0]
+                   + self->publisher[2].floor[0]
+                 > 0);
     free (before);
     self->station[0].down = self->station[1].down = 1;
     world_listen (self);
@@ -718,6 +778,7 @@ world_new (uint32_t seed)
     self->journal = (int) (s_any () % 2);
     self->heal = (int) (s_any () % 2);
     self->older = s_any () % 4 == 0;
+    self->message_max = s_any () % 2 ? ZB_MESSAGE_MAX_ : 1500;
     self->born_ms = zclock_time ();
     self->base_ms = zb_clock_ms_ ();
     for (i = 0; i < PUBLISHERS; i++)
