@@ -303,7 +303,8 @@ typedef struct {
     int64_t value_ns;
     int64_t time;  //  Unix seconds, rounded down
     uint64_t seq, first;
-    uint64_t sent;   //  Gauge; UINT64_MAX if the line does not say
+    uint64_t sent;   //  Gauge, if it says so:
+    int sent_given;  //  1: it does
     double total;    //  Counter
     uint64_t count;  //  Timer, the following too
     int64_t sum_ns, min_ns, max_ns;
@@ -2924,9 +2925,9 @@ zb_subscriptions_read_ (zb_t *self)
 //  --------------------------------------------------------------------------
 //  The pump: one thread an instance
 
-//  Measurements that wait; at a stop also readings that are to go again, but
-//  none whose level has had time to find a listener and has none. The caller holds the lock, and for a
-//  stop has emptied the rings.
+//  Measurements that wait; at a stop also readings that are to go again, and
+//  none whose level has had time to find a listener and has none. The caller
+//  holds the lock, and for a stop has emptied the rings.
 static uint64_t
 zb_held_ (zb_t *self, int at_stop)
 {

@@ -352,7 +352,7 @@ ledger_restore_head (ledger_t *self, const char *text, size_t size)
              : -1;
 }
 
-//  What is not missing has come.
+//  What is not missing has come, from the floor on.
 static void
 stream_restore_seen (stream_t *self, span_t missing)
 {
@@ -363,7 +363,9 @@ stream_restore_seen (stream_t *self, span_t missing)
     char copy[64];
     if (!self->gauge_seen)
         self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
-    memset (self->gauge_seen, 0xff, GAUGE_WINDOW / 8);
+    memset (self->gauge_seen, 0, GAUGE_WINDOW / 8);
+    for (from = least; from < self->gauge_next; from++)
+        stream_gauge_see (self, from, 1);
     while (missing.size
            && sscanf (s_copy (copy, sizeof copy, missing),
                       "%" SCNu64 "=%" SCNu64, &from, &count)
@@ -558,11 +560,11 @@ stream_meet_gauges (stream_t *self, const zb_line_t *line, int64_t born_ms)
         self->met_gauges = 1;
         self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
         if (self->born_ms < born_ms)
-            self->gauge_floor =
-              line->sent == UINT64_MAX ? line->seq : line->sent;
+            self->gauge_floor = line->sent_given ? line->sent : line->seq;
         self->gauge_next = self->gauge_floor;
     }
-    else if (line->sent <= line->seq && line->sent < self->gauge_floor
+    else if (line->sent_given && line->sent <= line->seq
+             && line->sent < self->gauge_floor
              && self->gauge_next - line->sent <= GAUGE_WINDOW)
         self->gauge_floor = line->sent;
 }

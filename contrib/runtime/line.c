@@ -249,9 +249,9 @@ s_stream (span_t span, zb_line_t *line)
         return -1;
     line->id = field[0].text;
     line->id_size = field[0].size;
-    line->sent = UINT64_MAX;
+    line->sent_given = line->type == ZB_TYPE_GAUGE && fields == 3;
     if (line->type == ZB_TYPE_GAUGE)
-        return fields == 2 ? 0 : s_integer (field[2], &line->sent);
+        return line->sent_given ? s_integer (field[2], &line->sent) : 0;
     if (s_integer (field[2], &line->first) == -1 || line->first > line->seq)
         return -1;
     if (line->type == ZB_TYPE_COUNTER)

@@ -1509,7 +1509,8 @@ test_again_full_pipe (void **state)
     s_await_heard (zb, "info", 0);
     peer_subscribe (&peer, "info|");
     s_await_heard (zb, "info", 1);
-    ZB_GAUGE ("info", "g", READINGS, .source = source, .to = zb);
+    //  which would fit where another one does not
+    ZB_GAUGE ("info", "g", READINGS, .source = "s", .to = zb);
     assert_int_equal (zb_flush (zb, 50), -1);
     zb_stats (zb, &stats);
     assert_int_equal (stats.messages, PIPE);
@@ -1568,10 +1569,10 @@ test_again_broken_off (void **state)
         zb_flush (zb, 50);
     }
     assert_int_equal (zb->levels->again, READINGS);
+    closer = s_thread (s_close_in_thread, &zb);
     while (peer.messages < PIPE)
         assert_int_equal (peer_receive (&peer, WAIT_MS), 0);
     size = peer.size;
-    closer = s_thread (s_close_in_thread, &zb);
     while (again < READINGS) {
         assert_int_equal (peer_receive (&peer, WAIT_MS), 0);
         for (; size < peer.size; size++)

@@ -93,10 +93,11 @@ test_streams (void **state)
                  "-65=1,-33=1,0=18446744073709551615");
     assert_null (s_parse ("a|Gauge|n|1|2|s|i:18446744073709551614", &line));
     assert_true (line.seq == UINT64_MAX - 1);
-    assert_true (line.sent == UINT64_MAX);
+    assert_false (line.sent_given);
     s_same_text (line.id, line.id_size, "i");
     assert_null (s_parse ("a|Gauge|n|1|2|s|i:5:0", &line));
     assert_int_equal (line.seq, 5);
+    assert_true (line.sent_given);
     assert_int_equal (line.sent, 0);
     assert_null (s_parse ("a|Gauge|n|1|2|s|i:5:18446744073709551615", &line));
     assert_true (line.sent == UINT64_MAX);
