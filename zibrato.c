@@ -458,28 +458,30 @@ entry_same (const void *item, const void *key)
                 == 0;
 }
 
-//  Finds or makes the entry that a line goes to.
+//  The entry that a line goes to, or NULL; *hash is for window_add.
 static entry_t *
-window_entry (window_t *self, const zb_line_t *line)
+window_find (const window_t *self, const zb_line_t *line, uint64_t *hash)
 {
     entry_key_t key = {line, line->type == ZB_TYPE_COUNTER ? 0 : line->time};
-    uint64_t hash = table_hash ((uint64_t) key.second * 4 + line->type,
-                                line->name, line->name_size);
-    entry_t *entry;
-    hash = table_hash (hash, line->source, line->source_size);
-    entry = table_find (&self->entries, hash, entry_same, &key);
-    if (!entry) {
-        entry = (entry_t *) zmalloc (sizeof *entry + line->name_size
-                                     + line->source_size + 2);
-        entry->second = key.second;
-        entry->type = (uint8_t) line->type;
-        entry->name_size = (uint16_t) line->name_size;
-        entry->source_size = (uint16_t) line->source_size;
-        memcpy (entry->text, line->name, line->name_size);
-        memcpy (entry->text + line->name_size + 1, line->source,
-                line->source_size);
-        table_put (&self->entries, hash, entry);
-    }
+    *hash = table_hash ((uint64_t) key.second * 4 + line->type, line->name,
+                        line->name_size);
+    *hash = table_hash (*hash, line->source, line->source_size);
+    return table_find (&self->entries, *hash, entry_same, &key);
+}
+
+//  Makes the entry that was not found.
+static entry_t *
+window_add (window_t *self, const zb_line_t *line, uint64_t hash)
+{
+    entry_t *entry = (entry_t *) zmalloc (sizeof *entry + line->name_size
+                                          + line->source_size + 2);
+    entry->second = line->type == ZB_TYPE_COUNTER ? 0 : line->time;
+    entry->type = (uint8_t) line->type;
+    entry->name_size = (uint16_t) line->name_size;
+    entry->source_size = (uint16_t) line->source_size;
+    memcpy (entry->text, line->name, line->name_size);
+    memcpy (entry->text + line->name_size + 1, line->source, line->source_size);
+    table_put (&self->entries, hash, entry);
     return entry;
 }
 
@@ -565,6 +567,85 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
     row->min = self->min / unit;
     row->max = self->max / unit;
     row->sum_squares = self->sum_squares;
+}
+
+//  --------------------------------------------------------------------------
+//  Names: type, name and source of what rows are made of, bounded in number.
+//  Who invents names cannot make us grow: what is beyond the bound is added up
+//  in one series a type.
+
+typedef struct {
+    //  64-bit hashes only; a name that is not seen for two turns is forgotten
+    table_t now, before;
+    size_t most;
+    uint64_t folded;   //  lines that were beyond it, since the last flush
+    uint64_t classic;  //  of those, without a stream
+    uint64_t worst_lines;
+    char worst[ZB_LABEL_MAX_ * 2 + 128];  //  who has most of them
+} names_t;
+
+static int
+name_same (const void *item, const void *key)
+{
+    (void) item, (void) key;
+    return 1;
+}
+
+//  Does a row of its own belong to the line?
+static int
+names_admit (names_t *self, const zb_line_t *line)
+{
+    uint64_t hash = table_hash (line->type, line->name, line->name_size);
+    hash = table_hash (hash, line->source, line->source_size);
+    if (table_find (&self->now, hash, name_same, NULL))
+        return 1;
+    if (self->now.count >= self->most
+        && !table_find (&self->before, hash, name_same, NULL))
+        return 0;
+    table_put (&self->now, hash, self);
+    return 1;
+}
+
+//  Takes note of a line that was not admitted, and of whose it is: a stream
+//  counts its own.
+static void
+names_fold (names_t *self, const zb_line_t *line, stream_t *stream)
+{
+    uint64_t lines = stream ? ++stream->folded : ++self->classic;
+    self->folded++;
+    if (lines <= self->worst_lines)
+        return;
+    self->worst_lines = lines;
+    if ((lines & (lines - 1)) == 0)
+        snprintf (self->worst, sizeof self->worst,
+                  "stream=%.*s source=\"%.*s\" name=\"%.*s\"",
+                  line->id ? (int) line->id_size : 7,
+                  line->id ? line->id : "classic", (int) line->source_size,
+                  line->source, (int) line->name_size, line->name);
+}
+
+//  Says who has been folded away since the last flush, and begins anew.
+static void
+names_report (names_t *self, ledger_t *ledger)
+{
+    stream_t *stream;
+    if (!self->folded)
+        return;
+    zb_log (LOG_WARNING, "overflow",
+            "lines=%" PRIu64 " max_series=%zu worst_lines=%" PRIu64 " %s",
+            self->folded, self->most, self->worst_lines, self->worst);
+    for (stream = ledger->first_stream; stream; stream = stream->next)
+        stream->folded = 0;
+    self->folded = self->classic = self->worst_lines = 0;
+}
+
+//  A turn: to be called at the interval after which names are forgotten.
+static void
+names_turn (names_t *self)
+{
+    table_clear (&self->before);
+    self->before = self->now;
+    self->now = (table_t){NULL, 0, 0, NULL};
 }
 
 //  --------------------------------------------------------------------------
@@ -1098,8 +1179,9 @@ enum {
     REQUEST_BYTES = 512 * 1024,  //  a request ends here, whatever --batch
     PERCENTILES_MAX = 16,
     MALFORMED_KINDS = 16,
-    JOURNAL_SHARE = 4,             //  of --spool-max, at most a quarter
-    QUIET_MS = 100,                //  without a message: drained
+    JOURNAL_SHARE = 4,  //  of --spool-max, at most a quarter
+    STATES_A_NAME = 4,  //  of publishers with the same names, on average
+    QUIET_MS = 100,     //  without a message: drained
     SILENT_MS = 24 * 3600 * 1000,  //  then a stream is forgotten,
     FORGET_MS = 3600 * 1000        //  at this interval
 };
@@ -1107,12 +1189,13 @@ enum {
 //  The worker's options, with their defaults.
 static struct {
     const char *host, *endpoint, *server, *cert, *levels, *percentiles, *spool;
-    int64_t port, flush, batch, spool_max, deadline;
+    int64_t port, flush, batch, max_series, spool_max, deadline;
 } s_worker = {.host = "127.0.0.1",
               .port = 5551,
               .levels = "",
               .percentiles = "",
               .flush = 60,
+              .max_series = 250000,
               .spool_max = 256 * 1024 * 1024,
               .deadline = 10};
 
@@ -1136,6 +1219,9 @@ static const zb_option_t s_worker_options[] = {
    .help = "50,95,99 adds gauges NAME.p50 ... for each timer"},
   {.name = "batch", .argument = "ROWS", .number = &s_worker.batch, .min = 0,
    .max = 100000, .help = "in a request, at most; 0: a flush at once"},
+  {.name = "max-series", .argument = "N", .number = &s_worker.max_series,
+   .min = 1, .max = 100000000,
+   .help = "with names of their own; others go into zibrato.overflow.*"},
   {.name = "spool", .argument = "DIR", .text = &s_worker.spool,
    .help = "folder that keeps everything through a crash of the worker"},
   {.name = "spool-max", .argument = "BYTES", .number = &s_worker.spool_max,
@@ -1160,6 +1246,7 @@ typedef struct {
     zloop_t *loop;
     ledger_t *ledger;
     queue_t *queue;
+    names_t names;
     window_t window;    //  being filled
     window_t closing;   //  being encoded,
     size_t closing_at;  //  from this place of its table on
@@ -1176,10 +1263,11 @@ typedef struct {
     uint64_t received, malformed_lines, unencoded;
     uint64_t loaded_rows, bad_states;  //  from the spool
     struct {
-        uint64_t received, malformed, duplicate, delivered, rejected,
+        uint64_t received, malformed, duplicate, dropped, delivered, rejected,
           overflowed;
     } told;  //  as the worker's health, until the last flush
     int64_t forget_ms;
+    int hours;  //  how often we have forgotten
     int ready, mend_timer;
     char source[256];  //  of the worker's health
 } worker_t;
@@ -1215,6 +1303,30 @@ worker_log_malformed (worker_t *self)
     memset (self->malformed, 0, sizeof self->malformed);
 }
 
+//  The entry of the window that a line goes to: its own, or that of what is
+//  folded away.
+static entry_t *
+worker_entry_of (worker_t *self, const zb_line_t *line)
+{
+    static const char *const names[] = {"", "zibrato.overflow.counter",
+                                        "zibrato.overflow.timer",
+                                        "zibrato.overflow.gauge"};
+    uint64_t hash;
+    entry_t *entry = window_find (&self->window, line, &hash);
+    zb_line_t folded = *line;
+    if (entry)
+        return entry;
+    if (names_admit (&self->names, line))
+        return window_add (&self->window, line, hash);
+    names_fold (&self->names, line, line->id ? self->ledger->last : NULL);
+    folded.name = names[line->type];
+    folded.name_size = strlen (folded.name);
+    folded.source = self->source;
+    folded.source_size = strlen (self->source);
+    entry = window_find (&self->window, &folded, &hash);
+    return entry ? entry : window_add (&self->window, &folded, hash);
+}
+
 //  A state of the line's series: its increment goes into the window. The
 //  series remembers the entry, which saves a look-up while the window lasts.
 static void
@@ -1227,7 +1339,7 @@ worker_state (worker_t *self, const zb_line_t *line)
         if (series->window != self->window.number
             || (line->type == ZB_TYPE_TIMER
                 && series->entry->second != line->time)) {
-            series->entry = window_entry (&self->window, line);
+            series->entry = worker_entry_of (self, line);
             series->window = self->window.number;
         }
         entry_increment (series->entry, &increment);
@@ -1240,7 +1352,7 @@ static void
 worker_classic (worker_t *self, const zb_line_t *line)
 {
     increment_t increment = {.value = line->value};
-    entry_t *entry = window_entry (&self->window, line);
+    entry_t *entry = worker_entry_of (self, line);
     if (line->type == ZB_TYPE_COUNTER)
         entry_increment (entry, &increment);
     else
@@ -1263,7 +1375,7 @@ worker_line (worker_t *self, const char *text, size_t size)
     else if (line.type != ZB_TYPE_GAUGE)
         worker_state (self, &line);
     else if (ledger_gauge (self->ledger, &line) == 0)
-        entry_sample (window_entry (&self->window, &line), &line);
+        entry_sample (worker_entry_of (self, &line), &line);
 }
 
 //  A message is lines; a '\n' may end the last.
@@ -1474,6 +1586,7 @@ worker_health (worker_t *self, int64_t second)
       {"zibrato.malformed", self->malformed_lines, &self->told.malformed},
       {"zibrato.duplicate", self->ledger->duplicates, &self->told.duplicate},
       {"zibrato.lost", lost, &self->ledger->lost_told},
+      {"zibrato.dropped", self->ledger->unmet, &self->told.dropped},
       {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
       {"zibrato.rejected", queue->rejected_rows + self->unencoded,
        &self->told.rejected},
@@ -1524,6 +1637,7 @@ worker_flush (worker_t *self)
     int64_t second = s_wall_us () / 1000000;
     int forgot = 0;
     worker_log_malformed (self);
+    names_report (&self->names, self->ledger);
     while (!worker_encode (self, INT64_MAX / 2)) {
     }
     if (self->window.entries.count) {
@@ -1535,6 +1649,8 @@ worker_flush (worker_t *self)
         return;
     if (zclock_mono () >= self->forget_ms) {
         forgot = ledger_forget (self->ledger, SILENT_MS);
+        if (++self->hours % (SILENT_MS / FORGET_MS) == 0)
+            names_turn (&self->names);
         self->forget_ms = zclock_mono () + FORGET_MS;
     }
     self->closing = self->window;
@@ -1554,14 +1670,49 @@ s_flush_delay_ms (int64_t wall_us, int64_t interval_seconds)
     return (size_t) ((interval - wall_us % interval + 999) / 1000);
 }
 
+//  Handlers for spool_load.
+static void
+worker_load_state (void *argument, const char *line, size_t size)
+{
+    worker_t *self = (worker_t *) argument;
+    self->bad_states += ledger_restore (self->ledger, line, size) == -1;
+}
+
+static void
+worker_load_request (void *argument, const char *name, size_t rows, size_t size)
+{
+    worker_t *self = (worker_t *) argument;
+    request_t *request = request_new ();
+    snprintf (request->name, sizeof request->name, "%s", name);
+    request->filed = true;
+    request->rows = rows;
+    request->size = size;
+    self->loaded_rows += rows;
+    queue_put (self->queue, &request);
+}
+
+static void
+worker_load_message (void *argument, const char *text, size_t size)
+{
+    worker_t *self = (worker_t *) argument;
+    self->ledger->now_ms = zclock_mono ();
+    worker_line (self, text, size);
+}
+
+static const spool_reader_t s_worker_reader = {
+  worker_load_state, worker_load_request, worker_load_message};
+
 //  Handler for zloop_timer at each flush. Armed anew every time, since the wall
 //  clock may have been set.
 static int
 worker_tick (zloop_t *loop, int timer, void *argument)
 {
+    worker_t *self = (worker_t *) argument;
     (void) timer;
-    worker_flush (argument);
-    worker_slice (loop, 0, argument);
+    if (self->spool)
+        spool_replayed (self->spool, &s_worker_reader, self);
+    worker_flush (self);
+    worker_slice (loop, 0, self);
     zloop_timer (loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
                  worker_tick, argument);
     return 0;
@@ -1748,38 +1899,6 @@ worker_loop (worker_t *self, int signals)
     zloop_destroy (&self->loop);
 }
 
-//  Handlers for spool_load.
-static void
-worker_load_state (void *argument, const char *line, size_t size)
-{
-    worker_t *self = (worker_t *) argument;
-    self->bad_states += ledger_restore (self->ledger, line, size) == -1;
-}
-
-static void
-worker_load_request (void *argument, const char *name, size_t rows, size_t size)
-{
-    worker_t *self = (worker_t *) argument;
-    request_t *request = request_new ();
-    snprintf (request->name, sizeof request->name, "%s", name);
-    request->filed = true;
-    request->rows = rows;
-    request->size = size;
-    self->loaded_rows += rows;
-    queue_put (self->queue, &request);
-}
-
-static void
-worker_load_message (void *argument, const char *text, size_t size)
-{
-    worker_t *self = (worker_t *) argument;
-    self->ledger->now_ms = zclock_mono ();
-    worker_line (self, text, size);
-}
-
-static const spool_reader_t s_worker_reader = {
-  worker_load_state, worker_load_request, worker_load_message};
-
 //  Goes on where the last worker with this folder ended, however it did.
 static void
 worker_load (worker_t *self)
@@ -1802,26 +1921,53 @@ worker_load (worker_t *self)
             self->received, self->bad_states);
 }
 
+//  Everything but its sockets.
+static void
+worker_init (worker_t *self, const zb_backend_t *backend)
+{
+    memset (self, 0, sizeof *self);
+    self->backend = backend;
+    self->ledger = ledger_new ();
+    self->ledger->series_max = (size_t) s_worker.max_series * STATES_A_NAME;
+    self->names.most = (size_t) s_worker.max_series;
+    self->queue = queue_new ((size_t) s_worker.spool_max);
+    self->uncommitted_tail = &self->uncommitted;
+    self->forget_ms = zclock_mono () + FORGET_MS;
+    gethostname (self->source, sizeof self->source - 1);
+    window_begin (&self->window);
+}
+
+//  Frees it.
+static void
+worker_clear (worker_t *self)
+{
+    table_clear (&self->window.entries);
+    table_clear (&self->closing.entries);
+    table_clear (&self->names.now);
+    table_clear (&self->names.before);
+    request_destroy (&self->request);
+    queue_destroy (&self->queue);
+    ledger_destroy (&self->ledger);
+    if (self->spool)
+        spool_destroy (&self->spool);
+}
+
 //  A worker from beginning to end: check, subscribe, ingest, drain, deliver.
 static int
 worker_run (const zb_backend_t *backend)
 {
-    worker_t self = {.backend = backend};
+    worker_t self;
     sender_t sender = {.backend = backend};
     const char *wrong = backend->check ? backend->check () : NULL;
     pthread_t thread;
     int signals = s_signals_open ();
     if (wrong)
         s_die ("%s", wrong);
+    worker_init (&self, backend);
     worker_percentiles (&self);
-    window_begin (&self.window);
-    gethostname (self.source, sizeof self.source - 1);
     self.xsub = s_socket_new (ZMQ_XSUB);
     worker_subscribe (&self, 1);
-    self.ledger = ledger_new ();
-    self.forget_ms = zclock_mono () + FORGET_MS;
-    self.queue = sender.queue = queue_new ((size_t) s_worker.spool_max);
-    self.uncommitted_tail = &self.uncommitted;
+    sender.queue = self.queue;
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, zb_random_ ());
     if (s_worker.spool)
         worker_load (&self);
@@ -1837,10 +1983,7 @@ worker_run (const zb_backend_t *backend)
             " overflowed=%" PRIu64,
             self.received, self.queue->delivered_rows,
             self.queue->rejected_rows, self.queue->dropped_rows);
-    queue_destroy (&self.queue);
-    ledger_destroy (&self.ledger);
-    if (self.spool)
-        spool_destroy (&self.spool);
+    worker_clear (&self);
     zsock_destroy (&self.xsub);
     close (signals);
     return 0;
@@ -2131,6 +2274,37 @@ keygen_run (void)
 }
 
 //  --------------------------------------------------------------------------
+//  Replay: what the service refused is sent again
+
+static const char *s_replay_dir;
+
+// clang-format off
+static const zb_option_t s_replay_arguments[] = {
+  {.name = "DIR", .text = &s_replay_dir,
+   .help = "the worker's --spool; it may be running"},
+  {.name = NULL}};
+// clang-format on
+
+static void
+replay_print (const char *name, const char *reason)
+{
+    printf ("%-28s  %s\n", name, reason);
+}
+
+static int
+replay_run (void)
+{
+    int count = spool_replay (s_replay_dir, replay_print);
+    if (count == -1)
+        s_die ("replay %s: expected the folder of a worker's --spool:",
+               s_replay_dir);
+    printf ("%d refused row%s to be sent again%s\n", count,
+            count == 1 ? "" : "s",
+            count ? ", at the worker's next flush or start" : "");
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
 //  Modes: one row each
 
 //  Backends in contrib/workers, a file and a row each.
@@ -2160,26 +2334,26 @@ static const usage_t s_keygen_usage = {
   "Makes a CURVE certificate: a key pair for a broker, program or worker",
   {NULL, NULL},
   s_keygen_arguments};
+static const usage_t s_replay_usage = {
+  "replay",
+  "Sends again what the service refused, after what was wrong is mended",
+  {NULL, NULL},
+  s_replay_arguments};
 static const usage_t s_plugin_usage = {
   "worker --plugin FILE.so",
   "Runs a backend from a shared object; with --help after it, says its options",
   {s_plugin_options, s_worker_options},
   NULL};
 
-//  Each mode reads its options and runs; the return value is the exit status.
-static int
-mode_broker (int argc, char **argv)
-{
-    s_options_parse (&s_broker_usage, argc, argv);
-    return broker_run ();
-}
+//  Those that are no workers. What runs returns the exit status.
+static const struct {
+    const usage_t *usage;
+    int (*run) (void);
+} s_modes[] = {{&s_broker_usage, broker_run},
+               {&s_keygen_usage, keygen_run},
+               {&s_replay_usage, replay_run}};
 
-static int
-mode_keygen (int argc, char **argv)
-{
-    s_options_parse (&s_keygen_usage, argc, argv);
-    return keygen_run ();
-}
+enum { MODES = sizeof s_modes / sizeof *s_modes };
 
 //  A worker with this backend: the name of the backend is the mode's.
 static int
@@ -2223,8 +2397,9 @@ s_help (FILE *out)
     fprintf (out, "usage: zibrato MODE [OPTION]...\n\n"
                   "Carries measurements from programs to where they are looked "
                   "at.\n\n");
-    fprintf (out, "  %-10s %s\n", s_broker_usage.name, s_broker_usage.summary);
-    fprintf (out, "  %-10s %s\n", s_keygen_usage.name, s_keygen_usage.summary);
+    for (i = 0; i < MODES; i++)
+        fprintf (out, "  %-10s %s\n", s_modes[i].usage->name,
+                 s_modes[i].usage->summary);
     for (i = 0; i < BACKENDS; i++)
         fprintf (out, "  %-10s %s\n", s_backends[i]->name,
                  s_backends[i]->summary);
@@ -2241,10 +2416,11 @@ static int
 s_mode (const char *mode, int argc, char **argv)
 {
     size_t i;
-    if (streq (mode, "broker"))
-        return mode_broker (argc, argv);
-    if (streq (mode, "keygen"))
-        return mode_keygen (argc, argv);
+    for (i = 0; i < MODES; i++)
+        if (streq (mode, s_modes[i].usage->name)) {
+            s_options_parse (s_modes[i].usage, argc, argv);
+            return s_modes[i].run ();
+        }
     if (streq (mode, "worker"))
         return mode_plugin (argc, argv);
     for (i = 0; i < BACKENDS; i++)

@@ -1053,7 +1053,8 @@ spool_replay (const char *dir,
                   fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1)
         return -1;
-    if (mkdirat (fd, "replay", 0700) == -1 && errno != EEXIST) {
+    if (faccessat (fd, "lock", F_OK, 0) == -1
+        || (mkdirat (fd, "replay", 0700) == -1 && errno != EEXIST)) {
         close (fd);
         return -1;
     }

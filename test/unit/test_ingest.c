@@ -18,12 +18,8 @@ static worker_t *
 s_worker_new (void)
 {
     worker_t *self = (worker_t *) zmalloc (sizeof *self);
-    self->backend = &s_backend;
-    self->ledger = ledger_new ();
-    self->queue = queue_new (1 << 30);
-    self->uncommitted_tail = &self->uncommitted;
+    worker_init (self, &s_backend);
     strcpy (self->source, "here");
-    window_begin (&self->window);
     s_worker.batch = (int64_t) s_backend.batch;
     return self;
 }
@@ -32,11 +28,7 @@ static void
 s_worker_destroy (worker_t **self_p)
 {
     worker_t *self = *self_p;
-    table_clear (&self->window.entries);
-    table_clear (&self->closing.entries);
-    request_destroy (&self->request);
-    queue_destroy (&self->queue);
-    ledger_destroy (&self->ledger);
+    worker_clear (self);
     free (self);
     *self_p = NULL;
 }

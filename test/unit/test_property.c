@@ -341,10 +341,8 @@ station_start (station_t *self, const world_t *world)
 {
     static const zb_backend_t backend = {.abi = ZB_BACKEND_ABI,
                                          .name = "property"};
-    self->worker.backend = &backend;
-    self->worker.ledger = ledger_new ();
+    worker_init (&self->worker, &backend);
     self->worker.ledger->born_ms = world->born_ms;
-    window_begin (&self->worker.window);
 }
 
 //  Readings of this worker's levels go from one stage to another.
@@ -469,8 +467,7 @@ station_crash (station_t *self, world_t *world)
 static void
 station_stop (station_t *self)
 {
-    table_clear (&self->worker.window.entries);
-    ledger_destroy (&self->worker.ledger);
+    worker_clear (&self->worker);
     free (self->journal.text);
     free (self->journal_before.text);
     free (self->saved.text);

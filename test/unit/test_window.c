@@ -9,6 +9,14 @@
 #include <cjson/cJSON.h>
 #include <float.h>
 
+static entry_t *
+window_entry (window_t *self, const zb_line_t *line)
+{
+    uint64_t hash;
+    entry_t *entry = window_find (self, line, &hash);
+    return entry ? entry : window_add (self, line, hash);
+}
+
 //  The line's texts point into the text.
 static zb_line_t
 s_line (const char *text)
