@@ -483,10 +483,13 @@ window_entry (window_t *self, const zb_line_t *line)
     return entry;
 }
 
-//  Takes samples into count and range. The first ones make the range.
+//  Takes samples into count and range. The first ones make the range; no
+//  samples have none.
 static void
 entry_range (entry_t *self, uint64_t count, double min, double max)
 {
+    if (count == 0)
+        return;
     if (self->count == 0 || min < self->min)
         self->min = min;
     if (self->count == 0 || max > self->max)
