@@ -1346,7 +1346,7 @@ worker_row (worker_t *self, const zb_row_t *row)
     size_t size = self->backend->post
                     ? self->backend->post (row, text, sizeof text)
                     : zb_row_json (row, "time", text, sizeof text);
-    if (!size || memchr (text, '\n', size)) {
+    if (!size || memchr (text, '\n', size) || memchr (text, 0, size)) {
         self->unencoded++;
         return;
     }

@@ -112,4 +112,51 @@ check_line (const char *text, size_t size, const zb_line_t *line)
         check_buckets ((span_t){line->buckets, line->buckets_size});
 }
 
+//  --------------------------------------------------------------------------
+//  A worker without its socket
+
+//  Caller owns the return value.
+__attribute__ ((unused)) static worker_t *
+worker_new (const zb_backend_t *backend)
+{
+    worker_t *self = (worker_t *) zmalloc (sizeof *self);
+    self->backend = backend;
+    self->ledger = ledger_new ();
+    self->queue = queue_new (1 << 30);
+    self->uncommitted_tail = &self->uncommitted;
+    self->percentile[self->percentiles++] = 50;
+    self->percentile[self->percentiles++] = 99.9;
+    self->forget_ms = INT64_MAX;
+    strcpy (self->source, "here");
+    window_begin (&self->window);
+    s_worker.batch = (int64_t) backend->batch;
+    return self;
+}
+
+__attribute__ ((unused)) static void
+worker_destroy (worker_t **self_p)
+{
+    worker_t *self = *self_p;
+    table_clear (&self->window.entries);
+    table_clear (&self->closing.entries);
+    request_destroy (&self->request);
+    queue_destroy (&self->queue);
+    ledger_destroy (&self->ledger);
+    if (self->spool)
+        spool_destroy (&self->spool);
+    free (self);
+    *self_p = NULL;
+}
+
+//  A flush from beginning to end.
+__attribute__ ((unused)) static void
+worker_flush_all (worker_t *self)
+{
+    worker_flush (self);
+    while (!worker_encode (self, INT64_MAX / 2)) {
+    }
+    CHECK (self->closing.entries.count == 0);
+    CHECK (!self->request && !self->uncommitted);
+}
+
 #endif

@@ -29,7 +29,7 @@ s_exit (int status)
 #undef _exit
 
 static const usage_t s_usage = {
-  "fuzz", "Takes any options", {s_broker_options, s_worker_options}};
+  "fuzz", "Takes any options", {s_broker_options, s_worker_options}, NULL};
 
 static void
 s_check_ranges (const zb_option_t *option)
