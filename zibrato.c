@@ -485,10 +485,13 @@ window_add (window_t *self, const zb_line_t *line, uint64_t hash)
     return entry;
 }
 
-//  Takes samples into count and range. The first ones make the range.
+//  Takes samples into count and range. The first ones make the range; no
+//  samples have none.
 static void
 entry_range (entry_t *self, uint64_t count, double min, double max)
 {
+    if (count == 0)
+        return;
     if (self->count == 0 || min < self->min)
         self->min = min;
     if (self->count == 0 || max > self->max)
@@ -1455,7 +1458,7 @@ worker_row (worker_t *self, const zb_row_t *row)
     size_t size = self->backend->post
                     ? self->backend->post (row, text, sizeof text)
                     : zb_row_json (row, "time", text, sizeof text);
-    if (!size || memchr (text, '\n', size)) {
+    if (!size || memchr (text, '\n', size) || memchr (text, 0, size)) {
         self->unencoded++;
         return;
     }

@@ -356,24 +356,22 @@ ledger_restore_head (ledger_t *self, const char *text, size_t size)
 static void
 stream_restore_seen (stream_t *self, span_t missing)
 {
-    uint64_t from, count,
-      least = self->gauge_next - self->gauge_floor > GAUGE_WINDOW
-                ? self->gauge_next - GAUGE_WINDOW
-                : self->gauge_floor;
+    uint64_t least = self->gauge_floor, seq, from, count;
     char copy[64];
     if (!self->gauge_seen)
         self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
     memset (self->gauge_seen, 0, GAUGE_WINDOW / 8);
-    for (from = least; from < self->gauge_next; from++)
-        stream_gauge_see (self, from, 1);
+    if (self->gauge_next - least > GAUGE_WINDOW)
+        least = self->gauge_next - GAUGE_WINDOW;
+    for (seq = least; seq < self->gauge_next; seq++)
+        stream_gauge_see (self, seq, 1);
     while (missing.size
            && sscanf (s_copy (copy, sizeof copy, missing),
                       "%" SCNu64 "=%" SCNu64, &from, &count)
                 == 2) {
         const char *comma = memchr (missing.text, ',', missing.size);
-        if (from < least)
-            break;
-        for (; count && from < self->gauge_next; from++, count--)
+        for (; count && from >= least && from < self->gauge_next;
+             from++, count--)
             stream_gauge_see (self, from, 0);
         if (!comma)
             break;
@@ -382,41 +380,56 @@ stream_restore_seen (stream_t *self, span_t missing)
     }
 }
 
+//  Reads the last fields of a stream's line; -1 if they make no sense.
+static int
+stream_restore_met (stream_t *self, const span_t *field)
+{
+    char copy[128];
+    return sscanf (s_copy (copy, sizeof copy, field[0]), "%d:%" SCNu64,
+                   &self->met_states, &self->met_seq)
+                 != 2
+               || sscanf (s_copy (copy, sizeof copy, field[1]),
+                          "%d:%" SCNu64 ":%" SCNu64 ":%" SCNu64,
+                          &self->met_gauges, &self->gauge_floor,
+                          &self->gauge_next, &self->gauge_taken)
+                    != 4
+               || self->gauge_floor > self->gauge_next
+               || self->gauge_taken > self->gauge_next - self->gauge_floor
+             ? -1
+             : 0;
+}
+
 static int
 ledger_restore_stream (ledger_t *self, const char *text, size_t size)
 {
-    span_t field[6];
+    span_t field[6] = {{NULL, 0}};
     zb_line_t line = {.type = ZB_TYPE_GAUGE};
     char copy[128];
     int64_t heard;
-    stream_t *stream;
+    stream_t met, *stream;
     if (s_fields (text, size, field, 6) < 5 || field[0].size == 0
         || field[0].size > ZB_LABEL_MAX_ || field[1].size == 0
         || field[1].size > ZB_LABEL_MAX_
         || sscanf (s_copy (copy, sizeof copy, field[2]), "%" SCNd64, &heard)
-             != 1)
+             != 1
+        || heard < 0 || stream_restore_met (&met, field + 3) == -1)
         return -1;
     line.level = field[0].text;
     line.level_size = field[0].size;
     line.id = field[1].text;
     line.id_size = field[1].size;
     stream = ledger_stream (self, &line);
-    if (sscanf (s_copy (copy, sizeof copy, field[3]), "%d:%" SCNu64,
-                &stream->met_states, &stream->met_seq)
-          != 2
-        || sscanf (s_copy (copy, sizeof copy, field[4]),
-                   "%d:%" SCNu64 ":%" SCNu64 ":%" SCNu64, &stream->met_gauges,
-                   &stream->gauge_floor, &stream->gauge_next,
-                   &stream->gauge_taken)
-             != 4
-        || stream->gauge_floor > stream->gauge_next)
-        return -1;
+    stream->met_states = met.met_states;
+    stream->met_seq = met.met_seq;
+    stream->met_gauges = met.met_gauges;
+    stream->gauge_floor = met.gauge_floor;
+    stream->gauge_next = met.gauge_next;
+    stream->gauge_taken = met.gauge_taken;
     stream->changed = 0;
     heard = zclock_time () - heard;
     stream->heard_ms = self->now_ms - (heard > 0 ? heard : 0);
     if (stream->met_gauges)
-        stream_restore_seen (
-          stream, s_fields (text, size, field, 6) > 5 ? field[5] : (span_t){0});
+        stream_restore_seen (stream, field[5]);
     return 0;
 }
 

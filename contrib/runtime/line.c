@@ -143,7 +143,9 @@ s_nanoseconds (span_t span, int64_t *ns)
     return 0;
 }
 
-//  Plain digits only: a counter in a line has no sign, blank or exponent.
+//  Plain digits only: a number of samples or reports has no sign, blank or
+//  exponent. Up to 2^53, since doubles go on exactly so far, and so that sums
+//  of such stay whole: one cannot spoil the others of its row.
 static int
 s_integer (span_t span, uint64_t *value)
 {
@@ -151,9 +153,11 @@ s_integer (span_t span, uint64_t *value)
     *value = 0;
     for (i = 0; i < span.size; i++) {
         unsigned digit = (unsigned char) span.text[i] - (unsigned) '0';
-        if (digit > 9 || *value > (UINT64_MAX - digit) / 10)
+        if (digit > 9)
             return -1;
         *value = *value * 10 + digit;
+        if (*value > 1ull << 53)
+            return -1;
     }
     return span.size ? 0 : -1;
 }
@@ -244,8 +248,7 @@ s_stream (span_t span, zb_line_t *line)
     size_t fields = s_split (span.text, span.size, ':', field, 9);
     if ((fields != sizes[line->type]
          && (line->type != ZB_TYPE_GAUGE || fields != 2))
-        || s_label (field[0]) == -1 || s_integer (field[1], &line->seq) == -1
-        || line->seq == UINT64_MAX)
+        || s_label (field[0]) == -1 || s_integer (field[1], &line->seq) == -1)
         return -1;
     line->id = field[0].text;
     line->id_size = field[0].size;

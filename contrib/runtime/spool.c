@@ -260,6 +260,7 @@ s_size_at (int dir, const char *name)
 //  The folder
 
 //  "journal-0000000008": its number, or -1 if the name is not of this kind.
+//  None of ours comes near to the length that has room here.
 static int64_t
 s_number_of (const char *name, const char *kind)
 {
@@ -267,6 +268,7 @@ s_number_of (const char *name, const char *kind)
     char *end;
     long long number;
     if (strncmp (name, kind, size) != 0 || name[size] != '-'
+        || strlen (name) > SPOOL_NAME_MAX - 8
         || !isdigit ((unsigned char) name[size + 1]))
         return -1;
     number = strtoll (name + size + 1, &end, 10);
@@ -642,13 +644,27 @@ spool_commit (spool_t *self)
 //  --------------------------------------------------------------------------
 //  Requests
 
+//  So many rows, each with its end? The checksum is of the text alone, and
+//  whoever edits a file makes a new one: a zero byte would end a row.
+static bool
+s_are_rows (span_t text, uint64_t rows)
+{
+    const char *end = text.text + text.size;
+    uint64_t count = 0;
+    if (!text.size || end[-1] != '\n' || memchr (text.text, 0, text.size))
+        return false;
+    for (const char *at = text.text; at < end; count++)
+        at = (const char *) memchr (at, '\n', (size_t) (end - at)) + 1;
+    return count == rows;
+}
+
 //  Finds the one record of a request's file.
 static int
 s_request_find (span_t file, const char *backend, record_t *record)
 {
     return s_head_read (&file, "request", backend) == 0
                && s_record_next (&file, record) == 1 && file.size == 0
-               && record->number > 0
+               && s_are_rows (record->text, record->number)
              ? 0
              : -1;
 }
@@ -772,6 +788,17 @@ s_ledger_end (span_t rest, uint64_t committed, const char **good)
     return any && last != committed ? -1 : 0;
 }
 
+//  Out of the way, too; but its number goes on saying which requests count.
+static void
+spool_ledger_damaged (spool_t *self, const char *name)
+{
+    int fd;
+    spool_set_aside (self, name, "not a whole ledger");
+    fd = s_create (self->fd, name, "ledger", self->backend);
+    if (fd != -1)
+        close (fd);
+}
+
 //  Takes the state in, and cuts off what a crash left behind it.
 static void
 spool_load_ledger (spool_t *self, const char *name,
@@ -801,7 +828,7 @@ spool_load_ledger (spool_t *self, const char *name,
         self->ledger_bytes = s_blocks (self->ledger.bytes);
     }
     else
-        spool_set_aside (self, name, "not a whole ledger");
+        spool_ledger_damaged (self, name);
     s_unmap (&file);
 }
 

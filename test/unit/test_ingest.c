@@ -117,6 +117,39 @@ test_empty_flush (void **state)
     s_worker_destroy (&self);
 }
 
+static size_t
+s_post_two_texts (const zb_row_t *row, char *text, size_t size)
+{
+    return (size_t) snprintf (text, size, "%s%c%g", row->name, 0, row->value);
+}
+
+static size_t
+s_post_two_lines (const zb_row_t *row, char *text, size_t size)
+{
+    return (size_t) snprintf (text, size, "%s\n%g", row->name, row->value);
+}
+
+//  What a backend writes is one line of text, or it counts as refused.
+static void
+test_bad_rows (void **state)
+{
+    const zb_backend_t bad[] = {{.name = "two", .post = s_post_two_texts},
+                                {.name = "two", .post = s_post_two_lines}};
+    size_t i;
+    (void) state;
+    for (i = 0; i < 2; i++) {
+        worker_t *self = s_worker_new ();
+        self->backend = &bad[i];
+        s_receive (self, "info|Gauge|depth|1|1760000000|s\n");
+        worker_flush (self);
+        while (!worker_encode (self, 0)) {
+        }
+        assert_null (self->queue->head);
+        assert_true (self->unencoded >= 1);
+        s_worker_destroy (&self);
+    }
+}
+
 //  Good lines of a message count, whatever stands between them.
 static void
 test_message (void **state)
@@ -173,9 +206,11 @@ test_windows (void **state)
 int
 main (void)
 {
-    const struct CMUnitTest tests[] = {
-      cmocka_unit_test (test_slices), cmocka_unit_test (test_flush_upon_flush),
-      cmocka_unit_test (test_empty_flush), cmocka_unit_test (test_message),
-      cmocka_unit_test (test_windows)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test (test_slices),
+                                       cmocka_unit_test (test_flush_upon_flush),
+                                       cmocka_unit_test (test_empty_flush),
+                                       cmocka_unit_test (test_message),
+                                       cmocka_unit_test (test_windows),
+                                       cmocka_unit_test (test_bad_rows)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -80,7 +80,7 @@ test_streams (void **state)
     assert_int_equal (line.first, 3);
     assert_true (line.total == -12.5);
     assert_null (s_parse ("a|Timer|n|0.5|2|s|i:9:0:3:1.000000001:0.75"
-                          ":0.25:0.5:-65=1,-33=1,0=18446744073709551615",
+                          ":0.25:0.5:-65=1,-33=1,0=9007199254740992",
                           &line));
     assert_int_equal (line.seq, 9);
     assert_int_equal (line.first, 0);
@@ -90,17 +90,17 @@ test_streams (void **state)
     assert_int_equal (line.min_ns, 250000000);
     assert_int_equal (line.max_ns, 500000000);
     s_same_text (line.buckets, line.buckets_size,
-                 "-65=1,-33=1,0=18446744073709551615");
-    assert_null (s_parse ("a|Gauge|n|1|2|s|i:18446744073709551614", &line));
-    assert_true (line.seq == UINT64_MAX - 1);
+                 "-65=1,-33=1,0=9007199254740992");
+    assert_null (s_parse ("a|Gauge|n|1|2|s|i:9007199254740992", &line));
+    assert_true (line.seq == 1ull << 53);
     assert_false (line.sent_given);
     s_same_text (line.id, line.id_size, "i");
     assert_null (s_parse ("a|Gauge|n|1|2|s|i:5:0", &line));
     assert_int_equal (line.seq, 5);
     assert_true (line.sent_given);
     assert_int_equal (line.sent, 0);
-    assert_null (s_parse ("a|Gauge|n|1|2|s|i:5:18446744073709551615", &line));
-    assert_true (line.sent == UINT64_MAX);
+    assert_null (s_parse ("a|Gauge|n|1|2|s|i:5:9007199254740992", &line));
+    assert_true (line.sent == 1ull << 53);
 }
 
 static void
@@ -213,6 +213,10 @@ static const struct {
   {"a|Counter|n|1|2|s|i::1:1", "bad stream"},
   {"a|Counter|n|1|2|s|i:1:2:1", "bad stream"},
   {"a|Counter|n|1|2|s|i:18446744073709551616:1:1", "bad stream"},
+  {"a|Gauge|n|1|2|s|i:9007199254740993", "bad stream"},  //  beyond 2^53
+  {"a|Counter|n|1|2|s|i:9007199254740993:0:1", "bad stream"},
+  {"a|Timer|n|1|2|s|i:1:1:18446744073709551615:1:1:1:1:", "bad stream"},
+  {"a|Timer|n|1|2|s|i:1:1:9007199254740993:1:1:1:1:", "bad stream"},
   {"a|Counter|n|1|2|s|i:1:1:nan", "bad stream"},
   {"a|Counter|n|1|2|s|i:1:1:1e400", "bad stream"},
   {"a|Gauge|n|1|2|s|i", "bad stream"},
@@ -639,7 +643,8 @@ test_buckets (void **state)
                    {"-957=1", 0},
                    {"-2=1,-1=2,0=3,1=4", 0},
                    {"5=0", 0},
-                   {"0=18446744073709551615", 0},
+                   {"0=9007199254740992", 0},
+                   {"0=9007199254740993", -1},
                    {"0=18446744073709551616", -1},
                    {"1=1,0=1", -1},
                    {"1=1,1=1", -1},

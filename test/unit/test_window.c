@@ -176,6 +176,11 @@ test_row_timer (void **state)
     assert_true (row.min == 0.25 && row.max == 3);
     assert_true (fabs (row.sum_squares - 14.0625) < 1e-12);
     assert_int_equal (entry->hist.size, 3);
+    //  a first report without samples says nothing of their range
+    entry_increment (entry, &(increment_t){.max_ns = 9000000000, .fresh = 1});
+    entry_row (entry, 12345, &row);
+    assert_int_equal (row.count, 4);
+    assert_true (row.min == 0.25 && row.max == 3);
     free (increment.hist.bucket);
     table_clear (&window.entries);
 }
