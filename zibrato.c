@@ -669,6 +669,7 @@ typedef struct {
     spool_t *spool;  //  or NULL; not the queue's
     request_t *head, **tail;
     size_t bytes, bytes_max;
+    size_t reserved;        //  bytes of requests to come
     int closing;            //  nothing more will come
     uint64_t dropped_rows;  //  the oldest, beyond bytes_max
     //  kept by the sender
@@ -813,9 +814,10 @@ queue_trim (queue_t *self)
     int64_t most = (int64_t) self->bytes_max;
     if (self->spool) {
         spool_rejected_trim (self->spool, most / 2);
-        most -= spool_bytes (self->spool);
+        most -= spool_bytes (self->spool) + (int64_t) self->reserved;
     }
-    while ((int64_t) self->bytes > most && self->head && self->head->next) {
+    while ((int64_t) self->bytes > most && self->head
+           && (self->head->next || self->reserved)) {
         oldest = queue_pop (self);
         dropped += oldest->rows;
         if (oldest->filed)
@@ -824,6 +826,36 @@ queue_trim (queue_t *self)
     }
     self->dropped_rows += dropped;
     return dropped;
+}
+
+//  Says what did not find room.
+static void
+queue_log_dropped (uint64_t rows)
+{
+    if (rows)
+        zb_log (LOG_ERR, "dropped",
+                "rows=%" PRIu64
+                " reason=\"the queue has its full --spool-max\"",
+                rows);
+}
+
+//  Makes room for requests that are in files, but do not count yet. Returns 0,
+//  or -1 if there is not enough.
+static int
+queue_reserve (queue_t *self, size_t bytes)
+{
+    uint64_t dropped;
+    int rc;
+    pthread_mutex_lock (&self->lock);
+    self->reserved = bytes;
+    dropped = queue_trim (self);
+    rc = (int64_t) (self->bytes + bytes) + spool_bytes (self->spool)
+             > (int64_t) self->bytes_max
+           ? -1
+           : 0;
+    pthread_mutex_unlock (&self->lock);
+    queue_log_dropped (dropped);
+    return rc;
 }
 
 //  Takes over the request.
@@ -839,11 +871,7 @@ queue_put (queue_t *self, request_t **request_p)
     dropped = queue_trim (self);
     pthread_cond_signal (&self->changed);
     pthread_mutex_unlock (&self->lock);
-    if (dropped)
-        zb_log (LOG_ERR, "dropped",
-                "rows=%" PRIu64
-                " reason=\"the queue has its full --spool-max\"",
-                dropped);
+    queue_log_dropped (dropped);
 }
 
 //  Writes what waits in memory since the spool had failed.
@@ -1257,6 +1285,7 @@ typedef struct {
     request_t *request;      //  being filled
     request_t *uncommitted;  //  of the flush that is being encoded,
     request_t **uncommitted_tail;
+    size_t uncommitted_bytes;
     int flushing;       //  so much of it is to be done yet
     spool_t *spool;     //  or NULL
     uint64_t requests;  //  made so far, without one
@@ -1422,6 +1451,26 @@ worker_receive (worker_t *self)
 //  --------------------------------------------------------------------------
 //  Ingest: flush
 
+//  A flush may have more requests than the folder may hold: then its own first
+//  ones go, too.
+static void
+worker_make_room (worker_t *self)
+{
+    request_t *oldest;
+    while (queue_reserve (self->queue, self->uncommitted_bytes) == -1
+           && (oldest = self->uncommitted)->next) {
+        self->uncommitted = oldest->next;
+        self->uncommitted_bytes -= request_cost (oldest);
+        if (oldest->filed)
+            spool_request_remove (self->spool, oldest->name);
+        pthread_mutex_lock (&self->queue->lock);
+        self->queue->dropped_rows += oldest->rows;
+        pthread_mutex_unlock (&self->queue->lock);
+        queue_log_dropped (oldest->rows);
+        request_destroy (&oldest);
+    }
+}
+
 //  The request is whole: over to the sender, or with a spool into a file until
 //  its flush counts.
 static void
@@ -1441,6 +1490,8 @@ worker_request_end (worker_t *self)
         }
         *self->uncommitted_tail = request;
         self->uncommitted_tail = &request->next;
+        self->uncommitted_bytes += request_cost (request);
+        worker_make_room (self);
     }
     else {
         snprintf (request->name, sizeof request->name, "request-%" PRIu64,
@@ -1532,6 +1583,8 @@ worker_commit (worker_t *self)
 {
     request_t *request;
     int rc = spool_commit (self->spool);
+    self->uncommitted_bytes = 0;
+    queue_reserve (self->queue, 0);
     while ((request = self->uncommitted)) {
         self->uncommitted = request->next;
         request->next = NULL;
@@ -1571,6 +1624,21 @@ worker_slice (zloop_t *loop, int timer, void *argument)
     if (!worker_encode (argument, SLICE_US))
         zloop_timer (loop, 1, 1, worker_slice, argument);
     return 0;
+}
+
+//  A sample of the worker's own, whatever --max-series says.
+static void
+worker_sample (worker_t *self, const zb_line_t *line)
+{
+    increment_t increment = {.value = line->value};
+    uint64_t hash;
+    entry_t *entry = window_find (&self->window, line, &hash);
+    if (!entry)
+        entry = window_add (&self->window, line, hash);
+    if (line->type == ZB_TYPE_COUNTER)
+        entry_increment (entry, &increment);
+    else
+        entry_sample (entry, line);
 }
 
 //  The worker's own health: counters say what came since the last flush, if
@@ -1613,7 +1681,7 @@ worker_health (worker_t *self, int64_t second)
             *health[i].told = health[i].value;
         }
         if (!health[i].told || line.value != 0)
-            worker_classic (self, &line);
+            worker_sample (self, &line);
     }
 }
 
@@ -1907,7 +1975,7 @@ static void
 worker_load (worker_t *self)
 {
     self->spool = self->queue->spool =
-      spool_new (s_worker.spool, self->backend->name);
+      spool_new (s_worker.spool, self->backend->name, s_worker.spool_max);
     if (!self->spool && errno == EWOULDBLOCK)
         s_die ("--spool %s: another worker has it", s_worker.spool);
     if (!self->spool)

@@ -33,7 +33,8 @@ enum {
 #else
     SNAPSHOT_LEAST = 1024 * 1024,  //  bytes of changes, then all anew
 #endif
-    SNAPSHOT_RATIO = 3  //  or so many times the last snapshot
+    SNAPSHOT_RATIO = 3,  //  or so many times the last snapshot
+    SNAPSHOT_SHARE = 8   //  or this part of what the folder may hold
 };
 
 //  A file that is being written at its end.
@@ -48,9 +49,11 @@ typedef struct {
 struct spool {
     char *dir;
     const char *backend;
+    int64_t bytes_max;
     char id[20];
     int fd, lock;
     bool failed;             //  said, and not recovered from
+    bool trouble;            //  since the last flush
     uint64_t flush;          //  the one that is being filled or encoded
     uint64_t committed;      //  the last one that counts
     size_t parts;            //  requests of the flush so far
@@ -290,7 +293,7 @@ spool_failed (spool_t *self, const char *name)
                 "dir=%s file=%s reason=\"%s\" effect=\"what is received from "
                 "now on is kept in memory\"",
                 self->dir, name, strerror (errno));
-    self->failed = true;
+    self->failed = self->trouble = true;
 }
 
 //  A file that is not what it should be, out of the way.
@@ -338,12 +341,13 @@ spool_lock (spool_t *self)
 }
 
 spool_t *
-spool_new (const char *dir, const char *backend)
+spool_new (const char *dir, const char *backend, int64_t bytes_max)
 {
     spool_t *self = (spool_t *) zmalloc (sizeof *self);
     int rc = mkdir (dir, 0700) == -1 && errno != EEXIST ? -1 : 0;
     self->dir = strdup (dir);
     self->backend = backend;
+    self->bytes_max = bytes_max;
     self->fd = self->lock = self->journal.fd = self->ledger.fd = -1;
     if (rc == 0)
         rc = self->fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -476,6 +480,15 @@ spool_journal_size (const spool_t *self)
 //  --------------------------------------------------------------------------
 //  Flush
 
+//  Has the ledger more changes behind it than are worth keeping?
+static bool
+spool_is_long (const spool_t *self)
+{
+    int64_t changes = self->ledger.bytes - self->snapshot_bytes;
+    return changes > self->snapshot_bytes * SNAPSHOT_RATIO + SNAPSHOT_LEAST
+           || changes > self->bytes_max / SNAPSHOT_SHARE;
+}
+
 bool
 spool_flush_begin (spool_t *self, bool whole)
 {
@@ -488,10 +501,7 @@ spool_flush_begin (spool_t *self, bool whole)
     self->broken = false;
     self->flush++;
     FAULT (rotated);
-    self->snapshot =
-      whole || self->ledger.fd == -1
-      || self->ledger.bytes - self->snapshot_bytes
-           > self->snapshot_bytes * SNAPSHOT_RATIO + SNAPSHOT_LEAST;
+    self->snapshot = whole || self->ledger.fd == -1 || spool_is_long (self);
     if (self->snapshot) {
         log_close (&self->ledger);
         self->broken =
@@ -630,10 +640,12 @@ spool_commit (spool_t *self)
         spool_forsake (self);
     else {
         self->ledger_bytes = s_blocks (self->ledger.bytes);
-        if (self->failed)
+        //  a flush may find just room enough, and the next journal none
+        if (self->failed && !self->trouble)
             zb_log (LOG_INFO, "spool_recovered", "dir=%s", self->dir);
-        self->failed = false;
+        self->failed &= self->trouble;
     }
+    self->trouble = false;
     self->committed = self->flush - 1;
     FAULT (committed);
     spool_journals_remove (self);

@@ -46,9 +46,10 @@ typedef struct {
 } spool_reader_t;
 
 //  Opens the folder, makes it if it is not there, and takes the lock. Rows of
-//  another backend in it are set aside. Returns NULL, errno set; EWOULDBLOCK:
-//  another worker has it. Caller owns the return value.
-spool_t *spool_new (const char *dir, const char *backend);
+//  another backend in it are set aside. The caller sees to it that it stays
+//  below so many bytes; here only the ledger is kept short. Returns NULL, errno
+//  set; EWOULDBLOCK: another worker has it. Caller owns the return value.
+spool_t *spool_new (const char *dir, const char *backend, int64_t bytes_max);
 
 //  Closes the files and gives the lock back.
 void spool_destroy (spool_t **self_p);

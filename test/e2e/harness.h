@@ -45,7 +45,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +100,7 @@ static bool s_passed;
 static void **s_kept;
 static size_t s_kept_count;
 static void *s_context;  //  of ZeroMQ, while a test uses one
+static char s_disk[96];  //  where a small file system is mounted, or empty
 
 //  Frees the memory after the test. Returns it.
 static void *
@@ -192,6 +195,20 @@ file_write (const char *path, const char *text)
     assert_non_null (file);
     assert_true (fputs (text, file) >= 0);
     assert_int_equal (fclose (file), 0);
+}
+
+//  Mounts a file system of such a size (64k, 1m) in the test's folder, until the
+//  test ends. That takes root. Returns its path.
+static const char *
+disk_new (const char *size)
+{
+    snprintf (s_disk, sizeof s_disk, "%s/disk", s_folder);
+    assert_int_equal (mkdir (s_disk, 0700), 0);
+    if (mount ("tmpfs", s_disk, "tmpfs", 0, text_new ("size=%s", size)) == -1) {
+        *s_disk = 0;
+        fail_msg ("mount a tmpfs: %s", strerror (errno));
+    }
+    return s_disk;
 }
 
 //  --------------------------------------------------------------------------
@@ -575,6 +592,9 @@ harness_teardown (void **state)
     publishers_destroy ();
     while (s_process_count)
         process_destroy (&s_processes[--s_process_count]);
+    if (*s_disk)
+        umount2 (s_disk, MNT_DETACH);
+    *s_disk = 0;
     while (s_kept_count)
         free (s_kept[--s_kept_count]);
     free (s_kept);

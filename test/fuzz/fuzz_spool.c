@@ -157,7 +157,7 @@ static worker_t *
 s_start (void)
 {
     worker_t *self = worker_new (&s_backend);
-    self->spool = self->queue->spool = spool_new (s_dir, "fuzz");
+    self->spool = self->queue->spool = spool_new (s_dir, "fuzz", 1 << 30);
     CHECK (self->spool);
     spool_load (self->spool, &s_worker_reader, self);
     return self;

@@ -40,7 +40,7 @@ s_start (void)
 {
     static const spool_reader_t reader = {s_state, s_request, s_message};
     found_t found = {0};
-    spool_t *spool = spool_new (s_dir, "test");
+    spool_t *spool = spool_new (s_dir, "test", 1 << 30);
     assert_non_null (spool);
     spool_load (spool, &reader, &found);
     spool_destroy (&spool);

@@ -1,0 +1,117 @@
+/*  site.h - a worker with a spool, its service, and a program under load
+
+    The stand-in stores what has a key once, as an endpoint of one's own should
+    (README.md, "When things fail"): what is sent twice since an answer was lost
+    must carry the same key and the same body.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef SITE_H
+#define SITE_H
+
+#include "harness.h"
+
+typedef struct {
+    broker_t *broker;
+    standin_t *standin;
+    const char *spool;
+    const char *fault;  //  that the first worker died of, or NULL
+    process_t *worker;
+} site_t;
+
+//  Each with a stand-in and a folder of its own.
+static site_t
+site_new (broker_t *broker, const char *name)
+{
+    return (site_t){broker, standin_start (LIST ("--idempotent")),
+                    temporary_path (name), NULL, NULL};
+}
+
+//  Starts the worker, with a place to die at, or NULL.
+static void
+site_start (site_t *self, const char *fault)
+{
+    const char *variable = fault ? text_new ("ZB_FAULT=%s", fault) : NULL;
+    self->worker = worker_launch (
+      harness_path (fault ? "ZB_FAULTS" : "ZB_BIN"), self->broker, "librato",
+      LIST ("--username", "user@example.org", "--apitoken", "token", "--url",
+            self->standin->url, "--flush", "1", "--batch", "4", "--levels",
+            "info", "--deadline", "60", "--spool", self->spool),
+      LIST (variable));
+}
+
+//  Waits until what the worker gets has arrived: before that the broker may not
+//  know it yet, and the last report of a program would pass it by.
+static void
+site_await (site_t *self)
+{
+    sink_t sink = {self->worker, self->standin};
+    double count = sink_total (&sink, NULL, "load.count").sum;
+    process_await (self->worker, "event=ready");
+    sink_await (&sink, NULL, "load.count", 0, count + 1);
+}
+
+static void
+site_kill (site_t *self)
+{
+    assert_int_equal (process_stop (self->worker, SIGKILL), 128 + SIGKILL);
+}
+
+//  A program under load, and what it has measured.
+typedef struct {
+    process_t *process;
+    double count, times, gauges;
+    int64_t time_ns;
+} load_t;
+
+//  On a busy machine its last report may take longer than half a second.
+static load_t
+load_start (const broker_t *broker, int threads, int pause_us)
+{
+    const char *const *env = broker_environment (broker);
+    return (load_t){.process = process_start (
+                      LIST (program_path ("load"), text_new ("%d", threads),
+                            text_new ("%d", pause_us)),
+                      LIST (env[0], env[1], "ZIBRATO_LINGER_MS=20000"))};
+}
+
+static void
+load_end (load_t *self)
+{
+    double ns, dropped;
+    process_close_input (self->process);
+    assert_int_equal (process_wait (self->process), 0);
+    assert_int_equal (sscanf (process_out (self->process),
+                              "count=%lf times=%lf time_ns=%lf gauges=%lf "
+                              "dropped=%lf",
+                              &self->count, &self->times, &ns, &self->gauges,
+                              &dropped),
+                      5);
+    assert_true (dropped == 0);
+    assert_true (self->gauges > 0);
+    self->time_ns = (int64_t) ns;
+}
+
+//  Waits for all that was measured, ends the worker, and compares. Returns the
+//  readings that are reported as lost.
+static double
+site_check (site_t *self, const load_t *load)
+{
+    sink_t sink = {self->worker, self->standin};
+    sink_await (&sink, NULL, "load.count", 0, load->count);
+    sink_await (&sink, NULL, "load.time", load->times, 0);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "load.count", load->count);
+    sink_check_count (&sink, NULL, "load.time", load->times);
+    total_t time = sink_total (&sink, NULL, "load.time");
+    assert_true (time.sum_ns == load->time_ns);
+    assert_true (time.min > 0.98e-6 && time.max < 1.02e-6);
+    double gauges = sink_total (&sink, NULL, "load.gauge").count;
+    double lost = sink_total (&sink, NULL, "zibrato.lost").sum;
+    if (gauges + lost != load->gauges)
+        fail_msg ("%g readings, %g came, %g lost (died of %s)", load->gauges,
+                  gauges, lost, self->fault);
+    return lost;
+}
+
+#endif

@@ -1,0 +1,359 @@
+/*  test_spool.c - a worker's folder: full, shared, damaged, bounded, replayed;
+    and a worker that is given more names than it may keep
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 300
+
+#include "site.h"
+
+#include <dirent.h>
+
+//  --------------------------------------------------------------------------
+//  The folder's files
+
+//  Returns the first file in a folder whose name begins so, after waiting.
+static const char *
+s_await_file (const char *folder, const char *beginning)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    const char *found = NULL;
+    while (!found) {
+        DIR *dir = opendir (folder);
+        struct dirent *entry;
+        while (dir && !found && (entry = readdir (dir)))
+            if (strncmp (entry->d_name, beginning, strlen (beginning)) == 0)
+                found = text_new ("%s/%s", folder, entry->d_name);
+        if (dir)
+            closedir (dir);
+        if (!found && now_ms () > until)
+            fail_msg ("no %s... in %s", beginning, folder);
+        if (!found)
+            poll_pause ();
+    }
+    return found;
+}
+
+static int s_files;
+static int64_t s_bytes;
+
+static int
+s_add (const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void) path, (void) place;
+    s_files += type == FTW_F;
+    s_bytes += type == FTW_F ? status->st_size : 0;
+    return 0;
+}
+
+//  Files in a folder and below it.
+static int
+s_count_files (const char *folder)
+{
+    s_files = 0;
+    s_bytes = 0;
+    nftw (folder, s_add, 8, FTW_PHYS);
+    return s_files;
+}
+
+//  --------------------------------------------------------------------------
+//  No room
+
+//  Writes to a file until there is no room for another byte.
+static const char *
+s_fill (const char *disk)
+{
+    static const char zeros[4096];
+    const char *path = text_new ("%s/filler", disk);
+    int fd = open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true (fd != -1);
+    while (write (fd, zeros, sizeof zeros) > 0) {
+    }
+    assert_int_equal (errno, ENOSPC);
+    close (fd);
+    return path;
+}
+
+static void
+a_full_disk_stops_nothing (void)
+{
+    const char *disk = disk_new ("1m");
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "disk/spool");
+    site_start (&site, NULL);
+    process_await (site.worker, "event=ready");
+    load_t load = load_start (broker, 2, 1000);
+    site_await (&site);
+    const char *filler = s_fill (disk);
+    process_await (site.worker, "event=spool_failed");
+    site_await (&site);
+    site_await (&site);
+    assert_int_equal (unlink (filler), 0);
+    process_await (site.worker, "event=spool_recovered");
+    assert_int_equal (process_lines (site.worker, "event=spool_failed"), 1);
+    s_await_file (site.spool, "journal-");
+    site_kill (&site);
+    site_start (&site, NULL);
+    site_await (&site);
+    load_end (&load);
+    site_check (&site, &load);
+    assert_int_equal (standin_requests (site.standin, 422), 0);
+}
+
+//  A worker that is killed while there is no room has lost what was in its
+//  memory; but it counts nothing twice.
+static void
+killed_on_a_full_disk_counts_nothing_twice (void)
+{
+    const char *disk = disk_new ("1m");
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "disk/spool");
+    site_start (&site, NULL);
+    process_await (site.worker, "event=ready");
+    load_t load = load_start (broker, 2, 1000);
+    site_await (&site);
+    const char *filler = s_fill (disk);
+    process_await (site.worker, "event=spool_failed");
+    site_await (&site);
+    site_kill (&site);
+    assert_int_equal (unlink (filler), 0);
+    site_start (&site, NULL);
+    site_await (&site);
+    load_end (&load);
+    sink_t sink = {site.worker, site.standin};
+    sink_stop (&sink);
+    double count = sink_total (&sink, NULL, "load.count").sum;
+    assert_true (count <= load.count && count > load.count / 2);
+    assert_true (sink_total (&sink, NULL, "load.time").count <= load.times);
+    assert_true (sink_total (&sink, NULL, "load.gauge").count <= load.gauges);
+}
+
+//  The service is down, and the folder may hold 128 KiB.
+static void
+the_folder_is_bounded (void)
+{
+    enum { READINGS = 6000, MOST = 128 * 1024 };
+    broker_t *broker = broker_start ();
+    standin_t *standin = standin_start (LIST ("--script", "503*"));
+    const char *spool = temporary_path ("spool");
+    process_t *worker = worker_start (
+      broker, "librato",
+      LIST ("--username", "user@example.org", "--apitoken", "token", "--url",
+            standin->url, "--flush", "1", "--spool", spool, "--spool-max",
+            "128K", "--deadline", "60"),
+      NULL);
+    sink_t sink = {worker, standin};
+    void *publisher = publisher_new (broker, "");
+    for (int i = 0; i < READINGS; i++) {
+        publisher_send (publisher, text_new ("info|Gauge|g.%d|1|%ld|s", i,
+                                             (long) time (NULL)));
+        if (i % 1000 == 999)
+            poll_pause ();
+    }
+    process_await (worker, "event=dropped");
+    int64_t until = now_ms () + 3000;
+    while (now_ms () < until) {
+        s_count_files (spool);
+        //  a walk may see what goes as well as what came in its place
+        assert_true (s_bytes < 2 * MOST);
+        poll_pause ();
+    }
+    standin_script (standin, "");
+    sink_await (&sink, "s", text_new ("g.%d", READINGS - 1), 1, 0);
+    sink_stop (&sink);
+    cJSON *rows = sink_rows (&sink);
+    const cJSON *row;
+    double came = 0;
+    cJSON_ArrayForEach (row, rows) came += row_is (row, "source", "s");
+    cJSON_Delete (rows);
+    //  the worker's own rows are dropped with the others; what the last flush
+    //  pushed out is only in its last word
+    const char *stopped = process_await (worker, "event=stopped");
+    double dropped = strtod (strstr (stopped, "overflowed=") + 11, NULL);
+    assert_true (sink_total (&sink, NULL, "zibrato.overflowed").sum > 0);
+    assert_true (came + dropped >= READINGS && came < READINGS);
+    assert_true (came + dropped < READINGS + READINGS / 20);
+    assert_int_equal (s_count_files (text_new ("%s/damaged", spool)), 0);
+}
+
+//  --------------------------------------------------------------------------
+//  Somebody else's
+
+static void
+a_second_worker_is_refused (void)
+{
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    site_start (&site, NULL);
+    process_t *first = site.worker;
+    process_await (first, "event=ready");
+    site_start (&site, NULL);
+    assert_int_equal (process_wait (site.worker), 1);
+    assert_string_equal (
+      process_err (site.worker),
+      text_new ("zibrato: --spool %s: another worker has it\n", site.spool));
+    assert_true (process_alive (first));
+}
+
+//  Requests of three kinds of damage among good ones; a journal and a ledger
+//  that are none.
+static void
+damaged_files_are_set_aside (void)
+{
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    standin_script (site.standin, "503*");
+    site_start (&site, NULL);
+    process_await (site.worker, "event=ready");
+    load_t load = load_start (broker, 1, 1000);
+    s_await_file (site.spool, "request-0000000003-");
+    site_kill (&site);
+    process_stop (load.process, SIGKILL);
+    const char *ledger = s_await_file (site.spool, "ledger-");
+    size_t size;
+    file_read (ledger, &size);
+    assert_int_equal (truncate (ledger, (off_t) size / 2), 0);
+    file_write (text_new ("%s/request-0000000001-9001", site.spool),
+                "nonsense");
+    file_write (text_new ("%s/request-0000000001-9002", site.spool), "");
+    file_write (
+      text_new ("%s/request-0000000001-9003", site.spool),
+      "zibrato request 1 librato\n= 5 0123456789abcdef 1 \nrow 1\n\n");
+    file_write (text_new ("%s/request-0000000001-9004", site.spool),
+                "zibrato request 1 stdout\n= 0 0 1 \n\n");
+    file_write (text_new ("%s/journal-0000009999", site.spool), "\1\2\3");
+    file_write (text_new ("%s/notes.txt", site.spool), "an operator's");
+    site_start (&site, NULL);
+    process_await (site.worker, "event=ready");
+    assert_int_equal (process_lines (site.worker, "event=damaged"), 6);
+    assert_int_equal (s_count_files (text_new ("%s/damaged", site.spool)), 6);
+    assert_string_equal (
+      file_read (text_new ("%s/notes.txt", site.spool), NULL), "an operator's");
+    //  good requests are sent all the same
+    standin_script (site.standin, "");
+    sink_t sink = {site.worker, site.standin};
+    sink_await (&sink, NULL, "load.count", 0, 1);
+    sink_stop (&sink);
+}
+
+//  --------------------------------------------------------------------------
+//  What was refused
+
+static process_t *
+s_replay (const char *spool)
+{
+    return process_run (LIST (harness_path ("ZB_BIN"), "replay", spool), NULL);
+}
+
+static void
+refused_rows_are_kept_and_sent_again (void)
+{
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    site_start (&site, NULL);
+    sink_t sink = {site.worker, site.standin};
+    void *publisher = publisher_new (broker, "info|");
+    publisher_send (publisher, "info|Gauge|old|7|1000|test");
+    const char *rejected = text_new ("%s/rejected", site.spool);
+    const char *file = s_await_file (rejected, "request-");
+    process_await (site.worker, "event=rejected");
+    assert_non_null (strstr (file_read (file, NULL), "too far in the past"));
+    assert_non_null (strstr (file_read (file, NULL), "\"name\":\"old\""));
+    //  nothing is mended: it comes back
+    process_t *replay = s_replay (site.spool);
+    assert_non_null (strstr (process_out (replay), "too far in the past"));
+    assert_non_null (strstr (process_out (replay), "1 refused row"));
+    process_await_nth (site.worker, "event=rejected", 2);
+    file = s_await_file (rejected, "request-0000000000-");
+    //  the row is mended by hand
+    char *text = file_read (file, NULL), *time_at = strstr (text, ":1000,");
+    assert_non_null (time_at);
+    file_write (file, text_new ("%.*s:%ld,%s", (int) (time_at - text), text,
+                                (long) time (NULL), time_at + 6));
+    s_replay (site.spool);
+    sink_await (&sink, "test", "old", 1, 7);
+    assert_int_equal (s_count_files (rejected), 0);
+    sink_stop (&sink);
+    sink_check_count (&sink, "test", "old", 1);
+    //  the worker may be away
+    replay = s_replay (site.spool);
+    assert_string_equal (process_out (replay),
+                         "0 refused rows to be sent again\n");
+}
+
+static void
+replay_wants_a_spool (void)
+{
+    process_t *replay =
+      process_start (LIST (harness_path ("ZB_BIN"), "replay", s_folder), NULL);
+    assert_int_equal (process_wait (replay), 1);
+    assert_non_null (strstr (process_err (replay), "--spool"));
+}
+
+//  --------------------------------------------------------------------------
+//  More names than there is room for
+
+//  Sums the values of rows whose name begins so, without a parser: there are
+//  very many.
+static double
+s_sum (const process_t *worker, const char *beginning)
+{
+    const char *key = text_new ("\"name\":\"%s", beginning);
+    const char *at = worker->output[OUT].text;
+    double sum = 0;
+    while ((at = strstr (at, key))) {
+        const char *value = strstr (at, "\"value\":");
+        sum += value ? strtod (value + 8, NULL) : 0;
+        at++;
+    }
+    return sum;
+}
+
+static void
+a_million_names (void)
+{
+    enum {
+        NAMES = SANITIZED ? 40000 : 1000000,
+        MOST = SANITIZED ? 10000 : 250000
+    };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (
+      broker, LIST ("--levels", "info", "--max-series", text_new ("%d", MOST)));
+    const char *const *env = broker_environment (broker);
+    process_t *program =
+      process_start (LIST (program_path ("measure")),
+                     LIST (env[0], env[1], "ZIBRATO_MAX_SERIES=2000000",
+                           "ZIBRATO_LINGER_MS=60000"));
+    process_send (program, text_new ("many\t%d\n", NAMES));
+    process_close_input (program);
+    int64_t until = now_ms () + 4 * WAIT_MS;
+    double own = 0, others = 0;
+    while (own + others < NAMES && now_ms () < until) {
+        for (int i = 0; i < 20; i++)
+            poll_pause ();
+        pthread_mutex_lock (&sink.worker->lock);
+        own = s_sum (sink.worker, "many.");
+        others = s_sum (sink.worker, "zibrato.overflow.counter");
+        pthread_mutex_unlock (&sink.worker->lock);
+    }
+    assert_int_equal (process_wait (program), 0);
+    const char *line = process_await (sink.worker, "event=overflow");
+    assert_non_null (strstr (line, "source=\"not_specified\" name=\"many."));
+    sink_stop (&sink);
+    assert_true (s_sum (sink.worker, "many.") == MOST);
+    assert_true (s_sum (sink.worker, "zibrato.overflow.counter")
+                 == NAMES - MOST);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (a_full_disk_stops_nothing),
+  TEST (killed_on_a_full_disk_counts_nothing_twice),
+  TEST (the_folder_is_bounded),
+  TEST (a_second_worker_is_refused),
+  TEST (damaged_files_are_set_aside),
+  TEST (refused_rows_are_kept_and_sent_again),
+  TEST (replay_wants_a_spool),
+  TEST (a_million_names),
+};
+
+HARNESS_MAIN (tests)
