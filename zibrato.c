@@ -320,7 +320,7 @@ s_options_parse (const usage_t *usage, int argc, char **argv)
         }
         else if (strncmp (argv[i], "--", 2) == 0)
             i = s_option_parse (usage, i, argc, argv);
-        else if (argument && argument->name)
+        else if (argument && argument->name && *argv[i] != '-')
             s_option_set (argument++, argv[i]);
         else
             s_usage_die (usage, "%s: expected an option", argv[i]);

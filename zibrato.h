@@ -120,10 +120,10 @@ typedef struct {
 //
 //  Opens an instance. The first one opened so is the default from then on:
 //  where measurements without .to go. Strings are copied. Does not wait for
-//  the broker. Returns NULL, errno set, if an option is out of range, endpoint
-//  or key is not one (EINVAL), the certificate cannot be read, or memory or
-//  descriptors are short. Caller owns the return value; what is open at exit is
-//  flushed and closed then.
+//  the broker. Returns NULL, errno set: an option is out of range, endpoint or
+//  key is not one (EINVAL), the certificate cannot be read, libzmq has no CURVE
+//  (ENOTSUP), memory or descriptors are short. Caller owns the return value;
+//  what is open at exit is flushed and closed then.
 #define zb_open(...)                                                           \
     __extension__ ({                                                           \
         zb_config_t zb_config_ = ZB_CONFIG_INIT_;                              \
@@ -1347,7 +1347,8 @@ zb_curve_file_ (const char *path, char *public_key, char *secret_key)
     //  a buffer of stdio's own would keep the secret in freed memory
     setvbuf (file, NULL, _IONBF, 0);
     while (fgets (line, sizeof line, file)) {
-        if (*line != ' ' && *line != '\t' && *line != '#')
+        //  neither indented, nor a comment, nor blank: a section
+        if (!strchr (" \t#\r\n", *line))
             ours = strncmp (line, "curve", 5) == 0;
         if (ours) {
             zb_key_take_ (line, "public-key", public_key);

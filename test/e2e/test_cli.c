@@ -42,13 +42,13 @@ golden_check (const char *name, const char *text)
 static void
 help_is_golden (void)
 {
-    static const char *const modes[] = {"broker", "librato", "stdout",
+    static const char *const modes[] = {"broker", "keygen", "librato", "stdout",
                                         "worker"};
     process_t *help = zibrato_run (LIST ("--help"));
     assert_int_equal (help->status, 0);
     assert_string_equal (process_err (help), "");
     golden_check ("zibrato", process_out (help));
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         help = zibrato_run (LIST (modes[i], "--help"));
         assert_int_equal (help->status, 0);
         assert_string_equal (process_err (help), "");
@@ -95,6 +95,9 @@ a_wrong_option_is_answered_with_usage (void)
     s_check_usage (LIST ("broker", "--bogus=1"), "--bogus");
     s_check_usage (LIST ("broker", "bogus"), "bogus");
     s_check_usage (LIST ("broker", "--port"), "--port");
+    s_check_usage (LIST ("keygen"), "expected DIR");
+    s_check_usage (LIST ("keygen", "a", "b", "c"), "c: expected an option");
+    s_check_usage (LIST ("keygen", "--curve", "a"), "--curve");
     s_check_usage (LIST ("stdout", "--url", "x"), "--url");
     s_check_usage (LIST ("librato", "--format", "x"), "--format");
     s_check_usage (LIST ("worker"), "--plugin");

@@ -30,12 +30,27 @@ static const zb_option_t s_second[] = {
 
 static const usage_t s_usage = {"test", "Tests", {s_first, s_second}, NULL};
 
+static const char *s_from, *s_to;
+
+// clang-format off
+static const zb_option_t s_arguments[] = {
+  {.name = "FROM", .text = &s_from, .help = "must be given"},
+  {.name = "TO", .text = &s_to, .help = "need not"},
+  {.name = NULL}};
+// clang-format on
+
+static const usage_t s_both = {
+  "both", "Tests", {s_first, s_second}, s_arguments};
+static const usage_t s_only = {"only", "Tests", {NULL, NULL}, s_arguments};
+
 static int
 s_reset (void **state)
 {
     (void) state;
     s_text = "default";
     s_secret = NULL;
+    s_from = NULL;
+    s_to = "there";
     s_count = 7;
     s_size = 4096;
     s_flag = 0;
@@ -109,10 +124,11 @@ s_words (char *const words[])
     return count;
 }
 
-#define PARSE(...)                                                             \
+#define PARSE(...) PARSE_AS (&s_usage, __VA_ARGS__)
+#define PARSE_AS(usage, ...)                                                   \
     do {                                                                       \
         char *words[WORDS + 1] = {__VA_ARGS__};                                \
-        s_options_parse (&s_usage, s_words (words), words);                    \
+        s_options_parse (usage, s_words (words), words);                       \
     } while (0)
 
 static void
@@ -144,6 +160,24 @@ test_parse (void **state)
     free ((char *) s_secret);
 }
 
+//  Words without "--" in the order of their table, wherever they stand.
+static void
+test_arguments (void **state)
+{
+    (void) state;
+    PARSE_AS (&s_both, "here", "--count", "1");
+    assert_string_equal (s_from, "here");
+    assert_string_equal (s_to, "there");
+    assert_int_equal (s_count, 1);
+    PARSE_AS (&s_both, "--count=2", "a", "--flag", "b=c");
+    assert_string_equal (s_from, "a");
+    assert_string_equal (s_to, "b=c");
+    assert_int_equal (s_count, 2);
+    assert_int_equal (s_flag, 1);
+    PARSE_AS (&s_only, "x");
+    assert_string_equal (s_from, "x");
+}
+
 static void
 test_environment (void **state)
 {
@@ -171,7 +205,7 @@ test_environment (void **state)
 
 //  Runs in a child; returns its exit status and what it wrote to both streams.
 static int
-s_child (char *const words[], char *text, size_t size)
+s_child (const usage_t *usage, char *const words[], char *text, size_t size)
 {
     int pipes[2], status;
     size_t used = 0;
@@ -183,7 +217,7 @@ s_child (char *const words[], char *text, size_t size)
     if (child == 0) {
         dup2 (pipes[1], STDOUT_FILENO);
         dup2 (pipes[1], STDERR_FILENO);
-        s_options_parse (&s_usage, s_words (words), (char **) words);
+        s_options_parse (usage, s_words (words), (char **) words);
         _exit (99);
     }
     close (pipes[1]);
@@ -227,7 +261,7 @@ test_endings (void **state)
     size_t i;
     (void) state;
     for (i = 0; i < sizeof lines / sizeof *lines; i++) {
-        int status = s_child (lines[i].words, text, sizeof text);
+        int status = s_child (&s_usage, lines[i].words, text, sizeof text);
         if (status != lines[i].status || !strstr (text, lines[i].says))
             fail_msg ("line %zu: status %d, %s", i, status, text);
         assert_int_equal (strncmp (text, "zibrato: ", 9), 0);
@@ -246,7 +280,7 @@ test_help (void **state)
     (void) state;
     setenv ("ZB_TEST_SECRET", "hush", 1);
     for (i = 0; i < 2; i++) {
-        assert_int_equal (s_child (words[i], text, sizeof text), 0);
+        assert_int_equal (s_child (&s_usage, words[i], text, sizeof text), 0);
         assert_non_null (strstr (text, "usage: zibrato test [OPTION]..."));
         assert_non_null (strstr (text, "--text TEXT"));
         assert_non_null (strstr (text, "(default)"));
@@ -259,6 +293,37 @@ test_help (void **state)
         assert_null (strstr (text, "hush"));
     }
     unsetenv ("ZB_TEST_SECRET");
+}
+
+static void
+test_arguments_end (void **state)
+{
+    static struct {
+        const usage_t *usage;
+        char *words[WORDS + 1];
+        int status;
+        const char *says;
+    } lines[] = {
+      {&s_both, {NULL}, 2, "expected FROM"},
+      {&s_both, {"--count", "1"}, 2, "expected FROM"},
+      {&s_both, {"a", "b", "c"}, 2, "c: expected an option"},
+      {&s_both, {"a", "-c"}, 2, "-c: expected an option"},
+      {&s_only, {"a", "--count", "1"}, 2, "--count: no such option"},
+      {&s_both, {"--help"}, 0, "usage: zibrato both FROM [TO] [OPTION]..."},
+      {&s_only, {"--help"}, 0, "usage: zibrato only FROM [TO]\n"},
+      {&s_only,
+       {"--help"},
+       0,
+       "  TO                       need not (there)\n"}};
+    char text[4096];
+    size_t i;
+    (void) state;
+    for (i = 0; i < sizeof lines / sizeof *lines; i++) {
+        int status =
+          s_child (lines[i].usage, lines[i].words, text, sizeof text);
+        if (status != lines[i].status || !strstr (text, lines[i].says))
+            fail_msg ("line %zu: status %d, %s", i, status, text);
+    }
 }
 
 //  The rows of the modes themselves: defaults within their own bounds.
@@ -289,8 +354,10 @@ main (void)
     const struct CMUnitTest tests[] = {
       cmocka_unit_test (test_number),
       cmocka_unit_test_setup (test_parse, s_reset),
+      cmocka_unit_test_setup (test_arguments, s_reset),
       cmocka_unit_test_setup (test_environment, s_reset),
       cmocka_unit_test_setup (test_endings, s_reset),
+      cmocka_unit_test_setup (test_arguments_end, s_reset),
       cmocka_unit_test_setup (test_help, s_reset),
       cmocka_unit_test (test_rows)};
     return cmocka_run_group_tests_name ("options", tests, NULL, NULL);
