@@ -9,9 +9,9 @@
     streams, levels, readings again, flush and stats, instances, the host
     program, clock.
 
-    ctest: TIMEOUT 300
-
     SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 300
 
 #define _GNU_SOURCE  //  newlocale, strtod_l, sched_yield
 
