@@ -24,8 +24,8 @@
 #define CHECK(condition)                                                       \
     do {                                                                       \
         if (!(condition)) {                                                    \
-            dprintf (STDERR_FILENO, "%s:%d: %s\n", __FILE__, __LINE__,         \
-                     #condition);                                              \
+            dprintf (STDERR_FILENO, "%s:%d: %s (errno: %s)\n", __FILE__,       \
+                     __LINE__, #condition, strerror (errno));                  \
             abort ();                                                          \
         }                                                                      \
     } while (0)

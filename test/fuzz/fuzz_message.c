@@ -103,8 +103,7 @@ s_may_count_again (const char *text, size_t size)
         for (next = text; next < end && *next && *next != '\n'; next++) {
         }
         if (!line_parse (text, (size_t) (next - text), &line))
-            may |= !line.id
-                   || (line.type == ZB_TYPE_GAUGE && line.sent != UINT64_MAX);
+            may |= !line.id || (line.type == ZB_TYPE_GAUGE && line.sent_given);
     }
     return may;
 }
