@@ -19,10 +19,11 @@
     Measurements go to `zibrato broker` (127.0.0.1:5550 unless told
     otherwise), and from there to every worker that wants their level.
 
-    What it does to the host program: one background thread with all signals
-    blocked. No signal handler, no output, no locale, no random(). Without a
-    broker it costs the same and keeps counting; nothing blocks, nothing grows
-    beyond the bounds below.
+    What it does to the host program: one background thread, and two of
+    ZeroMQ's, with all signals blocked. No signal handler, no output, no locale,
+    no random(). Without a broker it costs the same and keeps counting; nothing
+    blocks, nothing grows beyond the bounds below. Where descriptors, threads or
+    memory run out it is measuring that stops.
 
     Compile-time switches, defined before the #include:
 
@@ -99,10 +100,12 @@ typedef struct {
     uint64_t measured;  //  sent + held + dropped
     uint64_t sent;      //  handed to ZeroMQ, repeats not counted
     uint64_t held;      //  waiting: for a listener, or for the next report
-    uint64_t dropped;   //  the sum of the next four
+    uint64_t dropped;   //  the sum of the next five
     uint64_t dropped_series;  //  passes of series beyond max_series
     uint64_t dropped_ring;    //  readings faster than the pump took them
     uint64_t dropped_held;    //  oldest readings, held for too long
+    uint64_t dropped_async;   //  in a signal handler that interrupted this
+                              //  header, or at the very end of a thread
     uint64_t refused;         //  NaN, Inf, or a bad level, name or source
     uint64_t series;          //  known now
     uint64_t repeated;        //  lines sent again so that lost ones heal
@@ -155,6 +158,12 @@ void zb_close (zb_t **self_p);
 //      .value    what a counter adds, a finite double; 1. Zero counts zero
 //      .source   1..255 bytes; read anew at each pass, so it may change
 //      .to       an instance other than the default
+//
+//  A signal handler may use ZB_COUNT_ME, ZB_GAUGE, zb_count and zb_gauge, with
+//  names of its own: a counter that it shares with the code it interrupts may
+//  miss a pass. One that finds its thread inside this header is dropped and
+//  counted (dropped_async). The first pass in a thread allocates memory, so let
+//  it happen before, outside of the handler.
 //
 //  Level, name and source hold no '|' and no control characters. What is NaN,
 //  Inf or badly named is refused and counted (zb_stats).
@@ -694,8 +703,8 @@ zb_close (zb_t **self_p)
 //      macros ─▶ slots and rings, one writer each ─▶ pump ─▶ XPUB ─▶ broker
 //
 //  Bottom-up: clock, text, histogram, the structures, threads and slots,
-//  rings, the pump's report, the pump, instances, fork and exit. To see how a
-//  measurement travels, read zb_resolve_, then zb_report_.
+//  rings, connections, the pump's report, the pump, instances, fork and exit.
+//  To see how a measurement travels, read zb_resolve_, then zb_report_.
 //
 //  Locks: zb_lock_ guards the lists of instances and threads and what hangs
 //  on a thread; an instance's own lock guards its series, levels and queues.
@@ -706,6 +715,7 @@ zb_close (zb_t **self_p)
 #define ZIBRATO_BODY_
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -755,12 +765,18 @@ enum {
     ZB_KEPT_MS_ = 25000,          //  for longer than a dead peer is trusted:
                                   //  interval and timeout of heartbeats
     ZB_SUBSCRIPTIONS_MAX_ = 1024,
-    ZB_SUBSCRIPTION_MAX_ = 1024,  //  bytes
-    ZB_HWM_ = 256,                //  messages in ZeroMQ's pipe: 16 MiB
-    ZB_QUIET_MS_ = 2000,          //  a series that rests is repeated once
-    ZB_BEAT_MS_ = 30000,          //  and all are, at this beat
-    ZB_SETTLE_MS_ = 100,          //  after a subscription others follow
-    ZB_WINDOWS_ = 4               //  of a timer: three, and a power of two
+    ZB_SUBSCRIPTION_MAX_ = 1024,        //  bytes
+    ZB_TOPIC_MAX_ = ZB_LABEL_MAX_ + 2,  //  one that a level can match
+    ZB_HWM_ = 256,                      //  messages in ZeroMQ's pipe: 16 MiB
+    ZB_QUIET_MS_ = 2000,                //  a series that rests is repeated once
+    ZB_BEAT_MS_ = 30000,                //  and all are, at this beat
+    ZB_SETTLE_MS_ = 100,                //  after a subscription others follow
+    ZB_SPARE_FDS_ = 24,     //  ZeroMQ opens ten; the rest is for others
+    ZB_SPARE_THREADS_ = 4,  //  two of ZeroMQ's, the pump, and one more
+    ZB_NAP_MS_ = 50,        //  where there is no descriptor
+    ZB_RETRY_MS_ = 1000,    //  to start a pump that could not be
+    ZB_ORPHAN_MS_ = 250,    //  past linger_ms for ZeroMQ to end
+    ZB_WINDOWS_ = 4         //  of a timer: three, and a power of two
 };
 
 //  --------------------------------------------------------------------------
@@ -870,6 +886,17 @@ zb_tsc_tend_ (void)
 }
 
 #endif
+
+//  Not from random (), which is the host's.
+static uint64_t
+zb_random_ (void)
+{
+    uint64_t bits;
+    if (getrandom (&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t) sizeof bits)
+        bits = zb_clock_read_ (CLOCK_REALTIME) * 0x9e3779b97f4a7c15u
+               ^ (uint64_t) getpid () << 32 ^ (uint64_t) (uintptr_t) &bits;
+    return bits;
+}
 
 //  --------------------------------------------------------------------------
 //  Text: a bounded line, written without locale
@@ -1392,7 +1419,19 @@ zb_curve_read_ (const char *path, char *public_key, char *secret_key)
 //  would never see us again. So we read its monitor, and make such a link
 //  anew. The workers of the executable do the same.
 
-enum { ZB_LINK_RETRY_MS_ = 2000 };
+//
+//  In a host program we make all anew, of the transports that programs use:
+//  ZeroMQ takes random numbers for it from rand (), and so from the host's.
+
+enum {
+    ZB_LINK_RETRY_MS_ = 2000,
+    ZB_LINK_FIRST_MS_ = 100,   //  ours: that doubles up to the one above
+    ZB_LINK_LIMIT_MS_ = 5000,  //  for TCP's part of a try
+    ZB_LINK_HANDSHAKE_MS_ =
+      40000,                     //  ours: for all of it; ZeroMQ gives it 30 s
+    ZB_LINK_SILENCE_MS_ = 2000,  //  ours: of a try that nothing is heard of;
+    ZB_LINK_SILENCE_MAX_MS_ = 16000  //  doubles up to this
+};
 
 typedef struct {
     char *endpoint;    //  as it was given
@@ -1400,6 +1439,8 @@ typedef struct {
     int up;            //  the handshake is done
     int given_up;      //  not ZeroMQ's any more
     int64_t again_ms;  //  make it anew then, unless it gets up; 0: no need to
+    int ours, trying;  //  to make anew; and made, but nothing has come of it
+    int delay_ms, silence_ms;
     const char *said;  //  the owner's: why it failed last
 } zb_link_;
 
@@ -1407,6 +1448,7 @@ typedef struct {
     void *socket, *monitor;
     zb_link_ *link;
     size_t size;
+    int ours;  //  to make anew, as far as we can
 } zb_links_;
 
 //  A report of the monitor. The link is NULL if there is none.
@@ -1458,7 +1500,8 @@ zb_links_watch_ (zb_links_ *self, void *context)
     const int events =
       ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_DELAYED
       | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED
-      | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+      | (self->ours ? ZMQ_EVENT_CLOSED : 0) | ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+      | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
       | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
     char name[64];
     int none = 0;
@@ -1471,6 +1514,20 @@ zb_links_watch_ (zb_links_ *self, void *context)
     if (zmq_socket_monitor (self->socket, name, events) == -1)
         return -1;
     return zmq_connect (self->monitor, name);
+}
+
+//  ZeroMQ notes the interval with each connection.
+static int
+zb_link_connect_ (zb_links_ *self, zb_link_ *link, int64_t now_ms)
+{
+    int interval_ms = link->ours ? -1 : ZB_LINK_FIRST_MS_;
+    link->given_up = 0;
+    link->trying = link->ours;
+    link->again_ms = link->ours ? now_ms + link->silence_ms : 0;
+    if (self->ours)
+        zmq_setsockopt (self->socket, ZMQ_RECONNECT_IVL, &interval_ms,
+                        sizeof interval_ms);
+    return zmq_connect (self->socket, link->endpoint);
 }
 
 //  Connects the socket to endpoints, separated by commas; one that is named
@@ -1497,13 +1554,18 @@ zb_links_open_ (zb_links_ *self, void *context, void *socket,
             break;
         }
         memcpy (link->endpoint, at, (size_t) (end - at));
+        link->ours =
+          self->ours
+          && (strncmp (at, "tcp://", 6) == 0 || strncmp (at, "ipc://", 6) == 0);
+        link->delay_ms = ZB_LINK_FIRST_MS_;
+        link->silence_ms = ZB_LINK_SILENCE_MS_;
         self->size++;
         for (i = 0; strcmp (self->link[i].endpoint, link->endpoint) != 0; i++) {
         }
         errno = EINVAL;
         if (&self->link[i] == link)
             rc = zb_endpoint_ok_ (link->endpoint)
-                   ? zmq_connect (socket, link->endpoint)
+                   ? zb_link_connect_ (self, link, zb_clock_ms_ ())
                    : -1;
         else
             free (self->link[--self->size].endpoint);
@@ -1541,12 +1603,57 @@ zb_link_give_up_ (zb_links_ *self, zb_link_ *link)
     link->given_up = 1;
 }
 
+//  One of ours is lost, or a try has failed, which may be said twice.
+static void
+zb_link_lost_ (zb_link_ *link, int64_t now_ms)
+{
+    if (link->given_up || (link->again_ms && !link->trying))
+        return;
+    link->trying = 0;
+    link->again_ms =
+      now_ms + link->delay_ms
+      - (int64_t) (zb_random_ () % (unsigned) link->delay_ms) / 2;
+    link->delay_ms *= 2;
+    if (link->delay_ms > ZB_LINK_RETRY_MS_)
+        link->delay_ms = ZB_LINK_RETRY_MS_;
+}
+
+static void
+zb_link_apply_ours_ (zb_link_ *link, int event, int64_t now_ms)
+{
+    if (link->given_up)
+        return;  //  of a try that took too long
+    switch (event) {
+        case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+            link->up = 1;
+            link->trying = 0;
+            link->again_ms = 0;
+            link->delay_ms = ZB_LINK_FIRST_MS_;
+            link->silence_ms = ZB_LINK_SILENCE_MS_;
+            break;
+        case ZMQ_EVENT_CONNECTED:
+        case ZMQ_EVENT_CONNECT_DELAYED:
+            if (link->trying)
+                link->again_ms = now_ms + ZB_LINK_HANDSHAKE_MS_;
+            break;
+        case ZMQ_EVENT_CONNECT_RETRIED:
+            break;
+        default:
+            link->up = 0;
+            zb_link_lost_ (link, now_ms);
+    }
+}
+
 //  What a report means for its link. A DISCONNECTED that is not followed by
 //  CONNECT_RETRIED was the last that ZeroMQ has to say.
 static void
 zb_links_apply_ (zb_links_ *self, const zb_link_report_ *report, int64_t now_ms)
 {
     zb_link_ *link = report->link;
+    if (link->ours) {
+        zb_link_apply_ours_ (link, report->event, now_ms);
+        return;
+    }
     switch (report->event) {
         case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
             link->up = 1;
@@ -1594,6 +1701,18 @@ zb_links_read_ (zb_links_ *self, int64_t now_ms)
     return report;
 }
 
+//  When the next one is to be made anew, INT64_MAX if none is.
+static int64_t
+zb_links_next_ (const zb_links_ *self)
+{
+    const zb_link_ *link;
+    int64_t next_ms = INT64_MAX;
+    for (link = self->link; link < self->link + self->size; link++)
+        if (link->again_ms && link->again_ms < next_ms)
+            next_ms = link->again_ms;
+    return next_ms;
+}
+
 //  Makes anew what is due. Returns when the next one is, INT64_MAX if none is.
 //  ZeroMQ finds a connection by the address of an object, which may be freed
 //  and used again: so none is made before all that are broken are gone.
@@ -1601,24 +1720,24 @@ static int64_t
 zb_links_mend_ (zb_links_ *self, int64_t now_ms)
 {
     zb_link_ *link, *end = self->link + self->size;
-    int64_t next_ms = INT64_MAX;
+    if (zb_links_next_ (self) > now_ms)
+        return zb_links_next_ (self);
+    //  nothing is said of a try that has found no address
     for (link = self->link; link < end; link++)
-        if (link->again_ms && link->again_ms < next_ms)
-            next_ms = link->again_ms;
-    if (next_ms > now_ms)
-        return next_ms;
-    for (link = self->link; link < end; link++)
-        if (link->again_ms)
-            zb_link_give_up_ (self, link);
-    for (next_ms = INT64_MAX, link = self->link; link < end; link++)
-        if (link->again_ms && link->again_ms <= now_ms) {
-            link->given_up = 0;
-            link->again_ms = 0;
-            zmq_connect (self->socket, link->endpoint);
+        if (link->trying && link->again_ms <= now_ms) {
+            link->silence_ms *= 2;
+            if (link->silence_ms > ZB_LINK_SILENCE_MAX_MS_)
+                link->silence_ms = ZB_LINK_SILENCE_MAX_MS_;
+            zb_link_lost_ (link, now_ms);
         }
-        else if (link->again_ms && link->again_ms < next_ms)
-            next_ms = link->again_ms;
-    return next_ms;
+    for (link = self->link; link < end; link++)
+        if (link->again_ms && !link->trying)
+            zb_link_give_up_ (self, link);
+    for (link = self->link; link < end; link++)
+        if (link->again_ms && !link->trying && link->again_ms <= now_ms
+            && zb_link_connect_ (self, link, now_ms) == -1)
+            zb_link_lost_ (link, now_ms);
+    return zb_links_next_ (self);
 }
 
 //  --------------------------------------------------------------------------
@@ -1642,6 +1761,7 @@ typedef struct zb_ring_ {
     uint64_t head;       //  thread: next to write
     uint64_t tail_seen;  //  thread: tail when last looked at
     uint64_t dropped;    //  thread: came when the ring was full
+    int writing;         //  thread: a signal handler must not write now
     int hurried;         //  the pump was woken, and has not come
     int wake_fd;         //  of the pump
     int dead;
@@ -1704,7 +1824,7 @@ typedef struct zb_level_ {
 struct zb_s {
     zb_t *next;
     pthread_mutex_t lock;
-    pthread_cond_t told;  //  a round is over
+    pthread_cond_t told;  //  a round is over, or the pump is
     char *endpoint, *source;
     char server_key[ZB_KEY_SIZE_];  //  of the broker; "": no CURVE
     char public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
@@ -1715,23 +1835,26 @@ struct zb_s {
     zb_series_ **table;  //  by hash, chained
     size_t table_size, series_size;
     zb_ring_ *rings;
-    char *subscription[ZB_SUBSCRIPTIONS_MAX_];
+    char subscription[ZB_SUBSCRIPTIONS_MAX_][ZB_TOPIC_MAX_];
     size_t subscriptions_size;
     int64_t settled_ms;  //  when the last subscription came
     uint64_t random;
 
     void *context, *context_given, *socket;
     zb_links_ links;  //  the pump's
+    int zmq_fd[2];    //  of the socket, and of their monitor
     int connected;    //  of these
     uint64_t denied;
     int wake_fd;
     pthread_t pump;
     int pump_runs, stop;
-    int64_t deadline_ms;  //  of a stop
+    int pump_left, pump_ended;  //  after its last round, and ZeroMQ too
+    int64_t deadline_ms;        //  of a stop
     uint64_t round, round_wanted;
 
     uint64_t sent, repeated, messages, bytes;
     uint64_t dropped_series, refused, dropped_ring, dropped_held;
+    uint64_t dropped_async;
     uint64_t dropped_told;       //  as zibrato.dropped
     struct zb_series_ *dropped;  //  that series
 
@@ -1748,8 +1871,10 @@ struct zb_s {
 //  What a thread owns. The table finds a slot by label without a lock.
 typedef struct zb_thread_ {
     struct zb_thread_ *next;
-    zb_slot_ *slots;   //  by sibling
-    zb_ring_ *rings;   //  by sibling
+    zb_slot_ *slots;       //  by sibling
+    zb_ring_ *rings;       //  by sibling
+    zb_slot_ *dead_slots;  //  of closed instances, to be freed
+    zb_ring_ *dead_rings;
     zb_slot_ **table;  //  open addressing, a power of two
     size_t table_size, used;
     uint32_t generation;  //  zb_generation_ at the last purge
@@ -1765,11 +1890,22 @@ static zb_t *zb_default_;
 static int zb_default_implied_;  //  opened by a measurement, not by zb_open
 static int zb_default_closed_;   //  and not to be opened anew
 static zb_thread_ *zb_threads_;
-static int zb_forked_;  //  instances wait for a new pump
+static zb_t *zb_orphans_;     //  closed, but ZeroMQ has not ended yet
+static int zb_stalled_;       //  instances wait for a pump:
+static int64_t zb_retry_ms_;  //  0: after a fork; else since it failed
+static int zb_over_;          //  nothing is measured any more
+static int zb_exiting_;       //  the program ends: this is no dlclose
 static __thread zb_thread_ *zb_self_;
 
 //  Where measurements go that go nowhere.
 static __thread zb_slot_ zb_nowhere_;
+
+//  A signal handler may measure while its thread is in here, holding locks or
+//  changing the thread's tables. So each way in marks the thread as busy; what
+//  a handler measures then is dropped, and counted when the thread leaves.
+static __thread int zb_busy_;
+static __thread uint64_t zb_missed_;
+static __thread int zb_gone_;  //  its last destructor has run
 
 static void zb_once_init_ (void);
 
@@ -1789,6 +1925,44 @@ static void
 zb_bump_generation_ (void)
 {
     __atomic_add_fetch (&zb_generation_, 1, __ATOMIC_ACQ_REL);
+}
+
+//  Returns -1 if the thread is in here already.
+static int
+zb_enter_ (void)
+{
+    if (zb_busy_)
+        return -1;
+    zb_busy_ = 1;
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    return 0;
+}
+
+//  What was missed goes to the default instance, whichever it was meant for:
+//  that one may be closed by now.
+static void
+zb_leave_ (void)
+{
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    zb_busy_ = 0;
+    while (__atomic_load_n (&zb_missed_, __ATOMIC_RELAXED)
+           && zb_enter_ () == 0) {
+        uint64_t missed =
+          __atomic_exchange_n (&zb_missed_, 0, __ATOMIC_RELAXED);
+        pthread_mutex_lock (&zb_lock_);
+        if (zb_default_)
+            __atomic_add_fetch (&zb_default_->dropped_async, missed,
+                                __ATOMIC_RELAXED);
+        pthread_mutex_unlock (&zb_lock_);
+        __atomic_signal_fence (__ATOMIC_SEQ_CST);
+        zb_busy_ = 0;
+    }
+}
+
+static void
+zb_miss_ (void)
+{
+    __atomic_add_fetch (&zb_missed_, 1, __ATOMIC_RELAXED);
 }
 
 //  A descriptor that wakes a pump. When an instance closes it is kept for the
@@ -2068,7 +2242,7 @@ zb_ring_put_ (zb_ring_ *self, zb_series_ *series, double value, uint64_t ns)
     if (head - self->tail_seen >= ZB_RING_SIZE_ / 2) {
         self->tail_seen = zb_get_ (&self->tail);
         if (head - self->tail_seen >= ZB_RING_SIZE_) {
-            zb_set_ (&self->dropped, self->dropped + 1);
+            __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
             return;
         }
         if (head - self->tail_seen >= ZB_RING_SIZE_ / 2
@@ -2097,6 +2271,21 @@ zb_grow_ (void *ring, size_t max, size_t at, size_t item)
     if (grown)
         free (ring);
     return grown;
+}
+
+//  The same, unless it is a signal handler that has interrupted it.
+static void
+zb_ring_offer_ (zb_ring_ *self, zb_series_ *series, double value, uint64_t ns)
+{
+    if (self->writing) {
+        __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    self->writing = 1;
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    zb_ring_put_ (self, series, value, ns);
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    self->writing = 0;
 }
 
 //  The oldest reading goes when the queue has its full length.
@@ -2250,18 +2439,38 @@ zb_slot_destroy_ (zb_slot_ **self_p)
     *self_p = NULL;
 }
 
+//  Frees what the purge before has removed.
+static void
+zb_thread_bury_ (zb_thread_ *self)
+{
+    zb_slot_ *slot;
+    zb_ring_ *ring;
+    while ((slot = self->dead_slots)) {
+        self->dead_slots = slot->sibling;
+        zb_slot_destroy_ (&slot);
+    }
+    while ((ring = self->dead_rings)) {
+        self->dead_rings = ring->sibling;
+        free (ring);
+    }
+}
+
 //  Removes the slots and rings of closed instances. The caller holds zb_lock_
-//  and is the thread.
+//  and is the thread. It may be a signal handler that has interrupted a macro
+//  just when that was about to write to one of them: so they are freed at the
+//  next time.
 static void
 zb_thread_purge_ (zb_thread_ *self)
 {
     zb_slot_ **slot = &self->slots, *dead_slot;
     zb_ring_ **ring = &self->rings, *dead_ring;
+    zb_thread_bury_ (self);
     self->used = 0;
     while ((dead_slot = *slot)) {
         if (dead_slot->dead) {
             *slot = dead_slot->sibling;
-            zb_slot_destroy_ (&dead_slot);
+            dead_slot->sibling = self->dead_slots;
+            self->dead_slots = dead_slot;
         }
         else {
             self->used++;
@@ -2271,12 +2480,14 @@ zb_thread_purge_ (zb_thread_ *self)
     while ((dead_ring = *ring)) {
         if (dead_ring->dead) {
             *ring = dead_ring->sibling;
-            free (dead_ring);
+            dead_ring->sibling = self->dead_rings;
+            self->dead_rings = dead_ring;
         }
         else
             ring = &dead_ring->sibling;
     }
-    memset (self->table, 0, self->table_size * sizeof *self->table);
+    if (self->table)
+        memset (self->table, 0, self->table_size * sizeof *self->table);
     for (dead_slot = self->slots; dead_slot; dead_slot = dead_slot->sibling)
         zb_slot_index_ (self, dead_slot);
     self->generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
@@ -2414,39 +2625,215 @@ zb_thread_destroy_ (zb_thread_ **self_p)
         at = &(*at)->next;
     if (*at)
         *at = self->next;
+    zb_thread_bury_ (self);
     free (self->table);
     free (self);
     *self_p = NULL;
 }
 
-//  Key destructors run in rounds, in no order (POSIX, pthread_key_create):
-//  we leave in the third, since those of others may still measure.
+//  Key destructors run in four rounds, in no order (POSIX, pthread_key_create):
+//  we leave in the last, since those of others may still measure.
 static void
 zb_thread_exit_ (void *argument)
 {
     zb_thread_ *self = (zb_thread_ *) argument;
-    if (++self->goodbyes < 3 && pthread_setspecific (zb_key_, self) == 0)
+    if (++self->goodbyes < 4 && pthread_setspecific (zb_key_, self) == 0)
         return;
+    zb_enter_ ();
     pthread_mutex_lock (&zb_lock_);
     zb_self_ = NULL;
+    zb_gone_ = 1;
     zb_thread_destroy_ (&self);
     pthread_mutex_unlock (&zb_lock_);
+    zb_leave_ ();
 }
 
+//  Without a key, or room for its value, nobody would free it.
 static zb_thread_ *
 zb_thread_self_ (void)
 {
-    if (zb_self_)
+    zb_thread_ *self;
+    if (zb_self_ || !zb_key_made_)
         return zb_self_;
-    zb_self_ = (zb_thread_ *) calloc (1, sizeof *zb_self_);
-    if (zb_self_) {
-        zb_self_->generation =
-          __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
-        zb_self_->next = zb_threads_;
-        zb_threads_ = zb_self_;
-        pthread_setspecific (zb_key_, zb_self_);
+    self = (zb_thread_ *) calloc (1, sizeof *self);
+    if (!self || pthread_setspecific (zb_key_, self) != 0) {
+        free (self);
+        return NULL;
     }
-    return zb_self_;
+    self->generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+    self->next = zb_threads_;
+    zb_threads_ = self;
+    return zb_self_ = self;
+}
+
+//  --------------------------------------------------------------------------
+//  Subscriptions: which levels have a listener
+
+//  "\1info|" adds one, "\0info|" takes it away; anything else is not ours.
+static void
+zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
+{
+    zb_level_ *level;
+    size_t i;
+    char topic[ZB_TOPIC_MAX_];
+    if (size > sizeof topic)
+        return;  //  longer than any level
+    memcpy (topic, bytes + 1, size - 1);
+    topic[size - 1] = 0;
+    for (i = 0; i < self->subscriptions_size; i++)
+        if (strcmp (self->subscription[i], topic) == 0)
+            break;
+    if (bytes[0] == 1 && i == self->subscriptions_size
+        && i < ZB_SUBSCRIPTIONS_MAX_) {
+        memcpy (self->subscription[self->subscriptions_size++], topic, size);
+        self->settled_ms = zb_clock_ms_ () + ZB_SETTLE_MS_;
+    }
+    else if (bytes[0] == 0 && i < self->subscriptions_size) {
+        self->subscriptions_size--;
+        memmove (self->subscription[i],
+                 self->subscription[self->subscriptions_size], sizeof topic);
+    }
+    for (level = self->levels; level; level = level->next)
+        zb_level_listen_ (self, level);
+}
+
+//  Takes in what the broker says. Returns how many there were.
+static int
+zb_subscriptions_read_ (zb_t *self)
+{
+    char bytes[ZB_SUBSCRIPTION_MAX_];
+    int count = 0, size;
+    while ((size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
+           != -1) {
+        if (size < 1 || size > (int) sizeof bytes || (bytes[0] & ~1))
+            continue;
+        pthread_mutex_lock (&self->lock);
+        zb_subscription_apply_ (self, bytes, (size_t) size);
+        pthread_mutex_unlock (&self->lock);
+        count++;
+    }
+    return count;
+}
+
+//  --------------------------------------------------------------------------
+//  Connections of an instance
+
+//  Takes in what became of them. Returns how many reports there were.
+static int
+zb_links_take_ (zb_t *self)
+{
+    zb_link_report_ report;
+    int connected = 0, count = 0;
+    uint64_t denied = 0;
+    size_t i;
+    while ((report = zb_links_read_ (&self->links, zb_clock_ms_ ())).link) {
+        denied += report.event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+                  || report.event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+                  || report.event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+        count++;
+    }
+    for (i = 0; i < self->links.size; i++)
+        connected += self->links.link[i].up;
+    __atomic_store_n (&self->connected, connected, __ATOMIC_RELAXED);
+    __atomic_add_fetch (&self->denied, denied, __ATOMIC_RELAXED);
+    return count;
+}
+
+//  Is there a connection? When one is lost, ZeroMQ goes on for a moment to take
+//  messages for it. Of other transports we do not know.
+static int
+zb_links_up_ (zb_t *self)
+{
+    size_t i;
+    zb_links_take_ (self);
+    for (i = 0; i < self->links.size; i++)
+        if (!self->links.link[i].ours || self->links.link[i].up)
+            return 1;
+    return 0;
+}
+
+static int
+zb_spare_descriptors_ (int count)
+{
+    int fd[ZB_SPARE_FDS_], got = 0, rc, keep;
+    while (got < count && (fd[got] = eventfd (0, EFD_CLOEXEC)) != -1)
+        got++;
+    rc = got == count ? 0 : -1;
+    keep = errno;
+    while (got)
+        close (fd[--got]);
+    errno = keep;
+    return rc;
+}
+
+//  When a connection is lost, ZeroMQ looks for its endpoint in a way that takes
+//  a descriptor, and ends the process where there is none (getifaddrs, in
+//  libzmq's ip_resolver.cpp). So its socket is left alone then, until there is.
+static int
+zb_zmq_ok_ (zb_t *self)
+{
+    size_t i;
+    if (zb_spare_descriptors_ (2) == 0)
+        return 1;
+    zb_links_take_ (self);
+    for (i = 0; i < self->links.size; i++)
+        if (self->links.link[i].ours && !self->links.link[i].up)
+            return 0;
+    return 1;
+}
+
+typedef struct {
+    int option, value;
+} zb_sockopt_;
+
+//  Before connecting. What libzmq has no CURVE for must not go out in clear.
+static int
+zb_curve_apply_ (zb_t *self)
+{
+    if (!*self->server_key)
+        return 0;
+    errno = ENOTSUP;
+    if (!zmq_has ("curve"))
+        return -1;
+    return zmq_setsockopt (self->socket, ZMQ_CURVE_SERVERKEY, self->server_key,
+                           ZB_KEY_SIZE_)
+               || zmq_setsockopt (self->socket, ZMQ_CURVE_PUBLICKEY,
+                                  self->public_key, ZB_KEY_SIZE_)
+               || zmq_setsockopt (self->socket, ZMQ_CURVE_SECRETKEY,
+                                  self->secret_key, ZB_KEY_SIZE_)
+             ? -1
+             : 0;
+}
+
+static int
+zb_connect_ (zb_t *self)
+{
+    static const zb_sockopt_ options[] = {
+      {ZMQ_SNDHWM, ZB_HWM_},
+      {ZMQ_XPUB_NODROP, 1},  //  say EAGAIN rather than drop
+      {ZMQ_IMMEDIATE, 1},    //  no pipe without a connection
+      {ZMQ_IPV6, 1},
+      {ZMQ_MAXMSGSIZE, ZB_SUBSCRIPTION_MAX_},
+      {ZMQ_CONNECT_TIMEOUT, ZB_LINK_LIMIT_MS_},
+      {ZMQ_RECONNECT_IVL_MAX, ZB_LINK_RETRY_MS_},
+      {ZMQ_HEARTBEAT_IVL, 5000},
+      {ZMQ_HEARTBEAT_TIMEOUT, 15000},
+      {ZMQ_TCP_KEEPALIVE, 1},
+    };
+    size_t i, size = sizeof (int);
+    for (i = 0; i < sizeof options / sizeof *options; i++)
+        zmq_setsockopt (self->socket, options[i].option, &options[i].value,
+                        sizeof options[i].value);
+    if (zb_curve_apply_ (self) == -1)
+        return -1;
+    self->links.ours = 1;
+    if (zb_links_open_ (&self->links, self->context, self->socket,
+                        self->endpoint)
+        == -1)
+        return -1;
+    zmq_getsockopt (self->socket, ZMQ_FD, &self->zmq_fd[0], &size);
+    return zmq_getsockopt (self->links.monitor, ZMQ_FD, &self->zmq_fd[1],
+                           &size);
 }
 
 //  --------------------------------------------------------------------------
@@ -2532,16 +2919,6 @@ zb_series_sum_ (zb_t *instance, zb_series_ *self)
     self->min_ns = instance->sum.min_ns;
     self->max_ns = instance->sum.max_ns;
     return rc;
-}
-
-static uint64_t
-zb_random_ (void)
-{
-    uint64_t bits;
-    if (getrandom (&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t) sizeof bits)
-        bits = zb_clock_read_ (CLOCK_REALTIME) * 0x9e3779b97f4a7c15u
-               ^ (uint64_t) getpid () << 32 ^ (uint64_t) (uintptr_t) &bits;
-    return bits;
 }
 
 //  A stream is born with its first report, so that a ledger can tell whether
@@ -2830,7 +3207,6 @@ zb_message_undo_ (zb_t *self, zb_message_ *message)
     message->level->gauge_seq = message->gauge_seq;
 }
 
-static int zb_subscriptions_read_ (zb_t *self);
 
 //  Sends all that is due at a level that has a listener. Returns -1 if the
 //  pipe is full: go on at the next round.
@@ -2843,6 +3219,8 @@ zb_report_ (zb_t *self, zb_level_ *level)
     message.level = level;
     do {
         zb_text_ text = {self->message, 0, sizeof self->message};
+        if (!zb_zmq_ok_ (self) || !zb_links_up_ (self))
+            return -1;
         zb_subscriptions_read_ (self);
         pthread_mutex_lock (&self->lock);
         message.text = text;
@@ -2871,56 +3249,6 @@ zb_report_ (zb_t *self, zb_level_ *level)
         pthread_mutex_unlock (&self->lock);
     } while (rc != -1);
     return rc == -1 ? -1 : 0;
-}
-
-//  --------------------------------------------------------------------------
-//  Subscriptions: which levels have a listener
-
-//  "\1info|" adds one, "\0info|" takes it away; anything else is not ours.
-static void
-zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
-{
-    zb_level_ *level;
-    size_t i;
-    char *topic = (char *) malloc (size);
-    if (!topic)
-        return;
-    memcpy (topic, bytes + 1, size - 1);
-    topic[size - 1] = 0;
-    for (i = 0; i < self->subscriptions_size; i++)
-        if (strcmp (self->subscription[i], topic) == 0)
-            break;
-    if (bytes[0] == 1 && i == self->subscriptions_size
-        && i < ZB_SUBSCRIPTIONS_MAX_) {
-        self->subscription[self->subscriptions_size++] = topic;
-        self->settled_ms = zb_clock_ms_ () + ZB_SETTLE_MS_;
-        topic = NULL;
-    }
-    else if (bytes[0] == 0 && i < self->subscriptions_size) {
-        free (self->subscription[i]);
-        self->subscription[i] = self->subscription[--self->subscriptions_size];
-    }
-    free (topic);
-    for (level = self->levels; level; level = level->next)
-        zb_level_listen_ (self, level);
-}
-
-//  Takes in what the broker says. Returns how many there were.
-static int
-zb_subscriptions_read_ (zb_t *self)
-{
-    char bytes[ZB_SUBSCRIPTION_MAX_];
-    int count = 0, size;
-    while ((size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
-           != -1) {
-        if (size < 1 || size > (int) sizeof bytes || (bytes[0] & ~1))
-            continue;
-        pthread_mutex_lock (&self->lock);
-        zb_subscription_apply_ (self, bytes, (size_t) size);
-        pthread_mutex_unlock (&self->lock);
-        count++;
-    }
-    return count;
 }
 
 //  --------------------------------------------------------------------------
@@ -2954,9 +3282,11 @@ zb_held_ (zb_t *self, int at_stop)
 static void
 zb_pump_dropped_ (zb_t *self)
 {
-    uint64_t dropped = __atomic_load_n (&self->dropped_series, __ATOMIC_RELAXED)
-                       + __atomic_load_n (&self->refused, __ATOMIC_RELAXED)
-                       + zb_ring_dropped_ (self) + self->dropped_held;
+    uint64_t dropped =
+      __atomic_load_n (&self->dropped_series, __ATOMIC_RELAXED)
+      + __atomic_load_n (&self->refused, __ATOMIC_RELAXED)
+      + __atomic_load_n (&self->dropped_async, __ATOMIC_RELAXED)
+      + zb_ring_dropped_ (self) + self->dropped_held;
     if (dropped == self->dropped_told)
         return;
     if (!self->dropped) {
@@ -2969,6 +3299,19 @@ zb_pump_dropped_ (zb_t *self)
     if (self->dropped)
         self->dropped->total += (double) (dropped - self->dropped_told);
     self->dropped_told = dropped;
+}
+
+//  Where there is nothing to poll.
+static void
+zb_pump_nap_ (zb_t *self)
+{
+    struct timespec until;
+    clock_gettime (CLOCK_MONOTONIC, &until);
+    until.tv_sec += (until.tv_nsec + ZB_NAP_MS_ * 1000000) / 1000000000;
+    until.tv_nsec = (until.tv_nsec + ZB_NAP_MS_ * 1000000) % 1000000000;
+    pthread_mutex_lock (&self->lock);
+    pthread_cond_timedwait (&self->told, &self->lock, &until);
+    pthread_mutex_unlock (&self->lock);
 }
 
 static void
@@ -2995,48 +3338,35 @@ zb_pump_round_ (zb_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
-//  Takes in what became of the connections, and sees to those that are broken.
-//  Returns when that is next to do.
-static int64_t
-zb_pump_links_ (zb_t *self)
-{
-    zb_link_report_ report;
-    int connected = 0;
-    uint64_t denied = 0;
-    size_t i;
-    while ((report = zb_links_read_ (&self->links, zb_clock_ms_ ())).link)
-        denied += report.event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
-                  || report.event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-                  || report.event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-    for (i = 0; i < self->links.size; i++)
-        connected += self->links.link[i].up;
-    __atomic_store_n (&self->connected, connected, __ATOMIC_RELAXED);
-    __atomic_add_fetch (&self->denied, denied, __ATOMIC_RELAXED);
-    return zb_links_mend_ (&self->links, zb_clock_ms_ ());
-}
-
 //  Sleeps until something is to be done. In a stop that is soon, since a
-//  thread may have been caught in the midst of a timer. Returns -1 if the
-//  host has ended the ZeroMQ context that it gave us.
+//  thread may have been caught in the midst of a timer. ZeroMQ is asked first,
+//  since its descriptors tell only of what is new. Returns -1 if the host has
+//  ended the ZeroMQ context that it gave us.
 static int
 zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 {
-    zmq_pollitem_t items[3];
-    int64_t mend_ms = zb_pump_links_ (self);
-    int64_t ms = (mend_ms < next_ms ? mend_ms : next_ms) - zb_clock_ms_ ();
+    struct pollfd items[3];
+    int64_t ms, mend_ms;
     uint64_t count;
-    memset (items, 0, sizeof items);
-    items[0].socket = self->socket;
-    items[0].events = ZMQ_POLLIN;
-    items[1].fd = self->wake_fd;
-    items[1].events = ZMQ_POLLIN;
-    items[2].socket = self->links.monitor;
-    items[2].events = ZMQ_POLLIN;
-    if (zmq_poll (items, 3, ms < 0 ? 0 : (long) (stop && ms > 10 ? 10 : ms))
-          == -1
-        && errno == ETERM)
+    size_t i;
+    if (!zb_zmq_ok_ (self)) {
+        zb_pump_nap_ (self);
+        return 0;
+    }
+    if (zb_links_take_ (self) || zb_subscriptions_read_ (self))
+        return 0;
+    if (errno == ETERM)
         return -1;
-    if (items[1].revents && read (self->wake_fd, &count, sizeof count) == -1) {
+    mend_ms = zb_links_mend_ (&self->links, zb_clock_ms_ ());
+    ms = (mend_ms < next_ms ? mend_ms : next_ms) - zb_clock_ms_ ();
+    for (i = 0; i < 3; i++) {
+        items[i].fd = i ? self->zmq_fd[i - 1] : self->wake_fd;
+        items[i].events = POLLIN;
+        items[i].revents = 0;
+    }
+    if (poll (items, 3, ms < 0 ? 0 : (int) (stop && ms > 10 ? 10 : ms)) == -1)
+        zb_pump_nap_ (self);
+    if (items[0].revents && read (self->wake_fd, &count, sizeof count) == -1) {
         //  EAGAIN: somebody else has read it
     }
     return 0;
@@ -3057,114 +3387,137 @@ zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
     return done;
 }
 
+//  Closes what ZeroMQ has opened. It may take ZeroMQ long, if it is asking a
+//  name server; so this is done here, and not where the host would wait.
+static void
+zb_pump_end_ (zb_t *self, int64_t until_ms)
+{
+    int64_t left_ms;
+    int linger;
+    pthread_mutex_lock (&self->lock);
+    self->pump_left = 1;
+    pthread_cond_broadcast (&self->told);
+    pthread_mutex_unlock (&self->lock);
+    while (!zb_zmq_ok_ (self))
+        zb_pump_nap_ (self);
+    left_ms = until_ms - zb_clock_ms_ ();
+    linger = left_ms < 0 ? 0 : (int) left_ms;
+    zb_links_close_ (&self->links);
+    zmq_setsockopt (self->socket, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_close (self->socket);
+    self->socket = NULL;
+    while (!self->context_given && zmq_ctx_term (self->context) == -1
+           && errno == EINTR) {
+        //  a debugger came in between
+    }
+    self->context = NULL;
+    pthread_mutex_lock (&self->lock);
+    self->pump_ended = 1;
+    pthread_cond_broadcast (&self->told);
+    pthread_mutex_unlock (&self->lock);
+}
+
 static void *
 zb_pump_ (void *argument)
 {
     zb_t *self = (zb_t *) argument;
     int64_t until_ms = 0;
-    int stop = 0, linger;
+    int stop = 0;
     do {
         zb_tsc_tend_ ();
-        zb_pump_round_ (self);
+        if (zb_zmq_ok_ (self)) {
+            zb_links_take_ (self);
+            zb_links_mend_ (&self->links, zb_clock_ms_ ());
+            zb_pump_round_ (self);
+        }
         until_ms = zb_clock_ms_ () + self->interval_ms;
     } while (!zb_pump_done_ (self, &stop, &until_ms)
              && zb_pump_wait_ (self, until_ms, stop) == 0);
-    until_ms -= zb_clock_ms_ ();
-    linger = until_ms < 0 ? 0 : (int) until_ms;
-    zb_links_close_ (&self->links);
-    zmq_setsockopt (self->socket, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_close (self->socket);
-    self->socket = NULL;
+    zb_pump_end_ (self, until_ms);
     return NULL;
 }
 
 //  --------------------------------------------------------------------------
 //  Instances
 
-typedef struct {
-    int option, value;
-} zb_sockopt_;
-
-//  Before connecting. What libzmq has no CURVE for must not go out in clear.
-static int
-zb_curve_apply_ (zb_t *self)
+static void *
+zb_spare_thread_ (void *argument)
 {
-    if (!*self->server_key)
-        return 0;
-    errno = ENOTSUP;
-    if (!zmq_has ("curve"))
-        return -1;
-    return zmq_setsockopt (self->socket, ZMQ_CURVE_SERVERKEY, self->server_key,
-                           ZB_KEY_SIZE_)
-               || zmq_setsockopt (self->socket, ZMQ_CURVE_PUBLICKEY,
-                                  self->public_key, ZB_KEY_SIZE_)
-               || zmq_setsockopt (self->socket, ZMQ_CURVE_SECRETKEY,
-                                  self->secret_key, ZB_KEY_SIZE_)
-             ? -1
-             : 0;
+    pthread_mutex_t *gate = (pthread_mutex_t *) argument;
+    pthread_mutex_lock (gate);
+    pthread_mutex_unlock (gate);
+    return NULL;
 }
 
+//  Can so many threads be at the same time? Returns -1, errno set.
 static int
-zb_connect_ (zb_t *self)
+zb_spare_threads_ (void)
 {
-    static const zb_sockopt_ options[] = {
-      {ZMQ_SNDHWM, ZB_HWM_},
-      {ZMQ_XPUB_NODROP, 1},  //  say EAGAIN rather than drop
-      {ZMQ_IMMEDIATE, 1},    //  no pipe without a connection
-      {ZMQ_IPV6, 1},
-      {ZMQ_MAXMSGSIZE, ZB_SUBSCRIPTION_MAX_},
-      {ZMQ_RECONNECT_IVL, 100},
-      {ZMQ_RECONNECT_IVL_MAX, 2000},
-      {ZMQ_HEARTBEAT_IVL, 5000},
-      {ZMQ_HEARTBEAT_TIMEOUT, 15000},
-      {ZMQ_TCP_KEEPALIVE, 1},
-    };
-    size_t i;
-    for (i = 0; i < sizeof options / sizeof *options; i++)
-        zmq_setsockopt (self->socket, options[i].option, &options[i].value,
-                        sizeof options[i].value);
-    if (zb_curve_apply_ (self) == -1)
-        return -1;
-    return zb_links_open_ (&self->links, self->context, self->socket,
-                           self->endpoint);
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread[ZB_SPARE_THREADS_];
+    int got = 0, rc = 0;
+    pthread_mutex_lock (&gate);
+    while (
+      got < ZB_SPARE_THREADS_
+      && (rc = pthread_create (&thread[got], NULL, zb_spare_thread_, &gate))
+           == 0)
+        got++;
+    pthread_mutex_unlock (&gate);
+    while (got)
+        pthread_join (thread[--got], NULL);
+    pthread_mutex_destroy (&gate);
+    errno = rc;
+    return rc ? -1 : 0;
 }
 
-//  Socket, wake-up and thread. Returns -1, errno set, with nothing left over.
+//  Socket and thread. ZeroMQ ends the process if it cannot have a descriptor or
+//  a thread: so we try whether there are some, with a few more for others that
+//  are quicker. Returns -1, errno set, with something left over.
+static int
+zb_pump_try_ (zb_t *self)
+{
+    int rc;
+    self->wake_fd = zb_wake_open_ ();
+    if (self->wake_fd == -1 || zb_spare_descriptors_ (ZB_SPARE_FDS_) == -1
+        || zb_spare_threads_ () == -1)
+        return -1;
+    self->context = self->context_given ? self->context_given : zmq_ctx_new ();
+    if (self->context)
+        self->socket = zmq_socket (self->context, ZMQ_XPUB);
+    if (!self->socket || zb_connect_ (self) == -1)
+        return -1;
+    errno = rc = pthread_create (&self->pump, NULL, zb_pump_, self);
+    return rc ? -1 : 0;
+}
+
+//  Threads inherit the mask, so that no signal of the host's comes to one of
+//  ours or of ZeroMQ's. Returns -1, errno set, with nothing left over.
 static int
 zb_pump_start_ (zb_t *self)
 {
     sigset_t all, before;
-    int rc = -1, keep = 0, none = 0;
-    self->wake_fd = zb_wake_open_ ();
-    self->context = self->context_given;
-    if (self->wake_fd != -1 && !self->context)
-        self->context = zmq_ctx_new ();
-    if (self->wake_fd != -1 && self->context)
-        self->socket = zmq_socket (self->context, ZMQ_XPUB);
-    if (self->socket && zb_connect_ (self) == 0) {
-        sigfillset (&all);
-        pthread_sigmask (SIG_SETMASK, &all, &before);
-        keep = pthread_create (&self->pump, NULL, zb_pump_, self);
-        pthread_sigmask (SIG_SETMASK, &before, NULL);
-        rc = keep ? -1 : 0;
-    }
-    else
-        keep = errno;
+    int rc, keep, none = 0;
+    sigfillset (&all);
+    pthread_sigmask (SIG_SETMASK, &all, &before);
+    self->pump_left = self->pump_ended = 0;
+    rc = zb_pump_try_ (self);
+    keep = errno;
     self->pump_runs = rc == 0;
-    if (rc == 0)
-        return 0;
-    if (self->socket) {
+    if (rc == -1 && self->socket) {
         zb_links_close_ (&self->links);
         zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
         zmq_close (self->socket);
     }
-    if (self->context && !self->context_given)
+    if (rc == -1 && self->context && !self->context_given)
         zmq_ctx_term (self->context);
-    if (self->wake_fd != -1)
-        zb_wake_close_ (&self->wake_fd);
-    self->socket = self->context = NULL;
+    if (rc == -1) {
+        if (self->wake_fd != -1)
+            zb_wake_close_ (&self->wake_fd);
+        self->socket = self->context = NULL;
+    }
+    pthread_sigmask (SIG_SETMASK, &before, NULL);
     errno = keep;
-    return -1;
+    return rc;
 }
 
 //  Asks the pump to report for the last time.
@@ -3178,18 +3531,29 @@ zb_pump_stop_ (zb_t *self, int64_t deadline_ms)
     zb_wake_ (self->wake_fd);
 }
 
-//  Waits for that. ZeroMQ's own lingering ends with the context.
-static void
+//  Waits for that. Returns -1 if ZeroMQ takes longer than it may: the pump goes
+//  on, but measures nothing any more.
+static int
 zb_pump_join_ (zb_t *self)
 {
-    if (self->pump_runs) {
+    int64_t until_ms = self->deadline_ms + ZB_ORPHAN_MS_;
+    struct timespec until;
+    int rc = 0;
+    if (!self->pump_runs)
+        return 0;
+    until.tv_sec = (time_t) (until_ms / 1000);
+    until.tv_nsec = (long) (until_ms % 1000) * 1000000;
+    pthread_mutex_lock (&self->lock);
+    while (!self->pump_left)
+        pthread_cond_wait (&self->told, &self->lock);
+    while (!self->pump_ended && rc == 0)
+        rc = pthread_cond_timedwait (&self->told, &self->lock, &until);
+    rc = self->pump_ended ? 0 : -1;
+    pthread_mutex_unlock (&self->lock);
+    if (rc == 0)
         pthread_join (self->pump, NULL);
-        self->pump_runs = 0;
-        while (!self->context_given && zmq_ctx_term (self->context) == -1
-               && errno == EINTR) {
-            //  a signal of the host's came in between
-        }
-    }
+    self->pump_runs = rc != 0;
+    return rc;
 }
 
 static void
@@ -3222,8 +3586,6 @@ zb_destroy_ (zb_t **self_p)
         self->levels = level->next;
         zb_level_destroy_ (&level);
     }
-    for (i = 0; i < self->subscriptions_size; i++)
-        free (self->subscription[i]);
     if (self->wake_fd != -1)
         zb_wake_close_ (&self->wake_fd);
     free (self->table);
@@ -3327,9 +3689,24 @@ zb_disabled_ (void)
     return text && *text && strcmp (text, "0") != 0;
 }
 
+//  Starts the pump, if there is to be one. One that is wanting for descriptors,
+//  threads or memory does not matter to the default instance: it counts, and
+//  tries again.
+static int
+zb_begin_ (zb_t *self, int implied)
+{
+    if (self->disabled || zb_pump_start_ (self) == 0)
+        return 0;
+    if (!implied || errno == EINVAL)
+        return -1;
+    zb_retry_ms_ = zb_clock_ms_ () + ZB_RETRY_MS_;
+    __atomic_store_n (&zb_stalled_, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
 //  Returns NULL, errno set: EINVAL for an option out of range.
 static zb_t *
-zb_new_ (const zb_config_t *config)
+zb_new_ (const zb_config_t *config, int implied)
 {
     zb_t *self = (zb_t *) calloc (1, sizeof *self);
     const char *source =
@@ -3338,7 +3715,7 @@ zb_new_ (const zb_config_t *config)
                                      1, 10000000, 10000);
     if (!self)
         return NULL;
-    if (zb_locks_init_ (self) != 0) {
+    if ((errno = zb_locks_init_ (self)) != 0) {
         free (self);
         return NULL;
     }
@@ -3360,7 +3737,7 @@ zb_new_ (const zb_config_t *config)
     if (!self->endpoint || !self->source || !zb_label_ok_ (source)
         || max_series == -1 || self->interval_ms == -1 || self->linger_ms == -1
         || (!self->disabled && zb_config_curve_ (self, config) == -1)
-        || (!self->disabled && zb_pump_start_ (self) == -1)) {
+        || zb_begin_ (self, implied) == -1) {
         int keep = errno;
         zb_destroy_ (&self);
         errno = keep;
@@ -3375,22 +3752,57 @@ zb_list_ (zb_t *self)
     zb_instances_ = self;
 }
 
+//  Frees what was closed before ZeroMQ was ready for it; with `wait`, when it
+//  is. The caller does not hold zb_lock_.
+static void
+zb_reap_ (int wait)
+{
+    zb_t **at, *self, *ready = NULL;
+    pthread_mutex_lock (&zb_lock_);
+    for (at = &zb_orphans_; (self = *at);) {
+        pthread_mutex_lock (&self->lock);
+        if (self->pump_ended || wait) {
+            *at = self->next;
+            self->next = ready;
+            ready = self;
+        }
+        else
+            at = &self->next;
+        pthread_mutex_unlock (&self->lock);
+    }
+    pthread_mutex_unlock (&zb_lock_);
+    while ((self = ready)) {
+        ready = self->next;
+        pthread_join (self->pump, NULL);
+        zb_destroy_ (&self);
+    }
+}
+
 zb_t *
 zb_open_ (const zb_config_t *config)
 {
     zb_t *self;
-    pthread_once (&zb_once_, zb_once_init_);
-    self = zb_new_ (config);
-    if (!self)
+    int keep = errno;
+    errno = EDEADLK;
+    if (zb_over_ || zb_enter_ () == -1)
         return NULL;
-    pthread_mutex_lock (&zb_lock_);
-    zb_list_ (self);
-    if (!zb_default_ || zb_default_implied_) {
-        zb_default_set_ (self);
-        zb_default_implied_ = 0;
+    pthread_once (&zb_once_, zb_once_init_);
+    zb_reap_ (0);
+    self = zb_new_ (config, 0);
+    if (self) {
+        pthread_mutex_lock (&zb_lock_);
+        zb_list_ (self);
+        if (!zb_default_ || zb_default_implied_) {
+            zb_default_set_ (self);
+            zb_default_implied_ = 0;
+        }
+        zb_bump_generation_ ();
+        pthread_mutex_unlock (&zb_lock_);
     }
-    zb_bump_generation_ ();
-    pthread_mutex_unlock (&zb_lock_);
+    else
+        keep = errno;
+    zb_leave_ ();
+    errno = keep;
     return self;
 }
 
@@ -3429,58 +3841,100 @@ zb_unlist_ (zb_t *self)
 static void
 zb_finish_ (zb_t **self_p)
 {
-    int rc;
-    zb_pump_join_ (*self_p);
+    int late = zb_pump_join_ (*self_p), rc;
     pthread_mutex_lock (&zb_lock_);
     rc = zb_unlist_ (*self_p);
+    if (rc == 0 && late) {
+        (*self_p)->next = zb_orphans_;
+        zb_orphans_ = *self_p;
+        *self_p = NULL;
+    }
     pthread_mutex_unlock (&zb_lock_);
-    if (rc == 0)
+    if (rc == 0 && *self_p)
         zb_destroy_ (self_p);
+}
+
+//  Starts the pumps that there should be: in the child of a fork, on its first
+//  measurement or flush, and when they could not be started before. The caller
+//  holds zb_lock_.
+static void
+zb_revive_ (void)
+{
+    zb_t *self;
+    zb_ring_ *ring;
+    int failed = 0, keep = errno;
+    if (zb_retry_ms_ && zb_clock_ms_ () < zb_retry_ms_)
+        return;
+    for (self = zb_instances_; self; self = self->next)
+        if (!self->disabled && !self->pump_runs) {
+            if (zb_pump_start_ (self) == -1)
+                failed = 1;
+            else
+                for (ring = self->rings; ring; ring = ring->next)
+                    ring->wake_fd = self->wake_fd;
+        }
+    if (failed)
+        __atomic_store_n (&zb_retry_ms_, zb_clock_ms_ () + ZB_RETRY_MS_,
+                          __ATOMIC_RELAXED);
+    __atomic_store_n (&zb_stalled_, failed, __ATOMIC_RELAXED);
+    errno = keep;
+}
+
+//  The last chance of what was measured, but not of what a child inherited.
+static void
+zb_revive_last_ (void)
+{
+    pthread_mutex_lock (&zb_lock_);
+    if (zb_stalled_ && zb_retry_ms_) {
+        zb_retry_ms_ = 1;
+        zb_revive_ ();
+    }
+    pthread_mutex_unlock (&zb_lock_);
 }
 
 void
 zb_close (zb_t **self_p)
 {
     zb_t *self = *self_p;
-    *self_p = NULL;
-    if (!self)
+    int keep = errno;
+    if (!self || zb_enter_ () == -1)
         return;
+    *self_p = NULL;
+    zb_revive_last_ ();
     zb_pump_stop_ (self, zb_clock_ms_ () + self->linger_ms);
     zb_finish_ (&self);
+    zb_reap_ (0);
+    zb_leave_ ();
+    errno = keep;
 }
 
-//  In the child of a fork, on its first measurement or flush. The caller holds zb_lock_.
-static void
-zb_revive_ (void)
-{
-    zb_t *self;
-    zb_ring_ *ring;
-    __atomic_store_n (&zb_forked_, 0, __ATOMIC_RELAXED);
-    for (self = zb_instances_; self; self = self->next)
-        if (!self->disabled && !self->pump_runs && zb_pump_start_ (self) == 0)
-            for (ring = self->rings; ring; ring = ring->next)
-                ring->wake_fd = self->wake_fd;
-}
-
-int
-zb_flush (zb_t *self, int ms)
+//  Asks for rounds until nothing is held.
+static int
+zb_flush_busy_ (zb_t *self, int ms)
 {
     int64_t deadline = zb_clock_ms_ () + ms;
     struct timespec until;
     uint64_t wanted, held;
-    int rc = 0;
+    int rc = 0, pumps;
     pthread_mutex_lock (&zb_lock_);
-    if (zb_forked_)
+    if (zb_stalled_) {
+        if (zb_retry_ms_)
+            zb_retry_ms_ = 1;  //  now
         zb_revive_ ();
-    pthread_mutex_unlock (&zb_lock_);
+    }
     if (!self)
         self = zb_default_get_ ();
+    pumps = self && self->pump_runs;
+    pthread_mutex_unlock (&zb_lock_);
     if (!self || self->disabled)
         return 0;
     until.tv_sec = (time_t) (deadline / 1000);
     until.tv_nsec = (long) (deadline % 1000) * 1000000;
     pthread_mutex_lock (&self->lock);
     do {
+        held = zb_held_ (self, 0);
+        if (!pumps)
+            break;
         wanted = ++self->round_wanted;
         zb_wake_ (self->wake_fd);
         while (rc == 0 && self->round < wanted)
@@ -3495,14 +3949,21 @@ zb_flush (zb_t *self, int ms)
 }
 
 int
-zb_stats (zb_t *self, zb_stats_t *stats)
+zb_flush (zb_t *self, int ms)
+{
+    int keep = errno, rc;
+    if (zb_enter_ () == -1)
+        return -1;
+    rc = zb_flush_busy_ (self, ms);
+    zb_leave_ ();
+    errno = keep;
+    return rc;
+}
+
+static void
+zb_stats_read_ (zb_t *self, zb_stats_t *stats)
 {
     zb_level_ *level;
-    memset (stats, 0, sizeof *stats);
-    if (!self)
-        self = zb_default_get_ ();
-    if (!self)
-        return -1;
     pthread_mutex_lock (&self->lock);
     stats->sent = self->sent;
     stats->held = zb_held_ (self, 0);
@@ -3510,8 +3971,10 @@ zb_stats (zb_t *self, zb_stats_t *stats)
     stats->refused = zb_get_ (&self->refused);
     stats->dropped_ring = zb_ring_dropped_ (self);
     stats->dropped_held = self->dropped_held;
+    stats->dropped_async = zb_get_ (&self->dropped_async);
     stats->dropped = stats->dropped_series + stats->refused
-                     + stats->dropped_ring + stats->dropped_held;
+                     + stats->dropped_ring + stats->dropped_held
+                     + stats->dropped_async;
     stats->measured = stats->sent + stats->held + stats->dropped;
     stats->series = self->series_size;
     stats->repeated = self->repeated;
@@ -3522,6 +3985,20 @@ zb_stats (zb_t *self, zb_stats_t *stats)
     for (level = self->levels; level; level = level->next)
         stats->listening |= level->heard;
     pthread_mutex_unlock (&self->lock);
+}
+
+int
+zb_stats (zb_t *self, zb_stats_t *stats)
+{
+    memset (stats, 0, sizeof *stats);
+    if (!self)
+        self = zb_default_get_ ();
+    if (!self || zb_enter_ () == -1)
+        return -1;
+    zb_leave_ ();  //  what was missed is counted
+    zb_enter_ ();
+    zb_stats_read_ (self, stats);
+    zb_leave_ ();
     return 0;
 }
 
@@ -3536,7 +4013,7 @@ zb_instance_ (zb_t *to)
     zb_t *self;
     if (!to && !zb_default_ && !zb_default_closed_) {
         zb_default_closed_ = 1;  //  one try
-        self = zb_new_ (&config);
+        self = zb_new_ (&config, 1);
         if (self) {
             zb_list_ (self);
             zb_default_set_ (self);
@@ -3560,12 +4037,12 @@ zb_slot_make_ (const zb_label_ *label, zb_type_t type, const char *level,
     zb_series_ *series;
     zb_thread_ *thread = zb_thread_self_ ();
     zb_t *instance = zb_instance_ (to);
-    if (!thread || !instance || instance->disabled)
+    if (!instance || instance->disabled)
         return &zb_nowhere_;
     pthread_mutex_lock (&instance->lock);
     series = zb_series_find_ (instance, type, level, name,
                               source ? source : instance->source);
-    if (series)
+    if (series && thread)
         slot = zb_slot_new_ (thread, instance, series, label);
     if (series && !slot)
         __atomic_add_fetch (&instance->dropped_series, 1, __ATOMIC_RELAXED);
@@ -3577,18 +4054,30 @@ static void
 zb_refuse_ (zb_t *to)
 {
     zb_t *instance;
-    pthread_once (&zb_once_, zb_once_init_);
     pthread_mutex_lock (&zb_lock_);
-    instance = zb_instance_ (to);
+    instance = zb_over_ ? NULL : zb_instance_ (to);
     if (instance)
         __atomic_add_fetch (&instance->refused, 1, __ATOMIC_RELAXED);
     pthread_mutex_unlock (&zb_lock_);
 }
 
+//  The slot that this thread has for a label, if nothing has changed since.
+static zb_slot_ *
+zb_lookup_own_ (const zb_label_ *label, zb_t *to, uint32_t generation)
+{
+    zb_t *owner = to ? to : zb_default_get_ ();
+    if (!zb_self_ || !owner || zb_self_->generation != generation)
+        return NULL;
+    if (__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
+        && zb_clock_ms_ () >= __atomic_load_n (&zb_retry_ms_, __ATOMIC_RELAXED))
+        return NULL;
+    return zb_slot_find_ (zb_self_, label, owner);
+}
+
 //  Returns the slot, or NULL if the measurement must be dropped; counted.
 static zb_slot_ *
-zb_lookup_ (zb_type_t type, const char *level, const char *name, double value,
-            const char *source, zb_t *to)
+zb_lookup_busy_ (zb_type_t type, const char *level, const char *name,
+                 double value, const char *source, zb_t *to)
 {
     zb_label_ label;
     zb_slot_ *slot;
@@ -3601,14 +4090,11 @@ zb_lookup_ (zb_type_t type, const char *level, const char *name, double value,
         return NULL;
     }
     generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
-    owner = to ? to : zb_default_get_ ();
-    if (zb_self_ && owner && zb_self_->generation == generation) {
-        slot = zb_slot_find_ (zb_self_, &label, owner);
-        if (slot)
-            return slot;
-    }
+    slot = zb_lookup_own_ (&label, to, generation);
+    if (slot)
+        return slot;
     pthread_mutex_lock (&zb_lock_);
-    if (__atomic_load_n (&zb_forked_, __ATOMIC_RELAXED))
+    if (zb_stalled_)
         zb_revive_ ();
     if (zb_self_ && zb_self_->generation != generation)
         zb_thread_purge_ (zb_self_);
@@ -3620,6 +4106,28 @@ zb_lookup_ (zb_type_t type, const char *level, const char *name, double value,
     return slot;
 }
 
+static zb_slot_ *
+zb_lookup_ (zb_type_t type, const char *level, const char *name, double value,
+            const char *source, zb_t *to)
+{
+    zb_slot_ *slot = NULL;
+    if (zb_over_)
+        return NULL;
+    if (zb_enter_ () == -1)
+        zb_miss_ ();
+    else {
+        if (zb_gone_)
+            zb_miss_ ();
+        else
+            slot = zb_lookup_busy_ (type, level, name, value, source, to);
+        zb_leave_ ();
+    }
+    return slot;
+}
+
+//  While a pump is wanting, cells remember nothing, so that passes come here
+//  and try to start one. The cell changes while the thread is busy: what a
+//  handler finds in it is either right or too old.
 zb_slot_ *
 zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
              const char *source, zb_t *to)
@@ -3629,8 +4137,10 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
     zb_slot_ *slot =
       zb_lookup_ (site->type, site->level, site->name, value, source, to);
     errno = keep;
-    if (!slot)
+    if (!slot || zb_enter_ () == -1)
         return &zb_nowhere_;
+    __atomic_store_n (&cell->generation, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
     cell->slot = slot;
     cell->to = to;
     //  source is the last of the slot's label
@@ -3638,7 +4148,12 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
     if (source && slot != &zb_nowhere_)
         cell->source =
           (const char *) (slot + 1) + slot->label_size - strlen (source) - 1;
-    cell->generation = source && slot == &zb_nowhere_ ? 0 : generation;
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    if (!__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
+        && !(source && slot == &zb_nowhere_))
+        __atomic_store_n (&cell->generation, generation, __ATOMIC_RELEASE);
+    zb_leave_ ();
+    errno = keep;
     return slot;
 }
 
@@ -3648,10 +4163,12 @@ zb_slot_put_ (zb_slot_ *self, zb_type_t type, double value, uint64_t ns)
 {
     if (type == ZB_TYPE_COUNTER)
         zb_slot_add_ (self, value);
+    else if (self->timer && self->timer->seq & 1)
+        zb_miss_ ();  //  a signal handler has interrupted the timer's own
     else if (self->timer)
         zb_timer_add_ (self->timer, ns);
     else if (self->ring)
-        zb_ring_put_ (self->ring, self->series, value, zb_now_ ());
+        zb_ring_offer_ (self->ring, self->series, value, zb_now_ ());
 }
 
 void
@@ -3688,12 +4205,10 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
     double value = options->value;
     double ns = value * 1e9 + 0.5;
     zb_slot_ *slot;
-    //  a duration is neither negative nor longer than 292 years
-    if (type == ZB_TYPE_TIMER && (value < 0 || ns >= 9.2e18)) {
-        zb_refuse_ (options->to);
-        errno = keep;
-        return;
-    }
+    //  a duration is neither negative nor longer than 292 years: else it is
+    //  refused as what is badly named
+    if (type == ZB_TYPE_TIMER && (value < 0 || ns >= 9.2e18))
+        level = "";
     slot = zb_lookup_ (type, level, name, value, options->source, options->to);
     if (slot)
         zb_slot_put_ (slot, type, value,
@@ -3704,10 +4219,14 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
 //  --------------------------------------------------------------------------
 //  Fork and exit
 
+//  A signal handler that has interrupted us forks while its own thread may hold
+//  the locks: then they are left alone, and its child measures nothing.
 static void
 zb_fork_prepare_ (void)
 {
     zb_t *self;
+    if (zb_busy_++ > 0)
+        return;
     pthread_mutex_lock (&zb_lock_);
     for (self = zb_instances_; self; self = self->next)
         pthread_mutex_lock (&self->lock);
@@ -3719,11 +4238,16 @@ static void
 zb_fork_parent_ (void)
 {
     zb_t *self;
+    if (zb_busy_ > 1) {
+        zb_busy_--;
+        return;
+    }
     pthread_mutex_unlock (&zb_tsc_lock_);
     pthread_mutex_unlock (&zb_wake_lock_);
     for (self = zb_instances_; self; self = self->next)
         pthread_mutex_unlock (&self->lock);
     pthread_mutex_unlock (&zb_lock_);
+    zb_leave_ ();
 }
 
 //  A series of the parent: nothing is measured yet, nothing is told.
@@ -3771,12 +4295,10 @@ zb_clear_ (zb_t *self)
         ring->hurried = 0;
         ring->wake_fd = -1;
     }
-    for (i = 0; i < self->subscriptions_size; i++)
-        free (self->subscription[i]);
     self->subscriptions_size = 0;
     self->sent = self->repeated = self->messages = self->bytes = 0;
     self->dropped_series = self->refused = self->dropped_ring = 0;
-    self->dropped_held = self->dropped_told = 0;
+    self->dropped_held = self->dropped_async = self->dropped_told = 0;
     self->random = 0;
     self->context = self->context_given = self->socket = NULL;
     zb_links_free_ (&self->links);
@@ -3795,6 +4317,11 @@ zb_fork_child_ (void)
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     zb_t *self;
     zb_thread_ *thread, *next;
+    if (zb_busy_ > 1) {
+        zb_busy_--;
+        zb_over_ = 1;
+        return;
+    }
     zb_lock_ = zb_wake_lock_ = zb_tsc_lock_ = unlocked;
     zb_wake_clear_ ();
     for (self = zb_instances_; self; self = self->next)
@@ -3805,15 +4332,46 @@ zb_fork_child_ (void)
         if (thread != zb_self_)
             zb_thread_destroy_ (&thread);
     }
-    zb_forked_ = 1;
+    zb_orphans_ = NULL;  //  the parent's
+    zb_stalled_ = 1;
+    zb_retry_ms_ = 0;
     zb_bump_generation_ ();
+    zb_leave_ ();
+}
+
+//  The functions of atexit run before the destructors at the end of a program,
+//  and after them at dlclose.
+static void
+zb_exiting_set_ (void)
+{
+    zb_exiting_ = 1;
 }
 
 static void
 zb_once_init_ (void)
 {
-    zb_key_made_ = pthread_key_create (&zb_key_, zb_thread_exit_) == 0;
-    pthread_atfork (zb_fork_prepare_, zb_fork_parent_, zb_fork_child_);
+    if (atexit (zb_exiting_set_) != 0)
+        zb_exiting_ = 1;
+    zb_key_made_ =
+      pthread_atfork (zb_fork_prepare_, zb_fork_parent_, zb_fork_child_) == 0
+      && pthread_key_create (&zb_key_, zb_thread_exit_) == 0;
+}
+
+//  At the end of the program other threads may still measure, so what is theirs
+//  stays. After dlclose nobody does, and nothing may point to us.
+static void
+zb_exit_threads_ (void)
+{
+    zb_thread_ *thread = zb_self_;
+    pthread_mutex_lock (&zb_lock_);
+    zb_self_ = NULL;
+    if (thread)
+        zb_thread_destroy_ (&thread);
+    while (!zb_exiting_ && (thread = zb_threads_))
+        zb_thread_destroy_ (&thread);
+    pthread_mutex_unlock (&zb_lock_);
+    if (zb_key_made_)
+        pthread_key_delete (zb_key_);
 }
 
 //  At exit (or dlclose) all instances report for the last time, within the
@@ -3821,25 +4379,25 @@ zb_once_init_ (void)
 __attribute__ ((destructor)) static void
 zb_exit_ (void)
 {
-    int64_t now_ms = zb_clock_ms_ ();
+    int64_t now_ms;
     zb_t *self;
-    zb_thread_ *thread;
+    //  exit () in a signal handler that has interrupted us: locks may be held
+    if (zb_over_ || zb_enter_ () == -1)
+        return;
+    zb_revive_last_ ();
+    now_ms = zb_clock_ms_ ();
     pthread_mutex_lock (&zb_lock_);
     for (self = zb_instances_; self; self = self->next)
         zb_pump_stop_ (self, now_ms + self->linger_ms);
     pthread_mutex_unlock (&zb_lock_);
     while ((self = zb_instances_))
         zb_finish_ (&self);
+    zb_reap_ (!zb_exiting_);
     zb_wake_clear_ ();
-    zb_default_closed_ = 1;
-    pthread_mutex_lock (&zb_lock_);
-    thread = zb_self_;
-    zb_self_ = NULL;
-    if (thread)
-        zb_thread_destroy_ (&thread);
-    pthread_mutex_unlock (&zb_lock_);
-    if (zb_key_made_)
-        pthread_key_delete (zb_key_);
+    __atomic_store_n (&zb_over_, 1, __ATOMIC_RELEASE);
+    zb_exit_threads_ ();
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    zb_busy_ = 0;
 }
 
 #ifdef __cplusplus

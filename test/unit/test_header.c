@@ -2225,6 +2225,82 @@ test_fork_any_time (void **state)
     }
 }
 
+//  Runs a child while its thread is marked as a signal handler finds it that
+//  has interrupted us, with our lock held. Returns its status.
+__attribute__ ((unused)) static int
+s_interrupted_child (void (*run) (void))
+{
+    int status;
+    pid_t child = fork ();
+    if (child == 0) {
+        alarm (20);
+        assert_int_equal (zb_enter_ (), 0);
+        pthread_mutex_lock (&zb_lock_);
+        run ();
+        _exit (1);
+    }
+    assert_int_equal (waitpid (child, &status, 0), child);
+    return status;
+}
+
+static void
+s_leave (void)
+{
+    exit (0);
+}
+
+//  The grandchild measures and leaves; its parent goes on and leaves as well.
+static void
+s_fork_and_leave (void)
+{
+    int status;
+    pid_t child = fork ();
+    if (child == 0) {
+        alarm (20);
+        ZB_COUNT_ME ("info", "interrupted");
+        zb_count ("info", "interrupted");
+        exit (0);
+    }
+    if (waitpid (child, &status, 0) != child || status != 0)
+        _exit (2);
+    pthread_mutex_unlock (&zb_lock_);
+    zb_leave_ ();
+    zb_count ("info", "interrupted");
+    exit (0);
+}
+
+//  Neither exit nor fork in a signal handler waits for what it has interrupted;
+//  and no function does.
+__attribute__ ((unused)) static void
+test_interrupted (void **state)
+{
+    zb_stats_t stats;
+    zb_t *zb = zb_open (.endpoint = "tcp://127.0.0.1:1", .linger_ms = 0), *same;
+    (void) state;
+    assert_non_null (zb);
+    assert_int_equal (s_interrupted_child (s_leave), 0);
+    assert_int_equal (s_interrupted_child (s_fork_and_leave), 0);
+    zb_count ("info", "n");
+    same = zb;
+    assert_int_equal (zb_enter_ (), 0);
+    pthread_mutex_lock (&zb_lock_);
+    zb_count ("info", "n");
+    zb_count ("in|fo", "n");
+    zb_time ("info", "t", 1);
+    zb_gauge ("info", "new", 1);
+    assert_int_equal (zb_flush (zb, 1000), -1);
+    assert_int_equal (zb_stats (zb, &stats), -1);
+    assert_null (zb_open (.linger_ms = 0));
+    zb_close (&same);
+    assert_ptr_equal (same, zb);
+    pthread_mutex_unlock (&zb_lock_);
+    zb_leave_ ();
+    assert_int_equal (zb_stats (zb, &stats), 0);
+    assert_int_equal (stats.dropped_async, 4);
+    assert_int_equal (stats.dropped, 4);
+    zb_close (&zb);
+}
+
 //  --------------------------------------------------------------------------
 //  Clock
 
@@ -2322,6 +2398,7 @@ main (int argc, char **argv)
         cmocka_unit_test (test_signals),
 #ifndef NO_FORK
         cmocka_unit_test (test_fork),
+        cmocka_unit_test (test_interrupted),
 #endif
 #if !defined NO_FORK && !defined NO_BUSY_FORK
         cmocka_unit_test (test_fork_any_time),
