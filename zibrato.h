@@ -3338,37 +3338,48 @@ zb_pump_round_ (zb_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
-//  Sleeps until something is to be done. In a stop that is soon, since a
-//  thread may have been caught in the midst of a timer. ZeroMQ is asked first,
-//  since its descriptors tell only of what is new. Returns -1 if the host has
-//  ended the ZeroMQ context that it gave us.
+//  Returns what poll does: how many of the descriptors are ready.
 static int
-zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
+zb_pump_poll_ (zb_t *self, int64_t ms)
 {
     struct pollfd items[3];
-    int64_t ms, mend_ms;
     uint64_t count;
-    size_t i;
-    if (!zb_zmq_ok_ (self)) {
-        zb_pump_nap_ (self);
-        return 0;
-    }
-    if (zb_links_take_ (self) || zb_subscriptions_read_ (self))
-        return 0;
-    if (errno == ETERM)
-        return -1;
-    mend_ms = zb_links_mend_ (&self->links, zb_clock_ms_ ());
-    ms = (mend_ms < next_ms ? mend_ms : next_ms) - zb_clock_ms_ ();
+    int rc, i;
     for (i = 0; i < 3; i++) {
         items[i].fd = i ? self->zmq_fd[i - 1] : self->wake_fd;
         items[i].events = POLLIN;
         items[i].revents = 0;
     }
-    if (poll (items, 3, ms < 0 ? 0 : (int) (stop && ms > 10 ? 10 : ms)) == -1)
+    rc = poll (items, 3, ms < 0 ? 0 : (int) ms);
+    if (rc == -1)
         zb_pump_nap_ (self);
     if (items[0].revents && read (self->wake_fd, &count, sizeof count) == -1) {
         //  EAGAIN: somebody else has read it
     }
+    return items[0].revents ? 0 : rc;
+}
+
+//  Sleeps until something is to be done. In a stop that is soon, since a
+//  thread may have been caught in the midst of a timer. ZeroMQ's descriptors
+//  tell that there is something new, but not what, and only once: so it is
+//  asked before each sleep. Returns -1 if the host has ended the ZeroMQ context
+//  that it gave us.
+static int
+zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
+{
+    int64_t ms, mend_ms;
+    do {
+        if (!zb_zmq_ok_ (self)) {
+            zb_pump_nap_ (self);
+            return 0;
+        }
+        if (zb_links_take_ (self) || zb_subscriptions_read_ (self))
+            return 0;
+        if (errno == ETERM)
+            return -1;
+        mend_ms = zb_links_mend_ (&self->links, zb_clock_ms_ ());
+        ms = (mend_ms < next_ms ? mend_ms : next_ms) - zb_clock_ms_ ();
+    } while (zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms) > 0);
     return 0;
 }
 

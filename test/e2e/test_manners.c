@@ -90,8 +90,10 @@ a_broker_that_dies_sends_no_sigpipe (void)
 }
 
 //  What handlers measure arrives or is counted: each signal makes two counts
-//  and a reading, while the thread is anywhere in the header.
-static void
+//  and a reading, while the thread is anywhere in the header. Not under
+//  ThreadSanitizer, which reports a first pass in a handler, since it allocates:
+//  here no allocation is interrupted but the header's own.
+__attribute__ ((unused)) static void
 handlers_may_measure (void)
 {
     broker_t *broker = broker_start ();
@@ -193,8 +195,9 @@ descriptors_are_not_inherited_and_not_leaked (void)
 }
 
 //  Whatever number of descriptors is left: the program and its child go on,
-//  and what they have measured until there are more arrives.
-static void
+//  and what they have measured until there are more arrives. Not under
+//  ThreadSanitizer, which lets no child of a program with threads start new ones.
+__attribute__ ((unused)) static void
 too_few_descriptors_stop_nobody (void)
 {
     broker_t *broker = broker_start ();
@@ -410,7 +413,9 @@ nothing_is_left_in_memory (void)
 
 static const struct CMUnitTest tests[] = {
   TEST (a_broker_that_dies_sends_no_sigpipe),
+#if !SANITIZED_T
   TEST (handlers_may_measure),
+#endif
   TEST (the_locale_may_change_at_any_time),
   TEST (random_numbers_are_the_hosts),
   TEST (descriptors_are_not_inherited_and_not_leaked),
