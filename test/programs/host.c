@@ -450,7 +450,7 @@ static void *
 s_bother (void *argument)
 {
     pthread_t main_thread = *(pthread_t *) argument;
-    for (long sent = 0; sent < s_number; sent++) {
+    for (long sent = s_signals; sent < s_number; sent++) {
         pthread_kill (main_thread, SIGUSR1);
         //  the next one only when this one has come
         while (s_signals <= sent)
@@ -472,6 +472,7 @@ s_handlers (void)
     char source[32];
     zb_t *zb = zb_open (.linger_ms = PATIENCE_MS);
     sigaction (SIGUSR1, &action, NULL);
+    raise (SIGUSR1);  //  one that interrupts nothing
     if (!zb || pthread_create (&thread, NULL, s_bother, &main_thread) != 0)
         return 1;
     while (!s_stop) {
