@@ -27,6 +27,8 @@
         ledger       running totals to increments
         curve        certificates, and who may connect
         handshake    why a connection did not come to be
+        topics       what workers want, for the broker
+        peers        connections, and what each may cost, for the broker
 
     To see what happens to a measurement, start at worker_message. To add a
     backend, write one file like contrib/workers/stdout.c and one row in
@@ -42,6 +44,7 @@
 #include "contrib/runtime/curve.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
+#include "contrib/runtime/peers.h"
 #include "contrib/runtime/spool.h"
 
 #include <ctype.h>
@@ -57,9 +60,16 @@
 
 //  Limits of what a peer may send us, and of what we hold for it.
 enum {
-    FRAME_MAX = 1024 * 1024,  //  bytes; ours are 64 KiB at most
-    SUBSCRIPTION_MAX = 1024,  //  bytes of a topic
-    HIGH_WATER_MARK = 10000,  //  messages a peer
+    FRAME_MAX = 65 * 1024,            //  bytes; a message and what CURVE adds
+    HIGH_WATER_MARK = 10000,          //  messages a peer
+    WORKER_MARK = 4000,               //  messages that a worker has not read
+    PROGRAM_MARK = 256,               //  messages of a program, the same
+    SUBSCRIPTION_MAX = 1024,          //  bytes of a topic, and what CURVE adds
+    SUBSCRIPTIONS_AHEAD = 2,          //  of a worker, see ZB_AHEAD_MAX_
+    SUBSCRIPTION_BUFFER = 16 * 1024,  //  bytes of them in the kernel
+    BACKLOG = 1024,                   //  connections not accepted yet
+    CONNECT_MS = 2000,                //  then try again
+    DEAD_MS = 20000,                  //  nothing sent was acknowledged so long
     HANDSHAKE_MS = 5000,
     HEARTBEAT_MS = 5000,
     HEARTBEAT_TIMEOUT_MS = 15000,
@@ -390,6 +400,10 @@ s_socket_new (int type)
     zsock_set_heartbeat_ivl (socket, HEARTBEAT_MS);
     zsock_set_heartbeat_timeout (socket, HEARTBEAT_TIMEOUT_MS);
     zsock_set_tcp_keepalive (socket, 1);
+    //  heartbeats do not tell of who lets us send and never reads
+    zsock_set_tcp_maxrt (socket, DEAD_MS);
+    zsock_set_connect_timeout (socket, CONNECT_MS);
+    zsock_set_backlog (socket, BACKLOG);
     zsock_set_sndhwm (socket, HIGH_WATER_MARK);
     zsock_set_rcvhwm (socket, HIGH_WATER_MARK);
     zsock_set_linger (socket, 0);
@@ -2037,6 +2051,7 @@ worker_run (const zb_backend_t *backend)
     worker_init (&self, backend);
     worker_percentiles (&self);
     self.xsub = s_socket_new (ZMQ_XSUB);
+    zsock_set_rcvhwm (self.xsub, WORKER_MARK);
     worker_subscribe (&self, 1);
     sender.queue = self.queue;
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, zb_random_ ());
@@ -2063,16 +2078,24 @@ worker_run (const zb_backend_t *backend)
 //  --------------------------------------------------------------------------
 //  Broker: programs connect to XSUB at the port, workers to XPUB at the next
 
-enum { HEALTH_MS = 10000 };  //  between reports of the broker's health
+enum {
+    HEALTH_MS = 10000,  //  between reports of the broker's health
+    FAULTS_MS = 1000,   //  between looks at what is wrong
+    PAUSE_MS = 10       //  of programs, while workers read
+};
 
 static struct {
     const char *host, *cert, *authorized;
     int64_t port;
     zsock_t *programs, *workers;  //  XSUB and XPUB
-    handshake_t *programs_hands, *workers_hands;
-    curve_t *curve;    //  NULL: anybody may connect
-    zhashx_t *topics;  //  that workers want; with CURVE
-    uint64_t refused_told;
+    handshake_t *hands[PEER_ENDS];
+    zloop_reader_fn *publish;  //  what reads from programs
+    curve_t *curve;            //  NULL: anybody may connect
+    peers_t peers;
+    struct {
+        uint64_t published, logged;
+        int64_t quiet_ms;  //  no log line before
+    } told[PEERS_FAULTS];
 } s_broker = {.host = "127.0.0.1", .port = 5550};
 
 // clang-format off
@@ -2089,50 +2112,66 @@ static const zb_option_t s_broker_options[] = {
   {.name = NULL}};
 // clang-format on
 
+//  Sends to all workers that want it. One that has no room for it must not
+//  hold up the others, but we want to know.
+static int
+broker_send (zmq_msg_t *message, int more)
+{
+    void *to = zsock_resolve (s_broker.workers);
+    int rc = zmq_msg_send (message, to, ZMQ_DONTWAIT | more);
+    if (rc == -1 && errno == EAGAIN) {
+        s_broker.peers.faults[PEERS_MISSED]++;
+        zsock_set_xpub_nodrop (s_broker.workers, 0);
+        rc = zmq_msg_send (message, to, ZMQ_DONTWAIT | more);
+        zsock_set_xpub_nodrop (s_broker.workers, 1);
+    }
+    return rc;
+}
+
+//  Handler for zloop_timer: programs have waited while too much was held for
+//  workers. Those of zibrato.h hold their measurements in the meantime.
+static int
+broker_resume (zloop_t *loop, int timer, void *argument)
+{
+    (void) timer, (void) argument;
+    if (peers_held () == -1)
+        zloop_reader (loop, s_broker.programs, s_broker.publish, NULL);
+    else
+        zloop_timer (loop, PAUSE_MS, 1, broker_resume, NULL);
+    return 0;
+}
+
 //  What programs publish goes to the workers that want it.
 static int
 broker_publish (zloop_t *loop, zsock_t *socket, void *argument)
 {
     void *from = zsock_resolve (s_broker.programs);
-    void *to = zsock_resolve (s_broker.workers);
     double messages = 0, bytes = 0;
     zmq_msg_t message;
-    (void) loop, (void) socket, (void) argument;
+    int more;
+    (void) argument;
     zmq_msg_init (&message);
-    while (messages < DRAIN_MESSAGES
+    while (messages < DRAIN_MESSAGES && peers_held () != 1
            && zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
         messages++;
         bytes += (double) zmq_msg_size (&message);
         if (s_broker.curve && !curve_admits (s_broker.curve, &message))
             continue;
-        if (zmq_msg_send (&message, to,
-                          zmq_msg_more (&message) ? ZMQ_SNDMORE : 0)
-            == -1)
+        more = zmq_msg_more (&message) ? ZMQ_SNDMORE : 0;
+        if (s_broker.peers.suspects)
+            peers_met (&s_broker.peers, &message);
+        peers_hold (&message);
+        if (broker_send (&message, more) == -1)
             break;
     }
     zmq_msg_close (&message);
     ZB_COUNT_ME ("zibrato", "zibrato.broker.messages", .value = messages);
     ZB_COUNT_ME ("zibrato", "zibrato.broker.bytes", .value = bytes);
+    if (peers_held () == 1) {
+        zloop_reader_end (loop, socket);
+        zloop_timer (loop, PAUSE_MS, 1, broker_resume, NULL);
+    }
     return 0;
-}
-
-//  With CURVE each subscription is seen, so that the broker knows whose a
-//  connection is. Without, ZeroMQ tells only what the first worker wants and
-//  the last one does no more; that is to be done here then. Returns 1 if the
-//  subscription is to be passed on.
-static int
-broker_topic_changes (const unsigned char *data, size_t size)
-{
-    char topic[2 * SUBSCRIPTION_MAX + 1] = "";
-    size_t i;
-    for (i = 1; i < size; i++)
-        snprintf (topic + 2 * (i - 1), 3, "%02x", data[i]);
-    if (*data)
-        return zhashx_insert (s_broker.topics, topic, s_broker.topics) == 0;
-    if (!zhashx_lookup (s_broker.topics, topic))
-        return 0;
-    zhashx_delete (s_broker.topics, topic);
-    return 1;
 }
 
 //  What workers want goes to the programs. Nothing else goes upstream.
@@ -2140,28 +2179,19 @@ static int
 broker_subscribe (zloop_t *loop, zsock_t *socket, void *argument)
 {
     void *from = zsock_resolve (s_broker.workers);
-    void *to = zsock_resolve (s_broker.programs);
     zmq_msg_t message;
-    double ignored = 0;
+    int i;
     (void) loop, (void) socket, (void) argument;
     zmq_msg_init (&message);
-    while (zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
-        const unsigned char *data = zmq_msg_data (&message);
-        size_t size = zmq_msg_size (&message);
-        if (size < 1 || size > SUBSCRIPTION_MAX || data[0] > 1
-            || zmq_msg_more (&message))
-            ignored++;
-        else if (s_broker.curve
-                 && (!curve_admits (s_broker.curve, &message)
-                     || !broker_topic_changes (data, size)))
-            continue;
-        else if (zmq_msg_send (&message, to, ZMQ_DONTWAIT) == -1)
-            break;
-    }
+    for (i = 0; i < DRAIN_MESSAGES; i++)
+        if (zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
+            //  one that is not admitted is cut, and has to be counted until
+            //  it is gone
+            if (s_broker.curve)
+                curve_admits (s_broker.curve, &message);
+            peers_said (&s_broker.peers, &message);
+        }
     zmq_msg_close (&message);
-    if (ignored > 0) {
-        ZB_COUNT_ME ("zibrato", "zibrato.broker.ignored", .value = ignored);
-    }
     return 0;
 }
 
@@ -2174,21 +2204,68 @@ broker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
     return 0;
 }
 
+//  Handler for zloop_timer: no peer has taken more than it may?
+static int
+broker_look (zloop_t *loop, int timer, void *argument)
+{
+    (void) loop, (void) timer, (void) argument;
+    s_broker.peers.drained = !(zsock_events (s_broker.programs) & ZMQ_POLLIN);
+    peers_look (&s_broker.peers);
+    return 0;
+}
+
+// clang-format off
+static const struct {
+    const char *measurement, *event, *reason;
+} s_faults[PEERS_FAULTS] = {
+  [PEERS_IGNORED] = {"zibrato.broker.ignored", "ignored",
+                     "messages of workers that are no subscriptions"},
+  [PEERS_REFUSED] = {"zibrato.broker.refused", NULL, NULL},
+  [PEERS_MISSED] = {"zibrato.broker.missed", "missed",
+                    "messages that a worker had no room for"},
+  [PEERS_CROWD] = {"zibrato.broker.cut", "cut", "too many connections"},
+  [PEERS_GREEDY] = {"zibrato.broker.cut", "cut", "too many subscriptions"},
+  [PEERS_ENDLESS] = {"zibrato.broker.cut", "cut", "a message without an end"},
+  [PEERS_SLOW] = {"zibrato.broker.cut", "cut", "does not read"}};
+// clang-format on
+
+//  Handler for zloop_timer. What is wrong with peers is counted, and logged
+//  when it begins and then once in a while: a flood makes no flood of lines.
+static int
+broker_faults (zloop_t *loop, int timer, void *argument)
+{
+    int64_t now = zclock_mono ();
+    int i, told = 0;
+    (void) loop, (void) timer, (void) argument;
+    for (i = 0; i < PEERS_FAULTS; i++) {
+        uint64_t count = s_broker.peers.faults[i];
+        if (count > s_broker.told[i].published)
+            zb_count ("zibrato", s_faults[i].measurement,
+                      .value = (double) (count - s_broker.told[i].published));
+        told |= count > s_broker.told[i].published;
+        s_broker.told[i].published = count;
+        if (!s_faults[i].event || count == s_broker.told[i].logged
+            || now < s_broker.told[i].quiet_ms)
+            continue;
+        zb_log (LOG_WARNING, s_faults[i].event, "reason=\"%s\" count=%" PRIu64,
+                s_faults[i].reason, count - s_broker.told[i].logged);
+        s_broker.told[i].logged = count;
+        s_broker.told[i].quiet_ms = now + HEALTH_MS;
+    }
+    if (told)
+        zb_flush (NULL, 0);
+    return 0;
+}
+
 //  Handler for zloop_timer: what only changes now and then.
 static int
 broker_health (zloop_t *loop, int timer, void *argument)
 {
-    uint64_t refused =
-      s_broker.programs_hands->refused + s_broker.workers_hands->refused;
     (void) loop, (void) timer, (void) argument;
     ZB_GAUGE ("zibrato", "zibrato.broker.publishers",
-              (double) s_broker.programs_hands->connected);
+              (double) s_broker.peers.connected[PEER_PROGRAM]);
     ZB_GAUGE ("zibrato", "zibrato.broker.workers",
-              (double) s_broker.workers_hands->connected);
-    if (refused != s_broker.refused_told)
-        zb_count ("zibrato", "zibrato.broker.refused",
-                  .value = (double) (refused - s_broker.refused_told));
-    s_broker.refused_told = refused;
+              (double) s_broker.peers.connected[PEER_WORKER]);
     return 0;
 }
 
@@ -2264,17 +2341,35 @@ broker_secure (zloop_t *loop, const char *address)
                s_broker.authorized, wrong);
     zb_log (LOG_INFO, "authorized", "authorized=\"%s\" keys=%zu",
             s_broker.authorized, zhashx_size (s_broker.curve->listed));
-    s_broker.topics = zhashx_new ();
-    zsock_set_xpub_verbose (s_broker.workers, 1);
 }
 
 //  Watches who comes. Before the sockets bind, or somebody could be missed.
-static handshake_t *
-broker_watch (zloop_t *loop, zsock_t *socket)
+static void
+broker_watch (zloop_t *loop, zsock_t *socket, peer_end_t end)
 {
-    handshake_t *self = handshake_new (socket);
-    zloop_reader (loop, zactor_sock (self->monitor), broker_connection, self);
-    return self;
+    handshake_t *hands = handshake_new (socket, &s_broker.peers, end);
+    zloop_reader (loop, zactor_sock (hands->monitor), broker_connection, hands);
+    s_broker.hands[end] = hands;
+}
+
+//  Both sockets, watched, with what only the broker asks of them. A domain
+//  for ZAP refuses workers of ZMTP 1 and 2, who could not be told apart.
+static void
+broker_open (zloop_t *loop, const char *address)
+{
+    zsock_t *workers = s_broker.workers = s_socket_new (ZMQ_XPUB);
+    s_broker.programs = s_socket_new (ZMQ_XSUB);
+    zsock_set_rcvhwm (s_broker.programs, PROGRAM_MARK);
+    zsock_set_maxmsgsize (workers, SUBSCRIPTION_MAX);
+    zsock_set_rcvhwm (workers, SUBSCRIPTIONS_AHEAD);
+    zsock_set_rcvbuf (workers, SUBSCRIPTION_BUFFER);
+    zsock_set_xpub_verboser (workers, 1);
+    zsock_set_xpub_nodrop (workers, 1);
+    zsock_set_zap_domain (workers, "zibrato");
+    broker_secure (loop, address);
+    peers_init (&s_broker.peers, zsock_resolve (s_broker.programs));
+    broker_watch (loop, s_broker.programs, PEER_PROGRAM);
+    broker_watch (loop, workers, PEER_WORKER);
 }
 
 //  A broker from beginning to end. Its health goes through an instance of
@@ -2288,30 +2383,29 @@ broker_run (void)
     zloop_t *loop = zloop_new ();
     zb_t *health;
     s_host_resolve (s_broker.host, address, sizeof address);
-    s_broker.programs = s_socket_new (ZMQ_XSUB);
-    s_broker.workers = s_socket_new (ZMQ_XPUB);
-    broker_secure (loop, address);
-    s_broker.programs_hands = broker_watch (loop, s_broker.programs);
-    s_broker.workers_hands = broker_watch (loop, s_broker.workers);
+    broker_open (loop, address);
     zsock_bind (s_broker.programs, "inproc://zibrato-broker");
     broker_bind (address);
     health =
       zb_open (.context = zsys_init (), .source = "broker",
                .endpoint = "inproc://zibrato-broker", .curve_server_key = "",
                .curve_cert = "", .interval_ms = HEALTH_MS, .linger_ms = 0);
+    s_broker.publish = broker_publish;
     zloop_reader (loop, s_broker.programs, broker_publish, NULL);
     zloop_reader (loop, s_broker.workers, broker_subscribe, NULL);
     zloop_poller (loop, &stop, s_signals_handle, NULL);
+    zloop_timer (loop, PEERS_TICK_MS, 0, broker_look, NULL);
+    zloop_timer (loop, FAULTS_MS, 0, broker_faults, NULL);
     zloop_timer (loop, HEALTH_MS, 0, broker_health, NULL);
     zloop_start (loop);
     zb_close (&health);
-    handshake_destroy (&s_broker.programs_hands);
-    handshake_destroy (&s_broker.workers_hands);
+    handshake_destroy (&s_broker.hands[PEER_PROGRAM]);
+    handshake_destroy (&s_broker.hands[PEER_WORKER]);
     curve_destroy (&s_broker.curve);
-    zhashx_destroy (&s_broker.topics);
     zloop_destroy (&loop);
     zsock_destroy (&s_broker.programs);
     zsock_destroy (&s_broker.workers);
+    peers_done (&s_broker.peers);
     close (signals);
     return 0;
 }

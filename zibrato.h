@@ -765,7 +765,12 @@ enum {
     ZB_KEPT_MS_ = 25000,          //  for longer than a dead peer is trusted:
                                   //  interval and timeout of heartbeats
     ZB_SUBSCRIPTIONS_MAX_ = 1024,
-    ZB_SUBSCRIPTION_MAX_ = 1024,        //  bytes
+    ZB_SUBSCRIPTION_MAX_ = 1024,    //  bytes
+    ZB_TOPICS_BYTES_MAX_ = 262144,  //  of all; a broker that wants more,
+    ZB_TOPICS_MAX_ = 2048,          //  or more topics, is left alone
+    ZB_ALONE_MS_ = 5000,            //  for so long
+    ZB_DEAD_MS_ = 20000,            //  nothing sent was acknowledged so long
+    ZB_AHEAD_MAX_ = 2,              //  subscriptions read ahead, see below
     ZB_TOPIC_MAX_ = ZB_LABEL_MAX_ + 2,  //  one that a level can match
     ZB_HWM_ = 256,                      //  messages in ZeroMQ's pipe: 16 MiB
     ZB_QUIET_MS_ = 2000,                //  a series that rests is repeated once
@@ -1821,6 +1826,12 @@ typedef struct zb_level_ {
     size_t again;  //  of those kept, to be sent again: the newest
 } zb_level_;
 
+//  A topic that somebody wants: all that begins with it.
+typedef struct {
+    char text[ZB_TOPIC_MAX_];
+    size_t size;
+} zb_topic_;
+
 struct zb_s {
     zb_t *next;
     pthread_mutex_t lock;
@@ -1835,9 +1846,12 @@ struct zb_s {
     zb_series_ **table;  //  by hash, chained
     size_t table_size, series_size;
     zb_ring_ *rings;
-    char subscription[ZB_SUBSCRIPTIONS_MAX_][ZB_TOPIC_MAX_];
+    zb_topic_ subscription[ZB_SUBSCRIPTIONS_MAX_];
     size_t subscriptions_size;
-    int64_t settled_ms;  //  when the last subscription came
+    size_t crowd;         //  subscriptions beyond: then all levels are heard
+    size_t topics_bytes;  //  of both
+    int64_t alone_ms;     //  not connected until then, if it came to that
+    int64_t settled_ms;   //  when the last subscription came
     uint64_t random;
 
     void *context, *context_given, *socket;
@@ -2074,17 +2088,21 @@ zb_label_make_ (zb_label_ *self, zb_type_t type, const char *level,
 //  --------------------------------------------------------------------------
 //  Levels and series. The caller holds the instance's lock.
 
+static int
+zb_topic_is_ (const char *topic, size_t size, const zb_level_ *level)
+{
+    size_t most = strlen (level->topic);
+    return memcmp (topic, level->topic, size < most ? size : most) == 0;
+}
+
 static void
 zb_level_listen_ (zb_t *self, zb_level_ *level)
 {
-    size_t i, size, topic = strlen (level->topic);
-    int heard = 0;
-    for (i = 0; i < self->subscriptions_size && !heard; i++) {
-        size = strlen (self->subscription[i]);
-        heard = memcmp (self->subscription[i], level->topic,
-                        size < topic ? size : topic)
-                == 0;
-    }
+    int heard = self->crowd > 0;
+    size_t i;
+    for (i = 0; i < self->subscriptions_size && !heard; i++)
+        heard = zb_topic_is_ (self->subscription[i].text,
+                              self->subscription[i].size, level);
     if (heard && !level->heard)
         level->green++;
     if (heard != level->heard)
@@ -2669,48 +2687,73 @@ zb_thread_self_ (void)
 //  --------------------------------------------------------------------------
 //  Subscriptions: which levels have a listener
 
-//  "\1info|" adds one, "\0info|" takes it away; anything else is not ours.
+//  There is no room for a topic: from the first such to the last one, nobody
+//  can say what is not wanted.
 static void
-zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
+zb_subscription_crowd_ (zb_t *self, int more, size_t size)
 {
     zb_level_ *level;
-    size_t i;
-    char topic[ZB_TOPIC_MAX_];
-    if (size > sizeof topic)
-        return;  //  longer than any level
-    memcpy (topic, bytes + 1, size - 1);
-    topic[size - 1] = 0;
-    for (i = 0; i < self->subscriptions_size; i++)
-        if (strcmp (self->subscription[i], topic) == 0)
-            break;
-    if (bytes[0] == 1 && i == self->subscriptions_size
-        && i < ZB_SUBSCRIPTIONS_MAX_) {
-        memcpy (self->subscription[self->subscriptions_size++], topic, size);
-        self->settled_ms = zb_clock_ms_ () + ZB_SETTLE_MS_;
-    }
-    else if (bytes[0] == 0 && i < self->subscriptions_size) {
-        self->subscriptions_size--;
-        memmove (self->subscription[i],
-                 self->subscription[self->subscriptions_size], sizeof topic);
-    }
-    for (level = self->levels; level; level = level->next)
+    if (!more && self->crowd == 0)
+        return;
+    self->crowd += more ? 1 : (size_t) -1;
+    if (!more && size > self->topics_bytes)
+        size = self->topics_bytes;
+    self->topics_bytes += more ? size : (size_t) 0 - size;
+    for (level = self->levels; level && self->crowd <= 1; level = level->next)
         zb_level_listen_ (self, level);
 }
 
-//  Takes in what the broker says. Returns how many there were.
+//  "\1info|" adds one, "\0info|" takes it away. One that is too long for any
+//  level may still want a part of one.
+static void
+zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
+{
+    zb_topic_ *known = self->subscription;
+    zb_topic_ *end = known + self->subscriptions_size;
+    const char *topic = bytes + 1;
+    zb_level_ *level;
+    size--;
+    while (known < end
+           && (known->size != size || memcmp (known->text, topic, size) != 0))
+        known++;
+    if (bytes[0])
+        self->settled_ms = zb_clock_ms_ () + ZB_SETTLE_MS_;
+    if (bytes[0] && known == end && size <= ZB_TOPIC_MAX_
+        && known < self->subscription + ZB_SUBSCRIPTIONS_MAX_) {
+        memcpy (known->text, topic, size);
+        known->size = size;
+        self->subscriptions_size++;
+        self->topics_bytes += size;
+    }
+    else if (!bytes[0] && known < end) {
+        memmove (known, end - 1, sizeof *known);
+        self->subscriptions_size--;
+        self->topics_bytes -= size;
+    }
+    else if (known == end)
+        zb_subscription_crowd_ (self, bytes[0], size);
+    for (level = self->levels; level; level = level->next)
+        if (zb_topic_is_ (topic, size, level))
+            zb_level_listen_ (self, level);
+}
+
+//  Takes in what the broker says, but not for ever. Returns how many there
+//  were.
 static int
 zb_subscriptions_read_ (zb_t *self)
 {
     char bytes[ZB_SUBSCRIPTION_MAX_];
     int count = 0, size;
-    while ((size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
+    while (
+      count < ZB_SUBSCRIPTIONS_MAX_
+      && (size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
            != -1) {
+        count++;
         if (size < 1 || size > (int) sizeof bytes || (bytes[0] & ~1))
             continue;
         pthread_mutex_lock (&self->lock);
         zb_subscription_apply_ (self, bytes, (size_t) size);
         pthread_mutex_unlock (&self->lock);
-        count++;
     }
     return count;
 }
@@ -2813,14 +2856,19 @@ zb_connect_ (zb_t *self)
       {ZMQ_XPUB_NODROP, 1},  //  say EAGAIN rather than drop
       {ZMQ_IMMEDIATE, 1},    //  no pipe without a connection
       {ZMQ_IPV6, 1},
-      {ZMQ_MAXMSGSIZE, ZB_SUBSCRIPTION_MAX_},
       {ZMQ_CONNECT_TIMEOUT, ZB_LINK_LIMIT_MS_},
       {ZMQ_RECONNECT_IVL_MAX, ZB_LINK_RETRY_MS_},
       {ZMQ_HEARTBEAT_IVL, 5000},
       {ZMQ_HEARTBEAT_TIMEOUT, 15000},
       {ZMQ_TCP_KEEPALIVE, 1},
+      {ZMQ_TCP_MAXRT, ZB_DEAD_MS_},  //  also when there is no room for beats
+      //  ZeroMQ takes all in at once that comes while it does so: by this it
+      //  has to wait for each
+      {ZMQ_RCVHWM, ZB_AHEAD_MAX_},
     };
+    const int64_t frame_max = ZB_SUBSCRIPTION_MAX_;
     size_t i, size = sizeof (int);
+    zmq_setsockopt (self->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
     for (i = 0; i < sizeof options / sizeof *options; i++)
         zmq_setsockopt (self->socket, options[i].option, &options[i].value,
                         sizeof options[i].value);
@@ -3314,6 +3362,28 @@ zb_pump_nap_ (zb_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
+//  Whoever wants more than anybody can want would fill our memory, by way of
+//  ZeroMQ's. It is left alone for a while, which takes all of it back.
+static void
+zb_pump_shun_ (zb_t *self)
+{
+    int64_t now = zb_clock_ms_ ();
+    int none = 0;
+    size_t i;
+    if (now < self->alone_ms
+        || (self->subscriptions_size + self->crowd <= ZB_TOPICS_MAX_
+            && self->topics_bytes <= ZB_TOPICS_BYTES_MAX_))
+        return;
+    self->alone_ms = now + ZB_ALONE_MS_;
+    //  or ZeroMQ would go on reading as long as there is much to send
+    zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
+    for (i = 0; i < self->links.size; i++) {
+        zb_link_give_up_ (&self->links, &self->links.link[i]);
+        self->links.link[i].up = self->links.link[i].trying = 0;
+        self->links.link[i].again_ms = self->alone_ms;
+    }
+}
+
 static void
 zb_pump_round_ (zb_t *self)
 {
@@ -3321,6 +3391,7 @@ zb_pump_round_ (zb_t *self)
     zb_ring_ *ring;
     uint64_t wanted;
     zb_subscriptions_read_ (self);
+    zb_pump_shun_ (self);
     pthread_mutex_lock (&self->lock);
     wanted = self->round_wanted;
     for (ring = self->rings; ring; ring = ring->next)
@@ -4306,7 +4377,8 @@ zb_clear_ (zb_t *self)
         ring->hurried = 0;
         ring->wake_fd = -1;
     }
-    self->subscriptions_size = 0;
+    self->subscriptions_size = self->crowd = self->topics_bytes = 0;
+    self->alone_ms = 0;
     self->sent = self->repeated = self->messages = self->bytes = 0;
     self->dropped_series = self->refused = self->dropped_ring = 0;
     self->dropped_held = self->dropped_async = self->dropped_told = 0;

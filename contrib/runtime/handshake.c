@@ -86,9 +86,11 @@ handshake_broker_reason (int event, int value, int curve)
 //  first, and a failure waits for the last.
 
 handshake_t *
-handshake_new (zsock_t *socket)
+handshake_new (zsock_t *socket, peers_t *peers, peer_end_t end)
 {
     handshake_t *self = (handshake_t *) zmalloc (sizeof *self);
+    self->peers = peers;
+    self->end = end;
     self->monitor = zactor_new (zmonitor, socket);
     self->curve = zsock_mechanism (socket) == ZMQ_CURVE;
     zstr_sendx (self->monitor, "LISTEN", "ACCEPTED", "DISCONNECTED",
@@ -168,9 +170,10 @@ s_log_refused (const char *peer, const char *reason)
 }
 
 //  A peer whose key is not listed is told so, and closes the connection then;
-//  all others are disconnected right after they have failed.
+//  all others are disconnected right after they have failed. Of those whose
+//  ZMTP is too old ZeroMQ does not say that they failed.
 static void
-handshake_end (handshake_t *self, int fd)
+handshake_end (handshake_t *self, int fd, int spoke)
 {
     int known = (size_t) fd < self->accepted_size;
     int young =
@@ -182,9 +185,11 @@ handshake_end (handshake_t *self, int fd)
         self->denied--;
     }
     self->failed = NULL;
+    if (!reason && !spoke)
+        reason = "it does not speak ZMTP 3";
     if (!reason)
         return;
-    self->refused++;
+    self->peers->faults[PEERS_REFUSED]++;
     s_log_refused (known ? self->accepted[fd].peer : "", reason);
 }
 
@@ -205,12 +210,11 @@ handshake_report (handshake_t *self)
         return;
     value = (int) strtol (number, NULL, 10);
     if (streq (name, "ACCEPTED")) {
-        self->connected++;
+        peers_came (self->peers, self->end, value);
         handshake_accept (self, value);
     }
     else if (streq (name, "DISCONNECTED")) {
-        self->connected--;
-        handshake_end (self, value);
+        handshake_end (self, value, peers_went (self->peers, self->end, value));
     }
     for (i = 0; i < sizeof failures / sizeof *failures; i++)
         if (streq (name, failures[i].name)) {

@@ -8,6 +8,8 @@
 #define ZIBRATO_BACKEND
 #include "../../zibrato.h"
 
+#include "peers.h"
+
 #include <czmq.h>
 
 //  What the monitor's event and value mean, to the side that reads them: a
@@ -18,9 +20,9 @@ const char *handshake_broker_reason (int event, int value, int curve);
 //  The connections of a bound socket.
 typedef struct {
     zactor_t *monitor;
-    int curve;           //  it has CURVE
-    int64_t connected;   //  now
-    uint64_t refused;    //  handshakes that failed, ever
+    int curve;       //  it has CURVE
+    peers_t *peers;  //  where they are counted
+    peer_end_t end;
     const char *failed;  //  why the next that is disconnected is
     unsigned denied;     //  keys not listed that are still connected
     struct {
@@ -31,7 +33,7 @@ typedef struct {
 } handshake_t;
 
 //  Before the socket binds. Caller owns the return value.
-handshake_t *handshake_new (zsock_t *socket);
+handshake_t *handshake_new (zsock_t *socket, peers_t *peers, peer_end_t end);
 
 //  Takes in a report of the monitor, and logs who was refused.
 void handshake_report (handshake_t *self);

@@ -16,7 +16,7 @@ enum {
     BAD_PER_GOOD = 100,
     MUTANTS = 20000,
     MULTIPART = 10,
-    LONG = 64 * 1024,       //  bytes of a name that is far too long
+    LONG = 60 * 1024,       //  bytes of a name that is far too long
     LONG_EVERY = 500,       //  bad lines
     BATCH = 50,             //  lines
     GROWTH_KIB = 20 * 1024  //  of a process, at most

@@ -1,0 +1,370 @@
+/*  peers - connections of a broker. The contract is in peers.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "peers.h"
+
+#include <assert.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum {
+    WORKER_BYTES_MAX = 64 * 1024,  //  of a worker, without one whole message
+    BEATS_PER_SECOND = 64,         //  bytes that heartbeats may be
+    DESCRIPTORS_KEPT = 64,         //  for other things than connections
+    CHANGES_MAX = 4096,            //  of topics, of one worker, at once,
+    CHANGES_A_LOOK = 100,          //  and in the long run
+    HELD_MIN = 64,                 //  bytes; what is smaller costs no more
+    BUFFER_MAX = 8192,             //  bytes that libzmq reads at once
+    BEHIND_MIN = 64 * 1024,        //  who has less to read is not slow
+    RELIEF_MS = 500                //  until one sees what a cut was good for
+};
+
+//  Milliseconds. Not zclock_mono: czmq.h brings netinet/tcp.h, whose tcp_info
+//  does not know the bytes received, and cannot stand beside linux/tcp.h.
+static int64_t
+s_now_ms (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+//  --------------------------------------------------------------------------
+//  Connections: known by descriptor
+
+//  Returns the place of a descriptor at one end, or NULL for what is none. The
+//  ends report on their own, so that a descriptor may seem to be at both.
+static peer_t *
+peers_at (peers_t *self, peer_end_t end, int fd)
+{
+    size_t at = (size_t) fd * PEER_ENDS + end;
+    if (fd < 0)
+        return NULL;
+    if (at >= self->size) {
+        size_t size = (at + 64) * 2;
+        self->peer = (peer_t *) realloc (self->peer, size * sizeof *self->peer);
+        assert (self->peer);
+        memset (self->peer + self->size, 0,
+                (size - self->size) * sizeof *self->peer);
+        self->size = size;
+    }
+    return self->peer + at;
+}
+
+static int
+peers_fd (const peers_t *self, const peer_t *peer)
+{
+    return (int) ((size_t) (peer - self->peer) / PEER_ENDS);
+}
+
+static peer_end_t
+peers_end (const peers_t *self, const peer_t *peer)
+{
+    return (peer_end_t) ((size_t) (peer - self->peer) % PEER_ENDS);
+}
+
+//  Connecting a socket to nowhere ends its connection at once, with what the
+//  kernel holds of it; a shutdown would let libzmq read that to its end.
+static void
+peers_cut (peers_t *self, peer_t *peer, peers_fault_t fault)
+{
+    static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    if (!peer->here || peer->cut)
+        return;
+    peer->cut = 1;
+    self->faults[fault]++;
+    connect (peers_fd (self, peer), &nowhere, sizeof nowhere);
+}
+
+static void
+peers_unsuspect (peers_t *self, peer_t *peer)
+{
+    self->suspects -= (size_t) peer->suspect;
+    peer->suspect = 0;
+}
+
+void
+peers_came (peers_t *self, peer_end_t end, int fd)
+{
+    peer_t *peer = peers_at (self, end, fd);
+    if (!peer)
+        return;
+    self->connected[end] += !peer->here;
+    peer->here = 1;
+    peer->cut = 0;
+    peer->bytes = peer->bytes_met = 0;
+    peer->met_ms = s_now_ms ();
+    if (self->connected[end] > self->max)
+        peers_cut (self, peer, PEERS_CROWD);
+}
+
+//  What a worker says may be seen before it is seen to come.
+int
+peers_went (peers_t *self, peer_end_t end, int fd)
+{
+    peer_t *peer = peers_at (self, end, fd);
+    int spoke;
+    if (!peer || !peer->here)
+        return 1;
+    peers_unsuspect (self, peer);
+    self->connected[end]--;
+    spoke = end == PEER_PROGRAM || peer->spoke || peer->cut;
+    peer->here = peer->spoke = 0;
+    return spoke;
+}
+
+//  --------------------------------------------------------------------------
+//  Descriptors
+
+void
+peers_init (peers_t *self, void *programs)
+{
+    struct rlimit files;
+    memset (self, 0, sizeof *self);
+    self->topics.upstream = programs;
+    self->max = PEERS_MAX;
+    if (getrlimit (RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit (RLIMIT_NOFILE, &files);
+    getrlimit (RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < DESCRIPTORS_KEPT * 2)
+        self->max = DESCRIPTORS_KEPT / 4;
+    else if ((files.rlim_cur - DESCRIPTORS_KEPT) / 4 < PEERS_MAX)
+        self->max = (size_t) (files.rlim_cur - DESCRIPTORS_KEPT) / 4;
+}
+
+//  --------------------------------------------------------------------------
+//  Messages of many frames: libzmq gathers them without a bound
+
+void
+peers_met (peers_t *self, zmq_msg_t *message)
+{
+    int fd = zmq_msg_get (message, ZMQ_SRCFD);
+    peer_t *peer = peers_at (self, PEER_PROGRAM, fd);
+    if (!peer)
+        return;
+    peers_unsuspect (self, peer);
+    peer->bytes_met = peer->bytes;
+    peer->met_ms = s_now_ms ();
+}
+
+//  Much came since the last message that we looked at. From then on we look at
+//  all; when as much came again, and all messages that are whole were read, it
+//  is in the midst of one that has no end.
+static void
+peers_look_endless (peers_t *self, peer_t *peer, uint64_t bytes, int64_t now)
+{
+    uint64_t max = peers_end (self, peer) == PEER_WORKER ? WORKER_BYTES_MAX
+                                                         : PROGRAM_BYTES_MAX;
+    max += (uint64_t) (now - peer->met_ms) * BEATS_PER_SECOND / 1000;
+    peer->bytes = bytes;
+    if (bytes - peer->bytes_met <= max)
+        return;
+    if (peer->suspect && self->drained)
+        peers_cut (self, peer, PEERS_ENDLESS);
+    else if (!peer->suspect) {
+        peer->suspect = 1;
+        peer->bytes_met = bytes;
+        self->suspects++;
+    }
+}
+
+//  --------------------------------------------------------------------------
+//  Subscriptions
+
+//  The greediest has the most topics.
+static void
+peers_relieve_topics (peers_t *self)
+{
+    peer_t *peer, *most = NULL;
+    int64_t now = s_now_ms ();
+    if (now < self->relieved_ms + RELIEF_MS)
+        return;
+    self->relieved_ms = now;
+    for (peer = self->peer; peer < self->peer + self->size; peer++)
+        if (peer->here && !peer->cut
+            && (!most || peer->wanted.size > most->wanted.size))
+            most = peer;
+    if (most)
+        peers_cut (self, most, PEERS_GREEDY);
+}
+
+//  A descriptor that has a new connection wants nothing yet. (Its predecessor
+//  does not, either: libzmq has said so, or will.)
+static void
+peers_identify (peer_t *peer, zmq_msg_t *message, const char *identity)
+{
+    if (peer->identity == identity)
+        return;
+    if (peer->said)
+        zmq_msg_close (peer->said);
+    else
+        peer->said = (zmq_msg_t *) malloc (sizeof *peer->said);
+    assert (peer->said);
+    wanted_clear (&peer->wanted);
+    zmq_msg_init (peer->said);
+    zmq_msg_copy (peer->said, message);
+    peer->identity = identity;
+    peer->changes = 0;
+}
+
+//  libzmq tells on each message where it came from, but has no such to tell
+//  when it makes unsubscriptions of one that is gone.
+void
+peers_said (peers_t *self, zmq_msg_t *message)
+{
+    const char *data = (const char *) zmq_msg_data (message);
+    size_t size = zmq_msg_size (message);
+    const char *identity = zmq_msg_gets (message, "__fd");
+    peer_t *peer =
+      identity ? peers_at (self, PEER_WORKER, atoi (identity)) : NULL;
+    int ours = size > 0 && (data[0] == 0 || data[0] == 1);
+    if (peer) {
+        peers_unsuspect (self, peer);
+        peers_identify (peer, message, identity);
+        peer->spoke = 1;
+        peer->bytes_met = peer->bytes;
+        peer->met_ms = s_now_ms ();
+    }
+    if (!ours || zmq_msg_more (message))
+        self->faults[PEERS_IGNORED]++;
+    else if (!peer && data[0] == 0)
+        topics_drop (&self->topics, data + 1, size - 1);
+    else if (peer
+             && topics_change (&self->topics, &peer->wanted, data[0], data + 1,
+                               size - 1)
+                  == -1)
+        self->faults[PEERS_IGNORED]++;
+    if (!peer)
+        return;
+    if (peer->wanted.size > TOPICS_OF_ONE || ++peer->changes > CHANGES_MAX)
+        peers_cut (self, peer, PEERS_GREEDY);
+    else if (topics_full (&self->topics))
+        peers_relieve_topics (self);
+}
+
+//  --------------------------------------------------------------------------
+//  Readers that do not read: bytes wait for them
+
+typedef struct {
+    zmq_msg_t message;
+    size_t size;
+    char text[];
+} held_t;
+
+static _Atomic size_t s_held, s_freed;  //  bytes
+
+//  Any thread of libzmq's: the last reader has it.
+static void
+held_free (void *data, void *argument)
+{
+    held_t *self = (held_t *) argument;
+    (void) data;
+    atomic_fetch_sub (&s_held, self->size);
+    atomic_fetch_add (&s_freed, self->size);
+    zmq_msg_close (&self->message);
+    free (self);
+}
+
+//  What fits into one of libzmq's buffers is copied out of it, for it would
+//  keep the whole buffer.
+void
+peers_hold (zmq_msg_t *message)
+{
+    size_t size = zmq_msg_size (message);
+    size_t copied = size < BUFFER_MAX ? size : 0;
+    held_t *held;
+    void *text;
+    if (size < HELD_MIN)
+        return;
+    held = (held_t *) malloc (sizeof *held + copied);
+    assert (held);
+    held->size = size;
+    zmq_msg_init (&held->message);
+    if (copied)
+        memcpy (held->text, zmq_msg_data (message), size);
+    else
+        zmq_msg_move (&held->message, message);
+    text = copied ? held->text : zmq_msg_data (&held->message);
+    zmq_msg_close (message);
+    atomic_fetch_add (&s_held, size);
+    zmq_msg_init_data (message, text, size, held_free, held);
+}
+
+int
+peers_held (void)
+{
+    return s_held > HELD_MAX ? 1 : s_held > HELD_MAX / 4 * 3 ? 0 : -1;
+}
+
+//  While readers read, all is well, if slow. One that does not holds up all
+//  others: it has the most to read yet, by what the kernel holds for it.
+static void
+peers_relieve_held (peers_t *self)
+{
+    peer_t *peer, *slowest = NULL;
+    int64_t now = s_now_ms ();
+    int waiting, most = BEHIND_MIN - 1;
+    if (peers_held () == -1 || s_freed - self->freed_mark > HELD_MAX / 10) {
+        self->freed_mark = s_freed;
+        self->freed_ms = now;
+    }
+    if (now < self->freed_ms + RELIEF_MS)
+        return;
+    self->freed_ms = now;
+    for (peer = self->peer; peer < self->peer + self->size; peer++)
+        if (peer->here && !peer->cut && peers_end (self, peer) == PEER_WORKER
+            && ioctl (peers_fd (self, peer), SIOCOUTQ, &waiting) == 0
+            && waiting > most) {
+            slowest = peer;
+            most = waiting;
+        }
+    if (slowest)
+        peers_cut (self, slowest, PEERS_SLOW);
+}
+
+//  --------------------------------------------------------------------------
+
+void
+peers_look (peers_t *self)
+{
+    struct tcp_info info;
+    int64_t now = s_now_ms ();
+    peer_t *peer;
+    for (peer = self->peer; peer < self->peer + self->size; peer++) {
+        socklen_t size = sizeof info;
+        peer->changes -=
+          peer->changes < CHANGES_A_LOOK ? peer->changes : CHANGES_A_LOOK;
+        if (!peer->here || peer->cut)
+            continue;
+        if (getsockopt (peers_fd (self, peer), IPPROTO_TCP, TCP_INFO, &info,
+                        &size)
+            == 0)
+            peers_look_endless (self, peer, info.tcpi_bytes_received, now);
+    }
+    self->drained = 0;
+    peers_relieve_held (self);
+}
+
+void
+peers_done (peers_t *self)
+{
+    size_t fd;
+    for (fd = 0; fd < self->size; fd++) {
+        wanted_clear (&self->peer[fd].wanted);
+        if (self->peer[fd].said)
+            zmq_msg_close (self->peer[fd].said);
+        free (self->peer[fd].said);
+    }
+    free (self->peer);
+    table_clear (&self->topics.topics);
+}

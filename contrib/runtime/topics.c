@@ -1,0 +1,129 @@
+/*  topics - what workers want. The contract is in topics.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "topics.h"
+
+#include <czmq.h>
+
+typedef struct {
+    const char *text;
+    size_t size;
+} topic_key_t;
+
+static int
+topic_same (const void *item, const void *key)
+{
+    const topic_t *self = item;
+    const topic_key_t *wanted = key;
+    return self->size == wanted->size
+           && memcmp (self->text + 1, wanted->text, wanted->size) == 0;
+}
+
+static int
+topic_live (const void *item, int64_t since)
+{
+    (void) since;
+    return ((const topic_t *) item)->wanted > 0;
+}
+
+//  Programs hear the first that is wanted, and that the last is not any more.
+static void
+topics_tell (topics_t *self, topic_t *topic, char on)
+{
+    char *text = topic->text, all = on;
+    int changed = 1;
+    if (on)
+        topic->told = self->told < TOPICS_TOLD
+                      && self->told_bytes + topic->size < TOLD_BYTES_MAX;
+    if (topic->told) {
+        self->told += on ? 1 : (size_t) -1;
+        self->told_bytes += on ? topic->size : (size_t) 0 - topic->size;
+    }
+    else
+        changed = on ? self->beyond++ == 0 : --self->beyond == 0;
+    *text = on;
+    if (changed)
+        zmq_send (self->upstream, topic->told ? text : &all,
+                  topic->told ? topic->size + 1 : 1, ZMQ_DONTWAIT);
+}
+
+//  Somebody more (1) or less (0) wants it. Those that nobody wants stay in the
+//  table until half of it is such.
+static void
+topic_count (topics_t *self, topic_t *topic, int on)
+{
+    topic->wanted += on ? 1 : (size_t) -1;
+    if (topic->wanted != (on ? 1 : 0))
+        return;
+    self->live += on ? 1 : (size_t) -1;
+    self->bytes += on ? topic->size : (size_t) 0 - topic->size;
+    topics_tell (self, topic, (char) on);
+    if (!on && self->topics.count > 2 * self->live + 64)
+        table_keep (&self->topics, topic_live, 0);
+}
+
+static topic_t *
+topics_find (topics_t *self, const char *text, size_t size, int make)
+{
+    topic_key_t key = {text, size};
+    uint64_t hash = table_hash (0, text, size);
+    topic_t *topic = table_find (&self->topics, hash, topic_same, &key);
+    if (!topic && make) {
+        topic = (topic_t *) zmalloc (sizeof *topic + size + 1);
+        topic->size = size;
+        memcpy (topic->text + 1, text, size);
+        self->topics.free_item = free;
+        table_put (&self->topics, hash, topic);
+    }
+    return topic;
+}
+
+int
+topics_change (topics_t *self, wanted_t *wanted, int on, const char *text,
+               size_t size)
+{
+    topic_t *topic = topics_find (self, text, size, on);
+    size_t at;
+    for (at = 0; at < wanted->size && wanted->topic[at] != topic; at++) {
+    }
+    if (at < wanted->size && !on) {
+        wanted->topic[at] = wanted->topic[--wanted->size];
+        topic_count (self, topic, 0);
+    }
+    else if (at == wanted->size && on) {
+        if (wanted->size == wanted->room) {
+            wanted->room = wanted->room ? wanted->room * 2 : 8;
+            wanted->topic = (topic_t **) realloc (
+              wanted->topic, wanted->room * sizeof *wanted->topic);
+            assert (wanted->topic);
+        }
+        wanted->topic[wanted->size++] = topic;
+        topic_count (self, topic, 1);
+    }
+    else if (!on)
+        return -1;
+    return 0;
+}
+
+void
+topics_drop (topics_t *self, const char *text, size_t size)
+{
+    topic_t *topic = topics_find (self, text, size, 0);
+    if (topic && topic->wanted)
+        topic_count (self, topic, 0);
+}
+
+int
+topics_full (const topics_t *self)
+{
+    return self->live > TOPICS_MAX || self->bytes > TOPIC_BYTES_MAX;
+}
+
+void
+wanted_clear (wanted_t *self)
+{
+    free (self->topic);
+    self->topic = NULL;
+    self->size = self->room = 0;
+}

@@ -1,0 +1,58 @@
+/*  topics - who of a broker's workers wants what, and what programs are told
+
+    ZeroMQ passes an unsubscription on even from a peer that never had the
+    subscription, and would so turn off what others want. So each worker has
+    its own list here, and only what is on it can be taken off.
+
+    Programs are told of TOPICS_TOLD at most; when there are more, they are
+    told that everything is wanted: then no level loses its listener.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_TOPICS_H
+#define ZB_TOPICS_H
+
+#include "table.h"
+
+enum {
+    TOPICS_TOLD = 512,             //  half of what zibrato.h keeps apart,
+    TOLD_BYTES_MAX = 64 * 1024,    //  a quarter of the bytes that it bears
+    TOPICS_MAX = 8192,             //  of all workers together
+    TOPIC_BYTES_MAX = 512 * 1024,  //  of those; ZeroMQ takes 50 for each byte
+    TOPICS_OF_ONE = 1024           //  of one worker
+};
+
+typedef struct {
+    size_t wanted;  //  by so many workers
+    int told;       //  programs know it by name
+    size_t size;
+    char text[];  //  room for the first byte of the wire, then the topic
+} topic_t;
+
+//  What one worker wants.
+typedef struct {
+    topic_t **topic;
+    size_t size, room;
+} wanted_t;
+
+typedef struct {
+    table_t topics;
+    size_t live, bytes;               //  of topics that somebody wants
+    size_t told, told_bytes, beyond;  //  known to programs by name, and not
+    void *upstream;                   //  XSUB
+} topics_t;
+
+//  A worker wants a topic (1) or does not any more (0). Returns 0, or -1 if
+//  it was not on its list.
+int topics_change (topics_t *self, wanted_t *wanted, int on, const char *text,
+                   size_t size);
+
+//  One that is gone does not want a topic any more.
+void topics_drop (topics_t *self, const char *text, size_t size);
+
+//  Is there more than the broker has room for?
+int topics_full (const topics_t *self);
+
+void wanted_clear (wanted_t *self);
+
+#endif

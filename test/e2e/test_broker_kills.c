@@ -1,0 +1,114 @@
+/*  test_broker_kills.c - the broker killed fifty times under load
+
+    A program counts, times and reads gauges all the while. The broker is
+    killed at moments that nobody has chosen, some of them before it is
+    properly up, and started again at the same port. What counters and timers
+    come to at the sink is what the program was told, to the digit; of the
+    gauges each reading is there or reported as lost.
+
+    ZB_SEED makes the same moments again; the seed is printed.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 240
+
+#include "harness.h"
+
+enum { KILLS = SANITIZED ? 15 : 50, KILL_MS = 800, DEFAULT_SEED = 20261124 };
+
+//  What the program has been told, line by line, by a thread of its own.
+typedef struct {
+    process_t *program;
+    _Atomic int stop;
+    double counted, timed, read;  //  lines of each kind
+} load_t;
+
+static void *
+load_run (void *argument)
+{
+    load_t *self = argument;
+    static const char lines[] = "count\tinfo\tkills.count\t3\n"
+                                "time\tdebug\tkills.time\t0.5\n"
+                                "gauge\tinfo\tkills.gauge\t7\n";
+    while (!self->stop) {
+        for (int i = 0; i < 20; i++) {
+            if (write (self->program->input, lines, sizeof lines - 1)
+                != sizeof lines - 1)
+                return NULL;
+            self->counted++;
+            self->timed++;
+            self->read++;
+        }
+        poll_pause ();
+    }
+    return self;
+}
+
+//  Numbers that are the same for a seed (Marsaglia, "Xorshift RNGs", 2003).
+static uint32_t
+s_random (uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    return *state ^= *state << 5;
+}
+
+//  Random moments are what is tested, so this pause awaits nothing.
+static void
+s_pause (uint32_t ms)
+{
+    nanosleep (&(struct timespec){ms / 1000, (long) (ms % 1000) * 1000000},
+               NULL);
+}
+
+static void
+fifty_kills_change_no_total (void)
+{
+    const char *seed = getenv ("ZB_SEED");
+    uint32_t random = seed ? (uint32_t) strtoul (seed, NULL, 10) : DEFAULT_SEED;
+    print_message ("    ZB_SEED=%" PRIu32 "\n", random);
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, NULL, LIST ("--levels", "info,debug"));
+    load_t load = {.program = process_start (LIST (program_path ("measure")),
+                                             broker_environment (broker))};
+    pthread_t thread;
+    void *wrote;
+    assert_int_equal (pthread_create (&thread, NULL, load_run, &load), 0);
+    for (int i = 0; i < KILLS; i++) {
+        s_pause (s_random (&random) % KILL_MS);
+        broker_kill (broker);
+        broker_launch (broker);
+    }
+    load.stop = 1;
+    pthread_join (thread, &wrote);
+    assert_non_null (wrote);
+    sink_await (&sink, NULL, "kills.count", 0, 3 * load.counted);
+    sink_await (&sink, NULL, "kills.time", load.timed, 0);
+    //  a gap is seen by what comes after it
+    load.read++;
+    process_send (load.program, "gauge\tinfo\tkills.gauge\t7\n"
+                                "flush\t20000\nstats\n");
+    process_await (load.program, "flush 0");
+    process_await (load.program, "\"held\":0,\"dropped\":0");
+    close (load.program->input);
+    load.program->input = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal (process_wait (load.program), 0);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "kills.count", 3 * load.counted);
+    sink_check_count (&sink, NULL, "kills.time", load.timed);
+    sink_check_sum (&sink, NULL, "kills.time", 0.5 * load.timed);
+    double stored = sink_total (&sink, NULL, "kills.gauge").count;
+    double lost = sink_total (&sink, NULL, "zibrato.lost").sum;
+    print_message ("    %g readings: %g stored, %g lost\n", load.read, stored,
+                   lost);
+    if (stored + lost != load.read)
+        fail_msg ("%g readings are not accounted for",
+                  load.read - stored - lost);
+    broker_stop (broker);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (fifty_kills_change_no_total),
+};
+
+HARNESS_MAIN (tests)
