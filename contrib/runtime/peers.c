@@ -257,7 +257,7 @@ peers_said (peers_t *self, zmq_msg_t *message)
 
 typedef struct {
     zmq_msg_t message;
-    size_t size;
+    _Atomic size_t size;  //  written last, read first: hands over the rest
     char text[];
 } held_t;
 
@@ -268,9 +268,10 @@ static void
 held_free (void *data, void *argument)
 {
     held_t *self = (held_t *) argument;
+    size_t size = self->size;
     (void) data;
-    atomic_fetch_sub (&s_held, self->size);
-    atomic_fetch_add (&s_freed, self->size);
+    atomic_fetch_sub (&s_held, size);
+    atomic_fetch_add (&s_freed, size);
     zmq_msg_close (&self->message);
     free (self);
 }
@@ -288,7 +289,6 @@ peers_hold (zmq_msg_t *message)
         return;
     held = (held_t *) malloc (sizeof *held + copied);
     assert (held);
-    held->size = size;
     zmq_msg_init (&held->message);
     if (copied)
         memcpy (held->text, zmq_msg_data (message), size);
@@ -297,6 +297,7 @@ peers_hold (zmq_msg_t *message)
     text = copied ? held->text : zmq_msg_data (&held->message);
     zmq_msg_close (message);
     atomic_fetch_add (&s_held, size);
+    held->size = size;
     zmq_msg_init_data (message, text, size, held_free, held);
 }
 

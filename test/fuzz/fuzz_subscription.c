@@ -5,7 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  fuzz: -max_len=4096
+//  fuzz: -max_len=16384
 
 #include "fuzz.h"
 
@@ -13,21 +13,32 @@ static const char *const s_levels[] = {"info", "debug", "err", "error", "i"};
 
 enum { LEVELS = sizeof s_levels / sizeof *s_levels };
 
+static int
+s_begins (const char *text, size_t size, const char *with, size_t with_size)
+{
+    return size >= with_size && memcmp (text, with, with_size) == 0;
+}
+
 //  By its own means: does a subscription hold what the level's lines begin
-//  with, or the other way round?
+//  with, or the other way round? Beyond the bound there may be any.
 static int
 s_is_wanted (const zb_t *self, const char *level)
 {
     char topic[16];
-    size_t i;
-    int wanted = 0;
-    snprintf (topic, sizeof topic, "%s|", level);
+    size_t i, size = (size_t) snprintf (topic, sizeof topic, "%s|", level);
+    int wanted = self->crowd > 0;
     for (i = 0; i < self->subscriptions_size; i++) {
-        const char *text = self->subscription[i];
-        wanted |= strncmp (topic, text, strlen (text)) == 0
-                  || strncmp (topic, text, strlen (topic)) == 0;
+        const zb_topic_ *known = &self->subscription[i];
+        wanted |= s_begins (topic, size, known->text, known->size)
+                  || s_begins (known->text, known->size, topic, size);
     }
     return wanted;
+}
+
+static int
+s_is (const zb_topic_ *self, const char *topic, size_t size)
+{
+    return self->size == size && memcmp (self->text, topic, size) == 0;
 }
 
 static void
@@ -37,7 +48,8 @@ s_check_known_once (const zb_t *self)
     CHECK (self->subscriptions_size <= ZB_SUBSCRIPTIONS_MAX_);
     for (i = 0; i < self->subscriptions_size; i++)
         for (j = 0; j < i; j++)
-            CHECK (strcmp (self->subscription[i], self->subscription[j]) != 0);
+            CHECK (!s_is (&self->subscription[i], self->subscription[j].text,
+                          self->subscription[j].size));
 }
 
 static int
@@ -45,21 +57,28 @@ s_knows (const zb_t *self, const char *topic, size_t size)
 {
     size_t i;
     for (i = 0; i < self->subscriptions_size; i++)
-        if (strlen (self->subscription[i]) == size
-            && memcmp (self->subscription[i], topic, size) == 0)
+        if (s_is (&self->subscription[i], topic, size))
             return 1;
     return 0;
 }
 
+//  What there was no room for is counted, and each that is taken away again.
 static void
 s_apply (zb_t *self, const char *bytes, size_t size)
 {
+    size_t crowd = self->crowd;
+    int knew = s_knows (self, bytes + 1, size - 1);
+    int room = size - 1 <= ZB_TOPIC_MAX_
+               && self->subscriptions_size < ZB_SUBSCRIPTIONS_MAX_;
     char *copy = (char *) malloc (size);
     CHECK (copy);
     memcpy (copy, bytes, size);
     zb_subscription_apply_ (self, copy, size);
-    if (!memchr (copy + 1, 0, size - 1))
-        CHECK (s_knows (self, copy + 1, size - 1) == copy[0]);
+    CHECK (s_knows (self, copy + 1, size - 1) == (copy[0] && (knew || room)));
+    if (knew || (copy[0] && room) || (!copy[0] && !crowd))
+        CHECK (self->crowd == crowd);
+    else
+        CHECK (self->crowd == (copy[0] ? crowd + 1 : crowd - 1));
     free (copy);
 }
 
@@ -83,12 +102,13 @@ s_empty (zb_t *self)
 {
     const zb_level_ *level;
     while (self->subscriptions_size) {
-        size_t size = strlen (self->subscription[0]) + 1;
-        char *bytes = (char *) zmalloc (size);
-        memcpy (bytes + 1, self->subscription[0], size - 1);
-        s_apply (self, bytes, size);
-        free (bytes);
+        char bytes[1 + ZB_TOPIC_MAX_] = "";
+        size_t size = self->subscription[0].size;
+        memcpy (bytes + 1, self->subscription[0].text, size);
+        s_apply (self, bytes, 1 + size);
     }
+    while (self->crowd)
+        s_apply (self, "", 1);
     for (level = self->levels; level; level = level->next)
         CHECK (!level->heard);
 }
