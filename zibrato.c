@@ -13,8 +13,8 @@
 
         Basics       log lines, clocks, options, signals, sockets
         Window       what one flush covers
-        Queue        requests that wait
-        Sender       the thread that delivers them
+        Names        of rows, bounded in number
+        Sender       delivers requests, a thread of its own
         Ingest       the worker's main thread
         Broker       XSUB to XPUB
         Modes        one row each, and main
@@ -25,6 +25,10 @@
         line         text of the wire to zb_line_t
         hist         buckets of a timer
         ledger       running totals to increments
+        spool        what outlives the worker, in files
+        fault        where a test stops it dead
+        request      rows that are delivered together
+        queue        requests that wait for the sender
         curve        certificates, and who may connect
         handshake    why a connection did not come to be
         topics       what workers want, for the broker
@@ -40,12 +44,12 @@
 #define ZIBRATO_IMPLEMENTATION
 #include "zibrato.h"
 
-#include "contrib/runtime/fault.h"
 #include "contrib/runtime/curve.h"
+#include "contrib/runtime/fault.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
 #include "contrib/runtime/peers.h"
-#include "contrib/runtime/spool.h"
+#include "contrib/runtime/queue.h"
 
 #include <ctype.h>
 #include <czmq.h>
@@ -663,281 +667,6 @@ names_turn (names_t *self)
     table_clear (&self->before);
     self->before = self->now;
     self->now = (table_t){NULL, 0, 0, NULL};
-}
-
-//  --------------------------------------------------------------------------
-//  Queue: requests that wait for the sender, bounded in bytes. With a spool
-//  they wait in its files, and here is only what they are called.
-
-typedef struct request {
-    struct request *next;
-    char name[SPOOL_NAME_MAX];  //  of the file; the same for ever
-    bool filed;                 //  it is in that file
-    size_t rows, size, max;
-    char *text;  //  the rows, each ended by '\n'; NULL: only in the file
-} request_t;
-
-typedef struct {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    spool_t *spool;  //  or NULL; not the queue's
-    request_t *head, **tail;
-    size_t bytes, bytes_max;
-    size_t reserved;        //  bytes of requests to come
-    int closing;            //  nothing more will come
-    uint64_t dropped_rows;  //  the oldest, beyond bytes_max
-    //  kept by the sender
-    uint64_t delivered_rows, rejected_rows;
-    int64_t success_ms;  //  of zclock_mono
-} queue_t;
-
-//  Caller owns the return value.
-static request_t *
-request_new (void)
-{
-    request_t *self = (request_t *) zmalloc (sizeof *self);
-    return self;
-}
-
-static void
-request_destroy (request_t **self_p)
-{
-    if (*self_p)
-        free ((*self_p)->text);
-    free (*self_p);
-    *self_p = NULL;
-}
-
-//  Appends a row of so many bytes.
-static void
-request_add (request_t *self, const char *text, size_t size)
-{
-    if (self->size + size + 1 > self->max) {
-        self->max = (self->max + size + 1) * 2;
-        self->text = (char *) realloc (self->text, self->max);
-        assert (self->text);
-    }
-    memcpy (self->text + self->size, text, size);
-    self->text[self->size + size] = '\n';
-    self->size += size + 1;
-    self->rows++;
-}
-
-//  Bytes that it takes where it waits: a file takes whole blocks.
-static size_t
-request_cost (const request_t *self)
-{
-    return self->filed ? (self->size / 4096 + 1) * 4096 : self->size;
-}
-
-//  Has its rows in memory when this returns 0. Returns -1 if the file is bad.
-static int
-request_load (request_t *self, spool_t *spool)
-{
-    if (!self->text && spool)
-        self->text = spool_request_read (spool, self->name, &self->size);
-    return self->text ? 0 : -1;
-}
-
-//  Into its file, and out of memory. If that fails it stays there.
-static void
-request_file (request_t *self, spool_t *spool)
-{
-    self->filed = spool_request_write (spool, self->name, self->text,
-                                       self->size, self->rows)
-                  == 0;
-    if (self->filed) {
-        free (self->text);
-        self->text = NULL;
-    }
-}
-
-//  The first rows of a request as one of its own, or the others. Caller owns
-//  the return value.
-static request_t *
-request_half (const request_t *self, char which)
-{
-    request_t *half = request_new ();
-    const char *row = self->text, *end;
-    size_t i, middle = self->rows / 2;
-    for (i = 0; i < self->rows; i++, row = end + 1) {
-        end = strchr (row, '\n');
-        if ((i < middle) == (which == 'a'))
-            request_add (half, row, (size_t) (end - row));
-    }
-    snprintf (half->name, sizeof half->name, "%.90s%c", self->name, which);
-    return half;
-}
-
-//  Caller owns the return value. Waiting is by the monotonic clock: a step of
-//  the wall clock must not stretch a backoff.
-static queue_t *
-queue_new (size_t bytes_max)
-{
-    queue_t *self = (queue_t *) zmalloc (sizeof *self);
-    pthread_condattr_t attributes;
-    assert (self);
-    pthread_mutex_init (&self->lock, NULL);
-    pthread_condattr_init (&attributes);
-    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init (&self->changed, &attributes);
-    pthread_condattr_destroy (&attributes);
-    self->tail = &self->head;
-    self->bytes_max = bytes_max;
-    self->success_ms = zclock_mono ();
-    return self;
-}
-
-//  Takes the oldest request out, or returns NULL. The caller holds the lock.
-static request_t *
-queue_pop (queue_t *self)
-{
-    request_t *request = self->head;
-    if (request) {
-        self->head = request->next;
-        self->bytes -= request_cost (request);
-        request->next = NULL;
-        if (!self->head)
-            self->tail = &self->head;
-    }
-    return request;
-}
-
-//  What was never delivered is counted by then, or is in its file.
-static void
-queue_destroy (queue_t **self_p)
-{
-    queue_t *self = *self_p;
-    request_t *request;
-    while ((request = queue_pop (self)))
-        request_destroy (&request);
-    pthread_mutex_destroy (&self->lock);
-    pthread_cond_destroy (&self->changed);
-    free (self);
-    *self_p = NULL;
-}
-
-//  The oldest go when there is no room, counted; of what was refused, at most
-//  half of the room is kept. Returns how many rows of requests went. The
-//  caller holds the lock.
-static uint64_t
-queue_trim (queue_t *self)
-{
-    request_t *oldest;
-    uint64_t dropped = 0;
-    int64_t most = (int64_t) self->bytes_max;
-    if (self->spool) {
-        spool_rejected_trim (self->spool, most / 2);
-        most -= spool_bytes (self->spool) + (int64_t) self->reserved;
-    }
-    while ((int64_t) self->bytes > most && self->head
-           && (self->head->next || self->reserved)) {
-        oldest = queue_pop (self);
-        dropped += oldest->rows;
-        if (oldest->filed)
-            spool_request_remove (self->spool, oldest->name);
-        request_destroy (&oldest);
-    }
-    self->dropped_rows += dropped;
-    return dropped;
-}
-
-//  Says what did not find room.
-static void
-queue_log_dropped (uint64_t rows)
-{
-    if (rows)
-        zb_log (LOG_ERR, "dropped",
-                "rows=%" PRIu64
-                " reason=\"the queue has its full --spool-max\"",
-                rows);
-}
-
-//  Makes room for requests that are in files, but do not count yet. Returns 0,
-//  or -1 if there is not enough.
-static int
-queue_reserve (queue_t *self, size_t bytes)
-{
-    uint64_t dropped;
-    int rc;
-    pthread_mutex_lock (&self->lock);
-    self->reserved = bytes;
-    dropped = queue_trim (self);
-    rc = (int64_t) (self->bytes + bytes) + spool_bytes (self->spool)
-             > (int64_t) self->bytes_max
-           ? -1
-           : 0;
-    pthread_mutex_unlock (&self->lock);
-    queue_log_dropped (dropped);
-    return rc;
-}
-
-//  Takes over the request.
-static void
-queue_put (queue_t *self, request_t **request_p)
-{
-    uint64_t dropped;
-    pthread_mutex_lock (&self->lock);
-    self->bytes += request_cost (*request_p);
-    *self->tail = *request_p;
-    self->tail = &(*request_p)->next;
-    *request_p = NULL;
-    dropped = queue_trim (self);
-    pthread_cond_signal (&self->changed);
-    pthread_mutex_unlock (&self->lock);
-    queue_log_dropped (dropped);
-}
-
-//  Writes what waits in memory since the spool had failed.
-static void
-queue_file (queue_t *self)
-{
-    request_t *request;
-    pthread_mutex_lock (&self->lock);
-    for (request = self->head; request; request = request->next)
-        if (!request->filed) {
-            self->bytes -= request_cost (request);
-            request_file (request, self->spool);
-            self->bytes += request_cost (request);
-        }
-    pthread_mutex_unlock (&self->lock);
-}
-
-//  Nothing more will come; the sender has until s_deadline_ms.
-static void
-queue_close (queue_t *self)
-{
-    pthread_mutex_lock (&self->lock);
-    self->closing = 1;
-    pthread_cond_signal (&self->changed);
-    pthread_mutex_unlock (&self->lock);
-}
-
-//  Waits for at most so long, less if the queue is being closed.
-static void
-queue_pause (queue_t *self, int64_t ms)
-{
-    int64_t until = zclock_mono () + ms + 1;  //  which rounds down
-    struct timespec deadline = {(time_t) (until / 1000),
-                                (long) (until % 1000) * 1000000};
-    int rc = 0;
-    pthread_mutex_lock (&self->lock);
-    while (!self->closing && rc == 0)
-        rc = pthread_cond_timedwait (&self->changed, &self->lock, &deadline);
-    pthread_mutex_unlock (&self->lock);
-}
-
-//  Waits for a request. Caller owns the return value; NULL: there will be none.
-static request_t *
-queue_take (queue_t *self)
-{
-    request_t *request;
-    pthread_mutex_lock (&self->lock);
-    while (!self->head && !self->closing)
-        pthread_cond_wait (&self->changed, &self->lock);
-    request = queue_pop (self);
-    pthread_mutex_unlock (&self->lock);
-    return request;
 }
 
 //  --------------------------------------------------------------------------

@@ -18,22 +18,26 @@ s_now (void)
     return (long) time (NULL);
 }
 
-//  Sends so many gauges "good.0" ... in one message, so in one window, and one
-//  in their midst that the service does not take.
+//  Sends so many gauges "good.0" ..., as few as there mostly are in one message,
+//  so in one window, and one in their midst that the service does not take.
 static void
 s_send_gauges (void *publisher, int count, const char *bad)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream (&text, &size);
-    for (int i = 0; i < count; i++) {
-        fprintf (out, "info|Gauge|good.%d|%d|%ld|test\n", i, i, s_now ());
-        if (bad && i == count / 2)
-            fprintf (out, "%s\n", bad);
+    enum { IN_A_MESSAGE = 1000 };  //  which is below the broker's 64 KiB
+    for (int i = 0; i < count;) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream (&text, &size);
+        int end = i + IN_A_MESSAGE < count ? i + IN_A_MESSAGE : count;
+        for (; i < end; i++) {
+            fprintf (out, "info|Gauge|good.%d|%d|%ld|test\n", i, i, s_now ());
+            if (bad && i == count / 2)
+                fprintf (out, "%s\n", bad);
+        }
+        fclose (out);
+        publisher_send (publisher, text);
+        free (text);
     }
-    fclose (out);
-    publisher_send (publisher, text);
-    free (text);
 }
 
 //  All gauges are there, once each.

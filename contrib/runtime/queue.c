@@ -1,0 +1,172 @@
+/*  queue - requests that wait. The contract is in queue.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "queue.h"
+
+#define ZIBRATO_BACKEND
+#include "../../zibrato.h"
+
+#include <czmq.h>
+#include <inttypes.h>
+
+//  Waiting is by the monotonic clock: a step of the wall clock must not stretch
+//  a backoff.
+queue_t *
+queue_new (size_t bytes_max)
+{
+    queue_t *self = (queue_t *) zmalloc (sizeof *self);
+    pthread_condattr_t attributes;
+    assert (self);
+    pthread_mutex_init (&self->lock, NULL);
+    pthread_condattr_init (&attributes);
+    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init (&self->changed, &attributes);
+    pthread_condattr_destroy (&attributes);
+    self->tail = &self->head;
+    self->bytes_max = bytes_max;
+    self->success_ms = zclock_mono ();
+    return self;
+}
+
+request_t *
+queue_pop (queue_t *self)
+{
+    request_t *request = self->head;
+    if (request) {
+        self->head = request->next;
+        self->bytes -= request_cost (request);
+        request->next = NULL;
+        if (!self->head)
+            self->tail = &self->head;
+    }
+    return request;
+}
+
+void
+queue_destroy (queue_t **self_p)
+{
+    queue_t *self = *self_p;
+    request_t *request;
+    while ((request = queue_pop (self)))
+        request_destroy (&request);
+    pthread_mutex_destroy (&self->lock);
+    pthread_cond_destroy (&self->changed);
+    free (self);
+    *self_p = NULL;
+}
+
+//  The oldest go when there is no room, counted; of what was refused, at most
+//  half of the room is kept. Returns how many rows of requests went. The
+//  caller holds the lock.
+static uint64_t
+queue_trim (queue_t *self)
+{
+    request_t *oldest;
+    uint64_t dropped = 0;
+    int64_t most = (int64_t) self->bytes_max;
+    if (self->spool) {
+        spool_rejected_trim (self->spool, most / 2);
+        most -= spool_bytes (self->spool) + (int64_t) self->reserved;
+    }
+    while ((int64_t) self->bytes > most && self->head
+           && (self->head->next || self->reserved)) {
+        oldest = queue_pop (self);
+        dropped += oldest->rows;
+        if (oldest->filed)
+            spool_request_remove (self->spool, oldest->name);
+        request_destroy (&oldest);
+    }
+    self->dropped_rows += dropped;
+    return dropped;
+}
+
+void
+queue_log_dropped (uint64_t rows)
+{
+    if (rows)
+        zb_log (LOG_ERR, "dropped",
+                "rows=%" PRIu64
+                " reason=\"the queue has its full --spool-max\"",
+                rows);
+}
+
+int
+queue_reserve (queue_t *self, size_t bytes)
+{
+    uint64_t dropped;
+    int rc;
+    pthread_mutex_lock (&self->lock);
+    self->reserved = bytes;
+    dropped = queue_trim (self);
+    rc = (int64_t) (self->bytes + bytes) + spool_bytes (self->spool)
+             > (int64_t) self->bytes_max
+           ? -1
+           : 0;
+    pthread_mutex_unlock (&self->lock);
+    queue_log_dropped (dropped);
+    return rc;
+}
+
+void
+queue_put (queue_t *self, request_t **request_p)
+{
+    uint64_t dropped;
+    pthread_mutex_lock (&self->lock);
+    self->bytes += request_cost (*request_p);
+    *self->tail = *request_p;
+    self->tail = &(*request_p)->next;
+    *request_p = NULL;
+    dropped = queue_trim (self);
+    pthread_cond_signal (&self->changed);
+    pthread_mutex_unlock (&self->lock);
+    queue_log_dropped (dropped);
+}
+
+void
+queue_file (queue_t *self)
+{
+    request_t *request;
+    pthread_mutex_lock (&self->lock);
+    for (request = self->head; request; request = request->next)
+        if (!request->filed) {
+            self->bytes -= request_cost (request);
+            request_file (request, self->spool);
+            self->bytes += request_cost (request);
+        }
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+queue_close (queue_t *self)
+{
+    pthread_mutex_lock (&self->lock);
+    self->closing = 1;
+    pthread_cond_signal (&self->changed);
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+queue_pause (queue_t *self, int64_t ms)
+{
+    int64_t until = zclock_mono () + ms + 1;  //  which rounds down
+    struct timespec deadline = {(time_t) (until / 1000),
+                                (long) (until % 1000) * 1000000};
+    int rc = 0;
+    pthread_mutex_lock (&self->lock);
+    while (!self->closing && rc == 0)
+        rc = pthread_cond_timedwait (&self->changed, &self->lock, &deadline);
+    pthread_mutex_unlock (&self->lock);
+}
+
+request_t *
+queue_take (queue_t *self)
+{
+    request_t *request;
+    pthread_mutex_lock (&self->lock);
+    while (!self->head && !self->closing)
+        pthread_cond_wait (&self->changed, &self->lock);
+    request = queue_pop (self);
+    pthread_mutex_unlock (&self->lock);
+    return request;
+}

@@ -1,0 +1,61 @@
+/*  queue - requests that wait for the sender, bounded in bytes
+
+    With a spool they wait in its files, and here is only what they are called.
+    One thread puts, another takes.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_QUEUE_H
+#define ZB_QUEUE_H
+
+#include "request.h"
+
+#include <pthread.h>
+
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    spool_t *spool;  //  or NULL; not the queue's
+    request_t *head, **tail;
+    size_t bytes, bytes_max;
+    size_t reserved;        //  bytes of requests to come
+    int closing;            //  nothing more will come
+    uint64_t dropped_rows;  //  the oldest, beyond bytes_max
+    //  kept by the sender
+    uint64_t delivered_rows, rejected_rows;
+    int64_t success_ms;  //  of zclock_mono
+} queue_t;
+
+//  Caller owns the return value.
+queue_t *queue_new (size_t bytes_max);
+
+//  What was never delivered is counted by then, or is in its file.
+void queue_destroy (queue_t **self_p);
+
+//  Takes over the request. When there is no room, the oldest go, counted.
+void queue_put (queue_t *self, request_t **request_p);
+
+//  Makes room for requests that are in files, but do not count yet. Returns 0,
+//  or -1 if there is not enough.
+int queue_reserve (queue_t *self, size_t bytes);
+
+//  Writes what waits in memory since the spool had failed.
+void queue_file (queue_t *self);
+
+//  Nothing more will come.
+void queue_close (queue_t *self);
+
+//  Waits for a request. Caller owns the return value; NULL: there will be none.
+request_t *queue_take (queue_t *self);
+
+//  Takes the oldest request out, or returns NULL. The caller holds the lock, or
+//  is the only one to know the queue. Caller owns the return value.
+request_t *queue_pop (queue_t *self);
+
+//  Waits for at most so long, less if the queue is being closed.
+void queue_pause (queue_t *self, int64_t ms);
+
+//  Says what did not find room.
+void queue_log_dropped (uint64_t rows);
+
+#endif
