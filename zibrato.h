@@ -2649,13 +2649,14 @@ zb_thread_destroy_ (zb_thread_ **self_p)
     *self_p = NULL;
 }
 
-//  Key destructors run in four rounds, in no order (POSIX, pthread_key_create):
-//  we leave in the last, since those of others may still measure.
+//  Key destructors run in four rounds, in no order (POSIX, pthread_key_create).
+//  Those of others may still measure, so we leave late, but not in the last
+//  round: after ThreadSanitizer's own, which leaves then, no lock may be taken.
 static void
 zb_thread_exit_ (void *argument)
 {
     zb_thread_ *self = (zb_thread_ *) argument;
-    if (++self->goodbyes < 4 && pthread_setspecific (zb_key_, self) == 0)
+    if (++self->goodbyes < 3 && pthread_setspecific (zb_key_, self) == 0)
         return;
     zb_enter_ ();
     pthread_mutex_lock (&zb_lock_);
