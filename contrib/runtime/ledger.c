@@ -649,8 +649,11 @@ ledger_forget (ledger_t *self, int64_t silent_ms)
     while (*stream)
         if (stream_heard (*stream, since))
             stream = &(*stream)->next;
-        else
+        else {
+            if ((*stream)->born_ms >= self->born_ms)
+                self->born_ms = (*stream)->born_ms + 1;
             *stream = (*stream)->next;
+        }
     table_keep (&self->series, series_heard, since);
     table_keep (&self->streams, stream_heard, since);
     self->last = NULL;

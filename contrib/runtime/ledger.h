@@ -103,7 +103,9 @@ int ledger_gauge (ledger_t *self, const zb_line_t *line);
 uint64_t ledger_lost (const ledger_t *self);
 
 //  Forgets streams that were silent for so long, and keeps in mind what they
-//  lost. Returns 1 if there were any: then the next save must be of all.
+//  lost. From then on the ledger is younger than they are: should one of them
+//  come back, nothing of it is counted twice. Returns 1 if there were any: then
+//  the next save must be of all.
 int ledger_forget (ledger_t *self, int64_t silent_ms);
 
 //  Begins to save what has changed since the last save, or all of it: as lines

@@ -843,31 +843,39 @@ test_forget (void **state)
     ledger_destroy (&ledger);
 }
 
-//  One of many is silent; the others keep what they were.
+//  Some are silent for long, and come back: nothing is counted twice, and of
+//  what they had sent before nothing is missed. Who is younger is new.
 static void
 test_forget_some (void **state)
 {
     ledger_t *ledger = ledger_new ();
+    int64_t old = ledger->born_ms + 1, young = old + 1;
     increment_t increment = {0};
     size_t i;
     int n;
     (void) state;
     for (n = 0; n < 500; n++)
         s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64 "-%x:5:5:10",
-                 ID (1), (unsigned) n);
+                 (uint64_t) old, (unsigned) n);
     for (i = 0; i < ledger->streams.size; i++) {
         stream_t *stream = ledger->streams.place[i].item;
         if (stream && stream->key[stream->key_size - 1] == '7')
             stream->heard_ms -= 100000;
     }
-    ledger_forget (ledger, 50000);
+    assert_int_equal (ledger_forget (ledger, 50000), 1);
+    assert_int_equal (ledger->streams.count, 500 - 500 / 16);
     for (n = 0; n < 500; n++) {
-        int forgotten = n % 16 == 7;
         assert_true (s_state (ledger, &increment,
-                              "a|Counter|n|2|1|s|%" PRIx64 "-%x:6:5:12", ID (1),
-                              (unsigned) n));
-        assert_true (increment.value == (forgotten ? 12 : 2));
+                              "a|Counter|n|2|1|s|%" PRIx64 "-%x:6:5:12",
+                              (uint64_t) old, (unsigned) n));
+        assert_true (increment.value == 2);
     }
+    assert_true (s_gauge (ledger, old, 7000));
+    assert_int_equal (ledger_lost (ledger), 0);
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|2|1|s|%" PRIx64 "-a:6:5:12",
+                          (uint64_t) young));
+    assert_true (increment.value == 12);
     ledger_destroy (&ledger);
 }
 
