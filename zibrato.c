@@ -9,14 +9,18 @@
         XSUB ─▶ parse ─▶ ledger ─▶ window ─▶ encode ─▶ queue ─▶ sender ─▶ flush
         └──────────── ingest thread ───────────────┘    └─ sender thread ─┘
 
+    With --spool what is received, the ledger and the queue are in files, too.
+
     Sections, bottom-up; none knows a later one:
 
         Basics       log lines, clocks, options, signals, sockets
         Window       what one flush covers
-        Names        of rows, bounded in number
+        Names        how many there may be
         Sender       delivers requests, a thread of its own
         Ingest       the worker's main thread
         Broker       XSUB to XPUB
+        Keygen       a certificate
+        Replay       what was refused, once more
         Modes        one row each, and main
 
     What they stand on is a file a class in contrib/runtime:
@@ -25,8 +29,8 @@
         line         text of the wire to zb_line_t
         hist         buckets of a timer
         ledger       running totals to increments
-        spool        what outlives the worker, in files
-        fault        where a test stops it dead
+        spool        the folder that makes a crash harmless
+        fault        where a test may stop a worker dead
         request      rows that are delivered together
         queue        requests that wait for the sender
         curve        certificates, and who may connect
@@ -1000,7 +1004,7 @@ static const zb_option_t s_worker_options[] = {
    .help = "folder that keeps everything through a crash of the worker"},
   {.name = "spool-max", .argument = "BYTES", .number = &s_worker.spool_max,
    .min = 65536, .max = INT64_C (1) << 40,
-   .help = "that wait for delivery at most; the oldest are dropped"},
+   .help = "that may wait, or fill the folder of --spool; the oldest go first"},
   {.name = "deadline", .argument = "SECONDS", .number = &s_worker.deadline,
    .min = 0, .max = 3600, .help = "to deliver what is left when stopped"},
   {.name = NULL}};

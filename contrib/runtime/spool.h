@@ -6,6 +6,7 @@
         request-0000000007-0001  rows of flush 7 that wait for delivery; a and
                                  b behind it: halves of a refused request
         rejected/request-...     a row that the service refused, and why
+        replay/request-...       one that is to be sent again
         damaged/...              what could not be read
         lock                     held by the worker; the folder's ID
 
