@@ -1026,12 +1026,13 @@ s_line_next (span_t *rest)
 }
 
 //  An edited file is taken as it stands: the rows behind the record's head.
+//  Returns 1, 0 if there are none, -1 if they cannot be written.
 static int
 s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
 {
     log_t rows = {.fd = -1};
     uint64_t count = 0;
-    int rc = -1;
+    int rc = 0;
     s_line_next (&rest);
     s_line_next (&rest);
     while (rest.size) {
@@ -1042,17 +1043,21 @@ s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
             count++;
         }
     }
-    if (count)
+    if (count) {
         rows.fd = s_create (dir, "replay/new", "request", backend);
-    if (rows.fd != -1 && log_write (&rows, count, "", FAULT_COUNT) == 0
-        && fsync (rows.fd) == 0)
-        rc = renameat (dir, "replay/new", dir, path);
+        rc = rows.fd != -1 && log_write (&rows, count, "", FAULT_COUNT) == 0
+                 && fsync (rows.fd) == 0
+                 && renameat (dir, "replay/new", dir, path) == 0
+               ? 1
+               : -1;
+    }
     log_close (&rows);
     free (rows.text);
     return rc;
 }
 
-//  Moves one file, and says so. Returns 1, 0 if it is no request's.
+//  Moves one file, and says so. Returns 1, 0 if it has no rows, -1 if it cannot
+//  be moved.
 static int
 s_replay_one (int dir, const char *name,
               void (*each) (const char *name, const char *reason))
@@ -1065,22 +1070,33 @@ s_replay_one (int dir, const char *name,
     snprintf (from, sizeof from, "rejected/%.90s", name);
     snprintf (to, sizeof to, "replay/%.90s", name);
     rc = s_map (dir, from, &file);
-    if (rc == 0)
-        rc = s_backend_read (file, backend);
-    if (rc == 0 && s_request_find (file, backend, &record) == 0) {
+    if (rc == -1)
+        return -1;
+    if (s_backend_read (file, backend) == -1)
+        rc = 0;
+    else if (s_request_find (file, backend, &record) == 0) {
         snprintf (reason, sizeof reason, "%.*s", (int) record.note.size,
                   record.note.text);
-        rc = renameat (dir, from, dir, to);
+        rc = renameat (dir, from, dir, to) == 0 ? 1 : -1;
     }
-    else if (rc == 0) {
+    else {
         rc = s_replay_edited (dir, to, backend, file);
-        if (rc == 0)
+        if (rc == 1)
             unlinkat (dir, from, 0);
     }
     s_unmap (&file);
-    if (rc == 0)
+    if (rc == 1)
         each (name, reason);
-    return rc == 0;
+    return rc;
+}
+
+//  What root makes must be the worker's, or the worker could not take it.
+static void
+s_give_to_owner (int dir, const char *name)
+{
+    struct stat status;
+    if (geteuid () == 0 && fstat (dir, &status) == 0)
+        fchownat (dir, name, status.st_uid, status.st_gid, 0);
 }
 
 int
@@ -1088,8 +1104,9 @@ spool_replay (const char *dir,
               void (*each) (const char *name, const char *reason))
 {
     struct dirent **list = NULL;
-    int i, count, moved = 0,
-                  fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char path[SPOOL_NAME_MAX + 16];
+    int i, count, error, rc = 0, moved = 0,
+                         fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1)
         return -1;
     if (faccessat (fd, "lock", F_OK, 0) == -1
@@ -1097,21 +1114,47 @@ spool_replay (const char *dir,
         close (fd);
         return -1;
     }
+    s_give_to_owner (fd, "replay");
     count = s_list (fd, "rejected", &list);
-    for (i = 0; i < count; i++)
-        if (s_number_of (list[i]->d_name, "request") != -1)
-            moved += s_replay_one (fd, list[i]->d_name, each);
+    for (i = 0; i < count && rc != -1; i++)
+        if (s_number_of (list[i]->d_name, "request") != -1
+            && (rc = s_replay_one (fd, list[i]->d_name, each)) == 1) {
+            snprintf (path, sizeof path, "replay/%.90s", list[i]->d_name);
+            s_give_to_owner (fd, path);
+            moved++;
+        }
+    error = errno;
     s_list_free (&list, count);
     fsync (fd);
     close (fd);
-    return moved;
+    errno = error;
+    return rc == -1 ? -1 : moved;
 }
 
-//  Their new name is of flush 0, which always counts.
+//  Of flush 0, which always counts; and another name each time, since the rows
+//  may be others.
+static void
+s_replay_name (const char *old, char name[SPOOL_NAME_MAX])
+{
+    static const char plain[] = "request-", zero[] = "request-0000000000-";
+    const char *rest = strncmp (old, zero, strlen (zero)) == 0
+                         ? old + strlen (zero)
+                         : old + strlen (plain);
+    const char *times = strrchr (rest, '-');
+    size_t size = strlen (rest);
+    unsigned before = 0;
+    int end = 0;
+    if (times && sscanf (times, "-r%9u%n", &before, &end) == 1 && !times[end])
+        size = (size_t) (times - rest);
+    else
+        before = 0;
+    snprintf (name, SPOOL_NAME_MAX, "%s%.*s-r%u", zero,
+              (int) (size < 60 ? size : 60), rest, before + 1);
+}
+
 void
 spool_replayed (spool_t *self, const spool_reader_t *reader, void *argument)
 {
-    static const char zero[] = "request-0000000000-";
     struct dirent **list = NULL;
     char from[SPOOL_NAME_MAX + 16], name[SPOOL_NAME_MAX];
     int i, count = s_list (self->fd, "replay", &list);
@@ -1120,9 +1163,7 @@ spool_replayed (spool_t *self, const spool_reader_t *reader, void *argument)
         if (s_number_of (old, "request") == -1)
             continue;
         snprintf (from, sizeof from, "replay/%.90s", old);
-        snprintf (name, sizeof name, "%s%.70s",
-                  strncmp (old, zero, strlen (zero)) == 0 ? "" : zero,
-                  strncmp (old, zero, strlen (zero)) == 0 ? old : old + 8);
+        s_replay_name (old, name);
         if (renameat (self->fd, from, self->fd, name) == 0) {
             self->rejected_bytes -= s_size_at (self->fd, name);
             spool_load_request (self, name, reader, argument);

@@ -126,7 +126,7 @@ const char *spool_id (const spool_t *self);
 
 //  Makes requests of what was refused, edited or not, for the worker that has
 //  the folder, or will have it. Calls each for each. Returns how many, -1
-//  with errno set if the folder cannot be read.
+//  with errno set if the folder cannot be read, or a file not be moved.
 int spool_replay (const char *dir,
                   void (*each) (const char *name, const char *reason));
 

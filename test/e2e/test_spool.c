@@ -265,6 +265,7 @@ refused_rows_are_kept_and_sent_again (void)
     assert_non_null (strstr (process_out (replay), "1 refused row"));
     process_await_nth (site.worker, "event=rejected", 2);
     file = s_await_file (rejected, "request-0000000000-");
+    assert_string_equal (strrchr (file, '-'), "-r1");
     //  the row is mended by hand
     char *text = file_read (file, NULL), *time_at = strstr (text, ":1000,");
     assert_non_null (time_at);
@@ -279,6 +280,34 @@ refused_rows_are_kept_and_sent_again (void)
     replay = s_replay (site.spool);
     assert_string_equal (process_out (replay),
                          "0 refused rows to be sent again\n");
+}
+
+//  An operator is root, the worker is not: what it is to take must be its own.
+static void
+replayed_files_are_the_workers (void)
+{
+    enum { NOBODY = 65534 };
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    site_start (&site, NULL);
+    sink_t sink = {site.worker, site.standin};
+    void *publisher = publisher_new (broker, "info|");
+    publisher_send (publisher, "info|Gauge|old|7|1000|test");
+    char *file = harness_keep (
+      strdup (s_await_file (text_new ("%s/rejected", site.spool), "request-")));
+    sink_stop (&sink);
+    assert_int_equal (chown (site.spool, NOBODY, NOBODY), 0);
+    //  as an editor leaves it
+    char *text = file_read (file, NULL);
+    file_write (file, text_new ("%s\n", text));
+    s_replay (site.spool);
+    struct stat status;
+    const char *moved =
+      text_new ("%s/replay/%s", site.spool, strrchr (file, '/') + 1);
+    assert_int_equal (stat (moved, &status), 0);
+    assert_int_equal (status.st_uid, NOBODY);
+    assert_int_equal (stat (text_new ("%s/replay", site.spool), &status), 0);
+    assert_int_equal (status.st_uid, NOBODY);
 }
 
 static void
@@ -352,6 +381,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_second_worker_is_refused),
   TEST (damaged_files_are_set_aside),
   TEST (refused_rows_are_kept_and_sent_again),
+  TEST (replayed_files_are_the_workers),
   TEST (replay_wants_a_spool),
   TEST (a_million_names),
 };
