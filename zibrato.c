@@ -605,6 +605,7 @@ typedef struct {
     size_t most;
     uint64_t folded;   //  lines that were beyond it, since the last flush
     uint64_t classic;  //  of those, without a stream
+    uint64_t dropped;  //  lines, all in all, as last said: see ledger_t.unmet
     uint64_t worst_lines;
     char worst[ZB_LABEL_MAX_ * 2 + 128];  //  who has most of them
 } names_t;
@@ -616,7 +617,8 @@ name_same (const void *item, const void *key)
     return 1;
 }
 
-//  Does a row of its own belong to the line?
+//  Does a row of its own belong to the line? Who was known keeps it, even if
+//  others have come in between.
 static int
 names_admit (names_t *self, const zb_line_t *line)
 {
@@ -625,7 +627,8 @@ names_admit (names_t *self, const zb_line_t *line)
     if (table_find (&self->now, hash, name_same, NULL))
         return 1;
     if (self->now.count >= self->most
-        && !table_find (&self->before, hash, name_same, NULL))
+        && (self->now.count >= 2 * self->most
+            || !table_find (&self->before, hash, name_same, NULL)))
         return 0;
     table_put (&self->now, hash, self);
     return 1;
@@ -649,19 +652,24 @@ names_fold (names_t *self, const zb_line_t *line, stream_t *stream)
                   line->source, (int) line->name_size, line->name);
 }
 
-//  Says who has been folded away since the last flush, and begins anew.
+//  Says who has been folded away since the last flush, and what was dropped
+//  because the ledger is full, and begins anew.
 static void
 names_report (names_t *self, ledger_t *ledger)
 {
     stream_t *stream;
-    if (!self->folded)
+    if (!self->folded && ledger->unmet == self->dropped)
         return;
     zb_log (LOG_WARNING, "overflow",
-            "lines=%" PRIu64 " max_series=%zu worst_lines=%" PRIu64 " %s",
-            self->folded, self->most, self->worst_lines, self->worst);
+            "lines=%" PRIu64 " dropped=%" PRIu64
+            " max_series=%zu worst_lines=%" PRIu64 "%s%s",
+            self->folded, ledger->unmet - self->dropped, self->most,
+            self->worst_lines, self->folded ? " " : "", self->worst);
     for (stream = ledger->first_stream; stream; stream = stream->next)
         stream->folded = 0;
     self->folded = self->classic = self->worst_lines = 0;
+    self->dropped = ledger->unmet;
+    self->worst[0] = 0;
 }
 
 //  A turn: to be called at the interval after which names are forgotten.
@@ -957,7 +965,8 @@ enum {
     REQUEST_BYTES = 512 * 1024,  //  a request ends here, whatever --batch
     PERCENTILES_MAX = 16,
     MALFORMED_KINDS = 16,
-    JOURNAL_SHARE = 4,  //  of --spool-max, at most a quarter
+    JOURNAL_SHARE = 4,          //  of --spool-max, at most a quarter
+    ENTRIES_MAX = 1000 * 1000,  //  of a window; some 200 bytes each
     STATES_A_NAME = 4,  //  of publishers with the same names, on average
     QUIET_MS = 100,     //  without a message: drained
     SILENT_MS = 24 * 3600 * 1000,  //  then a stream is forgotten,
@@ -1536,15 +1545,15 @@ worker_tick (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
-//  A journal must not fill the folder: what is received is flushed before.
+//  A journal must not fill the folder, nor a window the memory: what is received
+//  is flushed before.
 static void
-worker_journal (worker_t *self, zloop_t *loop)
+worker_flush_early (worker_t *self, zloop_t *loop)
 {
-    spool_journal_write (self->spool);
-    FAULT (counted);
-    if (loop
-        && spool_journal_size (self->spool)
-             > (size_t) s_worker.spool_max / JOURNAL_SHARE) {
+    if (self->window.entries.count >= ENTRIES_MAX
+        || (self->spool
+            && spool_journal_size (self->spool)
+                 > (size_t) s_worker.spool_max / JOURNAL_SHARE)) {
         worker_flush (self);
         worker_slice (loop, 0, self);
     }
@@ -1562,7 +1571,10 @@ worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
         if (worker_receive (self) == -1)
             break;
     if (self->spool)
-        worker_journal (self, loop);
+        spool_journal_write (self->spool);
+    FAULT (counted);
+    if (loop)
+        worker_flush_early (self, loop);
     return 0;
 }
 

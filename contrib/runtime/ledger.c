@@ -75,7 +75,8 @@ stream_same (const void *item, const void *key)
 }
 
 //  Finds or makes the stream that a line belongs to. The birth is the part of
-//  the ID before '-'; an ID of somebody else's making counts as old.
+//  the ID before '-'; an ID of somebody else's making counts as old. NULL if it
+//  would be one too many.
 static stream_t *
 ledger_stream (ledger_t *self, const zb_line_t *line)
 {
@@ -86,7 +87,7 @@ ledger_stream (ledger_t *self, const zb_line_t *line)
     hash = table_hash (table_hash (0, line->level, line->level_size), line->id,
                        line->id_size);
     stream = table_find (&self->streams, hash, stream_same, line);
-    if (!stream) {
+    if (!stream && self->streams.count < self->series_max) {
         stream = (stream_t *) zmalloc (sizeof *stream);
         stream->hash = hash;
         stream->level_size = line->level_size;
@@ -100,7 +101,8 @@ ledger_stream (ledger_t *self, const zb_line_t *line)
         stream->changed = self->save;
         table_put (&self->streams, hash, stream);
     }
-    self->last = stream;
+    if (stream)
+        self->last = stream;
     return stream;
 }
 
@@ -443,8 +445,6 @@ ledger_restore_series (ledger_t *self, const zb_line_t *line)
     span_t rest = {line->buckets, line->buckets_size};
     size_t at = 0;
     uint64_t count;
-    if (!series)
-        return 0;
     series->changed = 0;
     series->seq = line->seq;
     series->total = line->total;
@@ -457,8 +457,8 @@ ledger_restore_series (ledger_t *self, const zb_line_t *line)
     return 0;
 }
 
-int
-ledger_restore (ledger_t *self, const char *text, size_t size)
+static int
+ledger_restore_line (ledger_t *self, const char *text, size_t size)
 {
     static const char head[] = "|ledger|", stream[] = "|stream|";
     zb_line_t line;
@@ -472,6 +472,18 @@ ledger_restore (ledger_t *self, const char *text, size_t size)
         || line.type == ZB_TYPE_GAUGE)
         return -1;
     return ledger_restore_series (self, &line);
+}
+
+//  What was met stays so, whatever the bound is now.
+int
+ledger_restore (ledger_t *self, const char *text, size_t size)
+{
+    size_t most = self->series_max;
+    int rc;
+    self->series_max = SIZE_MAX;
+    rc = ledger_restore_line (self, text, size);
+    self->series_max = most;
+    return rc;
 }
 
 //  --------------------------------------------------------------------------
@@ -522,11 +534,13 @@ series_t *
 ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
 {
     stream_t *stream = ledger_stream (self, line);
-    series_t *series;
+    series_t *series = NULL;
     int first_sight, all;
-    stream_touch (self, stream);
-    all = ledger_knows_all (self, stream, line);
-    series = ledger_series (self, stream, line, &first_sight);
+    if (stream) {
+        stream_touch (self, stream);
+        all = ledger_knows_all (self, stream, line);
+        series = ledger_series (self, stream, line, &first_sight);
+    }
     if (!series) {
         self->unmet++;
         return NULL;
@@ -586,6 +600,10 @@ int
 ledger_gauge (ledger_t *self, const zb_line_t *line)
 {
     stream_t *stream = ledger_stream (self, line);
+    if (!stream) {
+        self->unmet++;
+        return -1;
+    }
     stream_touch (self, stream);
     stream_meet_gauges (stream, line, self->born_ms);
     if (line->seq >= stream->gauge_next) {

@@ -58,7 +58,7 @@ typedef struct {
     uint64_t duplicates;
     uint64_t lost_forgotten;  //  readings, of streams that are forgotten
     uint64_t lost_told;       //  of all those lost, what a flush has reported
-    size_t series_max;        //  then no more are met
+    size_t series_max;        //  then no more are met; also of streams
     uint64_t unmet;           //  lines of such
 
     //  Saving: what is written is the state when it began. What changes
@@ -89,14 +89,13 @@ ledger_t *ledger_new (void);
 
 void ledger_destroy (ledger_t **self_p);
 
-//  Takes a state in. Returns the series, or NULL if it says nothing new, or
-//  is of one series too many. The
-//  buckets of out are the caller's, who frees them.
+//  Takes a state in. Returns the series, or NULL if it says nothing new, or is
+//  of one series too many. The buckets of out are the caller's, who frees them.
 series_t *
 ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out);
 
-//  Takes a reading in once. Returns 0, or -1 if it has been here before, or is
-//  too late to tell.
+//  Takes a reading in once. Returns 0, or -1 if it has been here before, is too
+//  late to tell, or of one stream too many.
 int ledger_gauge (ledger_t *self, const zb_line_t *line);
 
 //  Readings that should have come and have not, so far. A late one lowers it.

@@ -203,6 +203,115 @@ test_windows (void **state)
     s_worker_destroy (&self);
 }
 
+//  --------------------------------------------------------------------------
+//  Who sends without measure
+
+//  One name, but a second of its own for each reading: a window that would grow
+//  without end is flushed before the time.
+static void
+test_early_flush (void **state)
+{
+    worker_t *self = s_worker_new ();
+    zloop_t *loop = zloop_new ();
+    char line[128];
+    int i;
+    (void) state;
+    for (i = 0; i < ENTRIES_MAX; i++) {
+        assert_int_equal (self->window.number, 1);
+        worker_flush_early (self, loop);
+        snprintf (line, sizeof line, "info|Gauge|g|1|%d|s", 1000000000 + i);
+        s_receive (self, line);
+    }
+    worker_flush_early (self, loop);
+    assert_int_equal (self->window.number, 2);
+    assert_int_equal (self->window.entries.count, 0);
+    while (!worker_encode (self, INT64_MAX / 2)) {
+    }
+    assert_int_equal (s_rows (self, "g=1"), ENTRIES_MAX);
+    zloop_destroy (&loop);
+    s_worker_destroy (&self);
+}
+
+static int
+s_admit (worker_t *self, char kind, int number)
+{
+    char text[32];
+    int size = snprintf (text, sizeof text, "%c%d", kind, number);
+    zb_line_t line = {.type = ZB_TYPE_GAUGE,
+                      .name = text,
+                      .name_size = (size_t) size,
+                      .source = "s",
+                      .source_size = 1};
+    return names_admit (&self->names, &line);
+}
+
+//  Whoever invents new names every day, and keeps the old ones: names are twice
+//  the bound at most, and those that were there first stay.
+static void
+test_names (void **state)
+{
+    enum { MOST = 100, DAYS = 10 };
+    worker_t *self = s_worker_new ();
+    int day, i, admitted;
+    (void) state;
+    self->names.most = MOST;
+    for (day = 0; day < DAYS; day++) {
+        for (i = 0, admitted = 0; i < 2 * MOST; i++)
+            admitted += s_admit (self, (char) ('a' + day), i);
+        assert_in_range (admitted, 0, MOST);
+        assert_true (day > 0 || admitted == MOST);
+        for (i = 0; i < day * 2 * MOST; i++)
+            s_admit (self, (char) ('a' + i / (2 * MOST)), i % (2 * MOST));
+        assert_in_range (self->names.now.count, MOST, 2 * MOST);
+        names_turn (&self->names);
+    }
+    s_worker_destroy (&self);
+}
+
+//  Streams without number: those beyond the bound are not met, and their lines
+//  counted; who is known goes on.
+static void
+test_streams (void **state)
+{
+    enum { MOST = 100 };
+    worker_t *self = s_worker_new ();
+    char line[128];
+    int i;
+    (void) state;
+    self->ledger->series_max = MOST;
+    for (i = 0; i < 3 * MOST; i++) {
+        snprintf (
+          line, sizeof line, "info|%s|n|1|1760000000|s|ffffffffffff-%x:0%s",
+          i % 2 ? "Counter" : "Gauge", (unsigned) i, i % 2 ? ":0:1" : "");
+        s_receive (self, line);
+    }
+    assert_int_equal (self->ledger->streams.count, MOST);
+    assert_int_equal (self->ledger->unmet, 2 * MOST);
+    s_receive (self, "info|Counter|n|1|1760000000|s|ffffffffffff-1:1:0:2");
+    worker_flush (self);
+    while (!worker_encode (self, 0)) {
+    }
+    assert_int_equal (s_rows (self, "zibrato.dropped=200"), 1);
+    s_worker_destroy (&self);
+}
+
+//  What a ledger had met before it stays, whatever the bound is now.
+static void
+test_restore_beyond (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    static const char *const line[] = {
+      "info|Counter|a|0|0|s|ffffffffffff-1:0:0:5",
+      "info|Counter|b|0|0|s|ffffffffffff-2:0:0:5"};
+    (void) state;
+    ledger->series_max = 1;
+    assert_int_equal (ledger_restore (ledger, line[0], strlen (line[0])), 0);
+    assert_int_equal (ledger_restore (ledger, line[1], strlen (line[1])), 0);
+    assert_int_equal (ledger->series.count, 2);
+    assert_int_equal (ledger->series_max, 1);
+    ledger_destroy (&ledger);
+}
+
 int
 main (void)
 {
@@ -211,6 +320,10 @@ main (void)
                                        cmocka_unit_test (test_empty_flush),
                                        cmocka_unit_test (test_message),
                                        cmocka_unit_test (test_windows),
-                                       cmocka_unit_test (test_bad_rows)};
+                                       cmocka_unit_test (test_bad_rows),
+                                       cmocka_unit_test (test_early_flush),
+                                       cmocka_unit_test (test_names),
+                                       cmocka_unit_test (test_streams),
+                                       cmocka_unit_test (test_restore_beyond)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
