@@ -1220,9 +1220,9 @@ worker_make_room (worker_t *self)
         if (oldest->filed)
             spool_request_remove (self->spool, oldest->name);
         pthread_mutex_lock (&self->queue->lock);
+        self->queue->trimmed_rows += oldest->rows;
         self->queue->dropped_rows += oldest->rows;
         pthread_mutex_unlock (&self->queue->lock);
-        queue_log_dropped (oldest->rows);
         request_destroy (&oldest);
     }
 }
@@ -1465,6 +1465,7 @@ worker_flush (worker_t *self)
     int forgot = 0;
     worker_log_malformed (self);
     names_report (&self->names, self->ledger);
+    queue_log_trimmed (self->queue);
     while (!worker_encode (self, INT64_MAX / 2)) {
     }
     if (self->window.entries.count) {
@@ -1809,6 +1810,7 @@ worker_run (const zb_backend_t *backend)
     s_deadline_ms = zclock_mono () + s_worker.deadline * 1000;
     queue_close (self.queue);
     pthread_join (thread, NULL);
+    queue_log_trimmed (self.queue);
     zb_log (LOG_INFO, "stopped",
             "received=%" PRIu64 " delivered=%" PRIu64 " rejected=%" PRIu64
             " overflowed=%" PRIu64,

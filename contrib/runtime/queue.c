@@ -57,70 +57,74 @@ queue_destroy (queue_t **self_p)
 }
 
 //  The oldest go when there is no room, counted; of what was refused, at most
-//  half of the room is kept. Returns how many rows of requests went. The
-//  caller holds the lock.
-static uint64_t
+//  half of the room is kept. The caller holds the lock.
+static void
 queue_trim (queue_t *self)
 {
     request_t *oldest;
-    uint64_t dropped = 0;
     int64_t most = (int64_t) self->bytes_max;
     if (self->spool) {
-        spool_rejected_trim (self->spool, most / 2);
+        self->trimmed_files += spool_rejected_trim (self->spool, most / 2);
         most -= spool_bytes (self->spool) + (int64_t) self->reserved;
     }
     while ((int64_t) self->bytes > most && self->head
            && (self->head->next || self->reserved)) {
         oldest = queue_pop (self);
-        dropped += oldest->rows;
+        self->trimmed_rows += oldest->rows;
+        self->dropped_rows += oldest->rows;
         if (oldest->filed)
             spool_request_remove (self->spool, oldest->name);
         request_destroy (&oldest);
     }
-    self->dropped_rows += dropped;
-    return dropped;
 }
 
 void
-queue_log_dropped (uint64_t rows)
+queue_log_trimmed (queue_t *self)
 {
+    uint64_t rows, files;
+    pthread_mutex_lock (&self->lock);
+    rows = self->trimmed_rows;
+    files = self->trimmed_files;
+    self->trimmed_rows = self->trimmed_files = 0;
+    pthread_mutex_unlock (&self->lock);
     if (rows)
         zb_log (LOG_ERR, "dropped",
                 "rows=%" PRIu64
                 " reason=\"the queue has its full --spool-max\"",
                 rows);
+    if (files)
+        zb_log (LOG_WARNING, "dropped",
+                "files=%" PRIu64
+                " reason=\"rejected/ has its half of --spool-max\"",
+                files);
 }
 
 int
 queue_reserve (queue_t *self, size_t bytes)
 {
-    uint64_t dropped;
     int rc;
     pthread_mutex_lock (&self->lock);
     self->reserved = bytes;
-    dropped = queue_trim (self);
+    queue_trim (self);
     rc = (int64_t) (self->bytes + bytes) + spool_bytes (self->spool)
              > (int64_t) self->bytes_max
            ? -1
            : 0;
     pthread_mutex_unlock (&self->lock);
-    queue_log_dropped (dropped);
     return rc;
 }
 
 void
 queue_put (queue_t *self, request_t **request_p)
 {
-    uint64_t dropped;
     pthread_mutex_lock (&self->lock);
     self->bytes += request_cost (*request_p);
     *self->tail = *request_p;
     self->tail = &(*request_p)->next;
     *request_p = NULL;
-    dropped = queue_trim (self);
+    queue_trim (self);
     pthread_cond_signal (&self->changed);
     pthread_mutex_unlock (&self->lock);
-    queue_log_dropped (dropped);
 }
 
 void

@@ -20,7 +20,8 @@ typedef struct {
     size_t bytes, bytes_max;
     size_t reserved;        //  bytes of requests to come
     int closing;            //  nothing more will come
-    uint64_t dropped_rows;  //  the oldest, beyond bytes_max
+    uint64_t dropped_rows;  //  the oldest beyond bytes_max, and lost files'
+    uint64_t trimmed_rows, trimmed_files;  //  for want of room, not said yet
     //  kept by the sender
     uint64_t delivered_rows, rejected_rows;
     int64_t success_ms;  //  of zclock_mono
@@ -55,7 +56,7 @@ request_t *queue_pop (queue_t *self);
 //  Waits for at most so long, less if the queue is being closed.
 void queue_pause (queue_t *self, int64_t ms);
 
-//  Says what did not find room.
-void queue_log_dropped (uint64_t rows);
+//  Says what went for want of room since the last time.
+void queue_log_trimmed (queue_t *self);
 
 #endif

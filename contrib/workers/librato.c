@@ -23,8 +23,12 @@
 //  --------------------------------------------------------------------------
 //  Options
 
-//  PAGES_MAX: pages in place of answers, in a row, before we take them for one.
-enum { TEXT_MAX = 300, LABEL_MAX = 255, PAGES_MAX = 5 };
+enum {
+    TEXT_MAX = 300,
+    LABEL_MAX = 255,
+    PAGES_MAX = 5,  //  in place of answers, in a row, before one counts as such
+    ORIGINALS_MAX = 10000  //  names that are remembered to tell collisions
+};
 
 static struct {
     http_config_t config;
@@ -112,6 +116,8 @@ librato_collision (char kind, const char *clean, const char *text, int changed)
         s_librato.originals = zhash_new ();
         zhash_autofree (s_librato.originals);
     }
+    if (zhash_size (s_librato.originals) >= ORIGINALS_MAX)
+        return;
     snprintf (key, sizeof key, "%c %s", kind, clean);
     snprintf (told, sizeof told, "%c told %s", kind, text);
     other = (const char *) zhash_lookup (s_librato.originals, key);
@@ -121,6 +127,9 @@ librato_collision (char kind, const char *clean, const char *text, int changed)
              && zhash_insert (s_librato.originals, told, (void *) text) == 0)
         zb_log (LOG_WARNING, "collision", "text=\"%s\" other=\"%s\" sent_as=%s",
                 text, other, clean);
+    if (zhash_size (s_librato.originals) == ORIGINALS_MAX)
+        zb_log (LOG_WARNING, "collision",
+                "effect=\"there are so many that no more are told\"");
 }
 
 static size_t

@@ -120,6 +120,27 @@ test_post (void **state)
     zhash_destroy (&s_librato.originals);
 }
 
+//  Names that collide without end are not kept without end.
+static void
+test_collisions (void **state)
+{
+    char name[32], text[ZB_ROW_MAX];
+    zb_row_t row = {.type = ZB_TYPE_GAUGE,
+                    .name = name,
+                    .source = "s",
+                    .count = 1,
+                    .value = 1,
+                    .sum = 1};
+    int i;
+    (void) state;
+    for (i = 0; i < 2 * ORIGINALS_MAX; i++) {
+        snprintf (name, sizeof name, "%d?", i);
+        assert_true (librato_post (&row, text, sizeof text) > 0);
+    }
+    assert_int_equal (zhash_size (s_librato.originals), ORIGINALS_MAX);
+    librato_close ();
+}
+
 //  --------------------------------------------------------------------------
 //  Responses
 
@@ -332,6 +353,7 @@ main (void)
                                        cmocka_unit_test (test_sanitise_size),
                                        cmocka_unit_test (test_sanitise_bytes),
                                        cmocka_unit_test (test_post),
+                                       cmocka_unit_test (test_collisions),
                                        cmocka_unit_test (test_pages),
                                        cmocka_unit_test (test_status),
                                        cmocka_unit_test (test_responses),
