@@ -5,7 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 400
+//  ctest: TIMEOUT 600
 
 #include "site.h"
 

@@ -7,7 +7,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 400
+//  ctest: TIMEOUT 600
 
 #include "harness.h"
 

@@ -13,7 +13,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 300 NOTSAN - nothing of it is about threads
+//  ctest: TIMEOUT 300 NOSAN - nothing of it is about memory or threads
 
 #include "harness.h"
 
