@@ -634,16 +634,22 @@ broker_launch (broker_t *self)
     assert_true (self->port > 0);
 }
 
-//  Each has a loopback address of its own, so that nobody else can get the
+//  Gives it a loopback address of its own, so that nobody else can get the
 //  port while the broker is dead for a moment.
-static broker_t *
-broker_start (void)
+static void
+broker_give_host (broker_t *self)
 {
     static int number;
-    broker_t *self = harness_keep (calloc (1, sizeof *self));
     int pid = (int) getpid ();
     snprintf (self->host, sizeof self->host, "127.%d.%d.%d",
               1 + pid / 256 % 254, pid % 256, 1 + number++ % 254);
+}
+
+static broker_t *
+broker_start (void)
+{
+    broker_t *self = harness_keep (calloc (1, sizeof *self));
+    broker_give_host (self);
     broker_launch (self);
     return self;
 }
