@@ -14,17 +14,17 @@
 typedef struct {
     broker_t *broker;
     standin_t *standin;
-    const char *spool;
+    const char *spool;  //  or NULL: without
     const char *fault;  //  that the first worker died of, or NULL
     process_t *worker;
 } site_t;
 
-//  Each with a stand-in and a folder of its own.
+//  Each with a stand-in, and a folder of that name, or none.
 static site_t
 site_new (broker_t *broker, const char *name)
 {
     return (site_t){broker, standin_start (LIST ("--idempotent")),
-                    temporary_path (name), NULL, NULL};
+                    name ? temporary_path (name) : NULL, NULL, NULL};
 }
 
 //  Starts the worker, with a place to die at, or NULL.
@@ -36,7 +36,8 @@ site_start (site_t *self, const char *fault)
       harness_path (fault ? "ZB_FAULTS" : "ZB_BIN"), self->broker, "librato",
       LIST ("--username", "user@example.org", "--apitoken", "token", "--url",
             self->standin->url, "--flush", "1", "--batch", "4", "--levels",
-            "info", "--deadline", "60", "--spool", self->spool),
+            "info", "--deadline", "60", self->spool ? "--spool" : NULL,
+            self->spool),
       LIST (variable));
 }
 
