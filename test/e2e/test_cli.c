@@ -42,8 +42,8 @@ golden_check (const char *name, const char *text)
 static void
 help_is_golden (void)
 {
-    static const char *const modes[] = {"broker", "keygen", "librato", "stdout",
-                                        "worker"};
+    static const char *const modes[] = {"broker", "keygen", "librato",
+                                        "replay", "stdout", "worker"};
     process_t *help = zibrato_run (LIST ("--help"));
     assert_int_equal (help->status, 0);
     assert_string_equal (process_err (help), "");
