@@ -520,6 +520,31 @@ process_err (const process_t *self)
     return self->output[ERR].text;
 }
 
+//  The executable, to its end.
+static process_t *
+zibrato_run (const char *const *arguments)
+{
+    const char *argv[16] = {harness_path ("ZB_BIN")};
+    for (int i = 0; arguments[i]; i++)
+        argv[1 + i] = arguments[i];
+    process_t *self = process_start (argv, NULL);
+    process_wait (self);
+    return self;
+}
+
+//  Cannot do it: exit status 1 and one line that says why.
+static void
+zibrato_dies (const char *const *arguments, const char *why)
+{
+    process_t *self = zibrato_run (arguments);
+    assert_int_equal (self->status, 1);
+    assert_string_equal (process_out (self), "");
+    const char *text = process_err (self);
+    if (strncmp (text, "zibrato: ", 9) != 0 || !strstr (text, why))
+        fail_msg ("%s does not say: %s", text, why);
+    assert_ptr_equal (strchr (text, '\n'), text + strlen (text) - 1);
+}
+
 //  Returns a number of /proc/PID/status, such as "VmRSS:" in KiB.
 static long
 process_status (const process_t *self, const char *key)
