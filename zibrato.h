@@ -135,8 +135,9 @@ typedef struct {
     })
 
 //  Reports now instead of at the next interval, and waits at most ms
-//  milliseconds until all is handed to ZeroMQ. NULL is the default instance.
-//  Returns 0, or -1 if something is still held (no broker, no listener).
+//  milliseconds until all is handed to ZeroMQ, which sends it in the background:
+//  before _exit, zb_close. NULL is the default instance. Returns 0, or -1 if
+//  something is still held (no broker, no listener).
 int zb_flush (zb_t *self, int ms);
 
 //  Fills in what became of the measurements so far. NULL is the default
