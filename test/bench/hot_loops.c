@@ -100,6 +100,44 @@ s_gauge_unheard (void)
     ZB_GAUGE ("unheard", "hot.gauge", 17.5);
 }
 
+//  --------------------------------------------------------------------------
+//  Eight of each in turn: an addition need not wait for the one before, so what
+//  shows is how much there is to do, and not how long a memory cell takes
+
+#define EIGHT(of) of (0) of (1) of (2) of (3) of (4) of (5) of (6) of (7)
+#define LIMIT(n)                                                               \
+    static __thread double s_count_##n;                                        \
+    static HOT_CALLED void s_limit_##n (void)                                  \
+    {                                                                          \
+        s_count_##n += 1.0;                                                    \
+    }
+#define COUNTER(n)                                                             \
+    static HOT_CALLED void s_counter_##n (void)                                \
+    {                                                                          \
+        ZB_COUNT_ME ("info", "hot.counter." #n);                               \
+    }
+#define CALL_LIMIT(n)   s_limit_##n ();
+#define CALL_COUNTER(n) s_counter_##n ();
+
+EIGHT (LIMIT)
+EIGHT (COUNTER)
+
+static void
+s_limits_loop (long n)
+{
+    for (; n > 0; n -= 8) {
+        EIGHT (CALL_LIMIT)
+    }
+}
+
+static void
+s_counters_loop (long n)
+{
+    for (; n > 0; n -= 8) {
+        EIGHT (CALL_COUNTER)
+    }
+}
+
 HOT_LOOP (s_limit)
 HOT_LOOP (s_clock)
 HOT_LOOP (s_store)
@@ -112,9 +150,11 @@ HOT_LOOP (s_gauge_unheard)
 
 static const hot_loop_t s_loops[] = {
   {"limit", s_limit_loop},
+  {"limits", s_limits_loop},
   {"clock", s_clock_loop},
   {"store", s_store_loop},
   {"counter", s_counter_loop},
+  {"counters", s_counters_loop},
   {"timer", s_timer_loop},
   {"gauge", s_gauge_loop},
   {"counter.unheard", s_counter_unheard_loop},
