@@ -637,7 +637,8 @@ zb_slot_add_ (zb_slot_ *self, double value)
     __atomic_store (&self->total, &total, __ATOMIC_RELAXED);
 }
 
-static inline void
+//  Inline, or gcc splits it and has to keep its scope in memory.
+__attribute__ ((always_inline)) static inline void
 zb_count_end_ (zb_count_scope_ *self)
 {
     if (!ZB_LIKELY_ (zb_finite_ (self->value)
@@ -648,7 +649,7 @@ zb_count_end_ (zb_count_scope_ *self)
         zb_slot_add_ (self->cell->slot, self->value);
 }
 
-static inline void
+__attribute__ ((always_inline)) static inline void
 zb_time_end_ (zb_time_scope_ *self)
 {
     if (ZB_LIKELY_ (self->start != 0))
