@@ -4332,17 +4332,16 @@ zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
         zb_slot_add_ (slot, value);
 }
 
-//  Into a slot that is no counter's: in classic mode a timing is a reading.
-static void
-zb_slot_time_ (zb_slot_ *self, uint64_t ns)
+//  In classic mode a timing is a reading.
+static inline void
+zb_slot_time_ (zb_slot_ *self, uint64_t ns, double seconds)
 {
     if (ZB_LIKELY_ (self->timer && (self->timer->seq & 1) == 0))
         zb_timer_add_ (self->timer, ns);
     else if (self->timer)
         zb_miss_ ();  //  a signal handler has interrupted the timer's own
     else
-        zb_ring_offer_ (self->ring, self->series, (double) ns * 1e-9,
-                        zb_now_ ());
+        zb_ring_offer_ (self->ring, self->series, seconds, zb_now_ ());
 }
 
 void
@@ -4354,7 +4353,7 @@ zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
                        ? cell->slot
                        : zb_resolve_ (site, cell, 0, source, to);
     if (slot)
-        zb_slot_time_ (slot, ns);
+        zb_slot_time_ (slot, ns, (double) (int64_t) ns * 1e-9);
 }
 
 void
@@ -4388,7 +4387,7 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
     else if (type == ZB_TYPE_COUNTER)
         zb_slot_add_ (slot, value);
     else if (type == ZB_TYPE_TIMER)
-        zb_slot_time_ (slot, (uint64_t) ns);
+        zb_slot_time_ (slot, (uint64_t) ns, value);
     else
         zb_ring_offer_ (slot->ring, slot->series, value, zb_now_ ());
     errno = keep;
