@@ -2,9 +2,6 @@
     that could do in their place
 
     Each setup is a process of its own, for the default instance is opened once.
-    Loops of ours and of the limit take turns, a slice of a millisecond each; the
-    figure is the median slice of each, in nanoseconds of the thread's own
-    processor time.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -12,15 +9,9 @@
 #include "hot.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <unistd.h>
-#include <zmq.h>
-
-enum { SLICES = 51, THREADS_MAX = 2 };
 
 //  What is compared, and how many passes a slice has. Those of a gauge are
 //  fewer than wake the pump.
@@ -70,46 +61,7 @@ static const setup_t s_setups[] = {
 // clang-format on
 
 //  --------------------------------------------------------------------------
-//  A listener: a process that takes in what level info has to say
-
-//  Fills in the endpoint that it listens at. It ends with its parent.
-static void
-s_listener_start (char *endpoint, size_t size)
-{
-    int pipes[2];
-    ssize_t got;
-    BENCH_CHECK (pipe (pipes) == 0);
-    if (fork () == 0) {
-        void *context = zmq_ctx_new (), *socket = zmq_socket (context, ZMQ_SUB);
-        char text[65536];
-        size_t text_size = sizeof text;
-        prctl (PR_SET_PDEATHSIG, SIGKILL);
-        BENCH_CHECK (zmq_setsockopt (socket, ZMQ_SUBSCRIBE, "info|", 5) == 0);
-        BENCH_CHECK (zmq_bind (socket, "tcp://127.0.0.1:*") == 0);
-        BENCH_CHECK (
-          zmq_getsockopt (socket, ZMQ_LAST_ENDPOINT, text, &text_size) == 0);
-        BENCH_CHECK (write (pipes[1], text, text_size) != -1);
-        while (zmq_recv (socket, text, sizeof text, 0) != -1) {
-        }
-        _exit (0);
-    }
-    close (pipes[1]);
-    got = read (pipes[0], endpoint, size - 1);
-    BENCH_CHECK (got > 0);
-    endpoint[got] = 0;
-    close (pipes[0]);
-}
-
-//  --------------------------------------------------------------------------
-//  Threads that measure
-
-typedef struct {
-    const hot_t *hot;
-    const setup_t *setup;
-    pthread_barrier_t *together;
-    int core;
-    double ours[5], limit[5];  //  of each pair, nanoseconds a pass
-} worker_t;
+//  A process each
 
 static void (*s_find (const hot_t *side, const char *name)) (long)
 {
@@ -120,71 +72,19 @@ static void (*s_find (const hot_t *side, const char *name)) (long)
     return loop->run;
 }
 
-static double
-s_slice (worker_t *self, void (*run) (long), long passes)
-{
-    uint64_t start;
-    pthread_barrier_wait (self->together);
-    run (100);  //  caches
-    start = bench_thread_ns ();
-    run (passes);
-    return (double) (bench_thread_ns () - start) / (double) passes;
-}
-
-static void *
-s_measure (void *argument)
-{
-    worker_t *self = (worker_t *) argument;
-    const pair_t *pair = self->setup->pairs;
-    double ours[SLICES], limit[SLICES];
-    int i, j;
-    bench_pin (self->core);
-    for (i = 0; pair[i].figure; i++) {
-        void (*run) (long) = s_find (self->hot, pair[i].ours);
-        void (*run_limit) (long) = s_find (self->hot, pair[i].limit);
-        for (j = 0; j < SLICES; j++) {
-            limit[j] = s_slice (self, run_limit, pair[i].passes);
-            ours[j] = s_slice (self, run, pair[i].passes);
-            if (pair[i].passes < 2000)
-                self->hot->rest ();
-        }
-        self->ours[i] = bench_median (ours, SLICES);
-        self->limit[i] = bench_median (limit, SLICES);
-    }
-    return NULL;
-}
-
 static void
 s_setup_run (const setup_t *setup, const hot_t *side)
 {
-    pthread_barrier_t together;
-    pthread_t thread[THREADS_MAX];
-    worker_t worker[THREADS_MAX];
+    const pair_t *pair;
     char name[64];
-    int i, j;
     side->prepare (setup->series - 1, setup->heard);
-    pthread_barrier_init (&together, NULL, (unsigned) setup->threads);
-    for (i = 0; i < setup->threads; i++) {
-        worker[i] = (worker_t){side, setup, &together, i, {0}, {0}};
-        BENCH_CHECK (pthread_create (&thread[i], NULL, s_measure, &worker[i])
-                     == 0);
-    }
-    for (i = 0; i < setup->threads; i++)
-        pthread_join (thread[i], NULL);
-    for (j = 0; setup->pairs[j].figure; j++) {
-        double ours = 0, limit = 0;
-        for (i = 0; i < setup->threads; i++) {
-            ours += worker[i].ours[j] / setup->threads;
-            limit += worker[i].limit[j] / setup->threads;
-        }
-        snprintf (name, sizeof name, "%s.%s", setup->pairs[j].figure,
-                  setup->name);
-        bench_figure (name, ours, limit);
+    for (pair = setup->pairs; pair->figure; pair++) {
+        snprintf (name, sizeof name, "%s.%s", pair->figure, setup->name);
+        hot_compare (name, setup->threads, s_find (side, pair->ours),
+                     pair->passes, s_find (side, pair->limit), pair->passes,
+                     side->rest);
     }
 }
-
-//  --------------------------------------------------------------------------
-//  A process each
 
 static const hot_t *
 s_side (int shared)
@@ -210,7 +110,7 @@ s_child (const setup_t *setup)
 {
     char endpoint[256] = "tcp://127.0.0.1:1";  //  where nobody is
     if (setup->heard)
-        s_listener_start (endpoint, sizeof endpoint);
+        hot_listener (endpoint, sizeof endpoint);
     setenv ("ZIBRATO_ENDPOINT", endpoint, 1);
     setenv ("ZIBRATO_MAX_SERIES", "20000", 1);
     setenv ("ZIBRATO_DISABLE", setup->disabled ? "1" : "0", 1);

@@ -1,12 +1,14 @@
 /*  hot.h - the loops that bench_hot and bench_peers measure
 
-    hot_loops.c is compiled twice: into the program, where a thread-local is an
+    hot_measure.c lets two of them take turns. hot_loops.c is compiled twice: into the program, where a thread-local is an
     offset, and into a shared library, where it has to be found.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #ifndef ZB_BENCH_HOT_H
 #define ZB_BENCH_HOT_H
+
+#include <stddef.h>
 
 //  What is measured is called, as what it stands for would be.
 #if defined __has_attribute
@@ -47,5 +49,17 @@ typedef struct {
 
 //  Exported under this name by the library.
 extern const hot_t hot;
+
+//  Prints a figure: nanoseconds a pass of ours, and of another, each in so many
+//  passes a slice. Slices take turns, in each thread on a core of its own; what
+//  counts is the thread's own processor time, and the median slice. Between
+//  slices `rest`, unless it is NULL or passes are many.
+void
+hot_compare (const char *name, int threads, void (*ours) (long), long passes,
+             void (*other) (long), long other_passes, void (*rest) (void));
+
+//  Starts a process that takes in what level "info" has to say, and ends with
+//  its parent. Fills in the endpoint at which it listens.
+void hot_listener (char *endpoint, size_t size);
 
 #endif
