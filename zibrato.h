@@ -859,6 +859,20 @@ zb_now_ (void)
     return zb_ticks_ns_ (zb_ticks_ ());
 }
 
+//  When the time-stamp counter was last found to be right. Written while it is
+//  used, read when it no longer is.
+static uint64_t zb_tsc_ok_ticks_, zb_tsc_ok_ns_;
+
+//  Nanoseconds of CLOCK_MONOTONIC at a reading from before the counter was given
+//  up: it may have gone far from that clock in a year, at no more than 100 ppm.
+static uint64_t
+zb_tsc_was_ns_ (uint64_t ticks)
+{
+    return ticks > zb_tsc_ok_ticks_
+             ? zb_tsc_ok_ns_ + zb_tsc_ns_ (ticks - zb_tsc_ok_ticks_)
+             : zb_tsc_ok_ns_ - zb_tsc_ns_ (zb_tsc_ok_ticks_ - ticks);
+}
+
 //  Nanoseconds from a reading of the clock to now. Where the clock has changed
 //  meanwhile, by way of CLOCK_MONOTONIC, which both stand for.
 static inline uint64_t
@@ -867,7 +881,9 @@ zb_elapsed_ (uint64_t start)
     uint64_t now = zb_ticks_ ();
     if (ZB_LIKELY_ ((start | now) >> ZB_CLOCK_BIT_ == 0))
         return now > start ? zb_tsc_ns_ (now - start) : 0;
-    start = zb_ticks_ns_ (start);
+    start = now >> ZB_CLOCK_BIT_ && !(start >> ZB_CLOCK_BIT_)
+              ? zb_tsc_was_ns_ (start)
+              : zb_ticks_ns_ (start);
     now = zb_ticks_ns_ (now);
     return now > start ? now - start : 0;
 }
@@ -904,6 +920,14 @@ zb_tsc_pair_ (uint64_t *ticks, uint64_t *ns)
     }
 }
 
+//  By how much the counter's nanoseconds differ from the clock's.
+static uint64_t
+zb_tsc_off_ (uint64_t ticks, uint64_t ns)
+{
+    uint64_t got = zb_ticks_ns_ (ticks);
+    return got > ns ? got - ns : ns - got;
+}
+
 //  Called by pumps, now and then. The first call notes a pair of readings;
 //  one at least 100 ms later makes the rate; from then on each compares, and
 //  a counter that went astray by more than 100 ppm is given up for good.
@@ -912,6 +936,7 @@ zb_tsc_tend_ (void)
 {
     static enum { ZB_NEW_, ZB_NOTED_, ZB_ON_, ZB_OFF_ } state = ZB_NEW_;
     uint64_t ticks, ns, age;
+    int on = 0;
     pthread_mutex_lock (&zb_tsc_lock_);
     zb_tsc_pair_ (&ticks, &ns);
     age = ns - zb_tsc_.base_ns;
@@ -926,17 +951,20 @@ zb_tsc_tend_ (void)
     else if (state == ZB_NOTED_ && age >= 100000000u) {
         zb_tsc_.rate =
           (uint64_t) (((zb_u128_) age << 32) / (ticks - zb_tsc_.base_ticks));
-        __atomic_store_n (&zb_tsc_on_, 1, __ATOMIC_RELEASE);
         state = ZB_ON_;
+        on = 1;
     }
-    else if (state == ZB_ON_ && age >= 1000000000u) {
-        uint64_t got = zb_tsc_ns_ (ticks - zb_tsc_.base_ticks);
-        uint64_t off = got > age ? got - age : age - got;
-        if (off > age / 10000 + 10000) {
-            __atomic_store_n (&zb_tsc_on_, 0, __ATOMIC_RELEASE);
+    else if (state == ZB_ON_) {
+        on =
+          age < 1000000000u || zb_tsc_off_ (ticks, ns) <= age / 10000 + 10000;
+        if (!on)
             state = ZB_OFF_;
-        }
     }
+    if (on) {
+        zb_tsc_ok_ticks_ = ticks;
+        zb_tsc_ok_ns_ = ns;
+    }
+    __atomic_store_n (&zb_tsc_on_, on, __ATOMIC_RELEASE);
     pthread_mutex_unlock (&zb_tsc_lock_);
 }
 
