@@ -506,6 +506,11 @@ typedef struct {
 
 //  "" s "" lets only a literal through: in C++ a static initializer would
 //  freeze the first run-time value, in C it would not compile.
+//
+//  How a cell is found is left to the compiler: by an offset in a program, by a
+//  call in a shared library. There the initial-exec model would save less than a
+//  nanosecond, and 60 sites of a library be enough that no program can load it
+//  any more (glibc has 1664 bytes to spare for such).
 #define ZB_SITE_(prefix, type, ...)                                            \
     static const zb_site_ ZB_CAT_ (prefix##site_, __LINE__) = {                \
       type, "" ZB_ARG1_ (__VA_ARGS__, 0) "", "" ZB_ARG2_ (__VA_ARGS__, 0) ""}; \
