@@ -22,7 +22,8 @@ typedef struct {
 
 typedef struct {
     const char *name;  //  ends the figure's
-    int threads, series, heard, shared, disabled;
+    int threads, series, heard;
+    enum { NOTHING, SHARED, OFF, CLOCK } special;
     pair_t pairs[5];  //  up to one without a figure
 } setup_t;
 
@@ -36,24 +37,25 @@ typedef struct {
 #define GAUGE {"gauge", "gauge", "store", 1500}
 
 static const setup_t s_setups[] = {
-  //  threads, series, heard, shared, disabled
-  {"1.1.alone", 1, 1, 0, 0, 0, {COUNT}},
-  {"1.1.heard", 1, 1, 1, 0, 0, {COUNT, TURNS, TIME, GAUGE}},
-  {"1.1000.alone", 1, 1000, 0, 0, 0, {COUNT}},
-  {"1.1000.heard", 1, 1000, 1, 0, 0, {COUNT}},
-  {"1.10000.alone", 1, 10000, 0, 0, 0, {COUNT}},
-  {"1.10000.heard", 1, 10000, 1, 0, 0, {COUNT}},
-  {"2.1.alone", 2, 1, 0, 0, 0, {COUNT}},
-  {"2.1.heard", 2, 1, 1, 0, 0, {COUNT, TIME}},
-  {"2.1000.alone", 2, 1000, 0, 0, 0, {COUNT}},
-  {"2.1000.heard", 2, 1000, 1, 0, 0, {COUNT}},
-  {"2.10000.alone", 2, 10000, 0, 0, 0, {COUNT}},
-  {"2.10000.heard", 2, 10000, 1, 0, 0, {COUNT}},
-  {"shared", 1, 1, 1, 1, 0, {COUNT, TURNS, TIME, GAUGE}},
-  {"off", 1, 1, 0, 0, 1,
+  //  threads, series, heard
+  {"1.1.alone", 1, 1, 0, NOTHING, {COUNT}},
+  {"1.1.heard", 1, 1, 1, NOTHING, {COUNT, TURNS, TIME, GAUGE}},
+  {"1.1000.alone", 1, 1000, 0, NOTHING, {COUNT}},
+  {"1.1000.heard", 1, 1000, 1, NOTHING, {COUNT}},
+  {"1.10000.alone", 1, 10000, 0, NOTHING, {COUNT}},
+  {"1.10000.heard", 1, 10000, 1, NOTHING, {COUNT}},
+  {"2.1.alone", 2, 1, 0, NOTHING, {COUNT}},
+  {"2.1.heard", 2, 1, 1, NOTHING, {COUNT, TIME}},
+  {"2.1000.alone", 2, 1000, 0, NOTHING, {COUNT}},
+  {"2.1000.heard", 2, 1000, 1, NOTHING, {COUNT}},
+  {"2.10000.alone", 2, 10000, 0, NOTHING, {COUNT}},
+  {"2.10000.heard", 2, 10000, 1, NOTHING, {COUNT}},
+  {"shared", 1, 1, 1, SHARED, {COUNT, TURNS, TIME, GAUGE}},
+  {"clock", 1, 1, 0, CLOCK, {TIME}},
+  {"off", 1, 1, 0, OFF,
    {COUNT, {"time", "timer", "limit", 40000},
     {"gauge", "gauge", "limit", 40000}}},
-  {"unheard", 1, 1, 1, 0, 0,
+  {"unheard", 1, 1, 1, NOTHING,
    {{"count", "counter.unheard", "counter", 200000},
     {"time", "timer.unheard", "timer", 40000},
     {"gauge", "gauge.unheard", "gauge", 900}}},
@@ -77,7 +79,7 @@ s_setup_run (const setup_t *setup, const hot_t *side)
 {
     const pair_t *pair;
     char name[64];
-    side->prepare (setup->series - 1, setup->heard);
+    side->prepare (setup->series - 1, setup->heard, setup->special != CLOCK);
     for (pair = setup->pairs; pair->figure; pair++) {
         snprintf (name, sizeof name, "%s.%s", pair->figure, setup->name);
         hot_compare (name, setup->threads, s_find (side, pair->ours),
@@ -113,8 +115,10 @@ s_child (const setup_t *setup)
         hot_listener (endpoint, sizeof endpoint);
     setenv ("ZIBRATO_ENDPOINT", endpoint, 1);
     setenv ("ZIBRATO_MAX_SERIES", "20000", 1);
-    setenv ("ZIBRATO_DISABLE", setup->disabled ? "1" : "0", 1);
-    s_setup_run (setup, s_side (setup->shared));
+    setenv ("ZIBRATO_DISABLE", setup->special == OFF ? "1" : "0", 1);
+    if (setup->special == CLOCK)  //  the pump never comes to try the other
+        setenv ("ZIBRATO_INTERVAL_MS", "3600000", 1);
+    s_setup_run (setup, s_side (setup->special == SHARED));
     fflush (stdout);
     _exit (0);
 }

@@ -39,9 +39,9 @@ typedef struct {
     const hot_loop_t *loops;  //  ends with a null name
 
     //  Opens the default instance, with so many series more than those of the
-    //  loops. Returns when the clock is the one that will be used, and level
-    //  "info" has a listener, if it is to have one.
-    void (*prepare) (int series, int heard);
+    //  loops. Returns when the time-stamp counter is used, if it is to be, and
+    //  level "info" has a listener, if it is to have one.
+    void (*prepare) (int series, int heard, int counter);
 
     //  Lets the pump empty the ring, if this thread has filled it.
     void (*rest) (void);

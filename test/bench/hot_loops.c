@@ -167,7 +167,7 @@ static const hot_loop_t s_loops[] = {
 //  The instance
 
 static void
-s_prepare (int series, int heard)
+s_prepare (int series, int heard, int counter)
 {
     uint64_t until = bench_ns () + 5000000000;
     zb_stats_t stats;
@@ -184,7 +184,7 @@ s_prepare (int series, int heard)
         return;  //  switched off
 #ifdef __x86_64__
     //  300 ms is what its calibration takes; a CPU may have none that serves
-    while (!__atomic_load_n (&zb_tsc_on_, __ATOMIC_ACQUIRE)
+    while (counter && !__atomic_load_n (&zb_tsc_on_, __ATOMIC_ACQUIRE)
            && bench_ns () < until - 3000000000)
         zb_flush (NULL, 10);
 #endif
@@ -197,7 +197,7 @@ s_prepare (int series, int heard)
 static void
 s_rest (void)
 {
-    zb_flush (NULL, 2);
+    zb_flush (NULL, 10);
 }
 
 const hot_t hot = {s_loops, s_prepare, s_rest};
