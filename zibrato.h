@@ -201,7 +201,8 @@ void zb_close (zb_t **self_p);
                                              &ZB_NAME_ (zb_time_cell_), 0,     \
                                              NULL, NULL};                      \
           ZB_OPTIONS_ (zb_time_options_, __VA_ARGS__)                          \
-          zb_time_options_.start = zb_now_ ();                                 \
+          if (!zb_off_ (zb_time_options_.cell, zb_time_options_.to))           \
+              zb_time_options_.start = zb_ticks_ ();                           \
           zb_time_options_;                                                    \
       })
 
@@ -214,8 +215,11 @@ void zb_close (zb_t **self_p);
         ZB_SITE_ (zb_gauge_, ZB_TYPE_GAUGE, __VA_ARGS__)                       \
         zb_options_ zb_gauge_options_ = {0.0, NULL, NULL};                     \
         ZB_READING_ (zb_gauge_options_, __VA_ARGS__)                           \
-        zb_gauge_put_ (&ZB_NAME_ (zb_gauge_site_), &ZB_NAME_ (zb_gauge_cell_), \
-                       &zb_gauge_options_);                                    \
+        if (!zb_off_ (&ZB_NAME_ (zb_gauge_cell_), zb_gauge_options_.to))       \
+            zb_gauge_put_ (&ZB_NAME_ (zb_gauge_site_),                         \
+                           &ZB_NAME_ (zb_gauge_cell_),                         \
+                           zb_gauge_options_.value, zb_gauge_options_.source,  \
+                           zb_gauge_options_.to);                              \
     } while (0)
 
 //  The same for levels and names that are known only at run time, any string:
@@ -503,6 +507,11 @@ typedef struct {
 
 //  "" s "" lets only a literal through: in C++ a static initializer would
 //  freeze the first run-time value, in C it would not compile.
+//
+//  How a cell is found is left to the compiler: by an offset in a program, by a
+//  call in a shared library. There the initial-exec model would save less than a
+//  nanosecond, and 60 sites of a library be enough that no program can load it
+//  any more (glibc has 1664 bytes to spare for such).
 #define ZB_SITE_(prefix, type, ...)                                            \
     static const zb_site_ ZB_CAT_ (prefix##site_, __LINE__) = {                \
       type, "" ZB_ARG1_ (__VA_ARGS__, 0) "", "" ZB_ARG2_ (__VA_ARGS__, 0) ""}; \
@@ -532,7 +541,7 @@ typedef struct zb_slot_ {
 } zb_slot_;
 
 typedef struct {
-    zb_slot_ *slot;
+    zb_slot_ *slot;      //  NULL: `to` is switched off, whatever the source
     const char *source;  //  of the slot; NULL: the instance's
     zb_t *to;
     uint32_t generation;  //  zb_generation_ when it was resolved
@@ -549,7 +558,7 @@ typedef struct {
 typedef struct {
     const zb_site_ *site;
     zb_cell_ *cell;
-    uint64_t start;
+    uint64_t start;  //  of zb_ticks_; 0: switched off when it began
     const char *source;
     zb_t *to;
 } zb_time_scope_;
@@ -568,29 +577,28 @@ extern zb_tsc_t_ zb_tsc_;
 
 zb_t *zb_open_ (const zb_config_t *config);
 int zb_curve_read_ (const char *path, char *public_key, char *secret_key);
-uint64_t zb_clock_ns_ (void);
-zb_slot_ *zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
-                       const char *source, zb_t *to);
-void zb_time_end_ (zb_time_scope_ *self);
-void zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell,
-                    const zb_options_ *options);
+uint64_t zb_clock_ticks_ (void);
+void zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
+                     const char *source, zb_t *to) __attribute__ ((cold));
+void zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
+                    const char *source, zb_t *to);
+void zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
+                    const char *source, zb_t *to);
 void zb_record_ (zb_type_t type, const char *level, const char *name,
                  const zb_options_ *options);
 
 __extension__ typedef unsigned __int128 zb_u128_;
 
-//  Nanoseconds of a clock that never steps, with any beginning.
+//  A reading of the clock that durations are made from: ticks of the time-stamp
+//  counter; where that is not used, nanoseconds, marked by the highest bit.
 static inline uint64_t
-zb_now_ (void)
+zb_ticks_ (void)
 {
 #ifdef __x86_64__
-    if (ZB_LIKELY_ (__atomic_load_n (&zb_tsc_on_, __ATOMIC_ACQUIRE))) {
-        uint64_t ticks = __builtin_ia32_rdtsc () - zb_tsc_.base_ticks;
-        return zb_tsc_.base_ns
-               + (uint64_t) (((zb_u128_) ticks * zb_tsc_.rate) >> 32);
-    }
+    if (ZB_LIKELY_ (__atomic_load_n (&zb_tsc_on_, __ATOMIC_ACQUIRE)))
+        return __builtin_ia32_rdtsc ();
 #endif
-    return zb_clock_ns_ ();
+    return zb_clock_ticks_ ();
 }
 
 //  By bits, since -ffast-math takes isfinite away.
@@ -613,8 +621,17 @@ zb_hit_ (const zb_cell_ *cell, const char *source, const zb_t *to)
         return 1;
     return to == cell->to
            && (source == NULL || cell->source == NULL
-                 ? source == cell->source
+                 ? source == cell->source || !cell->slot
                  : __builtin_strcmp (source, cell->source) == 0);
+}
+
+//  Does the cell remember that nothing is to be measured? Then neither clock
+//  nor source is of interest. What begins so is not measured, even if it ends
+//  when an instance has been opened.
+static inline int
+zb_off_ (const zb_cell_ *cell, const zb_t *to)
+{
+    return zb_hit_ (cell, NULL, to) && !cell->slot;
 }
 
 static inline void
@@ -626,17 +643,24 @@ zb_slot_add_ (zb_slot_ *self, double value)
     __atomic_store (&self->total, &total, __ATOMIC_RELAXED);
 }
 
-static inline void
+//  Inline, or gcc splits it and has to keep its scope in memory.
+__attribute__ ((always_inline)) static inline void
 zb_count_end_ (zb_count_scope_ *self)
 {
-    zb_slot_ *slot;
-    if (ZB_LIKELY_ (zb_finite_ (self->value)
-                    && zb_hit_ (self->cell, self->source, self->to)))
-        slot = self->cell->slot;
-    else
-        slot = zb_resolve_ (self->site, self->cell, self->value, self->source,
-                            self->to);
-    zb_slot_add_ (slot, self->value);
+    if (!ZB_LIKELY_ (zb_finite_ (self->value)
+                     && zb_hit_ (self->cell, self->source, self->to)))
+        zb_count_slow_ (self->site, self->cell, self->value, self->source,
+                        self->to);
+    else if (ZB_LIKELY_ (self->cell->slot != NULL))
+        zb_slot_add_ (self->cell->slot, self->value);
+}
+
+__attribute__ ((always_inline)) static inline void
+zb_time_end_ (zb_time_scope_ *self)
+{
+    if (ZB_LIKELY_ (self->start != 0))
+        zb_time_stop_ (self->site, self->cell, self->start, self->source,
+                       self->to);
 }
 
 #else  //  ZB_DISABLE: checked by the compiler, evaluated never
@@ -800,7 +824,7 @@ zb_clock_read_ (clockid_t id)
     return (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
 }
 
-uint64_t
+static uint64_t
 zb_clock_ns_ (void)
 {
     return zb_clock_read_ (CLOCK_MONOTONIC);
@@ -810,6 +834,64 @@ static int64_t
 zb_clock_ms_ (void)
 {
     return (int64_t) (zb_clock_ns_ () / 1000000);
+}
+
+enum { ZB_CLOCK_BIT_ = 63 };  //  of a reading that is no ticks
+
+uint64_t
+zb_clock_ticks_ (void)
+{
+    return zb_clock_ns_ () | (uint64_t) 1 << ZB_CLOCK_BIT_;
+}
+
+static inline uint64_t
+zb_tsc_ns_ (uint64_t ticks)
+{
+    return (uint64_t) (((zb_u128_) ticks * zb_tsc_.rate) >> 32);
+}
+
+//  Nanoseconds of a clock that never steps, with any beginning.
+static inline uint64_t
+zb_ticks_ns_ (uint64_t ticks)
+{
+    if (ticks >> ZB_CLOCK_BIT_)
+        return ticks & ~((uint64_t) 1 << ZB_CLOCK_BIT_);
+    return zb_tsc_.base_ns + zb_tsc_ns_ (ticks - zb_tsc_.base_ticks);
+}
+
+static inline uint64_t
+zb_now_ (void)
+{
+    return zb_ticks_ns_ (zb_ticks_ ());
+}
+
+//  When the time-stamp counter was last found to be right. Written while it is
+//  used, read when it no longer is.
+static uint64_t zb_tsc_ok_ticks_, zb_tsc_ok_ns_;
+
+//  Nanoseconds of CLOCK_MONOTONIC at a reading from before the counter was given
+//  up: it may have gone far from that clock in a year, at no more than 100 ppm.
+static uint64_t
+zb_tsc_was_ns_ (uint64_t ticks)
+{
+    return ticks > zb_tsc_ok_ticks_
+             ? zb_tsc_ok_ns_ + zb_tsc_ns_ (ticks - zb_tsc_ok_ticks_)
+             : zb_tsc_ok_ns_ - zb_tsc_ns_ (zb_tsc_ok_ticks_ - ticks);
+}
+
+//  Nanoseconds from a reading of the clock to now. Where the clock has changed
+//  meanwhile, by way of CLOCK_MONOTONIC, which both stand for.
+static inline uint64_t
+zb_elapsed_ (uint64_t start)
+{
+    uint64_t now = zb_ticks_ ();
+    if (ZB_LIKELY_ ((start | now) >> ZB_CLOCK_BIT_ == 0))
+        return now > start ? zb_tsc_ns_ (now - start) : 0;
+    start = now >> ZB_CLOCK_BIT_ && !(start >> ZB_CLOCK_BIT_)
+              ? zb_tsc_was_ns_ (start)
+              : zb_ticks_ns_ (start);
+    now = zb_ticks_ns_ (now);
+    return now > start ? now - start : 0;
 }
 
 static pthread_mutex_t zb_tsc_lock_ = PTHREAD_MUTEX_INITIALIZER;
@@ -844,6 +926,14 @@ zb_tsc_pair_ (uint64_t *ticks, uint64_t *ns)
     }
 }
 
+//  By how much the counter's nanoseconds differ from the clock's.
+static uint64_t
+zb_tsc_off_ (uint64_t ticks, uint64_t ns)
+{
+    uint64_t got = zb_ticks_ns_ (ticks);
+    return got > ns ? got - ns : ns - got;
+}
+
 //  Called by pumps, now and then. The first call notes a pair of readings;
 //  one at least 100 ms later makes the rate; from then on each compares, and
 //  a counter that went astray by more than 100 ppm is given up for good.
@@ -851,36 +941,36 @@ static void
 zb_tsc_tend_ (void)
 {
     static enum { ZB_NEW_, ZB_NOTED_, ZB_ON_, ZB_OFF_ } state = ZB_NEW_;
-    static uint64_t ticks_0, ns_0;
-    uint64_t ticks, ns;
+    uint64_t ticks, ns, age;
+    int on = 0;
     pthread_mutex_lock (&zb_tsc_lock_);
     zb_tsc_pair_ (&ticks, &ns);
+    age = ns - zb_tsc_.base_ns;
     if (state == ZB_NEW_) {
-        ticks_0 = ticks;
-        ns_0 = ns;
-        state = zb_tsc_invariant_ () ? ZB_NOTED_ : ZB_OFF_;
-    }
-    else if (state == ZB_NOTED_ && ticks <= ticks_0)
-        state = ZB_OFF_;
-    else if (state == ZB_NOTED_ && ns - ns_0 >= 100000000u) {
         zb_tsc_.base_ticks = ticks;
         zb_tsc_.base_ns = ns;
+        state = zb_tsc_invariant_ () ? ZB_NOTED_ : ZB_OFF_;
+    }
+    else if (state == ZB_NOTED_
+             && (ticks <= zb_tsc_.base_ticks || ticks >> (ZB_CLOCK_BIT_ - 1)))
+        state = ZB_OFF_;
+    else if (state == ZB_NOTED_ && age >= 100000000u) {
         zb_tsc_.rate =
-          (uint64_t) (((zb_u128_) (ns - ns_0) << 32) / (ticks - ticks_0));
-        __atomic_store_n (&zb_tsc_on_, 1, __ATOMIC_RELEASE);
+          (uint64_t) (((zb_u128_) age << 32) / (ticks - zb_tsc_.base_ticks));
         state = ZB_ON_;
+        on = 1;
     }
-    else if (state == ZB_ON_ && ns - zb_tsc_.base_ns >= 1000000000u) {
-        uint64_t age = ns - zb_tsc_.base_ns;
-        uint64_t got =
-          (uint64_t) (((zb_u128_) (ticks - zb_tsc_.base_ticks) * zb_tsc_.rate)
-                      >> 32);
-        uint64_t off = got > age ? got - age : age - got;
-        if (off > age / 10000 + 10000) {
-            __atomic_store_n (&zb_tsc_on_, 0, __ATOMIC_RELEASE);
+    else if (state == ZB_ON_) {
+        on =
+          age < 1000000000u || zb_tsc_off_ (ticks, ns) <= age / 10000 + 10000;
+        if (!on)
             state = ZB_OFF_;
-        }
     }
+    if (on) {
+        zb_tsc_ok_ticks_ = ticks;
+        zb_tsc_ok_ns_ = ns;
+    }
+    __atomic_store_n (&zb_tsc_on_, on, __ATOMIC_RELEASE);
     pthread_mutex_unlock (&zb_tsc_lock_);
 }
 
@@ -1017,12 +1107,14 @@ static const uint64_t zb_boundaries_[ZB_PAGE_SIZE_] = {
   0xe94f4c7859ce1066u, 0xee6b280000000000u, 0xf3a3a6f29dd0c333u,
   0xf8f969d9b5abf948u, 0xfe6d14c2b5114024u};
 
-//  Boundaries below the first value with these five bits behind the highest:
-//  at most two more are to be tried.
+//  Boundaries below the first value with these six bits behind the highest: at
+//  most one more is to be tried.
 // clang-format off
-static const uint8_t zb_boundaries_below_[32] = {
-  0,  1,  3,  4,  5,  6,  8,  9,  10, 11, 12, 13, 14, 16, 17, 18,
-  19, 19, 20, 21, 22, 23, 24, 25, 26, 26, 27, 28, 29, 30, 30, 31};
+static const uint8_t zb_boundaries_below_[64] = {
+  0,  1,  1,  2,  3,  3,  4,  5,  5,  6,  6,  7,  8,  8,  9,  10,
+  10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 16, 16, 17, 17, 18, 18,
+  19, 19, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24, 24, 25, 25,
+  26, 26, 26, 27, 27, 28, 28, 28, 29, 29, 30, 30, 30, 31, 31, 31};
 // clang-format on
 
 //  The bucket of a duration, counted from that of 1 ns (ZB_BUCKET_0_). What
@@ -1036,9 +1128,8 @@ zb_bucket_ (uint64_t ns)
         ns = 1;
     zeros = (unsigned) __builtin_clzll (ns);
     normal = ns << zeros;
-    below = zb_boundaries_below_[normal >> 58 & 31];
-    while (below < ZB_PAGE_SIZE_ && normal > zb_boundaries_[below])
-        below++;
+    below = zb_boundaries_below_[normal >> 57 & 63];
+    below += (unsigned) (normal > zb_boundaries_[below]);
     return (63 - zeros) * ZB_PAGE_SIZE_ + below;
 }
 
@@ -1056,8 +1147,13 @@ zb_bucket_ (uint64_t ns)
 //  the newest windows apart. What falls between the asking and the reading is
 //  in both reports' ranges, in one report's count. A sample that began before
 //  the asking and ended after the reading is in the window before, which its
-//  report then takes into its range: it is known by the numbers of samples,
-//  which would not add up without it.
+//  report then takes into its range: it is known by there being samples since
+//  the last reading that are in no window asked for since.
+//
+//  A bucket grows with the sample after: CPUs (AMD's at least) read no
+//  time-stamp counter before they know where earlier stores go, so who times
+//  again at once would wait for all that makes a bucket of a duration. The
+//  newest sample is the reader's to add, as long as its bucket has not grown.
 
 typedef struct zb_timer_ {
     uint64_t seq;
@@ -1068,8 +1164,10 @@ typedef struct zb_timer_ {
     uint64_t read;       //  by the pump: count at the last reading,
     int unread;          //  and whether it failed
     struct {
-        uint64_t number, samples, min_ns, max_ns;
-    } window[ZB_WINDOWS_];      //  by number
+        uint64_t number, before, min_ns, max_ns;
+    } window[ZB_WINDOWS_];      //  by number; samples before it
+    uint64_t last;              //  bucket of the newest sample, plus 1
+    uint64_t lost;              //  samples without bucket, for want of memory
     uint64_t *page[ZB_PAGES_];  //  of buckets, made at first touch
 } zb_timer_;
 
@@ -1079,6 +1177,7 @@ typedef struct {
     uint64_t count, sum_ns;
     double sum_squares;
     uint64_t min_ns, max_ns;  //  min > max: none
+    uint64_t last, lost;      //  of the one read last
     unsigned char touched[ZB_PAGES_];
     uint64_t bucket[ZB_PAGES_ * ZB_PAGE_SIZE_];
 } zb_sum_;
@@ -1140,6 +1239,7 @@ zb_timer_clear_ (zb_timer_ *self)
 {
     int i;
     self->seq = self->count = self->sum_ns = self->read = 0;
+    self->last = self->lost = 0;
     self->unread = 0;
     self->sum_squares = 0;
     self->asked = 1;
@@ -1149,30 +1249,32 @@ zb_timer_clear_ (zb_timer_ *self)
             memset (self->page[i], 0, ZB_PAGE_SIZE_ * sizeof (uint64_t));
 }
 
-//  The bucket's place, or NULL if there is no memory for its page.
-static uint64_t *
-zb_timer_place_ (zb_timer_ *self, unsigned bucket)
+//  Makes the bucket's page. Returns -1 without memory.
+static int
+zb_timer_page_ (zb_timer_ *self, unsigned bucket)
 {
-    uint64_t **page = &self->page[bucket / ZB_PAGE_SIZE_];
-    if (!*page) {
-        int keep = errno;
-        uint64_t *fresh =
-          (uint64_t *) calloc (ZB_PAGE_SIZE_, sizeof (uint64_t));
-        errno = keep;
-        if (!fresh)
-            return NULL;
-        __atomic_store_n (page, fresh, __ATOMIC_RELEASE);
-    }
-    return *page + bucket % ZB_PAGE_SIZE_;
+    int keep = errno;
+    uint64_t *page = (uint64_t *) calloc (ZB_PAGE_SIZE_, sizeof (uint64_t));
+    errno = keep;
+    __atomic_store_n (&self->page[bucket / ZB_PAGE_SIZE_], page,
+                      __ATOMIC_RELEASE);
+    return page ? 0 : -1;
+}
+
+static inline uint64_t *
+zb_timer_place_ (const zb_timer_ *self, unsigned bucket)
+{
+    return self->page[bucket / ZB_PAGE_SIZE_] + bucket % ZB_PAGE_SIZE_;
 }
 
 //  By the owning thread only.
-static void
+static inline void
 zb_timer_add_ (zb_timer_ *self, uint64_t ns)
 {
-    uint64_t *place = zb_timer_place_ (self, zb_bucket_ (ns));
-    double seconds = (double) ns * 1e-9;
-    uint64_t seq = self->seq, asked;
+    unsigned bucket = zb_bucket_ (ns);
+    uint64_t last = self->last;
+    double seconds = (double) (int64_t) ns * 1e-9;
+    uint64_t seq = self->seq, count = self->count, asked;
     unsigned at;
 
     __atomic_store_n (&self->seq, seq + 1, __ATOMIC_RELAXED);
@@ -1180,12 +1282,12 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     asked = zb_get_ (&self->asked);
     at = asked % ZB_WINDOWS_;
-    zb_set_ (&self->count, self->count + 1);
+    zb_set_ (&self->count, count + 1);
     zb_set_ (&self->sum_ns, self->sum_ns + ns);
     zb_set_double_ (&self->sum_squares, self->sum_squares + seconds * seconds);
     if (self->window[at].number != asked) {
         zb_set_ (&self->window[at].number, asked);
-        zb_set_ (&self->window[at].samples, 0);
+        zb_set_ (&self->window[at].before, count);
         zb_set_ (&self->window[at].min_ns, ns);
         zb_set_ (&self->window[at].max_ns, ns);
     }
@@ -1193,9 +1295,16 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
         zb_set_ (&self->window[at].min_ns, ns);
     else if (ns > self->window[at].max_ns)
         zb_set_ (&self->window[at].max_ns, ns);
-    zb_set_ (&self->window[at].samples, self->window[at].samples + 1);
-    if (place)
+    if (last) {
+        uint64_t *place = zb_timer_place_ (self, (unsigned) last - 1);
         zb_set_ (place, *place + 1);
+    }
+    zb_set_ (&self->last, bucket + 1);
+    if (!ZB_LIKELY_ (self->page[bucket / ZB_PAGE_SIZE_] != NULL)
+        && zb_timer_page_ (self, bucket) == -1) {
+        zb_set_ (&self->last, 0);
+        zb_set_ (&self->lost, self->lost + 1);
+    }
     zb_set_ (&self->seq, seq + 2);
 }
 
@@ -1239,47 +1348,53 @@ zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
         }
 }
 
-//  Takes the range of a window, if it has that number. Returns its samples.
+//  Takes the range of a window, if it has that number. Returns the samples
+//  before it, or else `before`.
 static uint64_t
-zb_timer_range_ (const zb_timer_ *self, uint64_t number, zb_sum_ *sum)
+zb_timer_range_ (const zb_timer_ *self, uint64_t number, uint64_t before,
+                 zb_sum_ *sum)
 {
     unsigned at = number % ZB_WINDOWS_;
-    if (zb_get_ (&self->window[at].number) != number
-        || zb_get_ (&self->window[at].samples) == 0)
-        return 0;
+    if (number == 0 || zb_get_ (&self->window[at].number) != number)
+        return before;
     zb_sum_range_ (sum, zb_get_ (&self->window[at].min_ns),
                    zb_get_ (&self->window[at].max_ns));
-    return zb_get_ (&self->window[at].samples);
+    return zb_get_ (&self->window[at].before);
 }
 
 //  One try at a consistent set, with the range of this window and the next.
 static int
 zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_sum_ *sum)
 {
-    uint64_t seq = zb_get_ (&self->seq), samples;
-    sum->count = zb_get_ (&self->count);
+    uint64_t seq = zb_get_ (&self->seq), before;
+    sum->count = before = zb_get_ (&self->count);
     sum->sum_ns = zb_get_ (&self->sum_ns);
     sum->sum_squares = zb_get_double_ (&self->sum_squares);
+    sum->last = zb_get_ (&self->last);
+    sum->lost = zb_get_ (&self->lost);
     sum->min_ns = UINT64_MAX;
     sum->max_ns = 0;
-    samples = zb_timer_range_ (self, window, sum)
-              + zb_timer_range_ (self, window + 1, sum);
-    if (samples < sum->count - self->read)
-        zb_timer_range_ (self, window - 1, sum);
+    before = zb_timer_range_ (self, window + 1, before, sum);
+    before = zb_timer_range_ (self, window, before, sum);
+    if (before > self->read)
+        zb_timer_range_ (self, window - 1, before, sum);
     return (seq & 1) == 0 && zb_get_ (&self->seq) == seq ? 0 : -1;
 }
 
-static void
+//  Returns how many samples have been found in buckets.
+static uint64_t
 zb_timer_read_pages_ (const zb_timer_ *self, zb_sum_ *sum)
 {
+    uint64_t samples = 0;
     int i, j;
     for (i = 0; i < ZB_PAGES_; i++) {
         const uint64_t *page =
           __atomic_load_n (&self->page[i], __ATOMIC_ACQUIRE);
         sum->touched[i] = page != NULL;
         for (j = 0; page && j < ZB_PAGE_SIZE_; j++)
-            sum->bucket[i * ZB_PAGE_SIZE_ + j] = zb_get_ (page + j);
+            samples += sum->bucket[i * ZB_PAGE_SIZE_ + j] = zb_get_ (page + j);
     }
+    return samples;
 }
 
 //  Asks for a new window and reads what there is up to now. Returns -1 if the
@@ -1301,7 +1416,9 @@ zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
             sched_yield ();
     }
     self->read = sum->count;
-    zb_timer_read_pages_ (self, sum);
+    //  the newest is missing if there is nothing yet that came after it
+    if (zb_timer_read_pages_ (self, sum) + sum->lost < sum->count && sum->last)
+        sum->bucket[sum->last - 1]++;
     return 0;
 }
 
@@ -1316,11 +1433,9 @@ zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
     for (i = 0; i < ZB_PAGES_; i++)
         for (bucket = i * ZB_PAGE_SIZE_;
              sum->touched[i] && bucket < (i + 1) * ZB_PAGE_SIZE_; bucket++) {
-            uint64_t *place = NULL;
-            if (sum->bucket[bucket])
-                place = zb_timer_place_ (self, bucket);
-            if (place)
-                *place += sum->bucket[bucket];
+            if (sum->bucket[bucket]
+                && (self->page[i] || zb_timer_page_ (self, bucket) == 0))
+                *zb_timer_place_ (self, bucket) += sum->bucket[bucket];
         }
 }
 
@@ -1912,8 +2027,8 @@ static int zb_over_;          //  nothing is measured any more
 static int zb_exiting_;       //  the program ends: this is no dlclose
 static __thread zb_thread_ *zb_self_;
 
-//  Where measurements go that go nowhere.
-static __thread zb_slot_ zb_nowhere_;
+//  What stands for the slot where nothing is to be measured: never written to.
+static zb_slot_ zb_nowhere_;
 
 //  A signal handler may measure while its thread is in here, holding locks or
 //  changing the thread's tables. So each way in marks the thread as busy; what
@@ -4209,76 +4324,82 @@ zb_lookup_ (zb_type_t type, const char *level, const char *name, double value,
     return slot;
 }
 
+//  The slot that a cell is to have, or NULL if there is nothing to write to.
 //  While a pump is wanting, cells remember nothing, so that passes come here
 //  and try to start one. The cell changes while the thread is busy: what a
 //  handler finds in it is either right or too old.
-zb_slot_ *
+static zb_slot_ *
 zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
              const char *source, zb_t *to)
 {
-    int keep = errno;
+    int keep = errno, off;
     uint32_t generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
     zb_slot_ *slot =
       zb_lookup_ (site->type, site->level, site->name, value, source, to);
     errno = keep;
     if (!slot || zb_enter_ () == -1)
-        return &zb_nowhere_;
+        return NULL;
+    off = slot == &zb_nowhere_;
     __atomic_store_n (&cell->generation, 0, __ATOMIC_RELEASE);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    cell->slot = slot;
+    cell->slot = off ? NULL : slot;
     cell->to = to;
     //  source is the last of the slot's label
     cell->source = NULL;
-    if (source && slot != &zb_nowhere_)
+    if (source && !off)
         cell->source =
           (const char *) (slot + 1) + slot->label_size - strlen (source) - 1;
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    if (!__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
-        && !(source && slot == &zb_nowhere_))
+    if (!__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED))
         __atomic_store_n (&cell->generation, generation, __ATOMIC_RELEASE);
     zb_leave_ ();
     errno = keep;
-    return slot;
+    return off ? NULL : slot;
 }
 
-//  Into the slot, whatever kind it is.
-static void
-zb_slot_put_ (zb_slot_ *self, zb_type_t type, double value, uint64_t ns)
+void
+zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
+                const char *source, zb_t *to)
 {
-    if (type == ZB_TYPE_COUNTER)
-        zb_slot_add_ (self, value);
-    else if (self->timer && self->timer->seq & 1)
-        zb_miss_ ();  //  a signal handler has interrupted the timer's own
-    else if (self->timer)
+    zb_slot_ *slot = zb_resolve_ (site, cell, value, source, to);
+    if (slot)
+        zb_slot_add_ (slot, value);
+}
+
+//  In classic mode a timing is a reading.
+static inline void
+zb_slot_time_ (zb_slot_ *self, uint64_t ns, double seconds)
+{
+    if (ZB_LIKELY_ (self->timer && (self->timer->seq & 1) == 0))
         zb_timer_add_ (self->timer, ns);
-    else if (self->ring)
-        zb_ring_offer_ (self->ring, self->series, value, zb_now_ ());
+    else if (self->timer)
+        zb_miss_ ();  //  a signal handler has interrupted the timer's own
+    else
+        zb_ring_offer_ (self->ring, self->series, seconds, zb_now_ ());
 }
 
 void
-zb_time_end_ (zb_time_scope_ *self)
+zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
+               const char *source, zb_t *to)
 {
-    uint64_t now = zb_now_ ();
-    uint64_t ns = now > self->start ? now - self->start : 0;
-    zb_slot_ *slot;
-    if (ZB_LIKELY_ (zb_hit_ (self->cell, self->source, self->to)))
-        slot = self->cell->slot;
-    else
-        slot = zb_resolve_ (self->site, self->cell, 0, self->source, self->to);
-    zb_slot_put_ (slot, ZB_TYPE_TIMER, (double) ns * 1e-9, ns);
+    uint64_t ns = zb_elapsed_ (start);
+    zb_slot_ *slot = ZB_LIKELY_ (zb_hit_ (cell, source, to))
+                       ? cell->slot
+                       : zb_resolve_ (site, cell, 0, source, to);
+    if (slot)
+        zb_slot_time_ (slot, ns, (double) (int64_t) ns * 1e-9);
 }
 
 void
-zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, const zb_options_ *options)
+zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
+               const char *source, zb_t *to)
 {
-    zb_slot_ *slot;
-    if (ZB_LIKELY_ (zb_finite_ (options->value)
-                    && zb_hit_ (cell, options->source, options->to)))
-        slot = cell->slot;
-    else
-        slot = zb_resolve_ (site, cell, options->value, options->source,
-                            options->to);
-    zb_slot_put_ (slot, ZB_TYPE_GAUGE, options->value, 0);
+    zb_slot_ *slot =
+      ZB_LIKELY_ (zb_finite_ (value) && zb_hit_ (cell, source, to))
+        ? cell->slot
+        : zb_resolve_ (site, cell, value, source, to);
+    if (slot)
+        zb_ring_offer_ (slot->ring, slot->series, value, zb_now_ ());
 }
 
 void
@@ -4294,9 +4415,15 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
     if (type == ZB_TYPE_TIMER && (value < 0 || ns >= 9.2e18))
         level = "";
     slot = zb_lookup_ (type, level, name, value, options->source, options->to);
-    if (slot)
-        zb_slot_put_ (slot, type, value,
-                      type == ZB_TYPE_TIMER ? (uint64_t) ns : 0);
+    if (!slot || slot == &zb_nowhere_) {
+        //  counted, or off
+    }
+    else if (type == ZB_TYPE_COUNTER)
+        zb_slot_add_ (slot, value);
+    else if (type == ZB_TYPE_TIMER)
+        zb_slot_time_ (slot, (uint64_t) ns, value);
+    else
+        zb_ring_offer_ (slot->ring, slot->series, value, zb_now_ ());
     errno = keep;
 }
 

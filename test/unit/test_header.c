@@ -1069,7 +1069,8 @@ test_time_threads (void **state)
 }
 
 //  The parts that thread and pump share: whatever the pump takes for the range
-//  of a report holds every sample that the report counts.
+//  of a report holds every sample that the report counts, buckets hold as many
+//  at least, and exactly as many when the thread rests.
 static zb_timer_ *s_timer;
 static int s_timer_stop;
 
@@ -1083,6 +1084,28 @@ s_timer_write (void *argument)
     return NULL;
 }
 
+static uint64_t
+s_bucketed (const zb_sum_ *sum)
+{
+    uint64_t samples = 0;
+    size_t i;
+    for (i = 0; i < ZB_PAGES_ * ZB_PAGE_SIZE_; i++)
+        samples += sum->bucket[i];
+    return samples;
+}
+
+//  As if a thread had timed 1000 ns, 1001 ns ...
+static void
+s_check_buckets (const zb_sum_ *sum)
+{
+    static uint64_t expected[ZB_PAGES_ * ZB_PAGE_SIZE_];
+    uint64_t i;
+    memset (expected, 0, sizeof expected);
+    for (i = 0; i < sum->count; i++)
+        expected[zb_bucket_ (1000 + i)]++;
+    assert_memory_equal (sum->bucket, expected, sizeof expected);
+}
+
 static void
 test_time_window (void **state)
 {
@@ -1091,6 +1114,7 @@ test_time_window (void **state)
     pthread_t thread;
     int64_t until = zb_clock_ms_ () + 2000;
     uint64_t rounds = 0;
+    int i;
     (void) state;
     s_timer = zb_timer_new_ ();
     __atomic_store_n (&s_timer_stop, 0, __ATOMIC_RELEASE);
@@ -1107,11 +1131,16 @@ test_time_window (void **state)
                       " ns, expected %" PRIu64 "..%" PRIu64,
                       rounds, sum.min_ns, sum.max_ns, 1000 + count,
                       1000 + sum.count - 1);
+        assert_true (s_bucketed (&sum) >= sum.count);
         count = sum.count;
         rounds++;
     }
     __atomic_store_n (&s_timer_stop, 1, __ATOMIC_RELEASE);
     pthread_join (thread, NULL);
+    for (i = 0; i < 2; i++) {
+        assert_int_equal (zb_timer_read_ (s_timer, &sum), 0);
+        s_check_buckets (&sum);
+    }
     zb_timer_destroy_ (&s_timer);
     assert_null (s_timer);
 }

@@ -260,6 +260,9 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
     }
     else {
         zb_timer_add_ (series->gone, ns);
+        //  there is no next sample to do this
+        ++*zb_timer_place_ (series->gone, (unsigned) series->gone->last - 1);
+        series->gone->last = 0;
         zb_series_range_ (series, ns, ns);
         sum_range (sum, (double) ns, (double) ns);
         sum->count++;
