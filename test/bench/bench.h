@@ -41,13 +41,23 @@ bench_cpu_ns (void)
     return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
 }
 
+//  The same of the calling thread.
+static inline uint64_t
+bench_thread_ns (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
 //  The calling thread stays on this core. Cores beyond those that there are
 //  count from 0 again.
 static inline void
 bench_pin (int core)
 {
     cpu_set_t all, one;
-    int i, left;
+    size_t i;
+    int left;
     CPU_ZERO (&one);
     if (sched_getaffinity (0, sizeof all, &all) == -1)
         return;
