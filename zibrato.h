@@ -1857,6 +1857,7 @@ struct zb_s {
     void *context, *context_given, *socket;
     zb_links_ links;  //  the pump's
     int zmq_fd[2];    //  of the socket, and of their monitor
+    int zmq_news;     //  the pump: they must be asked before it sleeps
     int connected;    //  of these
     uint64_t denied;
     int wake_fd;
@@ -2875,7 +2876,7 @@ zb_connect_ (zb_t *self)
                         sizeof options[i].value);
     if (zb_curve_apply_ (self) == -1)
         return -1;
-    self->links.ours = 1;
+    self->links.ours = self->zmq_news = 1;
     if (zb_links_open_ (&self->links, self->context, self->socket,
                         self->endpoint)
         == -1)
@@ -3123,19 +3124,28 @@ zb_message_add_ (zb_message_ *self, const zb_text_ *line)
     return 0;
 }
 
+//  Why this one is reported now, if it is.
+static int
+zb_message_due_ (const zb_t *self, const zb_message_ *message,
+                 const zb_series_ *series)
+{
+    int hurry = self->stop || self->round != self->round_wanted;
+    int due = zb_series_due_ (series, message->now_ms, hurry);
+    return self->classic && due == ZB_REPEATED_ ? ZB_NOTHING_ : due;
+}
+
 static void
 zb_message_series_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
     size_t most = self->classic ? 1 : ZB_UNDO_MAX_;
-    int hurry = self->stop || self->round != self->round_wanted;
     for (; message->at < level->series_size && message->states < most;
          message->at++) {
         zb_series_ *series = level->series[message->at];
         zb_told_ before = series->told;
         zb_text_ line = {self->line, 0, sizeof self->line};
-        int due = zb_series_due_ (series, message->now_ms, hurry);
-        if (due == ZB_NOTHING_ || (self->classic && due == ZB_REPEATED_))
+        int due = zb_message_due_ (self, message, series);
+        if (due == ZB_NOTHING_)
             continue;
         if (zb_put_state_ (self, &line, series, message->unix_ns) == -1)
             continue;
@@ -3256,6 +3266,50 @@ zb_message_undo_ (zb_t *self, zb_message_ *message)
     message->level->gauge_seq = message->gauge_seq;
 }
 
+//  Goes to the next series that is due. Returns 0 if there is nothing to say,
+//  as in most rounds of most programs: then ZeroMQ is left alone, which would
+//  take system calls to see that it has nothing to say either.
+static int
+zb_message_seek_ (zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    int found = 0;
+    pthread_mutex_lock (&self->lock);
+    message->now_ms = zb_clock_ms_ ();
+    if (level->heard) {
+        zb_kept_prune_ (level, message->now_ms);
+        while (message->at < level->series_size
+               && !zb_message_due_ (self, message, level->series[message->at]))
+            message->at++;
+        found = message->at < level->series_size || level->queue_size
+                || level->again;
+    }
+    pthread_mutex_unlock (&self->lock);
+    return found;
+}
+
+//  Writes what is due from there on.
+static void
+zb_message_fill_ (zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    zb_text_ text = {self->message, 0, sizeof self->message};
+    pthread_mutex_lock (&self->lock);
+    message->text = text;
+    message->states = message->changed = 0;
+    message->again = message->readings = 0;
+    message->seq = level->seq;
+    message->gauge_seq = level->gauge_seq;
+    message->now_ms = zb_clock_ms_ ();
+    message->now_ns = zb_now_ ();
+    message->unix_ns = zb_clock_read_ (CLOCK_REALTIME);
+    if (level->heard) {
+        zb_level_birth_ (self, level);
+        zb_message_series_ (self, message);
+        zb_message_readings_ (self, message);
+    }
+    pthread_mutex_unlock (&self->lock);
+}
 
 //  Sends all that is due at a level that has a listener. Returns -1 if the
 //  pipe is full: go on at the next round.
@@ -3266,26 +3320,12 @@ zb_report_ (zb_t *self, zb_level_ *level)
     int rc = 0;
     memset (&message, 0, sizeof message);
     message.level = level;
-    do {
-        zb_text_ text = {self->message, 0, sizeof self->message};
+    while (rc != -1 && zb_message_seek_ (self, &message)) {
+        self->zmq_news = 1;
         if (!zb_zmq_ok_ (self) || !zb_links_up_ (self))
             return -1;
         zb_subscriptions_read_ (self);
-        pthread_mutex_lock (&self->lock);
-        message.text = text;
-        message.states = message.changed = 0;
-        message.again = message.readings = 0;
-        message.seq = level->seq;
-        message.gauge_seq = level->gauge_seq;
-        message.now_ms = zb_clock_ms_ ();
-        message.now_ns = zb_now_ ();
-        message.unix_ns = zb_clock_read_ (CLOCK_REALTIME);
-        if (level->heard) {
-            zb_level_birth_ (self, level);
-            zb_message_series_ (self, &message);
-            zb_message_readings_ (self, &message);
-        }
-        pthread_mutex_unlock (&self->lock);
+        zb_message_fill_ (self, &message);
         if (message.text.size == 0)
             break;
         rc = zmq_send (self->socket, message.text.text, message.text.size,
@@ -3296,7 +3336,7 @@ zb_report_ (zb_t *self, zb_level_ *level)
         else
             zb_message_sent_ (self, &message);
         pthread_mutex_unlock (&self->lock);
-    } while (rc != -1);
+    }
     return rc == -1 ? -1 : 0;
 }
 
@@ -3376,6 +3416,7 @@ zb_pump_shun_ (zb_t *self)
             && self->topics_bytes <= ZB_TOPICS_BYTES_MAX_))
         return;
     self->alone_ms = now + ZB_ALONE_MS_;
+    self->zmq_news = 1;
     //  or ZeroMQ would go on reading as long as there is much to send
     zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
     for (i = 0; i < self->links.size; i++) {
@@ -3391,7 +3432,6 @@ zb_pump_round_ (zb_t *self)
     zb_level_ *level;
     zb_ring_ *ring;
     uint64_t wanted;
-    zb_subscriptions_read_ (self);
     zb_pump_shun_ (self);
     pthread_mutex_lock (&self->lock);
     wanted = self->round_wanted;
@@ -3425,33 +3465,62 @@ zb_pump_poll_ (zb_t *self, int64_t ms)
     rc = poll (items, 3, ms < 0 ? 0 : (int) ms);
     if (rc == -1)
         zb_pump_nap_ (self);
+    self->zmq_news |= rc > (items[0].revents != 0);
     if (items[0].revents && read (self->wake_fd, &count, sizeof count) == -1) {
         //  EAGAIN: somebody else has read it
     }
     return items[0].revents ? 0 : rc;
 }
 
+//  Asks ZeroMQ for what is new, and mends connections. Returns how much there
+//  was, or -1 if there is no descriptor that it might need for that, or if the
+//  host has ended the context that it gave us: errno is ETERM then.
+static int
+zb_pump_ask_ (zb_t *self)
+{
+    int64_t now_ms;
+    int count;
+    errno = 0;
+    if (!zb_zmq_ok_ (self))
+        return -1;
+    count = zb_links_take_ (self);
+    count += zb_subscriptions_read_ (self);
+    if (count == 0 && errno == ETERM)
+        return -1;
+    now_ms = zb_clock_ms_ ();
+    self->zmq_news = count > 0 || zb_links_next_ (&self->links) <= now_ms;
+    zb_links_mend_ (&self->links, now_ms);
+    return count;
+}
+
 //  Sleeps until something is to be done. In a stop that is soon, since a
 //  thread may have been caught in the midst of a timer. ZeroMQ's descriptors
 //  tell that there is something new, but not what, and only once: so it is
-//  asked before each sleep. Returns -1 if the host has ended the ZeroMQ context
+//  asked before each sleep, unless it has said nothing and nobody has called it
+//  since it was asked last. Returns -1 if the host has ended the ZeroMQ context
 //  that it gave us.
 static int
 zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 {
-    int64_t ms, mend_ms;
-    do {
-        if (!zb_zmq_ok_ (self)) {
-            zb_pump_nap_ (self);
-            return 0;
+    int64_t now_ms, mend_ms, ms;
+    int rc = 1;
+    while (rc > 0) {
+        now_ms = zb_clock_ms_ ();
+        mend_ms = zb_links_next_ (&self->links);
+        ms = (mend_ms < next_ms ? mend_ms : next_ms) - now_ms;
+        if (!self->zmq_news && mend_ms > now_ms) {
+            rc = zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms);
+            continue;
         }
-        if (zb_links_take_ (self) || zb_subscriptions_read_ (self))
-            return 0;
-        if (errno == ETERM)
+        rc = zb_pump_ask_ (self);
+        if (rc == -1 && errno == ETERM)
             return -1;
-        mend_ms = zb_links_mend_ (&self->links, zb_clock_ms_ ());
-        ms = (mend_ms < next_ms ? mend_ms : next_ms) - zb_clock_ms_ ();
-    } while (zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms) > 0);
+        if (rc == -1)
+            zb_pump_nap_ (self);
+        if (rc != 0)
+            return 0;
+        rc = 1;
+    }
     return 0;
 }
 
@@ -3508,11 +3577,9 @@ zb_pump_ (void *argument)
     int stop = 0;
     do {
         zb_tsc_tend_ ();
-        if (zb_zmq_ok_ (self)) {
-            zb_links_take_ (self);
-            zb_links_mend_ (&self->links, zb_clock_ms_ ());
+        if ((!self->zmq_news && !stop) || zb_pump_ask_ (self) != -1
+            || errno == ETERM)
             zb_pump_round_ (self);
-        }
         until_ms = zb_clock_ms_ () + self->interval_ms;
     } while (!zb_pump_done_ (self, &stop, &until_ms)
              && zb_pump_wait_ (self, until_ms, stop) == 0);
