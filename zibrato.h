@@ -526,6 +526,7 @@ typedef struct zb_slot_ {
     struct zb_slot_ *sibling;   //  same thread, next series
     zb_t *owner;                //  the instance, never dereferenced
     uint64_t hash;              //  of the label, below
+    struct zb_block_ *block;    //  where it lies
     int dead;                   //  the instance is closed
     uint32_t label_size;
 } zb_slot_;
@@ -1347,6 +1348,48 @@ zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
 }
 
 //  --------------------------------------------------------------------------
+//  Blocks: lines of the cache, for what one owner makes many of
+//
+//  Asked for such lines one by one, malloc loses as much as it gives. A block
+//  is freed when all that lies in it is, and its owner has gone on to the next.
+
+typedef struct zb_block_ {
+    size_t used, references;
+} zb_block_;
+
+enum { ZB_BLOCK_SIZE_ = 16384 };
+
+static void
+zb_block_drop_ (zb_block_ **self_p)
+{
+    if (*self_p && --(*self_p)->references == 0)
+        free (*self_p);
+    *self_p = NULL;
+}
+
+//  So many bytes of the block, or of a new one, cleared. What is in them has to
+//  drop `*block` in the end. Returns NULL without memory.
+static void *
+zb_block_take_ (zb_block_ **self_p, size_t size, zb_block_ **block)
+{
+    zb_block_ *self = *self_p;
+    size = (size + 63) / 64 * 64;
+    if (!self || self->used + size > ZB_BLOCK_SIZE_) {
+        self = (zb_block_ *) aligned_alloc (64, ZB_BLOCK_SIZE_);
+        if (!self)
+            return NULL;
+        self->used = 64;
+        self->references = 1;
+        zb_block_drop_ (self_p);
+        *self_p = self;
+    }
+    self->used += size;
+    self->references++;
+    *block = self;
+    return memset ((char *) self + self->used - size, 0, size);
+}
+
+//  --------------------------------------------------------------------------
 //  CURVE: keys of certificate files
 
 //  By a pointer that the compiler does not see through, or it would leave out
@@ -1824,6 +1867,7 @@ typedef struct zb_series_ {
     struct zb_series_ *chain;  //  same place of the hash table
     uint64_t hash;
     uint64_t min_ns, max_ns;  //  read and not reported yet
+    zb_block_ *block;         //  where it lies
     uint16_t name_at, head_size, source_size;
 } zb_series_;
 
@@ -1871,6 +1915,7 @@ struct zb_s {
     zb_level_ *levels;
     zb_series_ **table;  //  by hash, chained
     size_t table_size, series_size;
+    zb_block_ *block;  //  of series
     zb_ring_ *rings;
     zb_topic_ subscription[ZB_SUBSCRIPTIONS_MAX_];
     size_t subscriptions_size;
@@ -1916,6 +1961,7 @@ typedef struct zb_thread_ {
     zb_ring_ *rings;       //  by sibling
     zb_slot_ *dead_slots;  //  of closed instances, to be freed
     zb_ring_ *dead_rings;
+    zb_block_ *block;  //  of slots
     zb_slot_ **table;  //  open addressing, a power of two
     size_t table_size, used;
     uint32_t generation;  //  zb_generation_ at the last purge
@@ -2221,9 +2267,12 @@ zb_series_label_ (zb_series_ *self, const char *level, const char *type,
 static void
 zb_series_destroy_ (zb_series_ **self_p)
 {
-    if (*self_p)
-        zb_timer_destroy_ (&(*self_p)->gone);
-    free (*self_p);
+    zb_block_ *block;
+    if (!*self_p)
+        return;
+    block = (*self_p)->block;
+    zb_timer_destroy_ (&(*self_p)->gone);
+    zb_block_drop_ (&block);
     *self_p = NULL;
 }
 
@@ -2243,11 +2292,12 @@ zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
     static const char *const types[] = {"", "Counter", "Timer", "Gauge"};
     size_t size = sizeof (zb_series_) + strlen (level) + strlen (types[type])
                   + strlen (name) + strlen (source) + 4;
+    zb_block_ *block;
     zb_series_ *series =
-      (zb_series_ *) aligned_alloc (64, (size + 63) / 64 * 64);
+      (zb_series_ *) zb_block_take_ (&self->block, size, &block);
     if (!series)
         return NULL;
-    memset (series, 0, sizeof *series);
+    series->block = block;
     zb_series_label_ (series, level, types[type], name, source);
     series->hash = hash;
     series->type = type;
@@ -2513,9 +2563,12 @@ zb_thread_reindex_ (zb_thread_ *self, size_t more)
 static void
 zb_slot_destroy_ (zb_slot_ **self_p)
 {
-    if (*self_p)
-        zb_timer_destroy_ (&(*self_p)->timer);
-    free (*self_p);
+    zb_block_ *block;
+    if (!*self_p)
+        return;
+    block = (*self_p)->block;
+    zb_timer_destroy_ (&(*self_p)->timer);
+    zb_block_drop_ (&block);
     *self_p = NULL;
 }
 
@@ -2600,12 +2653,13 @@ static zb_slot_ *
 zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
               const zb_label_ *label)
 {
-    size_t size = (sizeof (zb_slot_) + label->size + 63) / 64 * 64;
     zb_type_t kind = zb_kind_ (owner, series->type);
-    zb_slot_ *self = (zb_slot_ *) aligned_alloc (64, size);
+    zb_block_ *block;
+    zb_slot_ *self = (zb_slot_ *) zb_block_take_ (
+      &thread->block, sizeof *self + label->size, &block);
     if (!self)
         return NULL;
-    memset (self, 0, sizeof *self);
+    self->block = block;
     if (kind == ZB_TYPE_TIMER)
         self->timer = zb_timer_new_ ();
     else if (kind == ZB_TYPE_GAUGE)
@@ -2712,6 +2766,7 @@ zb_thread_destroy_ (zb_thread_ **self_p)
     if (*at)
         *at = self->next;
     zb_thread_bury_ (self);
+    zb_block_drop_ (&self->block);
     free (self->table);
     free (self);
     *self_p = NULL;
@@ -3864,6 +3919,7 @@ zb_destroy_ (zb_t **self_p)
     }
     if (self->wake_fd != -1)
         zb_wake_close_ (&self->wake_fd);
+    zb_block_drop_ (&self->block);
     free (self->table);
     free (self->endpoint);
     free (self->source);
