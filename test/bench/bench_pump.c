@@ -4,9 +4,10 @@
 
     A listener in this process takes in all that the pump sends. For so many
     counters, and for timers of 8 octaves, all of which change between two
-    rounds, this compares processor time of the pump with that of reading once
-    what it has to read (64 bytes a counter; a timer's set and its pages) and
-    to say (the text that went out). Where nothing changes, there is no text.
+    rounds, this compares processor time of the pump with that of a thread that
+    is woken as often, and reads once what the pump has to read (64 bytes a
+    counter; a timer's set and its pages) and to say (the text that went out).
+    Where nothing changes, there is no text.
 
     Everything is on one core, so that both find the same caches.
 
@@ -50,7 +51,6 @@ typedef struct {
     zb_slot_ **slot;  //  in the order in which they were made
     char *text;       //  as many bytes as a round says
     size_t text_size;
-    uint64_t others;  //  sent, before the round
 } subject_t;
 
 static bool s_quick;
@@ -157,18 +157,16 @@ subject_await (const subject_t *self, uint64_t sent, uint64_t repeated)
     }
 }
 
-static uint64_t
-subject_cpu_ns (const subject_t *self)
-{
-    struct timespec now;
-    clockid_t id;
-    BENCH_CHECK (pthread_getcpuclockid (self->instance->pump, &id) == 0);
-    clock_gettime (id, &now);
-    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
-}
-
 //  --------------------------------------------------------------------------
-//  The limit: reading the same bytes once
+//  The limit: a thread that is woken and reads the same bytes once
+
+typedef struct {
+    const subject_t *subject;
+    pthread_t thread;
+    int wake[2];  //  a pipe
+    bool text;
+    uint64_t wakes;
+} reader_t;
 
 static uint64_t
 read_words (const void *from, size_t size)
@@ -181,14 +179,14 @@ read_words (const void *from, size_t size)
     return sum;
 }
 
-static double
-subject_read_ns (const subject_t *self, bool text)
+static uint64_t
+reader_read (const subject_t *subject, bool text)
 {
-    uint64_t before = bench_thread_ns (), sum = 0;
+    uint64_t sum = 0;
     size_t i, j;
-    for (i = 0; i < self->size; i++) {
-        const zb_timer_ *timer = self->slot[i]->timer;
-        sum += read_words (self->slot[i], 64);
+    for (i = 0; i < subject->size; i++) {
+        const zb_timer_ *timer = subject->slot[i]->timer;
+        sum += read_words (subject->slot[i], 64);
         if (!timer)
             continue;
         sum += read_words (timer, offsetof (zb_timer_, page));
@@ -197,9 +195,66 @@ subject_read_ns (const subject_t *self, bool text)
                 sum += read_words (timer->page[j], ZB_PAGE_SIZE_ * 8);
     }
     if (text)
-        sum += read_words (self->text, self->text_size);
-    __asm__ volatile("" : : "r"(sum));
-    return (double) (bench_thread_ns () - before);
+        sum += read_words (subject->text, subject->text_size);
+    return sum;
+}
+
+static void *
+reader_run (void *argument)
+{
+    reader_t *self = argument;
+    struct pollfd item = {self->wake[0], POLLIN, 0};
+    char byte;
+    //  poll first, as the pump does
+    while (poll (&item, 1, -1) == 1 && read (self->wake[0], &byte, 1) == 1) {
+        uint64_t sum = reader_read (self->subject, self->text);
+        __asm__ volatile("" : : "r"(sum));
+        __atomic_add_fetch (&self->wakes, 1, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+static void
+reader_new (reader_t *self, const subject_t *subject)
+{
+    memset (self, 0, sizeof *self);
+    self->subject = subject;
+    BENCH_CHECK (pipe (self->wake) == 0);
+    BENCH_CHECK (pthread_create (&self->thread, NULL, reader_run, self) == 0);
+}
+
+static void
+reader_destroy (reader_t *self)
+{
+    close (self->wake[1]);
+    pthread_join (self->thread, NULL);
+    close (self->wake[0]);
+}
+
+static uint64_t
+thread_cpu_ns (pthread_t thread)
+{
+    struct timespec now;
+    clockid_t id;
+    BENCH_CHECK (pthread_getcpuclockid (thread, &id) == 0);
+    clock_gettime (id, &now);
+    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
+//  Processor time of one time. Sleeps as long as the pump does, before.
+static double
+reader_ns (reader_t *self, bool text)
+{
+    uint64_t wakes = self->wakes, before;
+    self->text = text;
+    pause_us (FAST_MS * 1000);
+    before = thread_cpu_ns (self->thread);
+    BENCH_CHECK (write (self->wake[1], "", 1) == 1);
+    do
+        pause_us (500);
+    while (__atomic_load_n (&self->wakes, __ATOMIC_ACQUIRE) == wakes);
+    pause_us (500);
+    return (double) (thread_cpu_ns (self->thread) - before);
 }
 
 //  --------------------------------------------------------------------------
@@ -221,7 +276,7 @@ median (double *value, int size)
 
 //  Processor time of a report of all, and of reading: nanoseconds.
 static void
-measure_active (subject_t *self, double *pump, double *limit)
+measure_active (subject_t *self, reader_t *reader, double *pump, double *limit)
 {
     enum { MOST = 32 };
     double pumps[MOST], limits[MOST];
@@ -230,15 +285,16 @@ measure_active (subject_t *self, double *pump, double *limit)
         uint64_t sent = zb_get_ (&self->instance->sent), cpu;
         uint64_t bytes = zb_get_ (&self->instance->bytes);
         subject_touch (self, 1000);
-        cpu = subject_cpu_ns (self);
+        cpu = thread_cpu_ns (self->instance->pump);
         subject_await (self, sent + self->size, 0);
         if (i == -2) {
             self->text_size = zb_get_ (&self->instance->bytes) - bytes;
             self->text = malloc (self->text_size);
             memset (self->text, 'x', self->text_size);
         }
-        pumps[i < 0 ? 0 : i] = (double) (subject_cpu_ns (self) - cpu);
-        limits[i < 0 ? 0 : i] = subject_read_ns (self, true);
+        pumps[i < 0 ? 0 : i] =
+          (double) (thread_cpu_ns (self->instance->pump) - cpu);
+        limits[i < 0 ? 0 : i] = reader_ns (reader, true);
     }
     *pump = median (pumps, rounds);
     *limit = median (limits, rounds);
@@ -281,16 +337,17 @@ idle_await (subject_t *self)
 
 //  The same where nothing changes, a round.
 static void
-measure_idle (subject_t *self, double *pump, double *limit)
+measure_idle (subject_t *self, reader_t *reader, double *pump, double *limit)
 {
     double limits[16];
-    uint64_t rounds = zb_get_ (&s_rounds), cpu = subject_cpu_ns (self);
+    uint64_t rounds = zb_get_ (&s_rounds),
+             cpu = thread_cpu_ns (self->instance->pump);
     int i;
     pause_us (s_quick ? 200000 : 600000);
-    *pump = (double) (subject_cpu_ns (self) - cpu)
+    *pump = (double) (thread_cpu_ns (self->instance->pump) - cpu)
             / (double) (zb_get_ (&s_rounds) - rounds);
     for (i = 0; i < 16; i++)
-        limits[i] = subject_read_ns (self, false);
+        limits[i] = reader_ns (reader, false);
     *limit = median (limits, 16);
 }
 
@@ -323,19 +380,22 @@ static void
 compare_sizes (zb_type_t type, const char *kind, size_t size)
 {
     subject_t subject;
+    reader_t reader;
     char name[32], figure[64];
     double pump, limit;
     snprintf (name, sizeof name, "pump_%s_%zu", kind, size);
     subject_new (&subject, type, size);
+    reader_new (&reader, &subject);
     subject_await (&subject, size, 0);
-    measure_active (&subject, &pump, &limit);
+    measure_active (&subject, &reader, &pump, &limit);
     snprintf (figure, sizeof figure, "%s_active", name);
     bench_figure (figure, pump * 1e-3, limit * 1e-3);
     idle_await (&subject);
-    measure_idle (&subject, &pump, &limit);
+    measure_idle (&subject, &reader, &pump, &limit);
     snprintf (figure, sizeof figure, "%s_idle", name);
     bench_figure (figure, pump * 1e-3, limit * 1e-3);
     measure_rest (&subject, name);
+    reader_destroy (&reader);
     subject_destroy (&subject);
 }
 
@@ -359,18 +419,21 @@ static void
 growth_points (size_t size)
 {
     subject_t subject;
+    reader_t reader;
     double pump, limit;
     subject_new (&subject, ZB_TYPE_COUNTER, size);
+    reader_new (&reader, &subject);
     subject_await (&subject, size, 0);
-    measure_active (&subject, &pump, &limit);
+    measure_active (&subject, &reader, &pump, &limit);
     printf ("point growth_pump active %zu %g\n", size, pump * 1e-3);
     printf ("point growth_pump active_limit %zu %g\n", size, limit * 1e-3);
     idle_await (&subject);
-    measure_idle (&subject, &pump, &limit);
+    measure_idle (&subject, &reader, &pump, &limit);
     printf ("point growth_pump idle %zu %g\n", size, pump * 1e-3);
     printf ("point growth_pump idle_limit %zu %g\n", size, limit * 1e-3);
     printf ("point growth_count ZB_COUNT_ME %zu %g\n", size, count_ns ());
     fflush (stdout);
+    reader_destroy (&reader);
     subject_destroy (&subject);
 }
 
