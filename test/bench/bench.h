@@ -41,13 +41,37 @@ bench_cpu_ns (void)
     return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
 }
 
-//  The same of the calling thread.
+//  Nanoseconds of processor time that the calling thread has taken: what other
+//  threads and programs take is not in it.
 static inline uint64_t
 bench_thread_ns (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
     return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
+static inline int
+bench_compare (const void *a, const void *b)
+{
+    double x = *(const double *) a, y = *(const double *) b;
+    return (x > y) - (x < y);
+}
+
+//  Sorts the values.
+static inline double
+bench_median (double *values, int size)
+{
+    qsort (values, (size_t) size, sizeof *values, bench_compare);
+    return size % 2 ? values[size / 2]
+                    : (values[size / 2 - 1] + values[size / 2]) / 2;
+}
+
+//  Does the user want figures soon rather than good ones? (run --quick)
+static inline int
+bench_quick (void)
+{
+    return getenv ("BENCH_QUICK") != NULL;
 }
 
 //  The calling thread stays on this core. Cores beyond those that there are

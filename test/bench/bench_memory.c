@@ -69,9 +69,9 @@ compare (bool timer, const char *name, double most)
     BENCH_CHECK (pthread_create (&thread, NULL, measure, &second) == 0);
     pthread_join (thread, NULL);
     zb_close (&first.instance);
-    snprintf (figure, sizeof figure, "memory_%s_thread", name);
+    snprintf (figure, sizeof figure, "memory.%s.thread", name);
     bench_figure (figure, second.bytes, most);
-    snprintf (figure, sizeof figure, "memory_%s_series", name);
+    snprintf (figure, sizeof figure, "memory.%s.series", name);
     bench_figure (figure, first.bytes, most);
 }
 

@@ -1,6 +1,6 @@
 /*  bench_pump.c - what the background thread of a program takes
 
-    usage: bench_pump [--growth] [--quick]
+    usage: bench_pump [--growth]
 
     A listener in this process takes in all that the pump sends. For so many
     counters, and for timers of 8 octaves, all of which change between two
@@ -11,8 +11,7 @@
 
     Everything is on one core, so that both find the same caches.
 
-    --growth prints points for 10 to 1,000,000 series instead (100,000 with
-    --quick), and what ZB_COUNT_ME costs beside so many.
+    --growth prints points for 10 to 1,000,000 series instead, and what ZB_COUNT_ME costs beside so many.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -53,7 +52,6 @@ typedef struct {
     size_t text_size;
 } subject_t;
 
-static bool s_quick;
 static void *s_context;
 static char s_endpoint[64];
 
@@ -260,20 +258,6 @@ reader_ns (reader_t *self, bool text)
 //  --------------------------------------------------------------------------
 //  Measurements
 
-static int
-compare (const void *left, const void *right)
-{
-    double a = *(const double *) left, b = *(const double *) right;
-    return (a > b) - (a < b);
-}
-
-static double
-median (double *value, int size)
-{
-    qsort (value, (size_t) size, sizeof *value, compare);
-    return value[size / 2];
-}
-
 //  Processor time of a report of all, and of reading: nanoseconds.
 static void
 measure_active (subject_t *self, reader_t *reader, double *pump, double *limit)
@@ -296,8 +280,8 @@ measure_active (subject_t *self, reader_t *reader, double *pump, double *limit)
           (double) (thread_cpu_ns (self->instance->pump) - cpu);
         limits[i < 0 ? 0 : i] = reader_ns (reader, true);
     }
-    *pump = median (pumps, rounds);
-    *limit = median (limits, rounds);
+    *pump = bench_median (pumps, rounds);
+    *limit = bench_median (limits, rounds);
 }
 
 //  Times that a thread of this process, but the one that asks, has slept.
@@ -343,12 +327,12 @@ measure_idle (subject_t *self, reader_t *reader, double *pump, double *limit)
     uint64_t rounds = zb_get_ (&s_rounds),
              cpu = thread_cpu_ns (self->instance->pump);
     int i;
-    pause_us (s_quick ? 200000 : 600000);
+    pause_us (bench_quick () ? 200000 : 600000);
     *pump = (double) (thread_cpu_ns (self->instance->pump) - cpu)
             / (double) (zb_get_ (&s_rounds) - rounds);
     for (i = 0; i < 16; i++)
         limits[i] = reader_ns (reader, false);
-    *limit = median (limits, 16);
+    *limit = bench_median (limits, 16);
 }
 
 //  Nothing changes, and the interval is the usual one.
@@ -363,16 +347,16 @@ measure_rest (subject_t *self, const char *name)
     wakes = wake_ups ();
     cpu = bench_cpu_ns ();
     ns = bench_ns ();
-    pause_us (s_quick ? 1000000 : 2000000);
+    pause_us (bench_quick () ? 1000000 : 2000000);
     ns = bench_ns () - ns;
     cpu = bench_cpu_ns () - cpu;
     wakes = wake_ups () - wakes;
     messages = zb_get_ (&self->instance->messages) - messages;
-    snprintf (figure, sizeof figure, "%s_core", name);
+    snprintf (figure, sizeof figure, "%s.core", name);
     bench_figure (figure, (double) cpu, (double) ns);
-    snprintf (figure, sizeof figure, "%s_wakeups", name);
+    snprintf (figure, sizeof figure, "%s.wakeups", name);
     bench_figure (figure, (double) wakes, (double) ns * 1e-9);
-    snprintf (figure, sizeof figure, "%s_messages", name);
+    snprintf (figure, sizeof figure, "%s.messages", name);
     bench_figure (figure, (double) messages, (double) ns * 1e-9);
 }
 
@@ -383,16 +367,16 @@ compare_sizes (zb_type_t type, const char *kind, size_t size)
     reader_t reader;
     char name[32], figure[64];
     double pump, limit;
-    snprintf (name, sizeof name, "pump_%s_%zu", kind, size);
+    snprintf (name, sizeof name, "pump.%s.%zu", kind, size);
     subject_new (&subject, type, size);
     reader_new (&reader, &subject);
     subject_await (&subject, size, 0);
     measure_active (&subject, &reader, &pump, &limit);
-    snprintf (figure, sizeof figure, "%s_active", name);
+    snprintf (figure, sizeof figure, "%s.active", name);
     bench_figure (figure, pump * 1e-3, limit * 1e-3);
     idle_await (&subject);
     measure_idle (&subject, &reader, &pump, &limit);
-    snprintf (figure, sizeof figure, "%s_idle", name);
+    snprintf (figure, sizeof figure, "%s.idle", name);
     bench_figure (figure, pump * 1e-3, limit * 1e-3);
     measure_rest (&subject, name);
     reader_destroy (&reader);
@@ -425,13 +409,13 @@ growth_points (size_t size)
     reader_new (&reader, &subject);
     subject_await (&subject, size, 0);
     measure_active (&subject, &reader, &pump, &limit);
-    printf ("point growth_pump active %zu %g\n", size, pump * 1e-3);
-    printf ("point growth_pump active_limit %zu %g\n", size, limit * 1e-3);
+    printf ("point growth.pump active %zu %g\n", size, pump * 1e-3);
+    printf ("point growth.pump active:limit %zu %g\n", size, limit * 1e-3);
     idle_await (&subject);
     measure_idle (&subject, &reader, &pump, &limit);
-    printf ("point growth_pump idle %zu %g\n", size, pump * 1e-3);
-    printf ("point growth_pump idle_limit %zu %g\n", size, limit * 1e-3);
-    printf ("point growth_count ZB_COUNT_ME %zu %g\n", size, count_ns ());
+    printf ("point growth.pump idle %zu %g\n", size, pump * 1e-3);
+    printf ("point growth.pump idle:limit %zu %g\n", size, limit * 1e-3);
+    printf ("point growth.count ZB_COUNT_ME %zu %g\n", size, count_ns ());
     fflush (stdout);
     reader_destroy (&reader);
     subject_destroy (&subject);
@@ -441,17 +425,12 @@ int
 main (int argc, char *argv[])
 {
     pthread_t listener;
-    bool growth = false;
+    bool growth = argc > 1 && strcmp (argv[1], "--growth") == 0;
     size_t size;
-    int i;
-    for (i = 1; i < argc; i++) {
-        growth |= strcmp (argv[i], "--growth") == 0;
-        s_quick |= strcmp (argv[i], "--quick") == 0;
-    }
     bench_pin (0);
     listener_start (&listener);
     if (growth)
-        for (size = 10; size <= (s_quick ? 100000 : 1000000); size *= 10)
+        for (size = 10; size <= (bench_quick () ? 100000 : 1000000); size *= 10)
             growth_points (size);
     else {
         compare_sizes (ZB_TYPE_COUNTER, "counter", 1000);
