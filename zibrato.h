@@ -1926,10 +1926,11 @@ struct zb_s {
     uint64_t random;
 
     void *context, *context_given, *socket;
-    zb_links_ links;  //  the pump's
-    int zmq_fd[2];    //  of the socket, and of their monitor
-    int zmq_news;     //  the pump: they must be asked before it sleeps
-    int connected;    //  of these
+    zb_links_ links;    //  the pump's
+    int zmq_fd[2];      //  of the socket, and of their monitor
+    int zmq_news;       //  the pump: they must be asked before it sleeps
+    int64_t zmq_ok_ms;  //  the pump: when there were descriptors to spare
+    int connected;      //  of these
     uint64_t denied;
     int wake_fd;
     pthread_t pump;
@@ -2936,12 +2937,18 @@ zb_spare_descriptors_ (int count)
 //  When a connection is lost, ZeroMQ looks for its endpoint in a way that takes
 //  a descriptor, and ends the process where there is none (getifaddrs, in
 //  libzmq's ip_resolver.cpp). So its socket is left alone then, until there is.
+//  To try costs as much as to write a hundred lines: once a millisecond will do.
 static int
 zb_zmq_ok_ (zb_t *self)
 {
+    int64_t now_ms = zb_clock_ms_ ();
     size_t i;
-    if (zb_spare_descriptors_ (2) == 0)
+    if (self->zmq_ok_ms == now_ms)
         return 1;
+    if (zb_spare_descriptors_ (2) == 0) {
+        self->zmq_ok_ms = now_ms;
+        return 1;
+    }
     zb_links_take_ (self);
     for (i = 0; i < self->links.size; i++)
         if (self->links.link[i].ours && !self->links.link[i].up)

@@ -163,7 +163,7 @@ typedef struct {
     pthread_t thread;
     int wake[2];  //  a pipe
     bool text;
-    uint64_t wakes;
+    uint64_t wakes, ns;
 } reader_t;
 
 static uint64_t
@@ -197,16 +197,18 @@ reader_read (const subject_t *subject, bool text)
     return sum;
 }
 
+//  Sleeps as the pump does, and reads when the interval is over.
 static void *
 reader_run (void *argument)
 {
     reader_t *self = argument;
-    struct pollfd item = {self->wake[0], POLLIN, 0};
     char byte;
-    //  poll first, as the pump does
-    while (poll (&item, 1, -1) == 1 && read (self->wake[0], &byte, 1) == 1) {
-        uint64_t sum = reader_read (self->subject, self->text);
+    while (read (self->wake[0], &byte, 1) == 1) {
+        uint64_t before = bench_thread_ns (), sum;
+        poll (NULL, 0, FAST_MS);
+        sum = reader_read (self->subject, self->text);
         __asm__ volatile("" : : "r"(sum));
+        self->ns = bench_thread_ns () - before;
         __atomic_add_fetch (&self->wakes, 1, __ATOMIC_RELEASE);
     }
     return NULL;
@@ -239,20 +241,16 @@ thread_cpu_ns (pthread_t thread)
     return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
 }
 
-//  Processor time of one time. Sleeps as long as the pump does, before.
+//  Processor time of one time.
 static double
 reader_ns (reader_t *self, bool text)
 {
-    uint64_t wakes = self->wakes, before;
+    uint64_t wakes = self->wakes;
     self->text = text;
-    pause_us (FAST_MS * 1000);
-    before = thread_cpu_ns (self->thread);
     BENCH_CHECK (write (self->wake[1], "", 1) == 1);
-    do
+    while (__atomic_load_n (&self->wakes, __ATOMIC_ACQUIRE) == wakes)
         pause_us (500);
-    while (__atomic_load_n (&self->wakes, __ATOMIC_ACQUIRE) == wakes);
-    pause_us (500);
-    return (double) (thread_cpu_ns (self->thread) - before);
+    return (double) self->ns;
 }
 
 //  --------------------------------------------------------------------------
