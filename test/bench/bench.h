@@ -47,7 +47,8 @@ static inline void
 bench_pin (int core)
 {
     cpu_set_t all, one;
-    int i, left;
+    size_t i;
+    int left;
     CPU_ZERO (&one);
     if (sched_getaffinity (0, sizeof all, &all) == -1)
         return;
