@@ -6,7 +6,8 @@
     turns: of throughput the best of several counts, and in latency every other
     message is the peer's, so that whatever disturbs them meets both alike.
 
-    bench_broker SUITE: throughput, latency, or growth.
+    bench_broker SUITE [SIZE]: throughput, latency, or growth; of messages of
+    that size alone.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -257,7 +258,7 @@ net_rate (net_t *self, size_t messages)
 
 static void
 s_rates (broker_t *zibrato, broker_t *proxy, size_t publishers, size_t workers,
-         size_t size, double best[2])
+         size_t size, double best[2], double cpu[2])
 {
     static net_t net[2];
     size_t messages = size < 4096 ? 100000 : 15000;
@@ -267,9 +268,14 @@ s_rates (broker_t *zibrato, broker_t *proxy, size_t publishers, size_t workers,
     best[0] = best[1] = 0;
     for (turn = 0; turn < TURNS; turn++)
         for (i = 0; i < 2; i++) {
-            double rate = net_rate (&net[i], messages / workers);
+            uint64_t before = bench_child_cpu_ns (&net[i].broker->child);
+            double rate = net_rate (&net[i], messages / workers), us;
+            us = (double) (bench_child_cpu_ns (&net[i].broker->child) - before)
+                 * 1e-3 / (double) (messages / workers);
             if (rate > best[i])
                 best[i] = rate;
+            if (turn == 0 || us < cpu[i])
+                cpu[i] = us;
         }
     net_close (&net[0]);
     net_close (&net[1]);
@@ -339,23 +345,28 @@ s_latency (broker_t *zibrato, broker_t *proxy, size_t publishers,
 //  --------------------------------------------------------------------------
 
 static void
-s_cases (broker_t *zibrato, broker_t *proxy, int latency)
+s_cases (broker_t *zibrato, broker_t *proxy, int latency, size_t only)
 {
     static const size_t sizes[] = {64, 1024, 16384};
-    double best[2];
+    double best[2], cpu[2];
     char name[96];
     size_t i, publishers, workers;
     for (i = 0; i < 3; i++)
-        for (publishers = 1; publishers <= 100; publishers += 99)
+        for (publishers = only && only != sizes[i] ? 101 : 1; publishers <= 100;
+             publishers += 99)
             for (workers = 1; workers <= 4; workers += 3) {
                 if (latency) {
                     s_latency (zibrato, proxy, publishers, workers, sizes[i]);
                     continue;
                 }
-                s_rates (zibrato, proxy, publishers, workers, sizes[i], best);
+                s_rates (zibrato, proxy, publishers, workers, sizes[i], best,
+                         cpu);
                 snprintf (name, sizeof name, "broker.rate.%zu.%zu.%zu",
                           sizes[i], publishers, workers);
                 bench_figure (name, best[0] * 1e-6, best[1] * 1e-6);
+                snprintf (name, sizeof name, "broker.cpu.%zu.%zu.%zu", sizes[i],
+                          publishers, workers);
+                bench_figure (name, cpu[0], cpu[1]);
             }
 }
 
@@ -364,9 +375,9 @@ static void
 s_growth (broker_t *zibrato, broker_t *proxy)
 {
     size_t publishers;
-    double best[2];
+    double best[2], cpu[2];
     for (publishers = 1; publishers <= PUBLISHERS_MAX; publishers *= 10) {
-        s_rates (zibrato, proxy, publishers, 1, 1024, best);
+        s_rates (zibrato, proxy, publishers, 1, 1024, best, cpu);
         printf ("point broker zibrato %zu %.6g\n", publishers, best[0] * 1e-6);
         printf ("point broker zmq_proxy %zu %.6g\n", publishers,
                 best[1] * 1e-6);
@@ -387,7 +398,8 @@ main (int argc, char **argv)
     if (strcmp (suite, "growth") == 0)
         s_growth (&zibrato, &proxy);
     else
-        s_cases (&zibrato, &proxy, strcmp (suite, "latency") == 0);
+        s_cases (&zibrato, &proxy, strcmp (suite, "latency") == 0,
+                 argc > 2 ? (size_t) atol (argv[2]) : 0);
     kill (proxy.child.pid, SIGKILL);
     bench_child_end (&proxy.child);
     bench_child_end (&zibrato.child);
