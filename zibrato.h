@@ -1446,6 +1446,15 @@ zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
     return 0;
 }
 
+//  No thread writes it any more: its newest sample gets its bucket.
+static void
+zb_timer_settle_ (zb_timer_ *self)
+{
+    if (self->last)
+        ++*zb_timer_place_ (self, (unsigned) self->last - 1);
+    self->last = 0;
+}
+
 //  Adds to one that no thread writes any more.
 static void
 zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
@@ -2832,6 +2841,7 @@ zb_slot_fold_ (zb_t *instance, zb_slot_ *self)
         if (series->gone)
             zb_timer_merge_ (series->gone, &instance->part);
         else {
+            zb_timer_settle_ (self->timer);
             series->gone = self->timer;
             self->timer = NULL;
         }
