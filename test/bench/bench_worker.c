@@ -341,8 +341,7 @@ s_growth (void)
         s_case_begin (&one);
         cost = s_measure (WORKER, &one.load, &s_warm, &s_frames);
         s_case_end ();
-        printf ("point worker states %zu %.6g\n", series,
-                cost.cpu);
+        printf ("point worker states %zu %.6g\n", series, cost.cpu);
     }
 }
 
