@@ -865,8 +865,10 @@ sender_split (sender_t *self, request_t *request)
         request_file (half[0], self->queue->spool);
         FAULT (split_half);
         request_file (half[1], self->queue->spool);
+        spool_requests_sync (self->queue->spool);
         FAULT (split_written);
         spool_request_remove (self->queue->spool, request->name);
+        spool_requests_sync (self->queue->spool);
         FAULT (split_after);
     }
     return half[0];
