@@ -259,6 +259,8 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
         sum->value += value;
     }
     else {
+        if (!zb_timer_has_ (series->gone, zb_bucket_ (ns)))
+            zb_timer_page_ (series->gone, zb_bucket_ (ns));
         zb_timer_add_ (series->gone, ns);
         //  there is no next sample to do this
         ++*zb_timer_place_ (series->gone, (unsigned) series->gone->last - 1);
