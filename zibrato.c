@@ -1828,7 +1828,8 @@ worker_run (const zb_backend_t *backend)
 enum {
     HEALTH_MS = 10000,  //  between reports of the broker's health
     FAULTS_MS = 1000,   //  between looks at what is wrong
-    PAUSE_MS = 10       //  of programs, while workers read
+    PAUSE_MS = 10,      //  of programs, while workers read
+    FORWARDED = 1000    //  messages in one go, as zmq_proxy does
 };
 
 static struct {
@@ -1898,7 +1899,7 @@ broker_publish (zloop_t *loop, zsock_t *socket, void *argument)
     int more;
     (void) argument;
     zmq_msg_init (&message);
-    while (messages < DRAIN_MESSAGES && peers_held () != 1
+    while (messages < FORWARDED && peers_held () != 1
            && zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
         messages++;
         bytes += (double) zmq_msg_size (&message);

@@ -135,8 +135,9 @@ typedef struct {
     })
 
 //  Reports now instead of at the next interval, and waits at most ms
-//  milliseconds until all is handed to ZeroMQ. NULL is the default instance.
-//  Returns 0, or -1 if something is still held (no broker, no listener).
+//  milliseconds until all is handed to ZeroMQ, which sends it in the background:
+//  before _exit, zb_close. NULL is the default instance. Returns 0, or -1 if
+//  something is still held (no broker, no listener).
 int zb_flush (zb_t *self, int ms);
 
 //  Fills in what became of the measurements so far. NULL is the default
@@ -535,6 +536,7 @@ typedef struct zb_slot_ {
     struct zb_slot_ *sibling;   //  same thread, next series
     zb_t *owner;                //  the instance, never dereferenced
     uint64_t hash;              //  of the label, below
+    struct zb_block_ *block;    //  where it lies
     int dead;                   //  the instance is closed
     uint32_t label_size;
 } zb_slot_;
@@ -1013,7 +1015,8 @@ zb_put_ (zb_text_ *self, const char *bytes, size_t size)
 static void
 zb_put_char_ (zb_text_ *self, char c)
 {
-    zb_put_ (self, &c, 1);
+    if (self->size < self->capacity)
+        self->text[self->size++] = c;
 }
 
 static void
@@ -1022,15 +1025,33 @@ zb_put_string_ (zb_text_ *self, const char *string)
     zb_put_ (self, string, strlen (string));
 }
 
+//  Two digits at a time, since reports are mostly numbers.
 static void
 zb_put_uint_ (zb_text_ *self, uint64_t value)
 {
+    static const char pairs[] = "00010203040506070809"
+                                "10111213141516171819"
+                                "20212223242526272829"
+                                "30313233343536373839"
+                                "40414243444546474849"
+                                "50515253545556575859"
+                                "60616263646566676869"
+                                "70717273747576777879"
+                                "80818283848586878889"
+                                "90919293949596979899";
     char digits[20];
     size_t at = sizeof digits;
-    do
-        digits[--at] = (char) ('0' + value % 10);
-    while (value /= 10);
-    zb_put_ (self, digits + at, sizeof digits - at);
+    for (; value >= 100; value /= 100)
+        memcpy (digits + (at -= 2), pairs + value % 100 * 2, 2);
+    if (value >= 10)
+        memcpy (digits + (at -= 2), pairs + value * 2, 2);
+    else
+        digits[--at] = (char) ('0' + value);
+    if (self->capacity - self->size < sizeof digits)
+        zb_put_ (self, digits + at, sizeof digits - at);
+    else
+        while (at < sizeof digits)
+            self->text[self->size++] = digits[at++];
 }
 
 static void
@@ -1385,7 +1406,8 @@ zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_sum_ *sum)
     return (seq & 1) == 0 && zb_get_ (&self->seq) == seq ? 0 : -1;
 }
 
-//  Returns how many samples have been found in buckets.
+//  Into a sum that may hold something else. Returns how many samples have been
+//  found in buckets.
 static uint64_t
 zb_timer_read_pages_ (const zb_timer_ *self, zb_sum_ *sum)
 {
@@ -1394,20 +1416,23 @@ zb_timer_read_pages_ (const zb_timer_ *self, zb_sum_ *sum)
     for (i = 0; i < ZB_PAGES_; i++) {
         const uint64_t *page =
           __atomic_load_n (&self->page[i], __ATOMIC_ACQUIRE);
-        sum->touched[i] = page != NULL;
+        uint64_t *bucket = sum->bucket + i * ZB_PAGE_SIZE_;
         for (j = 0; page && j < ZB_PAGE_SIZE_; j++)
-            samples += sum->bucket[i * ZB_PAGE_SIZE_ + j] = zb_get_ (page + j);
+            samples += bucket[j] = zb_get_ (page + j);
+        if (!page && sum->touched[i])
+            memset (bucket, 0, ZB_PAGE_SIZE_ * sizeof *bucket);
+        sum->touched[i] = page != NULL;
     }
     return samples;
 }
 
 //  Asks for a new window and reads what there is up to now. Returns -1 if the
-//  thread was caught writing each time: the next round reads the same window.
+//  thread was caught writing each time: the next round reads the same window,
+//  and the sum is worth nothing.
 static int
 zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
 {
     int tries;
-    zb_sum_clear_ (sum);
     if (!self->unread)
         zb_set_ (&self->asked, self->asked + 1);
     self->unread = 0;
@@ -1426,6 +1451,15 @@ zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
     return 0;
 }
 
+//  No thread writes it any more: its newest sample gets its bucket.
+static void
+zb_timer_settle_ (zb_timer_ *self)
+{
+    if (self->last)
+        ++*zb_timer_place_ (self, (unsigned) self->last - 1);
+    self->last = 0;
+}
+
 //  Adds to one that no thread writes any more.
 static void
 zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
@@ -1442,6 +1476,48 @@ zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
                     || zb_timer_page_ (self, bucket) == 0))
                 *zb_timer_place_ (self, bucket) += sum->bucket[bucket];
         }
+}
+
+//  --------------------------------------------------------------------------
+//  Blocks: lines of the cache, for what one owner makes many of
+//
+//  Asked for such lines one by one, malloc loses as much as it gives. A block
+//  is freed when all that lies in it is, and its owner has gone on to the next.
+
+typedef struct zb_block_ {
+    size_t used, references;
+} zb_block_;
+
+enum { ZB_BLOCK_SIZE_ = 16384 };
+
+static void
+zb_block_drop_ (zb_block_ **self_p)
+{
+    if (*self_p && --(*self_p)->references == 0)
+        free (*self_p);
+    *self_p = NULL;
+}
+
+//  So many bytes of the block, or of a new one, cleared. What is in them has to
+//  drop `*block` in the end. Returns NULL without memory.
+static void *
+zb_block_take_ (zb_block_ **self_p, size_t size, zb_block_ **block)
+{
+    zb_block_ *self = *self_p;
+    size = (size + 63) / 64 * 64;
+    if (!self || self->used + size > ZB_BLOCK_SIZE_) {
+        self = (zb_block_ *) aligned_alloc (64, ZB_BLOCK_SIZE_);
+        if (!self)
+            return NULL;
+        self->used = 64;
+        self->references = 1;
+        zb_block_drop_ (self_p);
+        *self_p = self;
+    }
+    self->used += size;
+    self->references++;
+    *block = self;
+    return memset ((char *) self + self->used - size, 0, size);
 }
 
 //  --------------------------------------------------------------------------
@@ -1900,27 +1976,30 @@ typedef struct zb_ring_ {
 
 //  What listeners have been told of a series.
 typedef struct {
-    int known;   //  told at all
-    int echoed;  //  told twice
     double total;
-    uint64_t count, sum_ns;
-    uint64_t first;  //  SEQ of the first report
-    uint32_t green;  //  level's green when told
+    uint64_t count;
     int64_t at_ms;
+    uint32_t green;          //  level's green when told
+    unsigned char known;     //  told at all
+    unsigned char echoed;    //  told twice
+    uint64_t sum_ns, first;  //  first: SEQ of the first report
 } zb_told_;
 
+//  What tells whether it has changed stands first, in one line of the cache:
+//  each round looks at all series.
 typedef struct zb_series_ {
+    zb_slot_ *slots;  //  one a thread and way of naming it
+    zb_timer_ *gone;  //  of threads that are gone, NULL before there is one
+    double total;     //  the same of a counter
+    zb_type_t type;
+    int fresh;  //  made in this process, not before fork
+    zb_told_ told;
     struct zb_level_ *level;
     struct zb_series_ *chain;  //  same place of the hash table
     uint64_t hash;
-    zb_type_t type;
-    const char *name, *source;
-    int fresh;                //  made in this process, not before fork
-    zb_slot_ *slots;          //  one a thread and way of naming it
-    double total;             //  of threads that are gone
-    zb_timer_ *gone;          //  the same of a timer
     uint64_t min_ns, max_ns;  //  read and not reported yet
-    zb_told_ told;
+    zb_block_ *block;         //  where it lies
+    uint16_t name_at, head_size, source_size;
 } zb_series_;
 
 //  A reading that was sent, and may have been lost on its way.
@@ -1937,8 +2016,9 @@ typedef struct zb_level_ {
     int heard;                //  somebody listens
     uint32_t green;           //  how often it turned so
     uint64_t seq, gauge_seq;  //  of the next report
-    char id[40];              //  of the stream; empty before birth
-    zb_series_ **series;      //  counters and timers
+    char id[48];              //  of the stream: |ID: or, before birth, empty
+    size_t id_size;
+    zb_series_ **series;  //  counters and timers
     size_t series_size, series_max;
     zb_reading_ *queue;  //  gauges: a ring of queue_max readings
     size_t queue_size, queue_max, queue_at;
@@ -1966,6 +2046,7 @@ struct zb_s {
     zb_level_ *levels;
     zb_series_ **table;  //  by hash, chained
     size_t table_size, series_size;
+    zb_block_ *block;  //  of series
     zb_ring_ *rings;
     zb_topic_ subscription[ZB_SUBSCRIPTIONS_MAX_];
     size_t subscriptions_size;
@@ -1976,9 +2057,11 @@ struct zb_s {
     uint64_t random;
 
     void *context, *context_given, *socket;
-    zb_links_ links;  //  the pump's
-    int zmq_fd[2];    //  of the socket, and of their monitor
-    int connected;    //  of these
+    zb_links_ links;    //  the pump's
+    int zmq_fd[2];      //  of the socket, and of their monitor
+    int zmq_news;       //  the pump: they must be asked before it sleeps
+    int64_t zmq_ok_ms;  //  the pump: when there were descriptors to spare
+    int connected;      //  of these
     uint64_t denied;
     int wake_fd;
     pthread_t pump;
@@ -2010,6 +2093,7 @@ typedef struct zb_thread_ {
     zb_ring_ *rings;       //  by sibling
     zb_slot_ *dead_slots;  //  of closed instances, to be freed
     zb_ring_ *dead_rings;
+    zb_block_ *block;  //  of slots
     zb_slot_ **table;  //  open addressing, a power of two
     size_t table_size, used;
     uint32_t generation;  //  zb_generation_ at the last purge
@@ -2273,12 +2357,54 @@ zb_level_add_ (zb_level_ *self, zb_series_ *series)
     return 0;
 }
 
+//  Behind the structure: level|type|name|, as lines begin, and the source.
+static char *
+zb_series_head_ (const zb_series_ *self)
+{
+    return (char *) (self + 1);
+}
+
+static const char *
+zb_series_source_ (const zb_series_ *self)
+{
+    return zb_series_head_ (self) + self->head_size;
+}
+
+static int
+zb_series_is_ (const zb_series_ *self, const char *name, const char *source)
+{
+    const char *own = zb_series_head_ (self) + self->name_at;
+    size_t size = (size_t) (self->head_size - self->name_at - 1);
+    return strncmp (own, name, size) == 0 && name[size] == 0
+           && strcmp (zb_series_source_ (self), source) == 0;
+}
+
+static void
+zb_series_label_ (zb_series_ *self, const char *level, const char *type,
+                  const char *name, const char *source)
+{
+    zb_text_ text = {zb_series_head_ (self), 0, 4 * ZB_LABEL_MAX_};
+    zb_put_string_ (&text, level);
+    zb_put_char_ (&text, '|');
+    zb_put_string_ (&text, type);
+    zb_put_char_ (&text, '|');
+    self->name_at = (uint16_t) text.size;
+    zb_put_string_ (&text, name);
+    zb_put_char_ (&text, '|');
+    self->head_size = (uint16_t) text.size;
+    self->source_size = (uint16_t) strlen (source);
+    zb_put_ (&text, source, self->source_size + 1u);
+}
+
 static void
 zb_series_destroy_ (zb_series_ **self_p)
 {
-    if (*self_p)
-        zb_timer_destroy_ (&(*self_p)->gone);
-    free (*self_p);
+    zb_block_ *block;
+    if (!*self_p)
+        return;
+    block = (*self_p)->block;
+    zb_timer_destroy_ (&(*self_p)->gone);
+    zb_block_drop_ (&block);
     *self_p = NULL;
 }
 
@@ -2295,26 +2421,24 @@ static zb_series_ *
 zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
                 const char *name, const char *source)
 {
-    size_t name_size = strlen (name) + 1, source_size = strlen (source) + 1;
+    static const char *const types[] = {"", "Counter", "Timer", "Gauge"};
+    size_t size = sizeof (zb_series_) + strlen (level) + strlen (types[type])
+                  + strlen (name) + strlen (source) + 4;
+    zb_block_ *block;
     zb_series_ *series =
-      (zb_series_ *) calloc (1, sizeof *series + name_size + source_size);
-    zb_type_t kind;
+      (zb_series_ *) zb_block_take_ (&self->block, size, &block);
     if (!series)
         return NULL;
+    series->block = block;
+    zb_series_label_ (series, level, types[type], name, source);
     series->hash = hash;
     series->type = type;
-    series->name = (char *) memcpy (series + 1, name, name_size);
-    series->source =
-      (char *) memcpy ((char *) (series + 1) + name_size, source, source_size);
     series->fresh = !self->classic;
     series->told.at_ms = zb_clock_ms_ ();
     series->min_ns = UINT64_MAX;
     series->level = zb_level_find_ (self, level);
-    kind = zb_kind_ (self, type);
-    if (kind == ZB_TYPE_TIMER)
-        series->gone = zb_timer_new_ ();
-    if (!series->level || (kind == ZB_TYPE_TIMER && !series->gone)
-        || (kind != ZB_TYPE_GAUGE
+    if (!series->level
+        || (zb_kind_ (self, type) != ZB_TYPE_GAUGE
             && zb_level_add_ (series->level, series) == -1))
         zb_series_destroy_ (&series);
     return series;
@@ -2353,8 +2477,7 @@ zb_series_find_ (zb_t *self, zb_type_t type, const char *level,
     for (; series; series = series->chain)
         if (series->hash == label.hash && series->type == type
             && strcmp (series->level->name, level) == 0
-            && strcmp (series->name, name) == 0
-            && strcmp (series->source, source) == 0)
+            && zb_series_is_ (series, name, source))
             return series;
     if (self->series_size < self->max_series
         && (self->series_size < self->table_size || zb_table_grow_ (self) == 0))
@@ -2572,9 +2695,12 @@ zb_thread_reindex_ (zb_thread_ *self, size_t more)
 static void
 zb_slot_destroy_ (zb_slot_ **self_p)
 {
-    if (*self_p)
-        zb_timer_destroy_ (&(*self_p)->timer);
-    free (*self_p);
+    zb_block_ *block;
+    if (!*self_p)
+        return;
+    block = (*self_p)->block;
+    zb_timer_destroy_ (&(*self_p)->timer);
+    zb_block_drop_ (&block);
     *self_p = NULL;
 }
 
@@ -2659,12 +2785,13 @@ static zb_slot_ *
 zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
               const zb_label_ *label)
 {
-    size_t size = (sizeof (zb_slot_) + label->size + 63) / 64 * 64;
     zb_type_t kind = zb_kind_ (owner, series->type);
-    zb_slot_ *self = (zb_slot_ *) aligned_alloc (64, size);
+    zb_block_ *block;
+    zb_slot_ *self = (zb_slot_ *) zb_block_take_ (
+      &thread->block, sizeof *self + label->size, &block);
     if (!self)
         return NULL;
-    memset (self, 0, sizeof *self);
+    self->block = block;
     if (kind == ZB_TYPE_TIMER)
         self->timer = zb_timer_new_ ();
     else if (kind == ZB_TYPE_GAUGE)
@@ -2707,16 +2834,23 @@ zb_series_unlink_ (zb_slot_ *slot)
     *at = slot->next;
 }
 
-//  Adds what a slot has measured to what is gone. Its thread does not measure
-//  any more; the caller holds the instance's lock.
+//  Adds what a slot has measured to what is gone: the first timer to go becomes
+//  that, which takes no memory. Its thread does not measure any more; the
+//  caller holds the instance's lock.
 static void
 zb_slot_fold_ (zb_t *instance, zb_slot_ *self)
 {
     zb_series_ *series = self->series;
     series->total += self->total;
     if (self->timer && zb_timer_read_ (self->timer, &instance->part) == 0) {
-        zb_timer_merge_ (series->gone, &instance->part);
         zb_series_range_ (series, instance->part.min_ns, instance->part.max_ns);
+        if (series->gone)
+            zb_timer_merge_ (series->gone, &instance->part);
+        else {
+            zb_timer_settle_ (self->timer);
+            series->gone = self->timer;
+            self->timer = NULL;
+        }
     }
     zb_series_unlink_ (self);
 }
@@ -2765,6 +2899,7 @@ zb_thread_destroy_ (zb_thread_ **self_p)
     if (*at)
         *at = self->next;
     zb_thread_bury_ (self);
+    zb_block_drop_ (&self->block);
     free (self->table);
     free (self);
     *self_p = NULL;
@@ -2934,12 +3069,18 @@ zb_spare_descriptors_ (int count)
 //  When a connection is lost, ZeroMQ looks for its endpoint in a way that takes
 //  a descriptor, and ends the process where there is none (getifaddrs, in
 //  libzmq's ip_resolver.cpp). So its socket is left alone then, until there is.
+//  To try costs as much as to write a hundred lines: once a millisecond will do.
 static int
 zb_zmq_ok_ (zb_t *self)
 {
+    int64_t now_ms = zb_clock_ms_ ();
     size_t i;
-    if (zb_spare_descriptors_ (2) == 0)
+    if (self->zmq_ok_ms == now_ms)
         return 1;
+    if (zb_spare_descriptors_ (2) == 0) {
+        self->zmq_ok_ms = now_ms;
+        return 1;
+    }
     zb_links_take_ (self);
     for (i = 0; i < self->links.size; i++)
         if (self->links.link[i].ours && !self->links.link[i].up)
@@ -2996,7 +3137,7 @@ zb_connect_ (zb_t *self)
                         sizeof options[i].value);
     if (zb_curve_apply_ (self) == -1)
         return -1;
-    self->links.ours = 1;
+    self->links.ours = self->zmq_news = 1;
     if (zb_links_open_ (&self->links, self->context, self->socket,
                         self->endpoint)
         == -1)
@@ -3041,30 +3182,54 @@ zb_series_count_ (const zb_series_ *self)
 static int
 zb_series_changed_ (const zb_series_ *self)
 {
-    double total = zb_series_total_ (self);
-    if (self->gone)
+    double total;
+    if (self->type == ZB_TYPE_TIMER)
         return zb_series_count_ (self) != self->told.count;
-    if (!zb_finite_ (total))
-        return 0;
-    return total != self->told.total;
+    total = zb_series_total_ (self);
+    return total != self->told.total && zb_finite_ (total);
 }
 
+//  What is told again would be told twice in classic lines.
 static int
-zb_series_due_ (const zb_series_ *self, int64_t now_ms, int hurry)
+zb_series_due_ (const zb_t *instance, const zb_series_ *self, uint32_t green,
+                int64_t now_ms)
 {
     const zb_told_ *told = &self->told;
+    int64_t age_ms = now_ms - told->at_ms;
+    int hurry = instance->stop || instance->round != instance->round_wanted;
     if (zb_series_changed_ (self))
         return ZB_CHANGED_;
     //  zero is told, too, but not while its thread may be about to add
-    if (!told->known && self->fresh
-        && (hurry || now_ms - told->at_ms >= ZB_QUIET_MS_))
-        return ZB_CHANGED_;
-    if (told->known && zb_finite_ (zb_series_total_ (self))
-        && (told->green != self->level->green
-            || (!told->echoed && now_ms - told->at_ms >= ZB_QUIET_MS_)
-            || now_ms - told->at_ms >= ZB_BEAT_MS_))
-        return ZB_REPEATED_;
-    return ZB_NOTHING_;
+    if (!told->known)
+        return self->fresh && (hurry || age_ms >= ZB_QUIET_MS_)
+                   && zb_finite_ (zb_series_total_ (self))
+                 ? ZB_CHANGED_
+                 : ZB_NOTHING_;
+    if (told->green == green
+        && age_ms < (told->echoed ? ZB_BEAT_MS_ : ZB_QUIET_MS_))
+        return ZB_NOTHING_;
+    return !instance->classic && zb_finite_ (zb_series_total_ (self))
+             ? ZB_REPEATED_
+             : ZB_NOTHING_;
+}
+
+//  The next series that is due, from there on, or where the level ends. The
+//  caches are told ahead where the walk goes: it is the pump's longest.
+static size_t
+zb_level_next_ (const zb_t *instance, const zb_level_ *self, size_t at,
+                int64_t now_ms, int *due)
+{
+    enum { AHEAD = 8 };
+    for (*due = ZB_NOTHING_; at < self->series_size; at++) {
+        if (at + 2 * AHEAD < self->series_size) {
+            __builtin_prefetch (self->series[at + 2 * AHEAD]);
+            __builtin_prefetch (self->series[at + AHEAD]->slots);
+        }
+        *due = zb_series_due_ (instance, self->series[at], self->green, now_ms);
+        if (*due != ZB_NOTHING_)
+            break;
+    }
+    return at;
 }
 
 //  Sums a timer's shares. Returns -1 if one could not be read as a set.
@@ -3072,20 +3237,28 @@ static int
 zb_series_sum_ (zb_t *instance, zb_series_ *self)
 {
     zb_slot_ *slot;
+    zb_sum_ *part = &instance->sum;
     int rc = 0;
-    zb_sum_clear_ (&instance->sum);
-    zb_sum_clear_ (&instance->part);
-    instance->part.count = self->gone->count;
-    instance->part.sum_ns = self->gone->sum_ns;
-    instance->part.sum_squares = self->gone->sum_squares;
-    zb_timer_read_pages_ (self->gone, &instance->part);
-    zb_sum_add_ (&instance->sum, &instance->part);
-    zb_sum_range_ (&instance->sum, self->min_ns, self->max_ns);
-    for (slot = self->slots; slot; slot = slot->next)
-        if (zb_timer_read_ (slot->timer, &instance->part) == 0)
-            zb_sum_add_ (&instance->sum, &instance->part);
-        else
+    if (self->gone) {
+        part->count = self->gone->count;
+        part->sum_ns = self->gone->sum_ns;
+        part->sum_squares = self->gone->sum_squares;
+        part->min_ns = UINT64_MAX;
+        part->max_ns = 0;
+        zb_timer_read_pages_ (self->gone, part);
+        part = &instance->part;
+    }
+    for (slot = self->slots; slot; slot = slot->next) {
+        if (zb_timer_read_ (slot->timer, part) == -1)
             rc = -1;
+        else if (part == &instance->sum)
+            part = &instance->part;
+        else
+            zb_sum_add_ (&instance->sum, part);
+    }
+    if (part == &instance->sum)
+        zb_sum_clear_ (part);
+    zb_sum_range_ (&instance->sum, self->min_ns, self->max_ns);
     self->min_ns = instance->sum.min_ns;
     self->max_ns = instance->sum.max_ns;
     return rc;
@@ -3094,53 +3267,71 @@ zb_series_sum_ (zb_t *instance, zb_series_ *self)
 //  A stream is born with its first report, so that a ledger can tell whether
 //  it has been there from the beginning.
 static void
-zb_level_birth_ (zb_t *instance, zb_level_ *self)
+zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
 {
-    unsigned long long ms = zb_clock_read_ (CLOCK_REALTIME) / 1000000;
     if (*self->id)
         return;
     if (!instance->random)
         instance->random = zb_random_ ();
-    snprintf (self->id, sizeof self->id, "%llx-%016llx", ms,
-              (unsigned long long) instance->random);
+    self->id_size = (size_t) snprintf (
+      self->id, sizeof self->id, "|%llx-%016llx:", (unsigned long long) unix_ms,
+      (unsigned long long) instance->random);
 }
-
 //  level|type|name|
 static void
 zb_put_head_ (zb_text_ *text, const zb_series_ *series)
 {
-    static const char *const types[] = {"", "Counter|", "Timer|", "Gauge|"};
-    zb_put_string_ (text, series->level->topic);
-    zb_put_string_ (text, types[series->type]);
-    zb_put_string_ (text, series->name);
-    zb_put_char_ (text, '|');
+    zb_put_ (text, zb_series_head_ (series), series->head_size);
 }
 
-//  |time|source
+//  |time|
 static void
-zb_put_tail_ (zb_text_ *text, const zb_series_ *series, uint64_t unix_ns)
+zb_put_time_ (zb_text_ *text, uint64_t unix_ns)
 {
     zb_put_char_ (text, '|');
     zb_put_decimal_ (text, unix_ns / 1000000, 3);
     zb_put_char_ (text, '|');
-    zb_put_string_ (text, series->source);
+}
+
+static void
+zb_put_source_ (zb_text_ *text, const zb_series_ *series)
+{
+    zb_put_ (text, zb_series_source_ (series), series->source_size);
 }
 
 //  |ID:SEQ
 static void
 zb_put_stream_ (zb_text_ *text, const zb_level_ *level, uint64_t seq)
 {
-    zb_put_char_ (text, '|');
-    zb_put_string_ (text, level->id);
-    zb_put_char_ (text, ':');
+    zb_put_ (text, level->id, level->id_size);
     zb_put_uint_ (text, seq);
+}
+
+//  i=n,i=n
+static void
+zb_put_buckets_ (zb_text_ *text, const zb_sum_ *sum)
+{
+    size_t start = text->size;
+    int i, j;
+    for (i = 0; i < ZB_PAGES_; i++) {
+        const uint64_t *bucket = sum->bucket + i * ZB_PAGE_SIZE_;
+        for (j = 0; sum->touched[i] && j < ZB_PAGE_SIZE_; j++) {
+            if (bucket[j] == 0)
+                continue;
+            if (text->size != start)
+                zb_put_char_ (text, ',');
+            zb_put_int_ (text, i * ZB_PAGE_SIZE_ + j + ZB_BUCKET_0_);
+            zb_put_char_ (text, '=');
+            zb_put_uint_ (text, bucket[j]);
+        }
+    }
 }
 
 //  :COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS
 static void
 zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
 {
-    int i, comma = 0, any = sum->min_ns <= sum->max_ns;
+    int any = sum->min_ns <= sum->max_ns;
     zb_put_char_ (text, ':');
     zb_put_uint_ (text, sum->count);
     zb_put_char_ (text, ':');
@@ -3152,17 +3343,7 @@ zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
     zb_put_char_ (text, ':');
     zb_put_decimal_ (text, any ? sum->max_ns : 0, 9);
     zb_put_char_ (text, ':');
-    for (i = 0; i < ZB_PAGES_ * ZB_PAGE_SIZE_; i++) {
-        if (i % ZB_PAGE_SIZE_ == 0 && !sum->touched[i / ZB_PAGE_SIZE_])
-            i += ZB_PAGE_SIZE_ - 1;
-        else if (sum->bucket[i]) {
-            if (comma++)
-                zb_put_char_ (text, ',');
-            zb_put_int_ (text, i + ZB_BUCKET_0_);
-            zb_put_char_ (text, '=');
-            zb_put_uint_ (text, sum->bucket[i]);
-        }
-    }
+    zb_put_buckets_ (text, sum);
 }
 
 //  One line for a reading. SENT is what was sent before the message.
@@ -3172,52 +3353,11 @@ zb_put_reading_ (zb_text_ *text, const zb_kept_ *reading, uint64_t seq,
 {
     zb_put_head_ (text, reading->series);
     zb_put_double_ (text, reading->value);
-    zb_put_tail_ (text, reading->series, reading->unix_ns);
+    zb_put_time_ (text, reading->unix_ns);
+    zb_put_source_ (text, reading->series);
     zb_put_stream_ (text, reading->series->level, seq);
     zb_put_char_ (text, ':');
     zb_put_uint_ (text, sent);
-}
-
-//  One line for a counter or timer; told afterwards. Returns -1 if it has to
-//  wait for the next round.
-static int
-zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series, uint64_t unix_ns)
-{
-    zb_level_ *level = series->level;
-    zb_told_ *told = &series->told;
-    uint64_t first = told->known ? told->first : level->seq;
-    double total = 0;
-    if (series->gone) {
-        if (zb_series_sum_ (self, series) == -1)
-            return -1;
-        zb_put_head_ (text, series);
-        zb_put_decimal_ (text, self->sum.sum_ns - told->sum_ns, 9);
-    }
-    else {
-        total = zb_series_total_ (series);
-        zb_put_head_ (text, series);
-        zb_put_double_ (text, total - told->total);
-    }
-    zb_put_tail_ (text, series, unix_ns);
-    if (!self->classic) {
-        zb_put_stream_ (text, level, level->seq);
-        zb_put_char_ (text, ':');
-        zb_put_uint_ (text, first);
-        if (series->gone)
-            zb_put_sum_ (text, &self->sum);
-        else {
-            zb_put_char_ (text, ':');
-            zb_put_double_ (text, total);
-        }
-    }
-    told->first = first;
-    told->known = 1;
-    told->total = total;
-    told->count = series->gone ? self->sum.count : 0;
-    told->sum_ns = series->gone ? self->sum.sum_ns : 0;
-    told->green = level->green;
-    level->seq++;
-    return 0;
 }
 
 //  A message being filled.
@@ -3230,7 +3370,73 @@ typedef struct {
     uint64_t seq, gauge_seq;  //  the level's before
     int64_t now_ms;
     uint64_t now_ns, unix_ns;  //  zb_now_ and the wall clock, as one
+    char time[32];             //  |time|, of all lines of series
+    size_t time_size;
 } zb_message_;
+
+//  One line for a counter or timer; told afterwards. Returns -1 if it has to
+//  wait for the next round.
+static int
+zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
+               const zb_message_ *message)
+{
+    zb_level_ *level = series->level;
+    zb_told_ *told = &series->told;
+    uint64_t first = told->known ? told->first : level->seq;
+    double total = 0;
+    int timed = series->type == ZB_TYPE_TIMER;
+    if (timed && zb_series_sum_ (self, series) == -1)
+        return -1;
+    zb_put_head_ (text, series);
+    if (timed)
+        zb_put_decimal_ (text, self->sum.sum_ns - told->sum_ns, 9);
+    else {
+        total = zb_series_total_ (series);
+        zb_put_double_ (text, total - told->total);
+    }
+    zb_put_ (text, message->time, message->time_size);
+    zb_put_source_ (text, series);
+    if (!self->classic) {
+        zb_put_stream_ (text, level, level->seq);
+        zb_put_char_ (text, ':');
+        zb_put_uint_ (text, first);
+        if (timed)
+            zb_put_sum_ (text, &self->sum);
+        else {
+            zb_put_char_ (text, ':');
+            zb_put_double_ (text, total);
+        }
+    }
+    told->first = first;
+    told->known = 1;
+    told->total = total;
+    told->count = timed ? self->sum.count : 0;
+    told->sum_ns = timed ? self->sum.sum_ns : 0;
+    told->green = level->green;
+    level->seq++;
+    return 0;
+}
+
+//  Nothing is written yet; the walk over the level's series goes on.
+static void
+zb_message_begin_ (zb_message_ *self, char *text, size_t capacity)
+{
+    self->text.text = text;
+    self->text.size = 0;
+    self->text.capacity = capacity;
+    self->states = self->changed = self->again = self->readings = 0;
+    self->seq = self->level->seq;
+    self->gauge_seq = self->level->gauge_seq;
+}
+
+static void
+zb_message_date_ (zb_message_ *self, uint64_t unix_ns)
+{
+    zb_text_ time = {self->time, 0, sizeof self->time};
+    zb_put_time_ (&time, unix_ns);
+    self->time_size = time.size;
+    self->unix_ns = unix_ns;
+}
 
 //  Appends the line. Returns -1 if the message is full.
 static int
@@ -3244,21 +3450,36 @@ zb_message_add_ (zb_message_ *self, const zb_text_ *line)
     return 0;
 }
 
+//  What it takes to undo a line.
+static void
+zb_message_note_ (zb_t *self, zb_message_ *message, zb_series_ *series,
+                  const zb_told_ *before)
+{
+    self->undo[message->states].series = series;
+    self->undo[message->states].told = *before;
+    self->undo[message->states].min_ns = series->min_ns;
+    self->undo[message->states++].max_ns = series->max_ns;
+    series->min_ns = UINT64_MAX;
+    series->max_ns = 0;
+}
+
 static void
 zb_message_series_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
     size_t most = self->classic ? 1 : ZB_UNDO_MAX_;
-    int hurry = self->stop || self->round != self->round_wanted;
-    for (; message->at < level->series_size && message->states < most;
-         message->at++) {
-        zb_series_ *series = level->series[message->at];
-        zb_told_ before = series->told;
+    int due;
+    for (; message->states < most; message->at++) {
+        zb_series_ *series;
+        zb_told_ before;
         zb_text_ line = {self->line, 0, sizeof self->line};
-        int due = zb_series_due_ (series, message->now_ms, hurry);
-        if (due == ZB_NOTHING_ || (self->classic && due == ZB_REPEATED_))
-            continue;
-        if (zb_put_state_ (self, &line, series, message->unix_ns) == -1)
+        message->at =
+          zb_level_next_ (self, level, message->at, message->now_ms, &due);
+        if (due == ZB_NOTHING_)
+            return;
+        series = level->series[message->at];
+        before = series->told;
+        if (zb_put_state_ (self, &line, series, message) == -1)
             continue;
         if (zb_message_add_ (message, &line) == -1) {
             series->told = before;
@@ -3267,12 +3488,7 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
         }
         series->told.at_ms = message->now_ms;
         series->told.echoed = due == ZB_REPEATED_;
-        self->undo[message->states].series = series;
-        self->undo[message->states].told = before;
-        self->undo[message->states].min_ns = series->min_ns;
-        self->undo[message->states++].max_ns = series->max_ns;
-        series->min_ns = UINT64_MAX;
-        series->max_ns = 0;
+        zb_message_note_ (self, message, series, &before);
         message->changed += due == ZB_CHANGED_;
     }
 }
@@ -3306,7 +3522,8 @@ zb_message_reading_ (zb_t *self, zb_message_ *message)
     if (self->classic) {
         zb_put_head_ (&line, reading->series);
         zb_put_double_ (&line, reading->value);
-        zb_put_tail_ (&line, reading->series, unix_ns);
+        zb_put_time_ (&line, unix_ns);
+        zb_put_source_ (&line, reading->series);
     }
     else {
         zb_kept_ *kept = zb_kept_next_ (level, message->readings);
@@ -3377,6 +3594,42 @@ zb_message_undo_ (zb_t *self, zb_message_ *message)
     message->level->gauge_seq = message->gauge_seq;
 }
 
+//  Goes to the next series that is due. Returns 0 if there is nothing to say,
+//  as in most rounds of most programs: then ZeroMQ is left alone, which would
+//  take system calls to see that it has nothing to say either.
+static int
+zb_message_seek_ (zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    int found = 0, due;
+    pthread_mutex_lock (&self->lock);
+    message->now_ms = zb_clock_ms_ ();
+    if (level->heard) {
+        zb_kept_prune_ (level, message->now_ms);
+        message->at =
+          zb_level_next_ (self, level, message->at, message->now_ms, &due);
+        found = due != ZB_NOTHING_ || level->queue_size || level->again;
+    }
+    pthread_mutex_unlock (&self->lock);
+    return found;
+}
+
+//  Writes what is due from there on.
+static void
+zb_message_fill_ (zb_t *self, zb_message_ *message)
+{
+    pthread_mutex_lock (&self->lock);
+    zb_message_begin_ (message, self->message, sizeof self->message);
+    message->now_ms = zb_clock_ms_ ();
+    message->now_ns = zb_now_ ();
+    zb_message_date_ (message, zb_clock_read_ (CLOCK_REALTIME));
+    if (message->level->heard) {
+        zb_level_birth_ (self, message->level, message->unix_ns / 1000000);
+        zb_message_series_ (self, message);
+        zb_message_readings_ (self, message);
+    }
+    pthread_mutex_unlock (&self->lock);
+}
 
 //  Sends all that is due at a level that has a listener. Returns -1 if the
 //  pipe is full: go on at the next round.
@@ -3387,26 +3640,12 @@ zb_report_ (zb_t *self, zb_level_ *level)
     int rc = 0;
     memset (&message, 0, sizeof message);
     message.level = level;
-    do {
-        zb_text_ text = {self->message, 0, sizeof self->message};
+    while (rc != -1 && zb_message_seek_ (self, &message)) {
+        self->zmq_news = 1;
         if (!zb_zmq_ok_ (self) || !zb_links_up_ (self))
             return -1;
         zb_subscriptions_read_ (self);
-        pthread_mutex_lock (&self->lock);
-        message.text = text;
-        message.states = message.changed = 0;
-        message.again = message.readings = 0;
-        message.seq = level->seq;
-        message.gauge_seq = level->gauge_seq;
-        message.now_ms = zb_clock_ms_ ();
-        message.now_ns = zb_now_ ();
-        message.unix_ns = zb_clock_read_ (CLOCK_REALTIME);
-        if (level->heard) {
-            zb_level_birth_ (self, level);
-            zb_message_series_ (self, &message);
-            zb_message_readings_ (self, &message);
-        }
-        pthread_mutex_unlock (&self->lock);
+        zb_message_fill_ (self, &message);
         if (message.text.size == 0)
             break;
         rc = zmq_send (self->socket, message.text.text, message.text.size,
@@ -3417,7 +3656,7 @@ zb_report_ (zb_t *self, zb_level_ *level)
         else
             zb_message_sent_ (self, &message);
         pthread_mutex_unlock (&self->lock);
-    } while (rc != -1);
+    }
     return rc == -1 ? -1 : 0;
 }
 
@@ -3497,6 +3736,7 @@ zb_pump_shun_ (zb_t *self)
             && self->topics_bytes <= ZB_TOPICS_BYTES_MAX_))
         return;
     self->alone_ms = now + ZB_ALONE_MS_;
+    self->zmq_news = 1;
     //  or ZeroMQ would go on reading as long as there is much to send
     zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
     for (i = 0; i < self->links.size; i++) {
@@ -3512,7 +3752,6 @@ zb_pump_round_ (zb_t *self)
     zb_level_ *level;
     zb_ring_ *ring;
     uint64_t wanted;
-    zb_subscriptions_read_ (self);
     zb_pump_shun_ (self);
     pthread_mutex_lock (&self->lock);
     wanted = self->round_wanted;
@@ -3546,33 +3785,62 @@ zb_pump_poll_ (zb_t *self, int64_t ms)
     rc = poll (items, 3, ms < 0 ? 0 : (int) ms);
     if (rc == -1)
         zb_pump_nap_ (self);
+    self->zmq_news |= rc > (items[0].revents != 0);
     if (items[0].revents && read (self->wake_fd, &count, sizeof count) == -1) {
         //  EAGAIN: somebody else has read it
     }
     return items[0].revents ? 0 : rc;
 }
 
+//  Asks ZeroMQ for what is new, and mends connections. Returns how much there
+//  was, or -1 if there is no descriptor that it might need for that, or if the
+//  host has ended the context that it gave us: errno is ETERM then.
+static int
+zb_pump_ask_ (zb_t *self)
+{
+    int64_t now_ms;
+    int count;
+    errno = 0;
+    if (!zb_zmq_ok_ (self))
+        return -1;
+    count = zb_links_take_ (self);
+    count += zb_subscriptions_read_ (self);
+    if (count == 0 && errno == ETERM)
+        return -1;
+    now_ms = zb_clock_ms_ ();
+    self->zmq_news = count > 0 || zb_links_next_ (&self->links) <= now_ms;
+    zb_links_mend_ (&self->links, now_ms);
+    return count;
+}
+
 //  Sleeps until something is to be done. In a stop that is soon, since a
 //  thread may have been caught in the midst of a timer. ZeroMQ's descriptors
 //  tell that there is something new, but not what, and only once: so it is
-//  asked before each sleep. Returns -1 if the host has ended the ZeroMQ context
+//  asked before each sleep, unless it has said nothing and nobody has called it
+//  since it was asked last. Returns -1 if the host has ended the ZeroMQ context
 //  that it gave us.
 static int
 zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 {
-    int64_t ms, mend_ms;
-    do {
-        if (!zb_zmq_ok_ (self)) {
-            zb_pump_nap_ (self);
-            return 0;
+    int64_t now_ms, mend_ms, ms;
+    int rc = 1;
+    while (rc > 0) {
+        now_ms = zb_clock_ms_ ();
+        mend_ms = zb_links_next_ (&self->links);
+        ms = (mend_ms < next_ms ? mend_ms : next_ms) - now_ms;
+        if (!self->zmq_news && mend_ms > now_ms) {
+            rc = zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms);
+            continue;
         }
-        if (zb_links_take_ (self) || zb_subscriptions_read_ (self))
-            return 0;
-        if (errno == ETERM)
+        rc = zb_pump_ask_ (self);
+        if (rc == -1 && errno == ETERM)
             return -1;
-        mend_ms = zb_links_mend_ (&self->links, zb_clock_ms_ ());
-        ms = (mend_ms < next_ms ? mend_ms : next_ms) - zb_clock_ms_ ();
-    } while (zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms) > 0);
+        if (rc == -1)
+            zb_pump_nap_ (self);
+        if (rc != 0)
+            return 0;
+        rc = 1;
+    }
     return 0;
 }
 
@@ -3629,11 +3897,9 @@ zb_pump_ (void *argument)
     int stop = 0;
     do {
         zb_tsc_tend_ ();
-        if (zb_zmq_ok_ (self)) {
-            zb_links_take_ (self);
-            zb_links_mend_ (&self->links, zb_clock_ms_ ());
+        if ((!self->zmq_news && !stop) || zb_pump_ask_ (self) != -1
+            || errno == ETERM)
             zb_pump_round_ (self);
-        }
         until_ms = zb_clock_ms_ () + self->interval_ms;
     } while (!zb_pump_done_ (self, &stop, &until_ms)
              && zb_pump_wait_ (self, until_ms, stop) == 0);
@@ -3792,6 +4058,7 @@ zb_destroy_ (zb_t **self_p)
     }
     if (self->wake_fd != -1)
         zb_wake_close_ (&self->wake_fd);
+    zb_block_drop_ (&self->block);
     free (self->table);
     free (self->endpoint);
     free (self->source);

@@ -651,6 +651,17 @@ series_heard (const void *item, int64_t since)
     return stream_heard (((const series_t *) item)->stream, since);
 }
 
+//  From now on the ledger is younger than the stream; but not because of an ID
+//  that claims to be of the future.
+static void
+ledger_outlive (ledger_t *self, const stream_t *stream)
+{
+    int64_t now = zclock_time ();
+    int64_t born_ms = stream->born_ms < now ? stream->born_ms + 1 : now;
+    if (born_ms > self->born_ms)
+        self->born_ms = born_ms;
+}
+
 int
 ledger_forget (ledger_t *self, int64_t silent_ms)
 {
@@ -668,8 +679,7 @@ ledger_forget (ledger_t *self, int64_t silent_ms)
         if (stream_heard (*stream, since))
             stream = &(*stream)->next;
         else {
-            if ((*stream)->born_ms >= self->born_ms)
-                self->born_ms = (*stream)->born_ms + 1;
+            ledger_outlive (self, *stream);
             *stream = (*stream)->next;
         }
     table_keep (&self->series, series_heard, since);

@@ -67,6 +67,13 @@ bench_median (double *values, int size)
                     : (values[size / 2 - 1] + values[size / 2]) / 2;
 }
 
+//  Does the user want figures soon rather than good ones? (run --quick)
+static inline int
+bench_quick (void)
+{
+    return getenv ("BENCH_QUICK") != NULL;
+}
+
 //  The calling thread stays on this core. Cores beyond those that there are
 //  count from 0 again.
 static inline void

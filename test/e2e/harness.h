@@ -520,6 +520,31 @@ process_err (const process_t *self)
     return self->output[ERR].text;
 }
 
+//  The executable, to its end.
+static process_t *
+zibrato_run (const char *const *arguments)
+{
+    const char *argv[16] = {harness_path ("ZB_BIN")};
+    for (int i = 0; arguments[i]; i++)
+        argv[1 + i] = arguments[i];
+    process_t *self = process_start (argv, NULL);
+    process_wait (self);
+    return self;
+}
+
+//  Cannot do it: exit status 1 and one line that says why.
+static void
+zibrato_dies (const char *const *arguments, const char *why)
+{
+    process_t *self = zibrato_run (arguments);
+    assert_int_equal (self->status, 1);
+    assert_string_equal (process_out (self), "");
+    const char *text = process_err (self);
+    if (strncmp (text, "zibrato: ", 9) != 0 || !strstr (text, why))
+        fail_msg ("%s does not say: %s", text, why);
+    assert_ptr_equal (strchr (text, '\n'), text + strlen (text) - 1);
+}
+
 //  Returns a number of /proc/PID/status, such as "VmRSS:" in KiB.
 static long
 process_status (const process_t *self, const char *key)
@@ -634,16 +659,22 @@ broker_launch (broker_t *self)
     assert_true (self->port > 0);
 }
 
-//  Each has a loopback address of its own, so that nobody else can get the
+//  Gives it a loopback address of its own, so that nobody else can get the
 //  port while the broker is dead for a moment.
-static broker_t *
-broker_start (void)
+static void
+broker_give_host (broker_t *self)
 {
     static int number;
-    broker_t *self = harness_keep (calloc (1, sizeof *self));
     int pid = (int) getpid ();
     snprintf (self->host, sizeof self->host, "127.%d.%d.%d",
               1 + pid / 256 % 254, pid % 256, 1 + number++ % 254);
+}
+
+static broker_t *
+broker_start (void)
+{
+    broker_t *self = harness_keep (calloc (1, sizeof *self));
+    broker_give_host (self);
     broker_launch (self);
     return self;
 }

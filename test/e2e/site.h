@@ -14,17 +14,19 @@
 typedef struct {
     broker_t *broker;
     standin_t *standin;
-    const char *spool;
-    const char *fault;  //  that the first worker died of, or NULL
+    const char *spool;        //  or NULL: without
+    const char *const *more;  //  options of the worker, or NULL
+    const char *fault;        //  that the first worker died of, or NULL
     process_t *worker;
 } site_t;
 
-//  Each with a stand-in and a folder of its own.
+//  Each with a stand-in, and a folder of that name, or none.
 static site_t
 site_new (broker_t *broker, const char *name)
 {
-    return (site_t){broker, standin_start (LIST ("--idempotent")),
-                    temporary_path (name), NULL, NULL};
+    return (site_t){.broker = broker,
+                    .standin = standin_start (LIST ("--idempotent")),
+                    .spool = name ? temporary_path (name) : NULL};
 }
 
 //  Starts the worker, with a place to die at, or NULL.
@@ -32,12 +34,19 @@ static void
 site_start (site_t *self, const char *fault)
 {
     const char *variable = fault ? text_new ("ZB_FAULT=%s", fault) : NULL;
-    self->worker = worker_launch (
-      harness_path (fault ? "ZB_FAULTS" : "ZB_BIN"), self->broker, "librato",
+    const char *const *list[] = {
       LIST ("--username", "user@example.org", "--apitoken", "token", "--url",
             self->standin->url, "--flush", "1", "--batch", "4", "--levels",
-            "info", "--deadline", "60", "--spool", self->spool),
-      LIST (variable));
+            "info", "--deadline", "60"),
+      self->spool ? LIST ("--spool", self->spool) : NULL, self->more};
+    const char *options[26] = {NULL};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        for (size_t j = 0; list[i] && list[i][j]; j++)
+            options[count++] = list[i][j];
+    self->worker =
+      worker_launch (harness_path (fault ? "ZB_FAULTS" : "ZB_BIN"),
+                     self->broker, "librato", options, LIST (variable));
 }
 
 //  Waits until what the worker gets has arrived: before that the broker may not

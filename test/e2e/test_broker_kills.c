@@ -85,14 +85,14 @@ fifty_kills_change_no_total (void)
     sink_await (&sink, NULL, "kills.count", 0, 3 * load.counted);
     sink_await (&sink, NULL, "kills.time", load.timed, 0);
     //  a gap is seen by what comes after it
-    load.read++;
-    process_send (load.program, "gauge\tinfo\tkills.gauge\t7\n"
+    process_send (load.program, "gauge\tinfo\tkills.last\t7\n"
                                 "flush\t20000\nstats\n");
     process_await (load.program, "flush 0");
     process_await (load.program, "\"held\":0,\"dropped\":0");
     close (load.program->input);
     load.program->input = open ("/dev/null", O_RDONLY | O_CLOEXEC);
     assert_int_equal (process_wait (load.program), 0);
+    sink_await (&sink, NULL, "kills.last", 1, 0);
     sink_stop (&sink);
     sink_check_sum (&sink, NULL, "kills.count", 3 * load.counted);
     sink_check_count (&sink, NULL, "kills.time", load.timed);

@@ -13,17 +13,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-static process_t *
-zibrato_run (const char *const *arguments)
-{
-    const char *argv[16] = {harness_path ("ZB_BIN")};
-    for (int i = 0; arguments[i]; i++)
-        argv[1 + i] = arguments[i];
-    process_t *self = process_start (argv, NULL);
-    process_wait (self);
-    return self;
-}
-
 //  Compares with a file, or writes it.
 static void
 golden_check (const char *name, const char *text)
@@ -42,8 +31,8 @@ golden_check (const char *name, const char *text)
 static void
 help_is_golden (void)
 {
-    static const char *const modes[] = {"broker", "keygen", "librato", "stdout",
-                                        "worker"};
+    static const char *const modes[] = {"broker", "keygen", "librato",
+                                        "replay", "stdout", "worker"};
     process_t *help = zibrato_run (LIST ("--help"));
     assert_int_equal (help->status, 0);
     assert_string_equal (process_err (help), "");
@@ -112,38 +101,25 @@ a_wrong_mode_is_answered_with_usage (void)
     s_check_usage ((const char *const[]){NULL}, "expected a mode");
 }
 
-//  Cannot do it: exit status 1 and one line that says why.
-static void
-s_check_dies (const char *const *arguments, const char *why)
-{
-    process_t *self = zibrato_run (arguments);
-    assert_int_equal (self->status, 1);
-    assert_string_equal (process_out (self), "");
-    const char *text = process_err (self);
-    if (strncmp (text, "zibrato: ", 9) != 0 || !strstr (text, why))
-        fail_msg ("%s does not say: %s", text, why);
-    assert_ptr_equal (strchr (text, '\n'), text + strlen (text) - 1);
-}
-
 static void
 bad_values_end_with_one_line (void)
 {
-    s_check_dies (LIST ("broker", "--port", "99999"), "--port");
-    s_check_dies (LIST ("broker", "--port", "-1"), "--port");
-    s_check_dies (LIST ("broker", "--port", "5550x"), "--port");
-    s_check_dies (LIST ("broker", "--port", ""), "--port");
-    s_check_dies (LIST ("stdout", "--port", "0"), "--port");
-    s_check_dies (LIST ("stdout", "--flush", "0"), "--flush");
-    s_check_dies (LIST ("stdout", "--format", "xml"), "--format");
-    s_check_dies (LIST ("stdout", "--levels", "a|b"), "--levels");
-    s_check_dies (LIST ("stdout", "--percentiles", "50,x"), "--percentiles");
-    s_check_dies (LIST ("stdout", "--percentiles", "100"), "--percentiles");
-    s_check_dies (LIST ("librato"), "--username");
-    s_check_dies (LIST ("librato", "--username", "u"), "LIBRATO_TOKEN");
-    s_check_dies (LIST ("librato", "--username", "u", "--apitoken", "t",
+    zibrato_dies (LIST ("broker", "--port", "99999"), "--port");
+    zibrato_dies (LIST ("broker", "--port", "-1"), "--port");
+    zibrato_dies (LIST ("broker", "--port", "5550x"), "--port");
+    zibrato_dies (LIST ("broker", "--port", ""), "--port");
+    zibrato_dies (LIST ("stdout", "--port", "0"), "--port");
+    zibrato_dies (LIST ("stdout", "--flush", "0"), "--flush");
+    zibrato_dies (LIST ("stdout", "--format", "xml"), "--format");
+    zibrato_dies (LIST ("stdout", "--levels", "a|b"), "--levels");
+    zibrato_dies (LIST ("stdout", "--percentiles", "50,x"), "--percentiles");
+    zibrato_dies (LIST ("stdout", "--percentiles", "100"), "--percentiles");
+    zibrato_dies (LIST ("librato"), "--username");
+    zibrato_dies (LIST ("librato", "--username", "u"), "LIBRATO_TOKEN");
+    zibrato_dies (LIST ("librato", "--username", "u", "--apitoken", "t",
                         "--url", "ftp://x"),
                   "--url");
-    s_check_dies (LIST ("librato", "--username", "u", "--apitoken-file",
+    zibrato_dies (LIST ("librato", "--username", "u", "--apitoken-file",
                         "/nonexistent/token"),
                   "/nonexistent/token");
 }
@@ -151,9 +127,9 @@ bad_values_end_with_one_line (void)
 static void
 an_unknown_host_ends_with_one_line (void)
 {
-    s_check_dies (LIST ("broker", "--host", "no.such.host.invalid"),
+    zibrato_dies (LIST ("broker", "--host", "no.such.host.invalid"),
                   "no.such.host.invalid");
-    s_check_dies (LIST ("stdout", "--host", "no.such.host.invalid"),
+    zibrato_dies (LIST ("stdout", "--host", "no.such.host.invalid"),
                   "no.such.host.invalid");
 }
 
@@ -172,7 +148,7 @@ a_port_in_use_ends_with_one_line (void)
         getsockname (fd, (void *) &address, &size);
         const char *port =
           text_new ("%d", (int) ntohs (address.sin_port) - next);
-        s_check_dies (LIST ("broker", "--host", broker->host, "--port", port),
+        zibrato_dies (LIST ("broker", "--host", broker->host, "--port", port),
                       "in use");
         close (fd);
     }
@@ -317,12 +293,12 @@ static void
 a_plugin_that_does_not_fit_ends_with_one_line (void)
 {
     const char *other = plugin_build ("other.so", "-DABI=ZB_BACKEND_ABI+1");
-    s_check_dies (LIST ("worker", "--plugin", other), "version");
-    s_check_dies (LIST ("worker", "--plugin", "/nonexistent.so"),
+    zibrato_dies (LIST ("worker", "--plugin", other), "version");
+    zibrato_dies (LIST ("worker", "--plugin", "/nonexistent.so"),
                   "/nonexistent.so");
     const char *text = temporary_path ("text.so");
     file_write (text, "no shared object\n");
-    s_check_dies (LIST ("worker", "--plugin", text), "text.so");
+    zibrato_dies (LIST ("worker", "--plugin", text), "text.so");
 }
 
 static const struct CMUnitTest tests[] = {

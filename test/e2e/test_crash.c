@@ -1,7 +1,8 @@
 /*  test_crash.c - a worker that is killed, at each step and at any moment, and
     goes on from its spool: totals are exact
 
-    Sections: the steps of a commit, random moments, a service that is down.
+    Sections: the steps of a commit, random moments, a service that is down, a
+    worker without a spool.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -225,11 +226,109 @@ a_service_that_was_down_gets_everything (void)
         assert_true (after - before < 1024);
 }
 
+//  --------------------------------------------------------------------------
+//  Without a spool
+
+//  Waits until the program knows that nobody listens any more.
+static void
+s_await_nobody (process_t *measure)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    const char *stats;
+    size_t asked = 0;
+    do {
+        assert_true (now_ms () < until);
+        poll_pause ();
+        process_send (measure, "stats\n");
+        stats = process_await_nth (measure, "\"listening\":", ++asked);
+    } while (!strstr (stats, "\"listening\":0"));
+}
+
+//  One of each, of such a value, and a report of it.
+static void
+s_report (process_t *measure, int value, const char *flush)
+{
+    process_send (measure, text_new ("count\tinfo\tc\t%d\ts\n"
+                                     "time\tinfo\tt\t%d\ts\n"
+                                     "gauge\tinfo\tg\t%d\ts\nflush\t%s\n",
+                                     value, value, value, flush));
+}
+
+static void
+s_await_report (const sink_t *sink, double sum, double time)
+{
+    sink_await (sink, "s", "c", 0, sum);
+    sink_await (sink, "s", "t", 0, time);
+    sink_await (sink, "s", "g", 0, sum);
+}
+
+//  The program reports when it is told to: 1 is delivered, 2 waits for delivery
+//  when the worker is killed, 4 comes while there is none, 8 when there is one
+//  again. Of the timer the first report that the new worker gets is where its
+//  totals begin.
+static void
+without_a_spool_a_kill_takes_what_waits (void)
+{
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, NULL);
+    site_start (&site, NULL);
+    process_await (site.worker, "event=ready");
+    sink_t sink = {site.worker, site.standin};
+    const char *const *env = broker_environment (broker);
+    process_t *measure =
+      process_start (LIST (program_path ("measure")),
+                     LIST (env[0], env[1], "ZIBRATO_INTERVAL_MS=3600000"));
+    s_report (measure, 1, "20000");
+    s_await_report (&sink, 1, 1);
+    standin_script (site.standin, "503*");
+    s_report (measure, 2, "20000");
+    process_await (site.worker, "event=retry");
+    site_kill (&site);
+    s_await_nobody (measure);
+    standin_script (site.standin, "");
+    s_report (measure, 4, "0");
+    process_await (measure, "flush -1");
+    site_start (&site, NULL);
+    sink_await (&sink, "s", "c", 0, 1 + 4);
+    s_report (measure, 8, "20000");
+    sink.worker = site.worker;
+    s_await_report (&sink, 1 + 4 + 8, 1 + 8);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "s", "c", 1 + 4 + 8);
+    sink_check_sum (&sink, "s", "t", 1 + 8);
+    sink_check_sum (&sink, "s", "g", 1 + 4 + 8);
+}
+
+//  What came is no more than what was measured, whenever workers die.
+static void
+without_a_spool_nothing_counts_twice (void)
+{
+    enum { KILLS = 10 };
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, NULL);
+    load_t load = load_start (broker, 4, 2000);
+    for (int kills = 0; kills < KILLS; kills++) {
+        site_start (&site, NULL);
+        s_moment (kills % 2 ? 2000 : 700);
+        site_kill (&site);
+    }
+    site_start (&site, NULL);
+    site_await (&site);
+    load_end (&load);
+    sink_t sink = {site.worker, site.standin};
+    sink_stop (&sink);
+    assert_true (sink_total (&sink, NULL, "load.count").sum <= load.count);
+    assert_true (sink_total (&sink, NULL, "load.time").count <= load.times);
+    assert_true (sink_total (&sink, NULL, "load.gauge").count <= load.gauges);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (each_step_may_be_the_last),
   TEST (killed_at_any_moment),
   TEST (replaced_fifty_times),
   TEST (a_service_that_was_down_gets_everything),
+  TEST (without_a_spool_a_kill_takes_what_waits),
+  TEST (without_a_spool_nothing_counts_twice),
 };
 
 HARNESS_MAIN (tests)

@@ -549,17 +549,6 @@ what_the_last_worker_wanted_is_held (void)
 //  --------------------------------------------------------------------------
 //  The command line
 
-static process_t *
-zibrato_run (const char *const *arguments)
-{
-    const char *argv[16] = {harness_path ("ZB_BIN")};
-    for (int i = 0; arguments[i]; i++)
-        argv[1 + i] = arguments[i];
-    process_t *self = process_start (argv, NULL);
-    process_wait (self);
-    return self;
-}
-
 static int
 s_mode_of (const char *path)
 {
@@ -606,18 +595,6 @@ keygen_makes_a_pair_and_overwrites_nothing (void)
 }
 
 static void
-s_check_dies (const char *const *arguments, const char *why)
-{
-    process_t *self = zibrato_run (arguments);
-    assert_int_equal (self->status, 1);
-    assert_string_equal (process_out (self), "");
-    const char *text = process_err (self);
-    if (strncmp (text, "zibrato: ", 9) != 0 || !strstr (text, why))
-        fail_msg ("%s does not say: %s", text, why);
-    assert_ptr_equal (strchr (text, '\n'), text + strlen (text) - 1);
-}
-
-static void
 what_is_wrong_with_keys_is_one_line (void)
 {
     const char *keys = temporary_path ("keys");
@@ -627,30 +604,30 @@ what_is_wrong_with_keys_is_one_line (void)
     keygen (keys, "server");
     file_write (only, file_read (server, NULL));
     file_write (none, "curve\n    public-key = \"short\"\n");
-    s_check_dies (LIST ("keygen", "/nonexistent/keys"), "No such file");
-    s_check_dies (LIST ("keygen", keys, "a/b"), "not a name");
-    s_check_dies (LIST ("keygen", keys, "a_secret"), "not a name");
-    s_check_dies (LIST ("keygen", server), "Not a directory");
-    s_check_dies (LIST ("broker", "--curve", server), "--authorized");
-    s_check_dies (LIST ("broker", "--authorized", keys), "--curve");
-    s_check_dies (LIST ("broker", "--port", "0", "--curve", "/nonexistent",
+    zibrato_dies (LIST ("keygen", "/nonexistent/keys"), "No such file");
+    zibrato_dies (LIST ("keygen", keys, "a/b"), "not a name");
+    zibrato_dies (LIST ("keygen", keys, "a_secret"), "not a name");
+    zibrato_dies (LIST ("keygen", server), "Not a directory");
+    zibrato_dies (LIST ("broker", "--curve", server), "--authorized");
+    zibrato_dies (LIST ("broker", "--authorized", keys), "--curve");
+    zibrato_dies (LIST ("broker", "--port", "0", "--curve", "/nonexistent",
                         "--authorized", keys),
                   "No such file");
-    s_check_dies (
+    zibrato_dies (
       LIST ("broker", "--port", "0", "--curve", only, "--authorized", keys),
       "no secret key");
-    s_check_dies (
+    zibrato_dies (
       LIST ("broker", "--port", "0", "--curve", none, "--authorized", keys),
       "no CURVE certificate");
-    s_check_dies (LIST ("broker", "--port", "0", "--curve", server,
+    zibrato_dies (LIST ("broker", "--port", "0", "--curve", server,
                         "--authorized", "/nonexistent"),
                   "No such file");
-    s_check_dies (LIST ("stdout", "--curve-server", server), "--curve-cert");
-    s_check_dies (LIST ("stdout", "--curve-cert", server), "--curve-server");
-    s_check_dies (
+    zibrato_dies (LIST ("stdout", "--curve-server", server), "--curve-cert");
+    zibrato_dies (LIST ("stdout", "--curve-cert", server), "--curve-server");
+    zibrato_dies (
       LIST ("stdout", "--curve-server", none, "--curve-cert", server),
       "no CURVE certificate");
-    s_check_dies (
+    zibrato_dies (
       LIST ("stdout", "--curve-server", server, "--curve-cert", only),
       "no secret key");
 }

@@ -177,6 +177,105 @@ forks_are_counted_once (void)
     sink_check_sum (&sink, "grandchild", "forker.count", 1000);
 }
 
+//  Starts a program that reports only when it is told to, or closed.
+static process_t *
+s_measure (const broker_t *broker, const char *more)
+{
+    const char *const *env = s_environment (broker, more);
+    return process_start (
+      LIST (program_path ("measure")),
+      LIST ("ZIBRATO_INTERVAL_MS=3600000", env[0], env[1], env[2], env[3]));
+}
+
+//  It has reported 5, and has measured 7 since.
+static process_t *
+s_half_reported (const broker_t *broker, const sink_t *sink)
+{
+    process_t *measure = s_measure (broker, NULL);
+    process_send (measure, "count\tinfo\thalf\t5\ts\ntime\tinfo\tspan\t1\ts\n"
+                           "gauge\tinfo\tlevel\t1\ts\nflush\t20000\n");
+    process_await (measure, "flush 0");
+    sink_await (sink, "s", "half", 0, 5);
+    sink_await (sink, "s", "level", 1, 0);
+    process_send (measure, "count\tinfo\thalf\t7\ts\ntime\tinfo\tspan\t2\ts\n"
+                           "gauge\tinfo\tlevel\t2\ts\nstats\n");
+    process_await (measure, "\"held\":3,");
+    return measure;
+}
+
+//  What it had reported is there once, and nothing else.
+static void
+s_check_half (const sink_t *sink)
+{
+    sink_stop (sink);
+    sink_check_sum (sink, "s", "half", 5);
+    sink_check_count (sink, "s", "span", 1);
+    sink_check_sum (sink, "s", "span", 1);
+    sink_check_count (sink, "s", "level", 1);
+}
+
+static void
+a_kill_takes_only_what_was_not_reported (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, LIST ("--levels", "info"));
+    process_t *measure = s_half_reported (broker, &sink);
+    assert_int_equal (process_stop (measure, SIGKILL), 128 + SIGKILL);
+    s_check_half (&sink);
+}
+
+static void
+exit_at_once_takes_only_what_was_not_reported (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, LIST ("--levels", "info"));
+    process_t *measure = s_half_reported (broker, &sink);
+    process_send (measure, "_exit\t3\n");
+    assert_int_equal (process_wait (measure), 3);
+    s_check_half (&sink);
+}
+
+//  zb_flush would not do: it hands over to a thread of ZeroMQ, which ends with
+//  the process. zb_close waits until that has sent all.
+static void
+closed_before_exit_at_once_delivers_all (void)
+{
+    enum { LIVES = 50 };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, LIST ("--levels", "info"));
+    for (int life = 0; life < LIVES; life++) {
+        process_t *measure = s_measure (broker, "ZIBRATO_LINGER_MS=20000");
+        process_send (measure, "open\ncount\tinfo\tclosed\t7\ts\n"
+                               "gauge\tinfo\tlevel\t1\ts\nclose\n_exit\t3\n");
+        assert_int_equal (process_wait (measure), 3);
+    }
+    sink_await (&sink, "s", "closed", 0, 7 * LIVES);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "s", "closed", 7 * LIVES);
+    sink_check_count (&sink, "s", "level", LIVES);
+}
+
+//  A child inherits the instance, and closes it for itself.
+__attribute__ ((unused)) static void
+a_child_closed_before_exit_at_once_delivers_all (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, LIST ("--levels", "info"));
+    process_t *measure = s_measure (broker, "ZIBRATO_LINGER_MS=20000");
+    process_send (measure, "open\ncount\tinfo\tkin\t1\tparent\nfork\n");
+    process_await (measure, "forked");
+    process_send (measure, "count\tinfo\tkin\t5\tchild\nclose\n_exit\t3\n");
+    process_await (measure, "child 3");
+    process_send (measure, "count\tinfo\tkin\t2\tparent\n");
+    process_close_input (measure);
+    assert_int_equal (process_wait (measure), 0);
+    sink_await (&sink, "child", "kin", 0, 5);
+    sink_await (&sink, "parent", "kin", 0, 3);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "child", "kin", 5);
+    sink_check_sum (&sink, "parent", "kin", 3);
+}
+
 static void
 instances_close_and_open_under_load (void)
 {
@@ -314,7 +413,11 @@ static const struct CMUnitTest tests[] = {
   TEST (what_was_held_goes_to_a_late_worker),
 #if !SANITIZED
   TEST (forks_are_counted_once),
+  TEST (a_child_closed_before_exit_at_once_delivers_all),
 #endif
+  TEST (a_kill_takes_only_what_was_not_reported),
+  TEST (exit_at_once_takes_only_what_was_not_reported),
+  TEST (closed_before_exit_at_once_delivers_all),
   TEST (instances_close_and_open_under_load),
   TEST (disabled_sends_nothing),
   TEST (variables_take_effect),

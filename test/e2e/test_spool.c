@@ -56,6 +56,23 @@ s_count_files (const char *folder)
     return s_files;
 }
 
+//  How many files of a folder hold the text.
+static int
+s_count_with (const char *folder, const char *text)
+{
+    DIR *dir = opendir (folder);
+    struct dirent *entry;
+    int count = 0;
+    while (dir && (entry = readdir (dir)))
+        count +=
+          strstr (file_read (text_new ("%s/%s", folder, entry->d_name), NULL),
+                  text)
+          != NULL;
+    if (dir)
+        closedir (dir);
+    return count;
+}
+
 //  --------------------------------------------------------------------------
 //  No room
 
@@ -174,6 +191,41 @@ the_folder_is_bounded (void)
     assert_true (came + dropped >= READINGS && came < READINGS);
     assert_true (came + dropped < READINGS + READINGS / 20);
     assert_int_equal (s_count_files (text_new ("%s/damaged", spool)), 0);
+}
+
+//  The service is down when the worker is stopped: what --deadline did not
+//  suffice for waits for the next one, and comes once.
+static void
+a_short_deadline_keeps_all_for_the_next_start (void)
+{
+    enum { READINGS = 10 };
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    standin_script (site.standin, "503*");
+    site.more = LIST ("--deadline", "1");
+    site_start (&site, NULL);
+    void *publisher = publisher_new (broker, "info|");
+    for (int i = 0; i < READINGS; i++)
+        publisher_send (publisher, text_new ("info|Gauge|kept.%d|1|%ld|s", i,
+                                             (long) time (NULL)));
+    process_await (site.worker, "event=retry");
+    assert_int_equal (process_stop (site.worker, SIGTERM), 0);
+    const char *kept = process_await (site.worker, "event=kept");
+    int rows = (int) strtol (strstr (kept, "rows=") + 5, NULL, 10);
+    assert_int_equal (process_lines (site.worker, "event=lost"), 0);
+    assert_int_equal (standin_requests (site.standin, 200), 0);
+    standin_script (site.standin, "");
+    site_start (&site, NULL);
+    sink_t sink = {site.worker, site.standin};
+    process_await (site.worker, text_new (" rows=%d lines=0", rows));
+    for (int i = 0; i < READINGS; i++)
+        sink_await (&sink, "s", text_new ("kept.%d", i), 1, 0);
+    sink_stop (&sink);
+    for (int i = 0; i < READINGS; i++)
+        sink_check_count (&sink, "s", text_new ("kept.%d", i), 1);
+    cJSON *stored = sink_rows (&sink);
+    assert_int_equal (cJSON_GetArraySize (stored), rows);
+    cJSON_Delete (stored);
 }
 
 //  --------------------------------------------------------------------------
@@ -310,6 +362,59 @@ replayed_files_are_the_workers (void)
     assert_int_equal (status.st_uid, NOBODY);
 }
 
+//  A file is where the folder should be.
+static void
+a_refused_row_that_cannot_be_kept_stops_nothing (void)
+{
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    assert_int_equal (mkdir (site.spool, 0700), 0);
+    file_write (text_new ("%s/rejected", site.spool), "in the way");
+    site_start (&site, NULL);
+    sink_t sink = {site.worker, site.standin};
+    void *publisher = publisher_new (broker, "info|");
+    publisher_send (publisher, "info|Gauge|old|7|1000|test");
+    process_await (site.worker, "event=rejected");
+    process_await (site.worker, "event=reject_failed");
+    publisher_send (publisher,
+                    text_new ("info|Gauge|good|1|%ld|s", (long) time (NULL)));
+    sink_await (&sink, "s", "good", 1, 0);
+    sink_await (&sink, NULL, "zibrato.rejected", 0, 1);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "zibrato.rejected", 1);
+    assert_int_equal (process_lines (site.worker, "event=reject_failed"), 1);
+}
+
+//  Half of 64 KiB are eight files.
+static void
+of_refused_rows_the_newest_are_kept (void)
+{
+    enum { ROOM = 8 };
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    site.more = LIST ("--spool-max", "64K");
+    site_start (&site, NULL);
+    void *publisher = publisher_new (broker, "info|");
+    const char *rejected = text_new ("%s/rejected", site.spool);
+    for (int i = 0; i < 2 * ROOM; i++) {
+        publisher_send (publisher, text_new ("info|Gauge|%s.%d|1|1000|s",
+                                             i < ROOM ? "early" : "late", i));
+        if (i % ROOM == ROOM - 1)
+            process_await_nth (site.worker, "event=rejected", (size_t) i + 1);
+    }
+    //  the last are being set aside; what is too much goes at the next flush
+    int64_t until = now_ms () + WAIT_MS;
+    while ((s_count_with (rejected, "\"early.") > 0
+            || s_count_with (rejected, "\"late.") < ROOM)
+           && now_ms () < until) {
+        publisher_send (publisher, "info|Counter|c|1|1|s");
+        poll_pause ();
+    }
+    assert_int_equal (s_count_with (rejected, "\"early."), 0);
+    assert_int_equal (s_count_with (rejected, "\"late."), ROOM);
+    assert_int_equal (process_stop (site.worker, SIGTERM), 0);
+}
+
 static void
 replay_wants_a_spool (void)
 {
@@ -374,16 +479,41 @@ a_million_names (void)
                  == NAMES - MOST);
 }
 
+//  Series are remembered four times as many as there may be names. Of twenty
+//  two have rows of their own, six are added up, the lines of the rest count.
+static void
+lines_beyond_what_is_remembered_are_counted (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink =
+      sink_stdout (broker, LIST ("--levels", "info", "--max-series", "2"));
+    void *publisher = publisher_new (broker, "info|");
+    for (int i = 0; i < 20; i++)
+        publisher_send (
+          publisher, text_new ("info|Counter|many.%d|1|%ld|s|%llx-1:%d:%d:1", i,
+                               (long) time (NULL), time (NULL) * 1000ll, i, i));
+    sink_await (&sink, NULL, "zibrato.dropped", 0, 12);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "zibrato.dropped", 12);
+    sink_check_sum (&sink, "s", "many.0", 1);
+    sink_check_sum (&sink, "s", "many.1", 1);
+    sink_check_sum (&sink, NULL, "zibrato.overflow.counter", 6);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (a_full_disk_stops_nothing),
   TEST (killed_on_a_full_disk_counts_nothing_twice),
   TEST (the_folder_is_bounded),
+  TEST (a_short_deadline_keeps_all_for_the_next_start),
   TEST (a_second_worker_is_refused),
   TEST (damaged_files_are_set_aside),
   TEST (refused_rows_are_kept_and_sent_again),
   TEST (replayed_files_are_the_workers),
+  TEST (a_refused_row_that_cannot_be_kept_stops_nothing),
+  TEST (of_refused_rows_the_newest_are_kept),
   TEST (replay_wants_a_spool),
   TEST (a_million_names),
+  TEST (lines_beyond_what_is_remembered_are_counted),
 };
 
 HARNESS_MAIN (tests)

@@ -34,9 +34,13 @@ s_check_ledger (const zb_line_t *line, int64_t born_ms)
 {
     ledger_t *ledger = ledger_new ();
     increment_t increment = {0}, none = {0};
+    //  a reading that was sent before an older stream met us is another's
+    uint64_t others = line->type == ZB_TYPE_GAUGE && line->sent_given
+                      && line->sent > line->seq
+                      && strtoll (line->id, NULL, 16) < born_ms;
     ledger->born_ms = born_ms;
     if (line->type == ZB_TYPE_GAUGE) {
-        CHECK (ledger_gauge (ledger, line) == 0);
+        CHECK (ledger_gauge (ledger, line) == (others ? -1 : 0));
         CHECK (ledger_gauge (ledger, line) == -1);
         CHECK (ledger_lost (ledger) <= line->seq);
     }
@@ -46,7 +50,7 @@ s_check_ledger (const zb_line_t *line, int64_t born_ms)
         CHECK (!ledger_state (ledger, line, &none));
         free (increment.hist.bucket);
     }
-    CHECK (ledger->duplicates == 1);
+    CHECK (ledger->duplicates == 1 + others);
     ledger_destroy (&ledger);
 }
 

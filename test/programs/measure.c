@@ -11,8 +11,14 @@
         flush  MS        says "flush" and the result of zb_flush
         stats            says zb_stats, as JSON
         many   N         counts 1 in each of "many.0" ... "many.N-1", level info
+        open             opens the default instance
+        close            closes it
+        fork             the child says "forked" and takes the commands that
+                         follow; when it has ended, the parent says "child" and
+                         its exit status
+        _exit  STATUS    ends at once
 
-    --classic opens an instance that publishes six-field lines.
+    --classic opens it so that it publishes six-field lines.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -24,8 +30,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { WORDS = 5 };
+
+static zb_t *s_opened;  //  or NULL
 
 static void
 s_count (char **word)
@@ -81,13 +91,47 @@ s_many (char **word)
     }
 }
 
+static void
+s_open (char **word)
+{
+    (void) word;
+    s_opened = zb_open ();
+}
+
+static void
+s_close (char **word)
+{
+    (void) word;
+    zb_close (&s_opened);
+}
+
+static void
+s_fork (char **word)
+{
+    int status;
+    pid_t pid = fork ();
+    (void) word;
+    if (pid == 0)
+        printf ("forked\n");
+    else if (waitpid (pid, &status, 0) == pid)
+        printf ("child %d\n", WEXITSTATUS (status));
+}
+
+static void
+s_exit (char **word)
+{
+    _exit (atoi (word[1]));
+}
+
 static const struct {
     const char *name;
     int words;  //  at least
     void (*run) (char **word);
 } s_commands[] = {{"count", 3, s_count}, {"time", 4, s_time},
                   {"gauge", 4, s_gauge}, {"flush", 2, s_flush},
-                  {"stats", 1, s_stats}, {"many", 2, s_many}};
+                  {"stats", 1, s_stats}, {"many", 2, s_many},
+                  {"open", 1, s_open},   {"close", 1, s_close},
+                  {"fork", 1, s_fork},   {"_exit", 2, s_exit}};
 
 static int
 s_run (char *line)
@@ -110,15 +154,14 @@ s_run (char *line)
 int
 main (int argc, char *argv[])
 {
-    zb_t *classic = NULL;
     char *line = NULL;
     size_t size = 0;
     int rc = 0;
     if (argc > 1 && !strcmp (argv[1], "--classic"))
-        classic = zb_open (.classic = 1);
+        s_opened = zb_open (.classic = 1);
     while (rc == 0 && getline (&line, &size, stdin) > 0)
         rc = s_run (line);
     free (line);
-    zb_close (&classic);
+    zb_close (&s_opened);
     return rc ? 2 : 0;
 }

@@ -849,7 +849,7 @@ static void
 test_forget_some (void **state)
 {
     ledger_t *ledger = ledger_new ();
-    int64_t old = ledger->born_ms + 1, young = old + 1;
+    int64_t old = ledger->born_ms -= 1000, young = old + 1;
     increment_t increment = {0};
     size_t i;
     int n;
@@ -879,6 +879,24 @@ test_forget_some (void **state)
     ledger_destroy (&ledger);
 }
 
+//  One whose clock is years ahead is forgotten: who begins after that is young
+//  all the same.
+static void
+test_forget_future (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    (void) state;
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|2|1|s|7fffffffffffffff-1:6:5:12"));
+    assert_int_equal (ledger_forget (ledger, -60000), 1);
+    assert_true (s_state (ledger, &increment,
+                          "a|Counter|n|2|1|s|%" PRIx64 "-1:6:5:12",
+                          (uint64_t) zclock_time () + 1));
+    assert_true (increment.value == 12);
+    ledger_destroy (&ledger);
+}
+
 int
 main (void)
 {
@@ -902,6 +920,7 @@ main (void)
       cmocka_unit_test (test_gauge_property),
       cmocka_unit_test (test_gauge_largest),
       cmocka_unit_test (test_forget),
-      cmocka_unit_test (test_forget_some)};
+      cmocka_unit_test (test_forget_some),
+      cmocka_unit_test (test_forget_future)};
     return cmocka_run_group_tests_name ("ledger", tests, NULL, NULL);
 }

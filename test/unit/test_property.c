@@ -259,12 +259,12 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
         sum->value += value;
     }
     else {
+        if (!series->gone)
+            series->gone = zb_timer_new_ ();
         if (!zb_timer_has_ (series->gone, zb_bucket_ (ns)))
             zb_timer_page_ (series->gone, zb_bucket_ (ns));
         zb_timer_add_ (series->gone, ns);
-        //  there is no next sample to do this
-        ++*zb_timer_place_ (series->gone, (unsigned) series->gone->last - 1);
-        series->gone->last = 0;
+        zb_timer_settle_ (series->gone);
         zb_series_range_ (series, ns, ns);
         sum_range (sum, (double) ns, (double) ns);
         sum->count++;
@@ -299,22 +299,17 @@ static int
 publisher_message (publisher_t *self, const world_t *world, zb_level_ *level,
                    zb_message_ *message)
 {
-    zb_text_ text = {self->zb->message, 0, world->message_max};
     int64_t ms = world_ms (world) - world->base_ms;
     memset (message, 0, sizeof *message);
-    message->text = text;
     message->level = level;
-    message->seq = level->seq;
-    message->gauge_seq = level->gauge_seq;
+    zb_message_begin_ (message, self->zb->message, world->message_max);
     message->now_ms = world_ms (world);
     message->now_ns = (uint64_t) message->now_ms * 1000000;
-    message->unix_ns =
-      (uint64_t) (UNIX_SECONDS * INT64_C (1000) + ms) * 1000000;
+    zb_message_date_ (message, (uint64_t) (UNIX_SECONDS * INT64_C (1000) + ms)
+                                 * 1000000);
     if (!level->heard)
         return 0;
-    if (!*level->id)
-        snprintf (level->id, sizeof level->id, "%" PRIx64 "-%016" PRIx64,
-                  (uint64_t) (world->born_ms + ms), self->zb->random);
+    zb_level_birth_ (self->zb, level, (uint64_t) (world->born_ms + ms));
     zb_message_series_ (self->zb, message);
     zb_message_readings_ (self->zb, message);
     return message->text.size > 0;
