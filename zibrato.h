@@ -1269,6 +1269,12 @@ zb_timer_clear_ (zb_timer_ *self)
             memset (self->page[i], 0, ZB_PAGE_SIZE_ * sizeof (uint64_t));
 }
 
+static inline int
+zb_timer_has_ (const zb_timer_ *self, unsigned bucket)
+{
+    return self->page[bucket / ZB_PAGE_SIZE_] != NULL;
+}
+
 //  Makes the bucket's page. Returns -1 without memory.
 static int
 zb_timer_page_ (zb_timer_ *self, unsigned bucket)
@@ -1287,7 +1293,7 @@ zb_timer_place_ (const zb_timer_ *self, unsigned bucket)
     return self->page[bucket / ZB_PAGE_SIZE_] + bucket % ZB_PAGE_SIZE_;
 }
 
-//  By the owning thread only.
+//  By the owning thread only. The bucket should have a page.
 static inline void
 zb_timer_add_ (zb_timer_ *self, uint64_t ns)
 {
@@ -1320,8 +1326,7 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
         zb_set_ (place, *place + 1);
     }
     zb_set_ (&self->last, bucket + 1);
-    if (!ZB_LIKELY_ (self->page[bucket / ZB_PAGE_SIZE_] != NULL)
-        && zb_timer_page_ (self, bucket) == -1) {
+    if (!ZB_LIKELY_ (zb_timer_has_ (self, bucket))) {
         zb_set_ (&self->last, 0);
         zb_set_ (&self->lost, self->lost + 1);
     }
@@ -1467,7 +1472,8 @@ zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
         for (bucket = i * ZB_PAGE_SIZE_;
              sum->touched[i] && bucket < (i + 1) * ZB_PAGE_SIZE_; bucket++) {
             if (sum->bucket[bucket]
-                && (self->page[i] || zb_timer_page_ (self, bucket) == 0))
+                && (zb_timer_has_ (self, bucket)
+                    || zb_timer_page_ (self, bucket) == 0))
                 *zb_timer_place_ (self, bucket) += sum->bucket[bucket];
         }
 }
@@ -4632,13 +4638,31 @@ zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
         zb_slot_add_ (slot, value);
 }
 
+//  Marks the thread as busy, for it allocates: a signal handler must not then.
+static void
+zb_timer_add_first_ (zb_timer_ *self, uint64_t ns)
+{
+    if (zb_enter_ () == -1) {
+        zb_miss_ ();
+        return;
+    }
+    zb_timer_page_ (self, zb_bucket_ (ns));
+    zb_timer_add_ (self, ns);
+    zb_leave_ ();
+}
+
 //  In classic mode a timing is a reading.
 static inline void
 zb_slot_time_ (zb_slot_ *self, uint64_t ns, double seconds)
 {
-    if (ZB_LIKELY_ (self->timer && (self->timer->seq & 1) == 0))
-        zb_timer_add_ (self->timer, ns);
-    else if (self->timer)
+    zb_timer_ *timer = self->timer;
+    if (ZB_LIKELY_ (timer && (timer->seq & 1) == 0)) {
+        if (ZB_LIKELY_ (zb_timer_has_ (timer, zb_bucket_ (ns))))
+            zb_timer_add_ (timer, ns);
+        else
+            zb_timer_add_first_ (timer, ns);
+    }
+    else if (timer)
         zb_miss_ ();  //  a signal handler has interrupted the timer's own
     else
         zb_ring_offer_ (self->ring, self->series, seconds, zb_now_ ());

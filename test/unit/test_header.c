@@ -1114,9 +1114,12 @@ test_time_window (void **state)
     pthread_t thread;
     int64_t until = zb_clock_ms_ () + 2000;
     uint64_t rounds = 0;
+    unsigned page;
     int i;
     (void) state;
     s_timer = zb_timer_new_ ();
+    for (page = 0; page < ZB_PAGES_; page++)
+        assert_int_equal (zb_timer_page_ (s_timer, page * ZB_PAGE_SIZE_), 0);
     __atomic_store_n (&s_timer_stop, 0, __ATOMIC_RELEASE);
     thread = s_thread (s_timer_write, NULL);
     while (zb_clock_ms_ () < until) {
@@ -1143,6 +1146,26 @@ test_time_window (void **state)
     }
     zb_timer_destroy_ (&s_timer);
     assert_null (s_timer);
+}
+
+//  The first sample of a page allocates it, which a signal handler that has
+//  interrupted an allocation must not.
+static void
+test_time_interrupted (void **state)
+{
+    zb_slot_ *slot = zb_lookup_ (ZB_TYPE_TIMER, "info", "t", 0, NULL, NULL);
+    zb_stats_t stats;
+    (void) state;
+    assert_non_null (slot);
+    assert_int_equal (zb_enter_ (), 0);
+    zb_slot_time_ (slot, 1000, 1e-6);
+    zb_leave_ ();
+    assert_int_equal (slot->timer->count, 0);
+    assert_int_equal (zb_stats (NULL, &stats), 0);
+    assert_int_equal (stats.dropped_async, 1);
+    zb_slot_time_ (slot, 1000, 1e-6);
+    assert_int_equal (slot->timer->count, 1);
+    assert_true (zb_timer_has_ (slot->timer, zb_bucket_ (1000)));
 }
 
 //  --------------------------------------------------------------------------
@@ -2390,60 +2413,59 @@ test_clock (void **state)
 int
 main (int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown (test_count_threads, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_count_thread_exit, s_open,
-                                         s_close),
-        cmocka_unit_test_setup_teardown (test_count_key_destructor, s_open,
-                                         s_close),
-        cmocka_unit_test_setup_teardown (test_scopes, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_source_changes, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_labels, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_series, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_instances, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_values, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_doubles, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_locale, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_gauges, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_gauge_threads, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_ring_overflow, s_open, s_close),
-        cmocka_unit_test (test_held_overflow),
-        cmocka_unit_test_setup_teardown (test_time_exact, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_time_range, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_time_threads, s_open, s_close),
-        cmocka_unit_test (test_time_window),
-        cmocka_unit_test_setup_teardown (test_stream, s_open, s_close),
-        cmocka_unit_test_setup_teardown (test_repetition, s_open, s_close),
-        cmocka_unit_test (test_levels),
-        cmocka_unit_test (test_reconnect),
-        cmocka_unit_test_setup_teardown (test_many_series, s_open, s_close),
-        cmocka_unit_test (test_again),
-        cmocka_unit_test (test_again_bounds),
-        cmocka_unit_test (test_again_full_pipe),
-        cmocka_unit_test (test_again_broken_off),
-        cmocka_unit_test (test_again_classic),
-        cmocka_unit_test (test_flush),
-        cmocka_unit_test_setup_teardown (test_stats, s_open, s_close),
-        cmocka_unit_test (test_max_series),
-        cmocka_unit_test (test_close),
-        cmocka_unit_test (test_close_busy),
-        cmocka_unit_test (test_options),
-        cmocka_unit_test (test_environment),
-        cmocka_unit_test (test_strings),
-        cmocka_unit_test (test_two_endpoints),
-        cmocka_unit_test (test_context),
-        cmocka_unit_test (test_classic),
-        cmocka_unit_test_setup_teardown (test_errno, s_open, s_close),
-        cmocka_unit_test (test_signals),
+    const struct CMUnitTest tests[] =
+    { cmocka_unit_test_setup_teardown (test_count_threads, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_count_thread_exit, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_count_key_destructor, s_open,
+                                       s_close),
+      cmocka_unit_test_setup_teardown (test_scopes, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_source_changes, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_labels, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_series, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_instances, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_values, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_doubles, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_locale, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_gauges, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_gauge_threads, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_ring_overflow, s_open, s_close),
+      cmocka_unit_test (test_held_overflow),
+      cmocka_unit_test_setup_teardown (test_time_exact, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_time_range, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_time_threads, s_open, s_close),
+      cmocka_unit_test (test_time_window),
+      cmocka_unit_test_setup_teardown (test_time_interrupted, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_stream, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_repetition, s_open, s_close),
+      cmocka_unit_test (test_levels),
+      cmocka_unit_test (test_reconnect),
+      cmocka_unit_test_setup_teardown (test_many_series, s_open, s_close),
+      cmocka_unit_test (test_again),
+      cmocka_unit_test (test_again_bounds),
+      cmocka_unit_test (test_again_full_pipe),
+      cmocka_unit_test (test_again_broken_off),
+      cmocka_unit_test (test_again_classic),
+      cmocka_unit_test (test_flush),
+      cmocka_unit_test_setup_teardown (test_stats, s_open, s_close),
+      cmocka_unit_test (test_max_series),
+      cmocka_unit_test (test_close),
+      cmocka_unit_test (test_close_busy),
+      cmocka_unit_test (test_options),
+      cmocka_unit_test (test_environment),
+      cmocka_unit_test (test_strings),
+      cmocka_unit_test (test_two_endpoints),
+      cmocka_unit_test (test_context),
+      cmocka_unit_test (test_classic),
+      cmocka_unit_test_setup_teardown (test_errno, s_open, s_close),
+      cmocka_unit_test (test_signals),
 #ifndef NO_FORK
-        cmocka_unit_test (test_fork),
-        cmocka_unit_test (test_interrupted),
+      cmocka_unit_test (test_fork),
+      cmocka_unit_test (test_interrupted),
 #endif
 #if !defined NO_FORK && !defined NO_BUSY_FORK
-        cmocka_unit_test (test_fork_any_time),
+      cmocka_unit_test (test_fork_any_time),
 #endif
-        cmocka_unit_test_setup_teardown (test_clock, s_open, s_close)
-    };
+      cmocka_unit_test_setup_teardown (test_clock, s_open, s_close) };
     int failed;
     cmocka_set_test_filter (argc > 1 ? argv[1] : NULL);
     s_c_locale = newlocale (LC_ALL_MASK, "C", (locale_t) 0);

@@ -261,10 +261,10 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
     else {
         if (!series->gone)
             series->gone = zb_timer_new_ ();
+        if (!zb_timer_has_ (series->gone, zb_bucket_ (ns)))
+            zb_timer_page_ (series->gone, zb_bucket_ (ns));
         zb_timer_add_ (series->gone, ns);
-        //  there is no next sample to do this
-        ++*zb_timer_place_ (series->gone, (unsigned) series->gone->last - 1);
-        series->gone->last = 0;
+        zb_timer_settle_ (series->gone);
         zb_series_range_ (series, ns, ns);
         sum_range (sum, (double) ns, (double) ns);
         sum->count++;
