@@ -1171,7 +1171,6 @@ static void
 worker_message (worker_t *self, const char *text, size_t size)
 {
     const char *end = text + size, *newline;
-    self->ledger->now_ms = zclock_mono ();
     do {
         newline = memchr (text, '\n', (size_t) (end - text));
         worker_line (self, text, (size_t) ((newline ? newline : end) - text));
@@ -1179,29 +1178,25 @@ worker_message (worker_t *self, const char *text, size_t size)
     } while (text < end);
 }
 
-//  Returns -1 when there is no message now.
-static int
-worker_receive (worker_t *self)
+//  Takes in the message that has come, and throws away what is more than one
+//  frame.
+static void
+worker_receive (worker_t *self, zmq_msg_t *message)
 {
-    void *socket = zsock_resolve (self->xsub);
-    zmq_msg_t message;
-    int rc, more;
-    zmq_msg_init (&message);
-    rc = zmq_msg_recv (&message, socket, ZMQ_DONTWAIT);
-    more = rc != -1 && zmq_msg_more (&message);
+    const char *text = (const char *) zmq_msg_data (message);
+    size_t size = zmq_msg_size (message);
+    int more = zmq_msg_more (message);
     if (more)
-        worker_malformed (self, "more than one frame", zmq_msg_data (&message),
-                          zmq_msg_size (&message));
-    else if (rc != -1) {
+        worker_malformed (self, "more than one frame", text, size);
+    else {
         if (self->spool)
-            spool_journal (self->spool, zmq_msg_data (&message),
-                           zmq_msg_size (&message));
-        worker_message (self, zmq_msg_data (&message), zmq_msg_size (&message));
+            spool_journal (self->spool, text, size);
+        worker_message (self, text, size);
     }
-    while (more && zmq_msg_recv (&message, socket, ZMQ_DONTWAIT) != -1)
-        more = zmq_msg_more (&message);
-    zmq_msg_close (&message);
-    return rc == -1 ? -1 : 0;
+    while (more
+           && zmq_msg_recv (message, zsock_resolve (self->xsub), ZMQ_DONTWAIT)
+                != -1)
+        more = zmq_msg_more (message);
 }
 
 //  --------------------------------------------------------------------------
@@ -1566,11 +1561,18 @@ static int
 worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
 {
     worker_t *self = (worker_t *) argument;
+    void *xsub = zsock_resolve (self->xsub);
+    zmq_msg_t message;
     int i;
     (void) socket;
-    for (i = 0; i < DRAIN_MESSAGES; i++)
-        if (worker_receive (self) == -1)
+    self->ledger->now_ms = zclock_mono ();
+    zmq_msg_init (&message);
+    for (i = 0; i < DRAIN_MESSAGES; i++) {
+        if (zmq_msg_recv (&message, xsub, ZMQ_DONTWAIT) == -1)
             break;
+        worker_receive (self, &message);
+    }
+    zmq_msg_close (&message);
     if (self->spool)
         spool_journal_write (self->spool);
     FAULT (counted);

@@ -39,18 +39,41 @@ table_hash_mix (uint64_t a, uint64_t b)
     return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
+//  The last bytes of a text, 0 to 7, as a word; whole is the text's length. A
+//  copy of so many bytes would take longer than all the rest.
+static inline uint64_t
+table_digest_end (const char *text, size_t size, size_t whole)
+{
+    uint64_t word = 0;
+    uint32_t low, high;
+    if (whole >= 8 && size) {
+        memcpy (&word, text + size - 8, 8);
+        return word >> 8 * (8 - size);
+    }
+    if (size >= 4) {
+        memcpy (&low, text, 4);
+        memcpy (&high, text + size - 4, 4);
+        return low | (uint64_t) high << 8 * (size - 4);
+    }
+    if (size)
+        word = (uint64_t) (unsigned char) text[0]
+               | (uint64_t) (unsigned char) text[size / 2] << 8 * (size / 2)
+               | (uint64_t) (unsigned char) text[size - 1] << 8 * (size - 1);
+    return word;
+}
+
 //  Hash of a text, begun with another one. The same in every process.
 static inline uint64_t
 table_digest (uint64_t hash, const char *text, size_t size)
 {
-    uint64_t word = 0;
+    size_t left = size;
+    uint64_t word;
     hash ^= size;
-    for (; size >= 8; text += 8, size -= 8) {
+    for (; left >= 8; text += 8, left -= 8) {
         memcpy (&word, text, 8);
         hash = table_hash_mix (hash ^ word, 0xa0761d6478bd642fu);
     }
-    word = 0;
-    memcpy (&word, text, size);
+    word = table_digest_end (text, left, size);
     return table_hash_mix (hash ^ word, 0xe7037ed1a0b428dbu);
 }
 
