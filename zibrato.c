@@ -25,6 +25,7 @@
 
     What they stand on is a file a class in contrib/runtime:
 
+        arena        memory of many small things
         table        hash table of pointers
         line         text of the wire to zb_line_t
         hist         buckets of a timer
@@ -58,6 +59,7 @@
 #include <ctype.h>
 #include <czmq.h>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <math.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -81,7 +83,9 @@ enum {
     HANDSHAKE_MS = 5000,
     HEARTBEAT_MS = 5000,
     HEARTBEAT_TIMEOUT_MS = 15000,
-    DRAIN_MESSAGES = 256  //  read in one go, then the timers' turn
+    KEPT_MAX = 16 * 1024 * 1024,  //  bytes that libc keeps of what was freed
+    AHEAD = 16,                   //  lines read before they are taken in
+    DRAIN_MESSAGES = 256          //  read in one go, then the timers' turn
 };
 
 //  --------------------------------------------------------------------------
@@ -442,20 +446,31 @@ s_host_resolve (const char *host, char *address, size_t size)
 //  Window: what one flush covers. A counter has one entry, timers and gauges
 //  one for each second, since that is what the Librato API resolves.
 
-typedef struct entry {
-    int64_t second;  //  0 for a counter
+//  What only timers and gauges have.
+typedef struct {
     uint64_t count;
     double sum, min, max, sum_squares;  //  a timer's in nanoseconds, but for
     zb_u128_ sum_ns;                    //  sum_squares
     hist_t hist;
-    uint16_t name_size, source_size;
-    uint8_t type;
+} samples_t;
+
+//  There may be a million of them, so each byte counts.
+typedef struct entry {
+    struct entry *next;
+    int64_t second;  //  0 for a counter
+    union {
+        double sum;  //  Counter
+        samples_t *samples;
+    };
+    uint8_t name_size, source_size, type;
     char text[];  //  name and source, terminated
 } entry_t;
 
 typedef struct {
     table_t entries;
-    uint64_t number;  //  windows are numbered
+    arena_t arena;
+    entry_t *first, **last;  //  all, the oldest first
+    uint32_t number;         //  windows are numbered, from 1 on
 } window_t;
 
 typedef struct {
@@ -480,29 +495,48 @@ entry_same (const void *item, const void *key)
                 == 0;
 }
 
-//  The entry that a line goes to, or NULL; *hash is for window_add.
-static entry_t *
-window_find (const window_t *self, const zb_line_t *line, uint64_t *hash)
+//  The second that a line's entry is of.
+static int64_t
+s_entry_second (const zb_line_t *line)
 {
-    entry_key_t key = {line, line->type == ZB_TYPE_COUNTER ? 0 : line->time};
-    *hash = table_hash ((uint64_t) key.second * 4 + line->type, line->name,
-                        line->name_size);
-    *hash = table_hash (*hash, line->source, line->source_size);
-    return table_find (&self->entries, *hash, entry_same, &key);
+    return line->type == ZB_TYPE_COUNTER ? 0 : line->time;
+}
+
+static uint64_t
+window_hash (const zb_line_t *line)
+{
+    uint64_t hash =
+      table_hash ((uint64_t) s_entry_second (line) * 4 + line->type, line->name,
+                  line->name_size);
+    return table_hash (hash, line->source, line->source_size);
+}
+
+//  The entry that a line goes to, or NULL.
+static entry_t *
+window_find (const window_t *self, const zb_line_t *line, uint64_t hash)
+{
+    entry_key_t key = {line, s_entry_second (line)};
+    return table_find (&self->entries, hash, entry_same, &key);
 }
 
 //  Makes the entry that was not found.
 static entry_t *
 window_add (window_t *self, const zb_line_t *line, uint64_t hash)
 {
-    entry_t *entry = (entry_t *) zmalloc (sizeof *entry + line->name_size
-                                          + line->source_size + 2);
-    entry->second = line->type == ZB_TYPE_COUNTER ? 0 : line->time;
+    entry_t *entry = (entry_t *) arena_new (
+      &self->arena,
+      offsetof (entry_t, text) + line->name_size + line->source_size + 2);
+    entry->second = s_entry_second (line);
     entry->type = (uint8_t) line->type;
-    entry->name_size = (uint16_t) line->name_size;
-    entry->source_size = (uint16_t) line->source_size;
+    entry->name_size = (uint8_t) line->name_size;
+    entry->source_size = (uint8_t) line->source_size;
     memcpy (entry->text, line->name, line->name_size);
     memcpy (entry->text + line->name_size + 1, line->source, line->source_size);
+    if (line->type != ZB_TYPE_COUNTER)
+        entry->samples =
+          (samples_t *) arena_new (&self->arena, sizeof *entry->samples);
+    *self->last = entry;
+    self->last = &entry->next;
     table_put (&self->entries, hash, entry);
     return entry;
 }
@@ -510,7 +544,7 @@ window_add (window_t *self, const zb_line_t *line, uint64_t hash)
 //  Takes samples into count and range. The first ones make the range; no
 //  samples have none.
 static void
-entry_range (entry_t *self, uint64_t count, double min, double max)
+samples_range (samples_t *self, uint64_t count, double min, double max)
 {
     if (count == 0)
         return;
@@ -525,73 +559,105 @@ entry_range (entry_t *self, uint64_t count, double min, double max)
 static void
 entry_sample (entry_t *self, const zb_line_t *line)
 {
+    samples_t *samples = self->samples;
     double value = line->value;
-    size_t at = 0;
     if (line->type == ZB_TYPE_TIMER) {
         uint64_t ns = (uint64_t) line->value_ns;
         value = (double) ns;
-        self->sum_ns += ns;
-        hist_place (&self->hist, &at, (int) zb_bucket_ (ns) + ZB_BUCKET_0_)
-          ->count++;
-        self->sum_squares += value * value * 1e-18;
+        samples->sum_ns += ns;
+        hist_at (&samples->hist, (int) zb_bucket_ (ns) + ZB_BUCKET_0_)->count++;
+        samples->sum_squares += value * value * 1e-18;
     }
     else
-        self->sum_squares += value * value;
-    self->sum += value;
-    entry_range (self, 1, value, value);
+        samples->sum_squares += value * value;
+    samples->sum += value;
+    samples_range (samples, 1, value, value);
 }
 
-//  What a counter or timer has gained. Counters always have one sample, so that
-//  the row's value is the sum.
+//  What a counter or timer has gained.
 static void
 entry_increment (entry_t *self, const increment_t *increment)
 {
+    samples_t *samples = self->samples;
     size_t i, at = 0;
-    self->sum += increment->value;
-    self->sum_ns += (uint64_t) increment->sum_ns;
-    self->sum_squares += increment->sum_squares;
+    if (self->type == ZB_TYPE_COUNTER) {
+        self->sum += increment->value;
+        return;
+    }
+    samples->sum_ns += (uint64_t) increment->sum_ns;
+    samples->sum_squares += increment->sum_squares;
     for (i = 0; i < increment->hist.size; i++) {
         const bucket_t *bucket = &increment->hist.bucket[i];
-        hist_place (&self->hist, &at, bucket->index)->count += bucket->count;
+        hist_place (&samples->hist, &at, bucket->index)->count += bucket->count;
     }
-    if (self->type == ZB_TYPE_COUNTER)
-        self->count = 1;
-    else
-        entry_range (self, increment->count, (double) increment->min_ns,
-                     (double) increment->max_ns);
+    samples_range (samples, increment->count, (double) increment->min_ns,
+                   (double) increment->max_ns);
 }
 
+//  What the entry has outside of the window's memory.
 static void
-entry_free (void *item)
+entry_clear (entry_t *self)
 {
-    free (((entry_t *) item)->hist.bucket);
-    free (item);
+    if (self->type == ZB_TYPE_COUNTER)
+        return;
+    free (self->samples->hist.bucket);
+    self->samples->hist = (hist_t){NULL, 0, 0};
 }
 
 //  Empty, with the next number.
 static void
 window_begin (window_t *self)
 {
-    self->entries = (table_t){.free_item = entry_free};
-    self->number++;
+    uint32_t number = self->number + 1;
+    memset (self, 0, sizeof *self);
+    self->last = &self->first;
+    self->number = number;
 }
 
-//  The row that a flush makes of an entry. Its texts are the entry's.
+//  Frees all entries that have been cleared.
+static void
+window_end (window_t *self)
+{
+    table_clear (&self->entries);
+    arena_clear (&self->arena);
+    self->first = NULL;
+}
+
+//  Frees all entries, whatever they have.
+static void
+window_clear (window_t *self)
+{
+    entry_t *entry;
+    for (entry = self->first; entry; entry = entry->next)
+        entry_clear (entry);
+    window_end (self);
+}
+
+//  The row that a flush makes of an entry. Its texts are the entry's. A counter
+//  always has one sample, so that the row's value is the sum.
 static void
 entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
 {
+    const samples_t *samples = self->samples;
     double unit = self->type == ZB_TYPE_TIMER ? 1e9 : 1;
     row->type = (zb_type_t) self->type;
     row->name = self->text;
     row->source = self->text + self->name_size + 1;
-    row->time = self->type == ZB_TYPE_COUNTER ? flush_second : self->second;
-    row->count = self->count;
-    row->sum =
-      self->type == ZB_TYPE_TIMER ? (double) self->sum_ns / 1e9 : self->sum;
+    if (self->type == ZB_TYPE_COUNTER) {
+        row->time = flush_second;
+        row->count = 1;
+        row->value = row->sum = row->min = row->max = self->sum;
+        row->sum_squares = self->sum * self->sum;
+        return;
+    }
+    row->time = self->second;
+    row->count = samples->count;
+    row->sum = self->type == ZB_TYPE_TIMER ? (double) samples->sum_ns / 1e9
+                                           : samples->sum;
     row->value = row->sum;
-    row->min = self->min / unit;
-    row->max = self->max / unit;
-    row->sum_squares = self->sum_squares;
+    row->min = samples->min / unit;
+    row->max = samples->max / unit;
+    row->sum_squares = samples->sum_squares;
 }
 
 //  --------------------------------------------------------------------------
@@ -678,7 +744,7 @@ names_turn (names_t *self)
 {
     table_clear (&self->before);
     self->before = self->now;
-    self->now = (table_t){NULL, 0, 0, NULL};
+    memset (&self->now, 0, sizeof self->now);
 }
 
 //  --------------------------------------------------------------------------
@@ -865,8 +931,10 @@ sender_split (sender_t *self, request_t *request)
         request_file (half[0], self->queue->spool);
         FAULT (split_half);
         request_file (half[1], self->queue->spool);
+        spool_requests_sync (self->queue->spool);
         FAULT (split_written);
         spool_request_remove (self->queue->spool, request->name);
+        spool_requests_sync (self->queue->spool);
         FAULT (split_after);
     }
     return half[0];
@@ -1026,6 +1094,15 @@ typedef struct {
     char example[96];  //  the first of them
 } malformed_t;
 
+//  A line that was read, and is to be taken in.
+typedef struct {
+    const char *text, *wrong;  //  what is wrong, or NULL
+    size_t size;
+    zb_line_t line;
+    uint64_t hash;         //  of its entry, if that is to be looked up; or 0
+    const entry_t *guess;  //  where that may be
+} ahead_t;
+
 typedef struct {
     const zb_backend_t *backend;
     zsock_t *xsub;
@@ -1034,9 +1111,12 @@ typedef struct {
     ledger_t *ledger;
     queue_t *queue;
     names_t names;
-    window_t window;    //  being filled
-    window_t closing;   //  being encoded,
-    size_t closing_at;  //  from this place of its table on
+    ahead_t ahead[AHEAD];
+    size_t aheads;
+    increment_t increment;  //  of the line that is being taken in
+    window_t window;        //  being filled
+    window_t closing;       //  being encoded,
+    entry_t *closing_at;    //  from here on
     int64_t closing_second;
     request_t *request;      //  being filled
     request_t *uncommitted;  //  of the flush that is being encoded,
@@ -1091,28 +1171,36 @@ worker_log_malformed (worker_t *self)
     memset (self->malformed, 0, sizeof self->malformed);
 }
 
-//  The entry of the window that a line goes to: its own, or that of what is
-//  folded away.
+//  The entry of what is folded away.
 static entry_t *
-worker_entry_of (worker_t *self, const zb_line_t *line)
+worker_entry_folded (worker_t *self, const zb_line_t *line)
 {
     static const char *const names[] = {"", "zibrato.overflow.counter",
                                         "zibrato.overflow.timer",
                                         "zibrato.overflow.gauge"};
-    uint64_t hash;
-    entry_t *entry = window_find (&self->window, line, &hash);
     zb_line_t folded = *line;
-    if (entry)
-        return entry;
-    if (names_admit (&self->names, line))
-        return window_add (&self->window, line, hash);
+    uint64_t hash;
+    entry_t *entry;
     names_fold (&self->names, line, line->id ? self->ledger->last : NULL);
     folded.name = names[line->type];
     folded.name_size = strlen (folded.name);
     folded.source = self->source;
     folded.source_size = strlen (self->source);
-    entry = window_find (&self->window, &folded, &hash);
+    hash = window_hash (&folded);
+    entry = window_find (&self->window, &folded, hash);
     return entry ? entry : window_add (&self->window, &folded, hash);
+}
+
+//  The entry of the window that a line goes to: its own, or the other.
+static entry_t *
+worker_entry_of (worker_t *self, const zb_line_t *line, uint64_t hash)
+{
+    entry_t *entry = window_find (&self->window, line, hash);
+    if (entry)
+        return entry;
+    return names_admit (&self->names, line)
+             ? window_add (&self->window, line, hash)
+             : worker_entry_folded (self, line);
 }
 
 //  A state of the line's series: its increment goes into the window. The
@@ -1120,58 +1208,98 @@ worker_entry_of (worker_t *self, const zb_line_t *line)
 static void
 worker_state (worker_t *self, const zb_line_t *line)
 {
-    increment_t increment = {0};
-    series_t *series = ledger_state (self->ledger, line, &increment);
+    increment_t *increment = &self->increment;
+    series_t *series;
+    increment->count = increment->hist.size = 0;
+    series = ledger_state (self->ledger, line, increment);
     if (series
-        && (increment.fresh || increment.count || increment.value != 0)) {
+        && (increment->fresh || increment->count || increment->value != 0)) {
         if (series->window != self->window.number
             || (line->type == ZB_TYPE_TIMER
                 && series->entry->second != line->time)) {
-            series->entry = worker_entry_of (self, line);
+            series->entry = worker_entry_of (self, line, window_hash (line));
             series->window = self->window.number;
         }
-        entry_increment (series->entry, &increment);
+        entry_increment (series->entry, increment);
     }
-    free (increment.hist.bucket);
 }
 
-//  A classic counter has no state: its value is the increment.
+//  What has no state: a reading, or a classic line, whose value is all that it
+//  adds.
 static void
-worker_classic (worker_t *self, const zb_line_t *line)
+worker_stateless (worker_t *self, const zb_line_t *line, uint64_t hash)
 {
-    increment_t increment = {.value = line->value};
-    entry_t *entry = worker_entry_of (self, line);
+    entry_t *entry = worker_entry_of (self, line, hash);
     if (line->type == ZB_TYPE_COUNTER)
-        entry_increment (entry, &increment);
+        entry->sum += line->value;
     else
         entry_sample (entry, line);
 }
 
-//  One line, from whatever publisher: state, reading or classic.
+static void
+worker_take (worker_t *self, const ahead_t *ahead)
+{
+    const zb_line_t *line = &ahead->line;
+    self->received++;
+    if (ahead->wrong)
+        worker_malformed (self, ahead->wrong, ahead->text, ahead->size);
+    else if (line->id && line->type != ZB_TYPE_GAUGE)
+        worker_state (self, line);
+    else if (!line->id || ledger_gauge (self->ledger, line) == 0)
+        worker_stateless (self, line, ahead->hash);
+}
+
+//  Takes in the lines that were read. With many series what they go to is
+//  anywhere in memory, which is ten times as slow as all the rest: so that is
+//  asked for, of all of them, before it is needed.
+static void
+worker_take_all (worker_t *self)
+{
+    ahead_t *ahead, *end = self->ahead + self->aheads;
+    const entry_t *entry;
+    for (ahead = self->ahead; ahead < end; ahead++)
+        if (ahead->hash) {
+            entry = table_guess (&self->window.entries, ahead->hash);
+            ahead->guess = entry;
+            __builtin_prefetch (entry, 1);
+            __builtin_prefetch ((const char *) entry + 64, 1);
+            __builtin_prefetch ((const char *) entry + 128, 1);
+        }
+    for (ahead = self->ahead; ahead < end; ahead++)
+        if (ahead->hash && ahead->guess && ahead->line.type == ZB_TYPE_TIMER
+            && ahead->guess->type == ZB_TYPE_TIMER)
+            hist_prefetch (&ahead->guess->samples->hist);
+    for (ahead = self->ahead; ahead < end; ahead++)
+        worker_take (self, ahead);
+    self->aheads = 0;
+}
+
+//  One line, from whatever publisher. It is taken in with others, later; at
+//  once if the backend reads it, whose texts may be for one line only.
 static void
 worker_line (worker_t *self, const char *text, size_t size)
 {
-    zb_line_t line;
-    const char *wrong = self->backend->parse
-                          ? self->backend->parse (text, size, &line)
-                          : line_parse (text, size, &line);
-    self->received++;
-    if (wrong)
-        worker_malformed (self, wrong, text, size);
-    else if (!line.id)
-        worker_classic (self, &line);
-    else if (line.type != ZB_TYPE_GAUGE)
-        worker_state (self, &line);
-    else if (ledger_gauge (self->ledger, &line) == 0)
-        entry_sample (worker_entry_of (self, &line), &line);
+    ahead_t *ahead = &self->ahead[self->aheads++];
+    zb_line_t *line = &ahead->line;
+    ahead->text = text;
+    ahead->size = size;
+    ahead->wrong = self->backend->parse
+                     ? self->backend->parse (text, size, line)
+                     : line_parse (text, size, line);
+    ahead->hash = 0;
+    if (!ahead->wrong && (!line->id || line->type == ZB_TYPE_GAUGE)) {
+        ahead->hash = window_hash (line);
+        table_prefetch (&self->window.entries, ahead->hash);
+    }
+    if (self->aheads == AHEAD || self->backend->parse)
+        worker_take_all (self);
 }
 
-//  A message is lines; a '\n' may end the last.
+//  A message is lines; a '\n' may end the last. They are taken in later.
 static void
-worker_message (worker_t *self, const char *text, size_t size)
+worker_lines (worker_t *self, const char *text, size_t size)
 {
     const char *end = text + size, *newline;
-    self->ledger->now_ms = zclock_mono ();
     do {
         newline = memchr (text, '\n', (size_t) (end - text));
         worker_line (self, text, (size_t) ((newline ? newline : end) - text));
@@ -1179,29 +1307,51 @@ worker_message (worker_t *self, const char *text, size_t size)
     } while (text < end);
 }
 
-//  Returns -1 when there is no message now.
-static int
-worker_receive (worker_t *self)
+static void
+worker_message (worker_t *self, const char *text, size_t size)
 {
-    void *socket = zsock_resolve (self->xsub);
-    zmq_msg_t message;
-    int rc, more;
-    zmq_msg_init (&message);
-    rc = zmq_msg_recv (&message, socket, ZMQ_DONTWAIT);
-    more = rc != -1 && zmq_msg_more (&message);
+    worker_lines (self, text, size);
+    worker_take_all (self);
+}
+
+//  Reads the lines of a message that has come, and throws away what is more than one
+//  frame.
+static void
+worker_receive (worker_t *self, zmq_msg_t *message)
+{
+    const char *text = (const char *) zmq_msg_data (message);
+    size_t size = zmq_msg_size (message);
+    int more = zmq_msg_more (message);
     if (more)
-        worker_malformed (self, "more than one frame", zmq_msg_data (&message),
-                          zmq_msg_size (&message));
-    else if (rc != -1) {
+        worker_malformed (self, "more than one frame", text, size);
+    else {
         if (self->spool)
-            spool_journal (self->spool, zmq_msg_data (&message),
-                           zmq_msg_size (&message));
-        worker_message (self, zmq_msg_data (&message), zmq_msg_size (&message));
+            spool_journal (self->spool, text, size);
+        worker_lines (self, text, size);
     }
-    while (more && zmq_msg_recv (&message, socket, ZMQ_DONTWAIT) != -1)
-        more = zmq_msg_more (&message);
-    zmq_msg_close (&message);
-    return rc == -1 ? -1 : 0;
+    while (more
+           && zmq_msg_recv (message, zsock_resolve (self->xsub), ZMQ_DONTWAIT)
+                != -1)
+        more = zmq_msg_more (message);
+}
+
+//  Takes in up to AHEAD messages. Returns how many there were.
+static int
+worker_receive_some (worker_t *self)
+{
+    void *xsub = zsock_resolve (self->xsub);
+    zmq_msg_t message[AHEAD];
+    int i, count = 0;
+    while (count < AHEAD) {
+        zmq_msg_init (&message[count]);
+        if (zmq_msg_recv (&message[count], xsub, ZMQ_DONTWAIT) == -1)
+            break;
+        worker_receive (self, &message[count++]);
+    }
+    worker_take_all (self);
+    for (i = 0; i < count; i++)
+        zmq_msg_close (&message[i]);
+    return count;
 }
 
 //  --------------------------------------------------------------------------
@@ -1284,13 +1434,14 @@ worker_entry (worker_t *self, const entry_t *entry)
     zb_row_t row;
     char name[ZB_LABEL_MAX_ + 32];
     size_t i;
-    if (entry->count == 0)
+    if (entry->type != ZB_TYPE_COUNTER && entry->samples->count == 0)
         return;
     entry_row (entry, self->closing_second, &row);
     worker_row (self, &row);
     for (i = 0; entry->type == ZB_TYPE_TIMER && i < self->percentiles; i++) {
+        const samples_t *samples = entry->samples;
         double value =
-          hist_quantile_ns (&entry->hist, self->percentile[i] / 100);
+          hist_quantile_ns (&samples->hist, self->percentile[i] / 100);
         char suffix[32];
         int length =
           snprintf (suffix, sizeof suffix, ".p%g", self->percentile[i]);
@@ -1300,7 +1451,7 @@ worker_entry (worker_t *self, const entry_t *entry)
         row.type = ZB_TYPE_GAUGE;
         row.name = name;
         row.count = 1;
-        row.value = fmin (fmax (value, entry->min), entry->max) * 1e-9;
+        row.value = fmin (fmax (value, samples->min), samples->max) * 1e-9;
         row.sum = row.min = row.max = row.value;
         worker_row (self, &row);
     }
@@ -1310,12 +1461,13 @@ worker_entry (worker_t *self, const entry_t *entry)
 static int
 worker_encode_entries (worker_t *self, int64_t until)
 {
-    table_t *table = &self->closing.entries;
-    while (self->closing_at < table->size) {
-        const entry_t *entry = table->place[self->closing_at++].item;
-        if (entry)
-            worker_entry (self, entry);
-        if (self->closing_at % 64 == 0 && zclock_usecs () >= until)
+    unsigned count = 0;
+    while (self->closing_at) {
+        entry_t *entry = self->closing_at;
+        worker_entry (self, entry);
+        entry_clear (entry);
+        self->closing_at = entry->next;
+        if (++count % 64 == 0 && zclock_usecs () >= until)
             return 0;
     }
     worker_request_end (self);
@@ -1366,7 +1518,7 @@ worker_encode (worker_t *self, int64_t us)
         return 0;
     if (self->spool)
         worker_commit (self);
-    table_clear (&self->closing.entries);
+    window_end (&self->closing);
     self->flushing = 0;
     return 1;
 }
@@ -1386,13 +1538,12 @@ worker_slice (zloop_t *loop, int timer, void *argument)
 static void
 worker_sample (worker_t *self, const zb_line_t *line)
 {
-    increment_t increment = {.value = line->value};
-    uint64_t hash;
-    entry_t *entry = window_find (&self->window, line, &hash);
+    uint64_t hash = window_hash (line);
+    entry_t *entry = window_find (&self->window, line, hash);
     if (!entry)
         entry = window_add (&self->window, line, hash);
     if (line->type == ZB_TYPE_COUNTER)
-        entry_increment (entry, &increment);
+        entry->sum += line->value;
     else
         entry_sample (entry, line);
 }
@@ -1482,7 +1633,7 @@ worker_flush (worker_t *self)
         self->forget_ms = zclock_mono () + FORGET_MS;
     }
     self->closing = self->window;
-    self->closing_at = 0;
+    self->closing_at = self->closing.first;
     self->closing_second = second;
     self->flushing = 1;
     window_begin (&self->window);
@@ -1524,7 +1675,7 @@ worker_load_message (void *argument, const char *text, size_t size)
 {
     worker_t *self = (worker_t *) argument;
     self->ledger->now_ms = zclock_mono ();
-    worker_line (self, text, size);
+    worker_message (self, text, size);
 }
 
 static const spool_reader_t s_worker_reader = {
@@ -1568,8 +1719,9 @@ worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
     worker_t *self = (worker_t *) argument;
     int i;
     (void) socket;
-    for (i = 0; i < DRAIN_MESSAGES; i++)
-        if (worker_receive (self) == -1)
+    self->ledger->now_ms = zclock_mono ();
+    for (i = 0; i < DRAIN_MESSAGES; i += AHEAD)
+        if (worker_receive_some (self) < AHEAD)
             break;
     if (self->spool)
         spool_journal_write (self->spool);
@@ -1772,8 +1924,9 @@ worker_init (worker_t *self, const zb_backend_t *backend)
 static void
 worker_clear (worker_t *self)
 {
-    table_clear (&self->window.entries);
-    table_clear (&self->closing.entries);
+    window_clear (&self->window);
+    window_clear (&self->closing);
+    free (self->increment.hist.bucket);
     table_clear (&self->names.now);
     table_clear (&self->names.before);
     request_destroy (&self->request);
@@ -2350,6 +2503,8 @@ main (int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
     int rc = -1;
     table_seed = zb_random_ ();
+    //  what a burst of messages takes is kept for the next one
+    mallopt (M_TRIM_THRESHOLD, KEPT_MAX);
     if (streq (mode, "--version") || streq (mode, "-V")) {
         printf ("zibrato %s\n", ZIBRATO_VERSION);
         return 0;

@@ -1084,6 +1084,78 @@ zb_put_decimal_ (zb_text_ *self, uint64_t value, int places)
     zb_put_ (self, digits, (size_t) size);
 }
 
+//  digits / 10^places as %g writes it: so many as there are, and an exponent
+//  below 0.0001.
+static void
+zb_put_scaled_ (zb_text_ *self, uint64_t digits, int places)
+{
+    char text[24];
+    zb_text_ whole = {text, 0, sizeof text};
+    int exponent;
+    for (; places > 0 && digits % 10 == 0; places--)
+        digits /= 10;
+    zb_put_uint_ (&whole, digits);
+    exponent = (int) whole.size - 1 - places;
+    if (exponent < -4) {
+        zb_put_char_ (self, *text);
+        if (whole.size > 1)
+            zb_put_char_ (self, '.');
+        zb_put_ (self, text + 1, whole.size - 1);
+        zb_put_string_ (self, exponent > -10 ? "e-0" : "e-");
+        zb_put_uint_ (self, (uint64_t) -exponent);
+        return;
+    }
+    zb_put_ (self, text, exponent < 0 ? 0 : (size_t) exponent + 1);
+    zb_put_ (self, "0.000", exponent < 0 ? (size_t) (1 - exponent) : 0);
+    if (exponent >= 0 && places)
+        zb_put_char_ (self, '.');
+    zb_put_ (self, text + (exponent < 0 ? 0 : exponent + 1),
+             whole.size - (exponent < 0 ? 0 : (size_t) exponent + 1));
+}
+
+//  value * 10^places, rounded: value is mantissa * 2^exponent, and the product
+//  with 5^places has 128 bits at most. `exact` is 1 if that reads back as the
+//  same value: it is not as far from it as half of the mantissa's last bit, or
+//  half of that below a power of two.
+static uint64_t
+zb_scale_ (uint64_t mantissa, int exponent, int places, int *exact)
+{
+    zb_u128_ five = 1, product, back;
+    int i, shift = -exponent - places;
+    uint64_t digits;
+    for (i = 0; i < places; i++)
+        five *= 5;
+    product = mantissa * five;
+    digits = (uint64_t) ((product + ((zb_u128_) 1 << (shift - 1))) >> shift);
+    back = (zb_u128_) digits << shift;
+    back = back > product ? back - product : product - back;
+    *exact = back << (mantissa & (mantissa - 1) ? 1 : 2) < five;
+    return digits;
+}
+
+//  The same as below of 1e-15 to 1e15, without the C library, which takes
+//  longer for it than all else in a line does.
+static void
+zb_put_fraction_ (zb_text_ *self, double value)
+{
+    uint64_t bits, digits;
+    int exponent, places, exact;
+    memcpy (&bits, &value, sizeof bits);
+    exponent = (int) (bits >> 52) - 1075;
+    bits = (bits & (((uint64_t) 1 << 52) - 1)) | (uint64_t) 1 << 52;
+    //  15 digits: 14 behind the first. Its place is log10 (value), floored, or
+    //  one less: then there are 16
+    places = 14 - ((exponent + 52) * 1233 >> 12);
+    digits = zb_scale_ (bits, exponent, places, &exact);
+    if (digits >= 1000000000000000u)
+        digits = zb_scale_ (bits, exponent, --places, &exact);
+    if (!exact) {
+        places += 2;
+        digits = zb_scale_ (bits, exponent, places, &exact);
+    }
+    zb_put_scaled_ (self, digits, places);
+}
+
 //  The shortest of 15 or 17 digits that reads back the same. The decimal
 //  point is whatever the host's locale makes of it, so it is put right.
 static void
@@ -1094,6 +1166,10 @@ zb_put_double_ (zb_text_ *self, double value)
     if (value > -9007199254740992.0 && value < 9007199254740992.0
         && (double) (int64_t) value == value) {
         zb_put_int_ (self, (int64_t) value);
+        return;
+    }
+    if (value >= 1e-15 && value < 1e15) {
+        zb_put_fraction_ (self, value);
         return;
     }
     snprintf (digits, sizeof digits, "%.15g", value);
@@ -3220,7 +3296,7 @@ static size_t
 zb_level_next_ (const zb_t *instance, const zb_level_ *self, size_t at,
                 int64_t now_ms, int *due)
 {
-    enum { AHEAD = 8 };
+    enum { AHEAD = 24 };
     for (*due = ZB_NOTHING_; at < self->series_size; at++) {
         if (at + 2 * AHEAD < self->series_size) {
             __builtin_prefetch (self->series[at + 2 * AHEAD]);
@@ -3479,6 +3555,12 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
         if (due == ZB_NOTHING_)
             return;
         series = level->series[message->at];
+        if (message->at + 4 < level->series_size) {
+            //  the next ones are likely to be due, too
+            const zb_series_ *next = level->series[message->at + 4];
+            __builtin_prefetch (&next->level);
+            __builtin_prefetch (next + 1);
+        }
         before = series->told;
         if (zb_put_state_ (self, &line, series, message) == -1)
             continue;

@@ -27,6 +27,20 @@ hist_place (hist_t *self, size_t *at, int index)
     return &self->bucket[*at];
 }
 
+bucket_t *
+hist_at (hist_t *self, int index)
+{
+    size_t from = 0, to = self->size;
+    while (from < to) {
+        size_t middle = (from + to) / 2;
+        if (self->bucket[middle].index < index)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return hist_place (self, &from, index);
+}
+
 double
 hist_edge_ns (int index)
 {

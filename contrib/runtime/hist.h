@@ -22,6 +22,16 @@ typedef struct {
 //  callers go up.
 bucket_t *hist_place (hist_t *self, size_t *at, int index);
 
+//  Lets the processor fetch where hist_at looks first.
+static inline void
+hist_prefetch (const hist_t *self)
+{
+    __builtin_prefetch (self->bucket + self->size / 2, 1);
+}
+
+//  The place of an index, wherever it is.
+bucket_t *hist_at (hist_t *self, int index);
+
 //  Nanoseconds at the lower edge of a bucket, 292 years at most.
 double hist_edge_ns (int index);
 

@@ -31,11 +31,22 @@ stream_gauge_see (stream_t *self, uint64_t seq, int seen)
     *word = seen ? *word | 1ull << seq % 64 : *word & ~(1ull << seq % 64);
 }
 
-static void
-series_free (void *item)
+static size_t
+series_size (size_t name_size, size_t source_size)
 {
-    free (((series_t *) item)->hist.bucket);
-    free (item);
+    return offsetof (series_t, text) + name_size + source_size;
+}
+
+//  Gives a series back that is in the table no more.
+static void
+ledger_series_free (ledger_t *self, series_t *series)
+{
+    if (series->type == ZB_TYPE_TIMER) {
+        free (series->timed->hist.bucket);
+        arena_free (&self->arena, series->timed, sizeof *series->timed);
+    }
+    arena_free (&self->arena, series,
+                series_size (series->name_size, series->source_size));
 }
 
 ledger_t *
@@ -47,7 +58,7 @@ ledger_new (void)
     self->save = 1;
     self->series_max = SIZE_MAX;
     self->streams.free_item = stream_free;
-    self->series.free_item = series_free;
+    self->last_series = &self->first_series;
     return self;
 }
 
@@ -55,7 +66,12 @@ void
 ledger_destroy (ledger_t **self_p)
 {
     ledger_t *self = *self_p;
+    series_t *series;
+    for (series = self->first_series; series; series = series->next)
+        if (series->type == ZB_TYPE_TIMER)
+            free (series->timed->hist.bucket);
     table_clear (&self->series);
+    arena_clear (&self->arena);
     table_clear (&self->streams);
     free (self->line);
     free (self);
@@ -127,34 +143,48 @@ series_same (const void *item, const void *key)
                 == 0;
 }
 
+static series_t *
+ledger_series_new (ledger_t *self, stream_t *stream, const zb_line_t *line)
+{
+    series_t *series = (series_t *) arena_new (
+      &self->arena, series_size (line->name_size, line->source_size));
+    if (line->type == ZB_TYPE_TIMER)
+        series->timed =
+          (timed_t *) arena_new (&self->arena, sizeof *series->timed);
+    series->stream = stream;
+    series->type = (uint8_t) line->type;
+    series->name_size = (uint8_t) line->name_size;
+    series->source_size = (uint8_t) line->source_size;
+    memcpy (series->text, line->name, line->name_size);
+    memcpy (series->text + line->name_size, line->source, line->source_size);
+    series->changed = self->save;
+    *self->last_series = series;
+    self->last_series = &series->next;
+    return series;
+}
+
 //  Finds or makes the series of a line; *fresh tells which. NULL if it would be
-//  one too many.
+//  one too many. A publisher reports its series in the same order each time.
 static series_t *
 ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
                int *fresh)
 {
     series_key_t key = {stream, line};
-    uint64_t hash =
-      table_hash (stream->hash + line->type, line->name, line->name_size);
-    series_t *series;
-    hash = table_hash (hash, line->source, line->source_size);
-    series = table_find (&self->series, hash, series_same, &key);
-    *fresh = series == NULL;
-    if (!series && self->series.count < self->series_max) {
-        series = (series_t *) zmalloc (sizeof *series + line->name_size
-                                       + line->source_size);
-        series->stream = stream;
-        series->type = (uint8_t) line->type;
-        series->name_size = (uint16_t) line->name_size;
-        series->source_size = (uint16_t) line->source_size;
-        memcpy (series->text, line->name, line->name_size);
-        memcpy (series->text + line->name_size, line->source,
-                line->source_size);
-        series->next = self->first_series;
-        self->first_series = series;
-        series->changed = self->save;
-        table_put (&self->series, hash, series);
+    series_t *series = self->follows;
+    uint64_t hash;
+    *fresh = 0;
+    if (!series || !series_same (series, &key)) {
+        hash =
+          table_hash (stream->hash + line->type, line->name, line->name_size);
+        hash = table_hash (hash, line->source, line->source_size);
+        series = table_find (&self->series, hash, series_same, &key);
+        *fresh = series == NULL;
+        if (!series && self->series.count < self->series_max) {
+            series = ledger_series_new (self, stream, line);
+            table_put (&self->series, hash, series);
+        }
     }
+    self->follows = series ? series->next : NULL;
     return series;
 }
 
@@ -244,6 +274,7 @@ static void
 ledger_save_series (ledger_t *self, series_t *series)
 {
     const stream_t *stream = series->stream;
+    const timed_t *timed = series->timed;
     size_t i;
     ledger_print (
       self, "%.*s|%s|%.*s|0|0|%.*s|%s:%" PRIu64 ":0:", (int) stream->level_size,
@@ -255,12 +286,12 @@ ledger_save_series (ledger_t *self, series_t *series)
         ledger_print (self, "%.17g", series->total);
     else {
         ledger_print (self, "%" PRIu64 ":%" PRId64 ".%09" PRId64 ":%.17g:0:0:",
-                      series->count, series->sum_ns / 1000000000,
-                      series->sum_ns % 1000000000, series->sum_squares);
-        for (i = 0; i < series->hist.size; i++)
+                      timed->count, timed->sum_ns / 1000000000,
+                      timed->sum_ns % 1000000000, timed->sum_squares);
+        for (i = 0; i < timed->hist.size; i++)
             ledger_print (self, "%s%d=%" PRIu64, i ? "," : "",
-                          series->hist.bucket[i].index,
-                          series->hist.bucket[i].count);
+                          timed->hist.bucket[i].index,
+                          timed->hist.bucket[i].count);
     }
     ledger_write_line (self);
     series->saved = self->save;
@@ -435,6 +466,20 @@ ledger_restore_stream (ledger_t *self, const char *text, size_t size)
     return 0;
 }
 
+//  The line's state, but for the buckets, is the last one now.
+static void
+series_take (series_t *self, const zb_line_t *line)
+{
+    self->seq = line->seq;
+    if (line->type == ZB_TYPE_COUNTER)
+        self->total = line->total;
+    else {
+        self->timed->count = line->count;
+        self->timed->sum_ns = line->sum_ns;
+        self->timed->sum_squares = line->sum_squares;
+    }
+}
+
 //  The state is known; what it adds has been reported.
 static int
 ledger_restore_series (ledger_t *self, const zb_line_t *line)
@@ -446,14 +491,11 @@ ledger_restore_series (ledger_t *self, const zb_line_t *line)
     size_t at = 0;
     uint64_t count;
     series->changed = 0;
-    series->seq = line->seq;
-    series->total = line->total;
-    series->count = line->count;
-    series->sum_ns = line->sum_ns;
-    series->sum_squares = line->sum_squares;
-    series->hist.size = 0;
+    series_take (series, line);
+    if (line->type == ZB_TYPE_TIMER)
+        series->timed->hist.size = 0;
     while (line_bucket_next (&rest, &index, &count) == 1)
-        hist_place (&series->hist, &at, index)->count = count;
+        hist_place (&series->timed->hist, &at, index)->count = count;
     return 0;
 }
 
@@ -514,7 +556,7 @@ ledger_buckets (series_t *series, const zb_line_t *line, int count_them,
     out->min_ns = edges ? INT64_MAX : line->min_ns;
     out->max_ns = edges ? 0 : line->max_ns;
     while (line_bucket_next (&rest, &index, &count) == 1) {
-        bucket_t *known = hist_place (&series->hist, &at, index);
+        bucket_t *known = hist_place (&series->timed->hist, &at, index);
         if (count > known->count && count_them) {
             hist_place (&out->hist, &to, index)->count = count - known->count;
             if (edges) {
@@ -528,6 +570,33 @@ ledger_buckets (series_t *series, const zb_line_t *line, int count_them,
     //  buckets may run ahead of the count: then the mean is all that is known
     if (out->min_ns > out->max_ns && out->count)
         out->min_ns = out->max_ns = out->sum_ns / (int64_t) out->count;
+}
+
+//  A repetition, or a timer that has fewer samples than before.
+static int
+series_knows (const series_t *self, const zb_line_t *line)
+{
+    return line->seq <= self->seq
+           || (line->type == ZB_TYPE_TIMER
+               && (line->count < self->timed->count
+                   || line->sum_ns < self->timed->sum_ns));
+}
+
+//  What a timer's report adds. When an earlier ledger has counted the others,
+//  how many of its samples they were a report does not say.
+static void
+series_timed (series_t *self, const zb_line_t *line, int first_sight, int all,
+              increment_t *out)
+{
+    const timed_t *timed = self->timed;
+    int known = !first_sight || all;
+    out->value = 0;
+    out->count = known ? line->count - timed->count : 0;
+    out->sum_ns = known ? line->sum_ns - timed->sum_ns : 0;
+    out->sum_squares =
+      known ? fmax (line->sum_squares - timed->sum_squares, 0) : 0;
+    if (first_sight || out->count)
+        ledger_buckets (self, line, known, out);
 }
 
 series_t *
@@ -545,35 +614,20 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
         self->unmet++;
         return NULL;
     }
-    //  a repetition, or a timer that has fewer samples than before
-    if (!first_sight
-        && (line->seq <= series->seq || line->count < series->count
-            || line->sum_ns < series->sum_ns)) {
+    if (!first_sight && series_knows (series, line)) {
         self->duplicates++;
         return NULL;
     }
     series_touch (self, series);
-    if (first_sight && !all) {
-        //  an earlier ledger has counted what came before this report; how
-        //  many samples of a timer did not, a report does not say
-        series->total = line->total - line->value;
-        series->count = line->count;
-        series->sum_ns = line->sum_ns;
-        series->sum_squares = line->sum_squares;
-    }
-    out->value = line->total - series->total;
-    out->count = line->count - series->count;
-    out->sum_ns = line->sum_ns - series->sum_ns;
-    out->sum_squares = fmax (line->sum_squares - series->sum_squares, 0);
     out->fresh = first_sight && all;
-    if (line->type == ZB_TYPE_TIMER
-        && (first_sight || line->count != series->count))
-        ledger_buckets (series, line, all || !first_sight, out);
-    series->seq = line->seq;
-    series->total = line->total;
-    series->count = line->count;
-    series->sum_ns = line->sum_ns;
-    series->sum_squares = line->sum_squares;
+    if (line->type == ZB_TYPE_TIMER)
+        series_timed (series, line, first_sight, all, out);
+    else
+        //  else an earlier ledger has counted what came before this report
+        out->value =
+          line->total
+          - (first_sight && !all ? line->total - line->value : series->total);
+    series_take (series, line);
     return series;
 }
 
@@ -629,13 +683,9 @@ uint64_t
 ledger_lost (const ledger_t *self)
 {
     uint64_t lost = 0;
-    size_t i;
-    for (i = 0; i < self->streams.size; i++) {
-        const stream_t *stream = self->streams.place[i].item;
-        if (stream)
-            lost +=
-              stream->gauge_next - stream->gauge_floor - stream->gauge_taken;
-    }
+    const stream_t *stream;
+    for (stream = self->first_stream; stream; stream = stream->next)
+        lost += stream->gauge_next - stream->gauge_floor - stream->gauge_taken;
     return lost;
 }
 
@@ -662,30 +712,44 @@ ledger_outlive (ledger_t *self, const stream_t *stream)
         self->born_ms = born_ms;
 }
 
+//  Those of silent streams, which are still there.
+static void
+ledger_forget_series (ledger_t *self, int64_t since)
+{
+    series_t **place = &self->first_series, *series;
+    table_keep (&self->series, series_heard, since);
+    while ((series = *place))
+        if (series_heard (series, since))
+            place = &series->next;
+        else {
+            *place = series->next;
+            ledger_series_free (self, series);
+        }
+    self->last_series = place;
+    self->follows = NULL;
+}
+
 int
 ledger_forget (ledger_t *self, int64_t silent_ms)
 {
     int64_t since = self->now_ms - silent_ms;
     uint64_t lost = ledger_lost (self);
-    size_t count = self->streams.count;
-    series_t **series = &self->first_series;
-    stream_t **stream = &self->first_stream;
-    while (*series)
-        if (series_heard (*series, since))
-            series = &(*series)->next;
-        else
-            *series = (*series)->next;
-    while (*stream)
-        if (stream_heard (*stream, since))
-            stream = &(*stream)->next;
+    stream_t **place, *stream = self->first_stream;
+    while (stream && stream_heard (stream, since))
+        stream = stream->next;
+    if (!stream)
+        return 0;
+    ledger_forget_series (self, since);
+    for (place = &self->first_stream; (stream = *place);)
+        if (stream_heard (stream, since))
+            place = &stream->next;
         else {
-            ledger_outlive (self, *stream);
-            *stream = (*stream)->next;
+            ledger_outlive (self, stream);
+            *place = stream->next;
         }
-    table_keep (&self->series, series_heard, since);
     table_keep (&self->streams, stream_heard, since);
     self->last = NULL;
     self->saving = 0;
     self->lost_forgotten += lost - ledger_lost (self);
-    return self->streams.count < count;
+    return 1;
 }

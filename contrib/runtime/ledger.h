@@ -6,6 +6,7 @@
 #ifndef ZB_LEDGER_H
 #define ZB_LEDGER_H
 
+#include "arena.h"
 #include "hist.h"
 #include "line.h"
 #include "table.h"
@@ -31,19 +32,27 @@ typedef struct stream {
     struct stream *next;
 } stream_t;
 
-typedef struct series {
-    stream_t *stream;
-    struct series *next;
-    struct entry *entry;  //  of the caller's window, where the last one went
-    uint64_t window;      //  its number
-    uint64_t seq;
-    double total, sum_squares;
+//  What only a timer has.
+typedef struct {
     uint64_t count;
     int64_t sum_ns;
+    double sum_squares;
     hist_t hist;
+} timed_t;
+
+//  There may be a million of them, so each byte counts.
+typedef struct series {
+    stream_t *stream;
+    struct series *next;  //  the one that was met after it
+    struct entry *entry;  //  of the caller's window, where the last one went
+    uint64_t seq;
+    union {
+        double total;    //  Counter
+        timed_t *timed;  //  Timer
+    };
+    uint32_t window;          //  the entry's; from 1 on
     uint32_t changed, saved;  //  in which save
-    uint16_t name_size, source_size;
-    uint8_t type;
+    uint8_t name_size, source_size, type;
     char text[];  //  name, source
 } series_t;
 
@@ -52,9 +61,11 @@ typedef void (ledger_write_fn) (void *argument, const char *text, size_t size);
 
 typedef struct {
     table_t streams, series;
-    stream_t *last;   //  most messages are of one stream
-    int64_t born_ms;  //  of the wall clock
-    int64_t now_ms;   //  of zclock_mono, when the message came
+    arena_t arena;      //  of series
+    stream_t *last;     //  most messages are of one stream,
+    series_t *follows;  //  with its series in the order in which they were met
+    int64_t born_ms;    //  of the wall clock
+    int64_t now_ms;     //  of zclock_mono, when the message came
     uint64_t duplicates;
     uint64_t lost_forgotten;  //  readings, of streams that are forgotten
     uint64_t lost_told;       //  of all those lost, what a flush has reported
@@ -63,11 +74,11 @@ typedef struct {
 
     //  Saving: what is written is the state when it began. What changes
     //  meanwhile is written before it does.
-    stream_t *first_stream;  //  all, the newest first
-    series_t *first_series;
-    uint32_t save;          //  number of the next one
-    int saving, all;        //  under way; the unchanged, too
-    stream_t *save_stream;  //  to be looked at next
+    stream_t *first_stream;                 //  all, the newest first
+    series_t *first_series, **last_series;  //  all, the oldest first
+    uint32_t save;                          //  number of the next one
+    int saving, all;                        //  under way; the unchanged, too
+    stream_t *save_stream;                  //  to be looked at next
     series_t *save_series;
     ledger_write_fn *write;
     void *write_argument;

@@ -9,21 +9,51 @@
 #include <czmq.h>
 #include <math.h>
 
-//  Returns how many fields there are, most + 1 if there are more than most.
-static size_t
-s_split (const char *text, size_t size, char separator, span_t *fields,
-         size_t most)
+//  Each byte of a word is this one.
+#define EACH(byte) (0x0101010101010101u * (byte))
+
+//  Eight bytes, or what is left behind `at`, filled up with blanks.
+static uint64_t
+s_word (const char *text, size_t size, size_t at)
 {
-    const char *end = text + size, *next;
-    size_t count = 0;
-    while (count < most) {
-        next = memchr (text, separator, (size_t) (end - text));
-        fields[count].text = text;
-        fields[count++].size = (size_t) ((next ? next : end) - text);
-        if (!next)
-            return count;
-        text = next + 1;
+    uint64_t word = EACH (' ');
+    if (size - at >= 8)
+        memcpy (&word, text + at, 8);
+    else if (size >= 8) {
+        size_t missing = 8 * (8 - (size - at));
+        memcpy (&word, text + size - 8, 8);
+        word = word >> missing | EACH (' ') << (64 - missing);
     }
+    else
+        memcpy (&word, text + at, size - at);
+    return word;
+}
+
+//  Returns how many fields there are, most + 1 if there are more than most.
+//  *clean: there are no control characters in any. Eight bytes at a time (Warren,
+//  "Hacker's Delight", section 6-1): this is most of the work on a line.
+static size_t
+s_split (const char *text, size_t size, span_t *fields, size_t most, int *clean)
+{
+    uint64_t control = 0;
+    size_t at, end, count = 0, begin = 0;
+    for (at = 0; at < size; at += 8) {
+        uint64_t word = s_word (text, size, at);
+        uint64_t bars = word ^ EACH ('|'), deletes = word ^ EACH (0x7f);
+        control |= (word - EACH (0x20)) & ~word;
+        control |= (deletes - EACH (1)) & ~deletes;
+        bars = ~(((bars & EACH (0x7f)) + EACH (0x7f)) | bars | EACH (0x7f));
+        for (; bars; bars &= bars - 1) {
+            end = at + (size_t) __builtin_ctzll (bars) / 8;
+            if (count == most)
+                return most + 1;
+            fields[count++] = (span_t){text + begin, end - begin};
+            begin = end + 1;
+        }
+    }
+    *clean = !(control & EACH (0x80));
+    if (count < most)
+        fields[count] = (span_t){text + begin, size - begin};
     return count + 1;
 }
 
@@ -35,47 +65,85 @@ typedef struct {
     int next;  //  the first digit that was cut
 } decimal_t;
 
-//  Reads [+-]digits[.digits][e[+-]digits]; -1 if it is anything else.
-static int
-s_decimal (span_t span, decimal_t *number)
+enum { DIGITS_SAFE = 18 };  //  decimal ones that a uint64_t always has room for
+
+//  Reads the digits at *c into the number, whatever becomes of it beyond
+//  DIGITS_SAFE of them. Returns how many there are.
+static inline size_t
+s_digits (const char **c, const char *end, uint64_t *number)
 {
-    const char *c = span.text, *end = c + span.size;
-    int point = 0, any = 0, cut = 0, exponent = 0, sign;
-    memset (number, 0, sizeof *number);
-    if (c < end && (*c == '-' || *c == '+'))
-        number->negative = *c++ == '-';
-    for (; c < end && (isdigit ((unsigned char) *c) || (*c == '.' && !point));
-         c++) {
-        if (*c == '.') {
+    const char *begin = *c;
+    unsigned digit;
+    while (*c < end && (digit = (unsigned char) **c - (unsigned) '0') <= 9) {
+        *number = *number * 10 + digit;
+        ++*c;
+    }
+    return (size_t) (*c - begin);
+}
+
+//  Reads digits again, which are more than there is room for.
+static void
+decimal_cut (decimal_t *self, const char *c, const char *end)
+{
+    int point = 0;
+    self->digits = 0;
+    self->exponent = 0;
+    for (; c < end; c++) {
+        if (*c == '.')
             point = 1;
-            continue;
-        }
-        any = 1;
-        if (number->digits < UINT64_MAX / 10 - 1) {
-            number->digits = number->digits * 10 + (uint64_t) (*c - '0');
-            number->exponent -= point;
+        else if (self->digits < UINT64_MAX / 10 - 1) {
+            self->digits = self->digits * 10 + (uint64_t) (*c - '0');
+            self->exponent -= point;
         }
         else {
-            if (!cut++)
-                number->next = *c - '0';
-            number->cut |= *c != '0';
-            number->exponent += !point;
+            if (!self->cut++)
+                self->next = *c - '0';
+            self->cut |= *c != '0';
+            self->exponent += !point;
         }
     }
-    if (!any)
+}
+
+//  Reads the rest, [e[+-]digits]; -1 if it is anything else.
+static int
+decimal_exponent (decimal_t *self, const char *c, const char *end)
+{
+    int exponent = 0, sign;
+    if (*c != 'e' && *c != 'E')
         return -1;
-    if (c < end && (*c == 'e' || *c == 'E')) {
-        sign = ++c < end && *c == '-' ? -1 : 1;
-        if (c < end && (*c == '-' || *c == '+'))
-            c++;
-        if (c == end)
-            return -1;
-        for (; c < end && isdigit ((unsigned char) *c); c++)
-            if (exponent < 100000)
-                exponent = exponent * 10 + (*c - '0');
-        number->exponent += sign * exponent;
-    }
+    sign = ++c < end && *c == '-' ? -1 : 1;
+    if (c < end && (*c == '-' || *c == '+'))
+        c++;
+    if (c == end)
+        return -1;
+    for (; c < end && isdigit ((unsigned char) *c); c++)
+        if (exponent < 100000)
+            exponent = exponent * 10 + (*c - '0');
+    self->exponent += sign * exponent;
     return c == end ? 0 : -1;
+}
+
+//  Reads [+-]digits[.digits][e[+-]digits]; -1 if it is anything else.
+static inline int
+s_decimal (span_t span, decimal_t *number)
+{
+    const char *c = span.text, *end = c + span.size, *begin;
+    size_t digits, places = 0;
+    *number = (decimal_t){0, 0, 0, 0, 0};
+    if (c < end && (*c == '-' || *c == '+'))
+        number->negative = *c++ == '-';
+    begin = c;
+    digits = s_digits (&c, end, &number->digits);
+    if (c < end && *c == '.') {
+        c++;
+        places = s_digits (&c, end, &number->digits);
+        number->exponent = -(int) places;
+    }
+    if (digits + places > DIGITS_SAFE)
+        decimal_cut (number, begin, c);
+    if (digits + places == 0)
+        return -1;
+    return c == end ? 0 : decimal_exponent (number, c, end);
 }
 
 static const double s_powers[] = {
@@ -143,86 +211,120 @@ s_nanoseconds (span_t span, int64_t *ns)
     return 0;
 }
 
-//  Plain digits only: a number of samples or reports has no sign, blank or
-//  exponent. Up to 2^53, since doubles go on exactly so far, and so that sums
-//  of such stay whole: one cannot spoil the others of its row.
-static int
-s_integer (span_t span, uint64_t *value)
+//  Takes plain digits off the rest: a number of samples or reports has no sign,
+//  blank or exponent. Up to 2^53, since doubles go on exactly so far, and so
+//  that sums of such stay whole: one cannot spoil the others of its row.
+static inline int
+s_integer (span_t *rest, uint64_t *value)
 {
-    size_t i;
+    const char *c = rest->text;
+    size_t size;
     *value = 0;
-    for (i = 0; i < span.size; i++) {
-        unsigned digit = (unsigned char) span.text[i] - (unsigned) '0';
-        if (digit > 9)
-            return -1;
-        *value = *value * 10 + digit;
-        if (*value > 1ull << 53)
-            return -1;
-    }
-    return span.size ? 0 : -1;
+    while (c < rest->text + rest->size && *c == '0')
+        c++;
+    if (s_digits (&c, rest->text + rest->size, value) > DIGITS_SAFE
+        || *value > 1ull << 53)
+        return -1;
+    size = (size_t) (c - rest->text);
+    rest->text += size;
+    rest->size -= size;
+    return size ? 0 : -1;
 }
 
-//  1 to 255 bytes, none a control character.
+//  Takes this character off the rest, or returns -1.
+static inline int
+s_skip (span_t *rest, char c)
+{
+    if (!rest->size || *rest->text != c)
+        return -1;
+    rest->text++;
+    rest->size--;
+    return 0;
+}
+
+//  Takes a field and the colon behind it off the rest, or returns -1.
 static int
-s_label (span_t span)
+s_field (span_t *rest, span_t *field)
+{
+    const char *colon = memchr (rest->text, ':', rest->size);
+    field->text = rest->text;
+    field->size = colon ? (size_t) (colon - rest->text) : rest->size;
+    rest->text += field->size;
+    rest->size -= field->size;
+    return s_skip (rest, ':');
+}
+
+//  1 to 255 bytes, none a control character; clean: none is anywhere.
+static inline int
+s_label (span_t span, int clean)
 {
     size_t i;
-    for (i = 0; i < span.size; i++)
+    for (i = 0; !clean && i < span.size; i++)
         if ((unsigned char) span.text[i] < 0x20 || span.text[i] == 0x7f)
             return -1;
     return span.size >= 1 && span.size <= ZB_LABEL_MAX_ ? 0 : -1;
 }
 
+static const struct {
+    const char *name, *lower;
+    size_t size;
+    zb_type_t type;
+} s_types[] = {{"Counter", "counter", 7, ZB_TYPE_COUNTER},
+               {"Timer", "timer", 5, ZB_TYPE_TIMER},
+               {"Gauge", "gauge", 5, ZB_TYPE_GAUGE}};
+
+enum { TYPES = sizeof s_types / sizeof *s_types };
+
 //  In any case and with a plural s, since the Python package guessed at types
 //  and its users came to rely on that.
 static int
-s_type (span_t span, zb_type_t *type)
+s_type_loose (span_t span, zb_type_t *type)
 {
-    static const struct {
-        const char *name;
-        zb_type_t type;
-    } types[] = {{"counter", ZB_TYPE_COUNTER},
-                 {"timer", ZB_TYPE_TIMER},
-                 {"gauge", ZB_TYPE_GAUGE}};
     size_t i, size;
-    for (i = 0; i < sizeof types / sizeof *types; i++) {
-        size = strlen (types[i].name);
+    for (i = 0; i < TYPES; i++) {
+        size = s_types[i].size;
         if (span.size >= size && span.size <= size + 1
-            && strncasecmp (span.text, types[i].name, size) == 0
+            && strncasecmp (span.text, s_types[i].lower, size) == 0
             && (span.size == size
                 || tolower ((unsigned char) span.text[size]) == 's')) {
-            *type = types[i].type;
+            *type = s_types[i].type;
             return 0;
         }
     }
     return -1;
 }
 
+//  Most write it as we do.
+static inline int
+s_type (span_t span, zb_type_t *type)
+{
+    size_t i;
+    for (i = 0; i < TYPES; i++)
+        if (span.size == s_types[i].size
+            && memcmp (span.text, s_types[i].name, 4) == 0
+            && memcmp (span.text + span.size - 4,
+                       s_types[i].name + s_types[i].size - 4, 4)
+                 == 0) {
+            *type = s_types[i].type;
+            return 0;
+        }
+    return s_type_loose (span, type);
+}
+
 int
 line_bucket_next (span_t *rest, int *index, uint64_t *count)
 {
-    const char *comma, *equals;
-    span_t field, number;
     int negative;
     if (!rest->size)
         return 0;
-    comma = memchr (rest->text, ',', rest->size);
-    field.text = rest->text;
-    field.size = comma ? (size_t) (comma - rest->text) : rest->size;
-    rest->text += field.size + (comma != NULL);
-    rest->size -= field.size + (comma != NULL);
-    equals = memchr (field.text, '=', field.size);
-    if (!equals || (comma && !rest->size))
-        return -1;
-    negative = *field.text == '-';
-    number.text = field.text + negative;
-    number.size = (size_t) (equals - number.text);
-    if (s_integer (number, count) == -1 || *count > 100000)
+    negative = s_skip (rest, '-') == 0;
+    if (s_integer (rest, count) == -1 || *count > 100000
+        || s_skip (rest, '=') == -1)
         return -1;
     *index = negative ? -(int) *count : (int) *count;
-    number.text = equals + 1;
-    number.size = (size_t) (field.text + field.size - number.text);
-    return s_integer (number, count) == -1 ? -1 : 1;
+    if (s_integer (rest, count) == -1)
+        return -1;
+    return !rest->size || (s_skip (rest, ',') == 0 && rest->size) ? 1 : -1;
 }
 
 //  Ascending buckets that a duration can have.
@@ -239,67 +341,113 @@ s_buckets (span_t rest)
     return rc;
 }
 
-//  ID:SEQ..., the seventh field.
+//  COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS, behind the others.
 static int
-s_stream (span_t span, zb_line_t *line)
+s_stream_timer (span_t rest, zb_line_t *line)
 {
-    static const size_t sizes[] = {0, 4, 9, 3};  //  by type
-    span_t field[9];
-    size_t fields = s_split (span.text, span.size, ':', field, 9);
-    if ((fields != sizes[line->type]
-         && (line->type != ZB_TYPE_GAUGE || fields != 2))
-        || s_label (field[0]) == -1 || s_integer (field[1], &line->seq) == -1)
+    span_t sum, squares, min, max;
+    if (s_integer (&rest, &line->count) == -1 || s_skip (&rest, ':') == -1
+        || s_field (&rest, &sum) == -1 || s_field (&rest, &squares) == -1
+        || s_field (&rest, &min) == -1 || s_field (&rest, &max) == -1)
         return -1;
-    line->id = field[0].text;
-    line->id_size = field[0].size;
-    line->sent_given = line->type == ZB_TYPE_GAUGE && fields == 3;
-    if (line->type == ZB_TYPE_GAUGE)
-        return line->sent_given ? s_integer (field[2], &line->sent) : 0;
-    if (s_integer (field[2], &line->first) == -1 || line->first > line->seq)
-        return -1;
-    if (line->type == ZB_TYPE_COUNTER)
-        return s_value (field[3], &line->total);
-    line->buckets = field[8].text;
-    line->buckets_size = field[8].size;
-    return s_integer (field[3], &line->count) == -1
-               || s_nanoseconds (field[4], &line->sum_ns) == -1
-               || s_value (field[5], &line->sum_squares) == -1
-               || s_nanoseconds (field[6], &line->min_ns) == -1
-               || s_nanoseconds (field[7], &line->max_ns) == -1
-               || s_buckets (field[8]) == -1
+    line->buckets = rest.text;
+    line->buckets_size = rest.size;
+    return s_nanoseconds (sum, &line->sum_ns) == -1
+               || s_value (squares, &line->sum_squares) == -1
+               || s_nanoseconds (min, &line->min_ns) == -1
+               || s_nanoseconds (max, &line->max_ns) == -1
+               || s_buckets (rest) == -1
              ? -1
              : 0;
+}
+
+//  ID:SEQ..., the seventh field.
+static int
+s_stream (span_t rest, int clean, zb_line_t *line)
+{
+    span_t id;
+    if (s_field (&rest, &id) == -1 || s_label (id, clean) == -1
+        || s_integer (&rest, &line->seq) == -1)
+        return -1;
+    line->id = id.text;
+    line->id_size = id.size;
+    line->sent_given = line->type == ZB_TYPE_GAUGE && rest.size;
+    if (line->type == ZB_TYPE_GAUGE)
+        return line->sent_given
+                   && (s_skip (&rest, ':') == -1
+                       || s_integer (&rest, &line->sent) == -1 || rest.size)
+                 ? -1
+                 : 0;
+    if (s_skip (&rest, ':') == -1 || s_integer (&rest, &line->first) == -1
+        || s_skip (&rest, ':') == -1 || line->first > line->seq)
+        return -1;
+    return line->type == ZB_TYPE_COUNTER ? s_value (rest, &line->total)
+                                         : s_stream_timer (rest, line);
+}
+
+//  Unix seconds, rounded down, below the year 5138: what is later is
+//  milliseconds.
+static inline int
+s_time (span_t span, int64_t *time)
+{
+    const char *c = span.text, *end = c + span.size;
+    uint64_t seconds = 0, ignored = 0;
+    size_t digits = s_digits (&c, end, &seconds);
+    double value;
+    if (c < end && *c == '.') {
+        c++;
+        s_digits (&c, end, &ignored);
+    }
+    *time = (int64_t) seconds;
+    if (c == end && digits && digits <= 11)
+        return 0;
+    if (s_number (span, &value) == -1 || value < 0 || value >= 1e11)
+        return -1;
+    *time = (int64_t) value;
+    return 0;
+}
+
+//  What a classic line has not. Word by word, which is faster than a call or
+//  a loop of the processor's own.
+static inline void
+s_clear (zb_line_t *line)
+{
+    line->id = line->buckets = NULL;
+    line->id_size = line->buckets_size = 0;
+    line->value = line->total = line->sum_squares = 0;
+    line->value_ns = line->sum_ns = line->min_ns = line->max_ns = 0;
+    line->seq = line->first = line->sent = line->count = 0;
+    line->sent_given = 0;
 }
 
 const char *
 line_parse (const char *text, size_t size, zb_line_t *line)
 {
     span_t field[7];
-    double seconds;
     size_t fields;
+    int clean;
     if (!size)
         return "empty line";
-    fields = s_split (text, size, '|', field, 7);
-    memset (line, 0, sizeof *line);
+    fields = s_split (text, size, field, 7, &clean);
     if (fields < 6)
         return "too few fields";
     if (fields > 7)
         return "too many fields";
-    if (s_label (field[0]) == -1)
+    s_clear (line);
+    if (s_label (field[0], clean) == -1)
         return "bad level";
     if (s_type (field[1], &line->type) == -1)
         return "unknown type";
-    if (s_label (field[2]) == -1)
+    if (s_label (field[2], clean) == -1)
         return "bad name";
     if (line->type == ZB_TYPE_TIMER ? s_nanoseconds (field[3], &line->value_ns)
                                     : s_value (field[3], &line->value))
         return "bad value";
-    //  the year 5138: what is later is milliseconds
-    if (s_number (field[4], &seconds) == -1 || seconds < 0 || seconds >= 1e11)
+    if (s_time (field[4], &line->time) == -1)
         return "bad time";
-    if (s_label (field[5]) == -1)
+    if (s_label (field[5], clean) == -1)
         return "bad source";
-    if (fields == 7 && s_stream (field[6], line) == -1)
+    if (fields == 7 && s_stream (field[6], clean, line) == -1)
         return "bad stream";
     line->level = field[0].text;
     line->level_size = field[0].size;
@@ -307,6 +455,5 @@ line_parse (const char *text, size_t size, zb_line_t *line)
     line->name_size = field[2].size;
     line->source = field[5].text;
     line->source_size = field[5].size;
-    line->time = (int64_t) seconds;
     return NULL;
 }

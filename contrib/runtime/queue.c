@@ -131,13 +131,17 @@ void
 queue_file (queue_t *self)
 {
     request_t *request;
+    bool any = false;
     pthread_mutex_lock (&self->lock);
     for (request = self->head; request; request = request->next)
         if (!request->filed) {
             self->bytes -= request_cost (request);
             request_file (request, self->spool);
             self->bytes += request_cost (request);
+            any = true;
         }
+    if (any)
+        spool_requests_sync (self->spool);
     pthread_mutex_unlock (&self->lock);
 }
 

@@ -245,6 +245,26 @@ s_head_read (span_t *rest, const char *kind, const char *backend)
     return 0;
 }
 
+//  Names in a folder last from now on.
+static int
+s_sync_folder (int dir, const char *name)
+{
+    int fd = openat (dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd == -1 ? -1 : fsync (fd);
+    if (fd != -1)
+        close (fd);
+    return rc;
+}
+
+//  Makes a folder, if it is not there.
+static int
+s_make_folder (int dir, const char *name)
+{
+    if (mkdirat (dir, name, 0700) == 0)
+        return fsync (dir);
+    return errno == EEXIST ? 0 : -1;
+}
+
 //  What a file of so many bytes takes on disk.
 static int64_t
 s_blocks (int64_t bytes)
@@ -301,7 +321,7 @@ static void
 spool_set_aside (spool_t *self, const char *name, const char *why)
 {
     char path[SPOOL_NAME_MAX + 16];
-    mkdirat (self->fd, "damaged", 0700);
+    s_make_folder (self->fd, "damaged");
     snprintf (path, sizeof path, "damaged/%s", name);
     zb_log (LOG_ERR, "damaged", "file=%s/%s reason=\"%s\" moved_to=damaged/",
             self->dir, name, why);
@@ -344,13 +364,16 @@ spool_t *
 spool_new (const char *dir, const char *backend, int64_t bytes_max)
 {
     spool_t *self = (spool_t *) zmalloc (sizeof *self);
-    int rc = mkdir (dir, 0700) == -1 && errno != EEXIST ? -1 : 0;
+    bool made = mkdir (dir, 0700) == 0;
+    int rc = !made && errno != EEXIST ? -1 : 0;
     self->dir = strdup (dir);
     self->backend = backend;
     self->bytes_max = bytes_max;
     self->fd = self->lock = self->journal.fd = self->ledger.fd = -1;
     if (rc == 0)
         rc = self->fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (rc != -1 && made)
+        s_sync_folder (self->fd, "..");
     if (rc != -1)
         rc = spool_lock (self);
     if (rc == -1) {
@@ -511,16 +534,15 @@ spool_flush_begin (spool_t *self, bool whole)
     return self->snapshot;
 }
 
-int
-spool_request_write (spool_t *self, const char *name, const char *text,
-                     size_t size, size_t rows)
+//  Writes the file of a request, and what it has is on disk; or there is none.
+static int
+spool_file (spool_t *self, const char *name, span_t text, uint64_t rows,
+            const char *note)
 {
     int fd = s_create (self->fd, name, "request", self->backend);
     int rc = -1;
     if (fd != -1) {
-        rc = s_record_write (fd, (span_t){text, size}, rows, "",
-                             FAULT_request_torn)
-                 == -1
+        rc = s_record_write (fd, text, rows, note, FAULT_request_torn) == -1
                ? -1
                : fdatasync (fd);
         close (fd);
@@ -531,6 +553,19 @@ spool_request_write (spool_t *self, const char *name, const char *text,
         errno = keep;
     }
     return rc;
+}
+
+int
+spool_request_write (spool_t *self, const char *name, const char *text,
+                     size_t size, size_t rows)
+{
+    return spool_file (self, name, (span_t){text, size}, rows, "");
+}
+
+int
+spool_requests_sync (spool_t *self)
+{
+    return fsync (self->fd);
 }
 
 int
@@ -626,7 +661,7 @@ spool_forsake (spool_t *self)
 int
 spool_commit (spool_t *self)
 {
-    int rc = self->broken ? -1 : fsync (self->fd);
+    int rc = self->broken ? -1 : spool_requests_sync (self);
     FAULT (requests_synced);
     if (rc == 0)
         rc =
@@ -711,23 +746,17 @@ spool_reject (spool_t *self, const char *name, const char *text, size_t size,
 {
     char path[SPOOL_NAME_MAX + 16], note[512];
     size_t i;
-    int fd;
     snprintf (note, sizeof note, "%s", reason);
     for (i = 0; note[i]; i++)
         if ((unsigned char) note[i] < 0x20)
             note[i] = ' ';
-    mkdirat (self->fd, "rejected", 0700);
+    s_make_folder (self->fd, "rejected");
     snprintf (path, sizeof path, "rejected/%s", name);
     FAULT (reject_before);
-    fd = s_create (self->fd, path, "request", self->backend);
-    if (fd == -1
-        || s_record_write (fd, (span_t){text, size}, 1, note,
-                           FAULT_request_torn)
-             == -1)
+    if (spool_file (self, path, (span_t){text, size}, 1, note) == -1
+        || s_sync_folder (self->fd, "rejected") == -1)
         zb_log (LOG_ERR, "reject_failed", "file=%s reason=\"%s\"", path,
                 strerror (errno));
-    if (fd != -1)
-        close (fd);
     self->rejected_bytes += s_size_at (self->fd, path);
     FAULT (reject_after);
 }
@@ -967,15 +996,34 @@ spool_load_journals (spool_t *self, struct dirent **list, int count,
     }
 }
 
+//  Does a request wait that a refused row is of, itself or halves of it? Then a
+//  crash came before that was removed, or the host's death undid it.
+static bool
+spool_has_request (const spool_t *self, const char *rejected)
+{
+    char name[SPOOL_NAME_MAX];
+    size_t size = (size_t) snprintf (name, sizeof name, "%.90s", rejected);
+    while (faccessat (self->fd, name, F_OK, 0) == -1) {
+        if (name[size - 1] != 'a' && name[size - 1] != 'b')
+            return false;
+        name[--size] = 0;
+    }
+    return true;
+}
+
+//  What is about to be sent again must not be replayed as well.
 static void
 spool_load_rejected (spool_t *self)
 {
     struct dirent **list = NULL;
     char path[SPOOL_NAME_MAX + 16];
     int i, count = s_list (self->fd, "rejected", &list);
+    self->rejected_bytes = 0;
     for (i = 0; i < count; i++)
         if (s_number_of (list[i]->d_name, "request") != -1) {
             snprintf (path, sizeof path, "rejected/%.90s", list[i]->d_name);
+            if (spool_has_request (self, list[i]->d_name))
+                unlinkat (self->fd, path, 0);
             self->rejected_bytes += s_size_at (self->fd, path);
         }
     s_list_free (&list, count);
@@ -993,9 +1041,9 @@ spool_load (spool_t *self, const spool_reader_t *reader, void *argument)
     spool_load_requests (self, list, count, reader, argument);
     spool_load_journals (self, list, count, reader, argument);
     self->journal_first = self->committed + 1;
-    spool_load_rejected (self);
     s_list_free (&list, count);
     spool_replayed (self, reader, argument);
+    spool_load_rejected (self);
     return !ledger && !self->journal_size;
 }
 
@@ -1048,6 +1096,7 @@ s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
         rc = rows.fd != -1 && log_write (&rows, count, "", FAULT_COUNT) == 0
                  && fsync (rows.fd) == 0
                  && renameat (dir, "replay/new", dir, path) == 0
+                 && s_sync_folder (dir, "replay") == 0
                ? 1
                : -1;
     }
@@ -1110,11 +1159,12 @@ spool_replay (const char *dir,
     if (fd == -1)
         return -1;
     if (faccessat (fd, "lock", F_OK, 0) == -1
-        || (mkdirat (fd, "replay", 0700) == -1 && errno != EEXIST)) {
+        || s_make_folder (fd, "replay") == -1) {
         close (fd);
         return -1;
     }
     s_give_to_owner (fd, "replay");
+    fsync (fd);  //  their requests are gone for good
     count = s_list (fd, "rejected", &list);
     for (i = 0; i < count && rc != -1; i++)
         if (s_number_of (list[i]->d_name, "request") != -1
@@ -1125,7 +1175,7 @@ spool_replay (const char *dir,
         }
     error = errno;
     s_list_free (&list, count);
-    fsync (fd);
+    s_sync_folder (fd, "replay");
     close (fd);
     errno = error;
     return rc == -1 ? -1 : moved;

@@ -100,10 +100,14 @@ int spool_commit (spool_t *self);
 //  has been set aside. Caller owns the return value.
 char *spool_request_read (spool_t *self, const char *name, size_t *size);
 
-//  Writes rows to the file of that name, on disk when this returns. Returns 0
-//  or -1.
+//  Writes rows to the file of that name. They are on disk when this returns,
+//  the name is after spool_requests_sync. Returns 0 or -1.
 int spool_request_write (spool_t *self, const char *name, const char *text,
                          size_t size, size_t rows);
+
+//  To be called before that is removed which files were written in place of.
+//  Returns 0 or -1.
+int spool_requests_sync (spool_t *self);
 
 //  It was delivered, or has become two, or there is no room for it.
 void spool_request_remove (spool_t *self, const char *name);

@@ -8,22 +8,10 @@
 
 uint64_t table_seed;
 
-//  Half of the places stay empty, which keeps runs short.
-void
-table_put (table_t *self, uint64_t hash, void *item)
+static void
+part_put (part_t *self, uint64_t hash, void *item)
 {
-    size_t at;
-    if ((self->count + 1) * 2 > self->size) {
-        table_t grown = {NULL, self->size ? self->size * 2 : 64, 0,
-                         self->free_item};
-        grown.place = (place_t *) zmalloc (grown.size * sizeof (place_t));
-        for (at = 0; at < self->size; at++)
-            if (self->place[at].item)
-                table_put (&grown, self->place[at].hash, self->place[at].item);
-        free (self->place);
-        *self = grown;
-    }
-    at = hash & (self->size - 1);
+    size_t at = hash & (self->size - 1);
     while (self->place[at].item)
         at = (at + 1) & (self->size - 1);
     self->place[at].hash = hash;
@@ -31,29 +19,62 @@ table_put (table_t *self, uint64_t hash, void *item)
     self->count++;
 }
 
+//  An eighth of the places stays empty, at least, which keeps runs short.
+static void
+part_grow (part_t *self)
+{
+    part_t grown = {NULL, self->size ? self->size * 2 : 4, 0};
+    size_t at;
+    grown.place = (place_t *) zmalloc (grown.size * sizeof (place_t));
+    for (at = 0; at < self->size; at++)
+        if (self->place[at].item)
+            part_put (&grown, self->place[at].hash, self->place[at].item);
+    free (self->place);
+    *self = grown;
+}
+
+void
+table_put (table_t *self, uint64_t hash, void *item)
+{
+    part_t *part = table_part (self, hash);
+    if ((part->count + 1) * 8 > part->size * 7u)
+        part_grow (part);
+    part_put (part, hash, item);
+    self->count++;
+}
+
 void
 table_clear (table_t *self)
 {
-    size_t i;
-    for (i = 0; self->free_item && i < self->size; i++)
-        if (self->place[i].item)
-            self->free_item (self->place[i].item);
-    free (self->place);
-    self->place = NULL;
-    self->size = self->count = 0;
+    part_t *part;
+    size_t at;
+    for (part = self->part; part < self->part + TABLE_PARTS; part++) {
+        for (at = 0; self->free_item && at < part->size; at++)
+            if (part->place[at].item)
+                self->free_item (part->place[at].item);
+        free (part->place);
+        *part = (part_t){NULL, 0, 0};
+    }
+    self->count = 0;
 }
 
 void
 table_keep (table_t *self, int (*keep) (const void *item, int64_t since),
             int64_t since)
 {
-    table_t kept = {.free_item = self->free_item};
-    size_t i;
-    for (i = 0; i < self->size; i++)
-        if (self->place[i].item && keep (self->place[i].item, since)) {
-            table_put (&kept, self->place[i].hash, self->place[i].item);
-            self->place[i].item = NULL;
+    part_t *part, old;
+    size_t at;
+    self->count = 0;
+    for (part = self->part; part < self->part + TABLE_PARTS; part++) {
+        old = *part;
+        *part = (part_t){NULL, 0, 0};
+        for (at = 0; at < old.size; at++) {
+            void *item = old.place[at].item;
+            if (item && keep (item, since))
+                table_put (self, old.place[at].hash, item);
+            else if (item && self->free_item)
+                self->free_item (item);
         }
-    table_clear (self);
-    *self = kept;
+        free (old.place);
+    }
 }

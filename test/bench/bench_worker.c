@@ -77,7 +77,7 @@ s_line (char *text, size_t size, kind_t kind, size_t series, size_t pass,
     else {
         length = snprintf (text, size,
                            "info|Timer|bench.seconds.%06zu|"
-                           "5.350999976|%s|web-01|%s:%zu:%zu:%zu:"
+                           "5.000000000|%s|web-01|%s:%zu:%zu:%zu:"
                            "%zu.350999976:%zu.34890761191110115:"
                            "0.000142857:0.014285714:",
                            series, time, id, seq, series, (pass + 1) * 160,
@@ -341,8 +341,7 @@ s_growth (void)
         s_case_begin (&one);
         cost = s_measure (WORKER, &one.load, &s_warm, &s_frames);
         s_case_end ();
-        printf ("point worker states %zu %.6g\n", series,
-                cost.cpu);
+        printf ("point worker states %zu %.6g\n", series, cost.cpu);
     }
 }
 

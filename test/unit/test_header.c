@@ -1169,6 +1169,51 @@ test_time_interrupted (void **state)
 }
 
 //  --------------------------------------------------------------------------
+//  Numbers
+
+//  Reads back as the same value, and is no longer than the shorter of 15 and 17
+//  digits that does. A whole number has all of its digits.
+static void
+s_number_check (double value)
+{
+    char text[64], shortest[64];
+    zb_text_ line = {text, 0, sizeof text - 1};
+    zb_put_double_ (&line, value);
+    text[line.size] = 0;
+    snprintf (shortest, sizeof shortest, "%.15g", value);
+    if (strtod (shortest, NULL) != value)
+        snprintf (shortest, sizeof shortest, "%.17g", value);
+    if (strtod (text, NULL) != value
+        || (floor (value) != value && strlen (text) > strlen (shortest)))
+        fail_msg ("%s is not %s", text, shortest);
+}
+
+static void
+test_numbers (void **state)
+{
+    uint64_t bits = 88172645463325252u;
+    int i;
+    (void) state;
+    for (i = -60; i < 60; i++) {
+        s_number_check (ldexp (1, i));
+        s_number_check (nextafter (ldexp (1, i), 0));
+        s_number_check (nextafter (ldexp (1, i), INFINITY));
+        s_number_check (pow (10, i / 3));
+        s_number_check (-pow (10, i / 3) / 7);
+    }
+    for (i = 0; i < 100000; i++) {
+        //  xorshift64 (Marsaglia, Journal of Statistical Software 8, 2003)
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        s_number_check (
+          ldexp ((double) (bits >> 12), (int) (bits % 120) - 110));
+        s_number_check ((double) (bits % 1000000) * 1e-9);
+        s_number_check ((double) (bits % 1000000) * 1e-3);
+    }
+}
+
+//  --------------------------------------------------------------------------
 //  Streams
 
 static void
@@ -2435,6 +2480,7 @@ main (int argc, char **argv)
       cmocka_unit_test_setup_teardown (test_time_threads, s_open, s_close),
       cmocka_unit_test (test_time_window),
       cmocka_unit_test_setup_teardown (test_time_interrupted, s_open, s_close),
+      cmocka_unit_test (test_numbers),
       cmocka_unit_test_setup_teardown (test_stream, s_open, s_close),
       cmocka_unit_test_setup_teardown (test_repetition, s_open, s_close),
       cmocka_unit_test (test_levels),

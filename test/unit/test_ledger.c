@@ -851,17 +851,15 @@ test_forget_some (void **state)
     ledger_t *ledger = ledger_new ();
     int64_t old = ledger->born_ms -= 1000, young = old + 1;
     increment_t increment = {0};
-    size_t i;
+    stream_t *stream;
     int n;
     (void) state;
     for (n = 0; n < 500; n++)
         s_state (ledger, &increment, "a|Counter|n|1|1|s|%" PRIx64 "-%x:5:5:10",
                  (uint64_t) old, (unsigned) n);
-    for (i = 0; i < ledger->streams.size; i++) {
-        stream_t *stream = ledger->streams.place[i].item;
-        if (stream && stream->key[stream->key_size - 1] == '7')
+    for (stream = ledger->first_stream; stream; stream = stream->next)
+        if (stream->key[stream->key_size - 1] == '7')
             stream->heard_ms -= 100000;
-    }
     assert_int_equal (ledger_forget (ledger, 50000), 1);
     assert_int_equal (ledger->streams.count, 500 - 500 / 16);
     for (n = 0; n < 500; n++) {

@@ -86,17 +86,23 @@ sum_range (sum_t *self, double min, double max)
 static void
 sum_entry (sum_t *self, const entry_t *entry)
 {
+    const samples_t *samples = entry->samples;
     size_t i;
-    if (entry->count == 0)
+    if (entry->type == ZB_TYPE_COUNTER) {
+        sum_range (self, 0, 0);
+        self->value += entry->sum;
         return;
-    sum_range (self, entry->min, entry->max);
-    self->value += entry->sum;
-    self->count += entry->type == ZB_TYPE_COUNTER ? 0 : entry->count;
-    self->sum_ns += (uint64_t) entry->sum_ns;
-    self->sum_squares += entry->sum_squares;
-    for (i = 0; i < entry->hist.size; i++)
-        self->bucket[entry->hist.bucket[i].index - ZB_BUCKET_0_] +=
-          entry->hist.bucket[i].count;
+    }
+    if (samples->count == 0)
+        return;
+    sum_range (self, samples->min, samples->max);
+    self->value += samples->sum;
+    self->count += samples->count;
+    self->sum_ns += (uint64_t) samples->sum_ns;
+    self->sum_squares += samples->sum_squares;
+    for (i = 0; i < samples->hist.size; i++)
+        self->bucket[samples->hist.bucket[i].index - ZB_BUCKET_0_] +=
+          samples->hist.bucket[i].count;
 }
 
 //  Takes what other has, which is empty then.
@@ -341,7 +347,7 @@ station_save (void *argument, const char *text, size_t size)
 static void
 station_clear_window (station_t *self)
 {
-    table_clear (&self->worker.window.entries);
+    window_clear (&self->worker.window);
     window_begin (&self->worker.window);
 }
 
@@ -418,18 +424,14 @@ station_check (const station_t *self, const world_t *world, int key)
 static void
 station_flush (station_t *self, world_t *world, int whole)
 {
-    table_t *entries = &self->worker.window.entries;
+    const entry_t *entry;
     text_t journal = self->journal;
     size_t i;
     station_go_on (self, world, SIZE_MAX);
-    for (i = 0; i < entries->size; i++) {
-        const entry_t *entry = entries->place[i].item;
-        if (entry)
-            sum_entry (
-              &self->coming[s_key_of (entry->type, entry->text,
-                                      entry->text + entry->name_size + 1)],
-              entry);
-    }
+    for (entry = self->worker.window.first; entry; entry = entry->next)
+        sum_entry (&self->coming[s_key_of (entry->type, entry->text,
+                                           entry->text + entry->name_size + 1)],
+                   entry);
     for (i = 0; world->crash == 0 && !world->older
                 && i < (size_t) s_key (ZB_TYPE_GAUGE, 0, 0);
          i++)
