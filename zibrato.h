@@ -971,7 +971,8 @@ zb_tsc_tend_ (void)
         zb_tsc_ok_ticks_ = ticks;
         zb_tsc_ok_ns_ = ns;
     }
-    __atomic_store_n (&zb_tsc_on_, on, __ATOMIC_RELEASE);
+    if (on != zb_tsc_on_)
+        __atomic_store_n (&zb_tsc_on_, on, __ATOMIC_RELEASE);
     pthread_mutex_unlock (&zb_tsc_lock_);
 }
 
