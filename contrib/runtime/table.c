@@ -8,6 +8,32 @@
 
 uint64_t table_seed;
 
+//  The next word of a lane.
+static inline uint64_t
+s_lane (uint64_t lane, const char *text, uint64_t factor)
+{
+    uint64_t word;
+    memcpy (&word, text, sizeof word);
+    return table_hash_mix (lane ^ word, factor);
+}
+
+uint64_t
+table_digest_long (uint64_t hash, const char *text, size_t size)
+{
+    const uint64_t a = 0xa0761d6478bd642fu, b = 0xe7037ed1a0b428dbu;
+    const uint64_t c = 0x8ebc6af09c88c6e3u, d = 0x589965cc75374cc3u;
+    uint64_t first = hash ^ size, second = ~hash, third = hash, last = hash ^ a;
+    for (; size >= 32; text += 32, size -= 32) {
+        first = s_lane (first, text, a);
+        second = s_lane (second, text + 8, b);
+        third = s_lane (third, text + 16, c);
+        last = s_lane (last, text + 24, d);
+    }
+    hash = table_hash_mix (first ^ b, second ^ c)
+           ^ table_hash_mix (third ^ c, last ^ d);
+    return table_digest (hash, text, size);
+}
+
 static void
 part_put (part_t *self, uint64_t hash, void *item)
 {

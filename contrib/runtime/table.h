@@ -73,12 +73,20 @@ table_digest_end (const char *text, size_t size, size_t whole)
     return word;
 }
 
+enum { DIGEST_LONG = 256 };  //  bytes from which on it is done otherwise
+
+//  A long text's: four words at a time, since a multiplication takes longer
+//  than it is until the next one can begin.
+uint64_t table_digest_long (uint64_t hash, const char *text, size_t size);
+
 //  Hash of a text, begun with another one. The same in every process.
 static inline uint64_t
 table_digest (uint64_t hash, const char *text, size_t size)
 {
     size_t left = size;
     uint64_t word;
+    if (size >= DIGEST_LONG)
+        return table_digest_long (hash, text, size);
     hash ^= size;
     for (; left >= 8; text += 8, left -= 8) {
         memcpy (&word, text, 8);

@@ -307,11 +307,11 @@ s_case (const case_t *self, taker_t taker, taker_t other)
               taker == SPOOL ? "spool" : "worker", self->name);
     bench_figure (name, lines / cost.seconds / 1e6,
                   lines / limit.seconds / 1e6);
-    if (taker == SPOOL)
-        return;
-    snprintf (name, sizeof name, "worker.%s.cpu", self->name);
+    snprintf (name, sizeof name, "%s.%s.cpu",
+              taker == SPOOL ? "spool" : "worker", self->name);
     bench_figure (name, cost.cpu / lines * 1e6,
-                  self->goal ? self->goal : limit.cpu / lines * 1e6);
+                  self->goal && taker == WORKER ? self->goal
+                                                : limit.cpu / lines * 1e6);
 }
 
 // clang-format off
