@@ -66,13 +66,9 @@ static const zb_backend_t s_backend = {
 static void
 s_check_streams (const ledger_t *self)
 {
-    size_t i;
-    for (i = 0; i < self->streams.size; i++) {
-        const stream_t *stream = self->streams.place[i].item;
-        if (stream)
-            CHECK (stream->gauge_next - stream->gauge_floor
-                   >= stream->gauge_taken);
-    }
+    const stream_t *stream;
+    for (stream = self->first_stream; stream; stream = stream->next)
+        CHECK (stream->gauge_next - stream->gauge_floor >= stream->gauge_taken);
 }
 
 //  Takes all messages in. Returns how many rows they make.
