@@ -1176,6 +1176,8 @@ worker_take_all (worker_t *self)
         if (ahead->hash) {
             entry = table_guess (&self->window.entries, ahead->hash);
             ahead->guess = entry;
+            if (!entry)
+                continue;
             __builtin_prefetch (entry, 1);
             __builtin_prefetch ((const char *) entry + 64, 1);
             __builtin_prefetch ((const char *) entry + 128, 1);

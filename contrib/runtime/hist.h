@@ -26,7 +26,8 @@ bucket_t *hist_place (hist_t *self, size_t *at, int index);
 static inline void
 hist_prefetch (const hist_t *self)
 {
-    __builtin_prefetch (self->bucket + self->size / 2, 1);
+    if (self->bucket)
+        __builtin_prefetch (self->bucket + self->size / 2, 1);
 }
 
 //  The place of an index, wherever it is.
