@@ -15,7 +15,6 @@
 
         Basics       log lines, clocks, options, signals, sockets
         Window       what one flush covers
-        Names        how many there may be
         Sender       delivers requests, a thread of its own
         Ingest       the worker's main thread
         Broker       XSUB to XPUB
@@ -28,6 +27,7 @@
         arena        memory of many small things
         table        hash table of pointers
         line         text of the wire to zb_line_t
+        names        how many names there may be
         hist         buckets of a timer
         ledger       running totals to increments
         spool        the folder that makes a crash harmless
@@ -53,6 +53,7 @@
 #include "contrib/runtime/fault.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
+#include "contrib/runtime/names.h"
 #include "contrib/runtime/peers.h"
 #include "contrib/runtime/queue.h"
 
@@ -658,93 +659,6 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
     row->min = samples->min / unit;
     row->max = samples->max / unit;
     row->sum_squares = samples->sum_squares;
-}
-
-//  --------------------------------------------------------------------------
-//  Names: type, name and source of what rows are made of, bounded in number.
-//  Who invents names cannot make us grow: what is beyond the bound is added up
-//  in one series a type.
-
-typedef struct {
-    //  64-bit hashes only; a name that is not seen for two turns is forgotten
-    table_t now, before;
-    size_t most;
-    uint64_t folded;   //  lines that were beyond it, since the last flush
-    uint64_t classic;  //  of those, without a stream
-    uint64_t dropped;  //  lines, all in all, as last said: see ledger_t.unmet
-    uint64_t worst_lines;
-    char worst[ZB_LABEL_MAX_ * 2 + 128];  //  who has most of them
-} names_t;
-
-static int
-name_same (const void *item, const void *key)
-{
-    (void) item, (void) key;
-    return 1;
-}
-
-//  Does a row of its own belong to the line? Who was known keeps it, even if
-//  others have come in between.
-static int
-names_admit (names_t *self, const zb_line_t *line)
-{
-    uint64_t hash = table_hash (line->type, line->name, line->name_size);
-    hash = table_hash (hash, line->source, line->source_size);
-    if (table_find (&self->now, hash, name_same, NULL))
-        return 1;
-    if (self->now.count >= self->most
-        && (self->now.count >= 2 * self->most
-            || !table_find (&self->before, hash, name_same, NULL)))
-        return 0;
-    table_put (&self->now, hash, self);
-    return 1;
-}
-
-//  Takes note of a line that was not admitted, and of whose it is: a stream
-//  counts its own.
-static void
-names_fold (names_t *self, const zb_line_t *line, stream_t *stream)
-{
-    uint64_t lines = stream ? ++stream->folded : ++self->classic;
-    self->folded++;
-    if (lines <= self->worst_lines)
-        return;
-    self->worst_lines = lines;
-    if ((lines & (lines - 1)) == 0)
-        snprintf (self->worst, sizeof self->worst,
-                  "stream=%.*s source=\"%.*s\" name=\"%.*s\"",
-                  line->id ? (int) line->id_size : 7,
-                  line->id ? line->id : "classic", (int) line->source_size,
-                  line->source, (int) line->name_size, line->name);
-}
-
-//  Says who has been folded away since the last flush, and what was dropped
-//  because the ledger is full, and begins anew.
-static void
-names_report (names_t *self, ledger_t *ledger)
-{
-    stream_t *stream;
-    if (!self->folded && ledger->unmet == self->dropped)
-        return;
-    zb_log (LOG_WARNING, "overflow",
-            "lines=%" PRIu64 " dropped=%" PRIu64
-            " max_series=%zu worst_lines=%" PRIu64 "%s%s",
-            self->folded, ledger->unmet - self->dropped, self->most,
-            self->worst_lines, self->folded ? " " : "", self->worst);
-    for (stream = ledger->first_stream; stream; stream = stream->next)
-        stream->folded = 0;
-    self->folded = self->classic = self->worst_lines = 0;
-    self->dropped = ledger->unmet;
-    self->worst[0] = 0;
-}
-
-//  A turn: to be called at the interval after which names are forgotten.
-static void
-names_turn (names_t *self)
-{
-    table_clear (&self->before);
-    self->before = self->now;
-    memset (&self->now, 0, sizeof self->now);
 }
 
 //  --------------------------------------------------------------------------
@@ -1925,8 +1839,7 @@ worker_clear (worker_t *self)
     window_clear (&self->window);
     window_clear (&self->closing);
     free (self->increment.hist.bucket);
-    table_clear (&self->names.now);
-    table_clear (&self->names.before);
+    names_clear (&self->names);
     request_destroy (&self->request);
     queue_destroy (&self->queue);
     ledger_destroy (&self->ledger);
