@@ -25,12 +25,11 @@
     What they stand on is a file a class in contrib/runtime:
 
         arena        memory of many small things
-        arena        memory for what there is a lot of
         table        hash table of pointers
         line         text of the wire to zb_line_t
+        names        how many names there may be
         hist         buckets of a timer
         ledger       running totals to increments
-        names        how many of them rows may have
         spool        the folder that makes a crash harmless
         fault        where a test may stop a worker dead
         request      rows that are delivered together
@@ -1844,8 +1843,7 @@ worker_clear (worker_t *self)
     window_clear (&self->window);
     window_clear (&self->closing);
     free (self->increment.hist.bucket);
-    table_clear (&self->names.now);
-    table_clear (&self->names.before);
+    names_clear (&self->names);
     request_destroy (&self->request);
     queue_destroy (&self->queue);
     ledger_destroy (&self->ledger);

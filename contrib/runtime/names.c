@@ -1,37 +1,23 @@
-/*  names - what rows are called. The contract is in names.h.
+/*  names - how many there may be. The contract is in names.h.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "names.h"
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include <czmq.h>
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-#include <syslog.h>
-
-static int
-name_same (const void *item, const void *key)
-{
-    (void) item, (void) key;
-    return 1;
-}
-
-//  Who was known keeps its name, even if others have come in between.
 int
 names_admit (names_t *self, const zb_line_t *line)
 {
     uint64_t hash = table_hash (line->type, line->name, line->name_size);
     hash = table_hash (hash, line->source, line->source_size);
-    if (table_find (&self->now, hash, name_same, NULL))
+    if (set_has (&self->now, hash))
         return 1;
     if (self->now.count >= self->most
         && (self->now.count >= 2 * self->most
-            || !table_find (&self->before, hash, name_same, NULL)))
+            || !set_has (&self->before, hash)))
         return 0;
-    table_put (&self->now, hash, self);
+    set_put (&self->now, hash);
     return 1;
 }
 
@@ -72,7 +58,14 @@ names_report (names_t *self, ledger_t *ledger)
 void
 names_turn (names_t *self)
 {
-    table_clear (&self->before);
+    set_clear (&self->before);
     self->before = self->now;
     memset (&self->now, 0, sizeof self->now);
+}
+
+void
+names_clear (names_t *self)
+{
+    set_clear (&self->now);
+    set_clear (&self->before);
 }

@@ -12,27 +12,30 @@
 
 typedef struct {
     //  64-bit hashes only; a name that is not seen for two turns is forgotten
-    table_t now, before;
+    set_t now, before;
     size_t most;
-    uint64_t folded;   //  lines that were beyond it, since the last report
+    uint64_t folded;   //  lines that were beyond it, since the last flush
     uint64_t classic;  //  of those, without a stream
     uint64_t dropped;  //  lines, all in all, as last said: see ledger_t.unmet
     uint64_t worst_lines;
-    char worst[2 * 255 + 128];  //  who has most of them
+    char worst[ZB_LABEL_MAX_ * 2 + 128];  //  who has most of them
 } names_t;
 
-//  Does a row of its own belong to the line?
+//  Does a row of its own belong to the line? Who was known keeps it, even if
+//  others have come in between.
 int names_admit (names_t *self, const zb_line_t *line);
 
 //  Takes note of a line that was not admitted, and of whose it is: a stream
-//  counts its own, or NULL.
+//  counts its own. NULL: a classic line.
 void names_fold (names_t *self, const zb_line_t *line, stream_t *stream);
 
-//  Says who has been folded away since the last report, and what was dropped
+//  Says who has been folded away since the last flush, and what was dropped
 //  because the ledger is full, and begins anew.
 void names_report (names_t *self, ledger_t *ledger);
 
 //  A turn: to be called at the interval after which names are forgotten.
 void names_turn (names_t *self);
+
+void names_clear (names_t *self);
 
 #endif

@@ -104,3 +104,58 @@ table_keep (table_t *self, int (*keep) (const void *item, int64_t since),
         free (old.place);
     }
 }
+
+//  --------------------------------------------------------------------------
+//  Sets
+
+//  The place of a hash, or that where it would be.
+static uint64_t *
+set_part_find (const set_part_t *self, uint64_t hash)
+{
+    size_t at = hash & (self->size - 1);
+    while (self->place[at] && self->place[at] != hash)
+        at = (at + 1) & (self->size - 1);
+    return &self->place[at];
+}
+
+static void
+set_part_grow (set_part_t *self)
+{
+    set_part_t grown = {NULL, self->size ? self->size * 2 : 4, self->count};
+    size_t at;
+    grown.place = (uint64_t *) zmalloc (grown.size * sizeof (uint64_t));
+    for (at = 0; at < self->size; at++)
+        if (self->place[at])
+            *set_part_find (&grown, self->place[at]) = self->place[at];
+    free (self->place);
+    *self = grown;
+}
+
+int
+set_has (const set_t *self, uint64_t hash)
+{
+    const set_part_t *part = &self->part[hash >> (64 - TABLE_BITS)];
+    return part->size && *set_part_find (part, hash | !hash) != 0;
+}
+
+void
+set_put (set_t *self, uint64_t hash)
+{
+    set_part_t *part = &self->part[hash >> (64 - TABLE_BITS)];
+    uint64_t *place;
+    if ((part->count + 1) * 8 > part->size * 7u)
+        set_part_grow (part);
+    place = set_part_find (part, hash | !hash);
+    part->count += !*place;
+    self->count += !*place;
+    *place = hash | !hash;
+}
+
+void
+set_clear (set_t *self)
+{
+    size_t i;
+    for (i = 0; i < TABLE_PARTS; i++)
+        free (self->part[i].place);
+    memset (self, 0, sizeof *self);
+}

@@ -161,4 +161,23 @@ void table_clear (table_t *self);
 void table_keep (table_t *self, int (*keep) (const void *item, int64_t since),
                  int64_t since);
 
+//  --------------------------------------------------------------------------
+//  A set is a table of hashes alone, for half of the memory
+
+typedef struct {
+    uint64_t *place;  //  0: none
+    uint32_t size, count;
+} set_part_t;
+
+typedef struct {
+    set_part_t part[TABLE_PARTS];
+    size_t count;
+} set_t;
+
+int set_has (const set_t *self, uint64_t hash);
+
+void set_put (set_t *self, uint64_t hash);
+
+void set_clear (set_t *self);
+
 #endif
