@@ -1184,7 +1184,8 @@ spool_replay (const char *dir,
 //  Of flush 0, which always counts; and another name each time, since the rows
 //  may be others.
 static void
-s_replay_name (const char *old, char name[SPOOL_NAME_MAX])
+spool_replay_name (const spool_t *self, const char *old,
+                   char name[SPOOL_NAME_MAX])
 {
     static const char plain[] = "request-", zero[] = "request-0000000000-";
     const char *rest = strncmp (old, zero, strlen (zero)) == 0
@@ -1198,8 +1199,10 @@ s_replay_name (const char *old, char name[SPOOL_NAME_MAX])
         size = (size_t) (times - rest);
     else
         before = 0;
-    snprintf (name, SPOOL_NAME_MAX, "%s%.*s-r%u", zero,
-              (int) (size < 60 ? size : 60), rest, before + 1);
+    do
+        snprintf (name, SPOOL_NAME_MAX, "%s%.*s-r%u", zero,
+                  (int) (size < 60 ? size : 60), rest, ++before);
+    while (faccessat (self->fd, name, F_OK, 0) == 0);
 }
 
 void
@@ -1213,7 +1216,7 @@ spool_replayed (spool_t *self, const spool_reader_t *reader, void *argument)
         if (s_number_of (old, "request") == -1)
             continue;
         snprintf (from, sizeof from, "replay/%.90s", old);
-        s_replay_name (old, name);
+        spool_replay_name (self, old, name);
         if (renameat (self->fd, from, self->fd, name) == 0) {
             self->rejected_bytes -= s_size_at (self->fd, name);
             spool_load_request (self, name, reader, argument);
