@@ -1018,14 +1018,17 @@ spool_load_rejected (spool_t *self)
     struct dirent **list = NULL;
     char path[SPOOL_NAME_MAX + 16];
     int i, count = s_list (self->fd, "rejected", &list);
+    bool removed = false;
     self->rejected_bytes = 0;
     for (i = 0; i < count; i++)
         if (s_number_of (list[i]->d_name, "request") != -1) {
             snprintf (path, sizeof path, "rejected/%.90s", list[i]->d_name);
             if (spool_has_request (self, list[i]->d_name))
-                unlinkat (self->fd, path, 0);
+                removed |= unlinkat (self->fd, path, 0) == 0;
             self->rejected_bytes += s_size_at (self->fd, path);
         }
+    if (removed)
+        s_sync_folder (self->fd, "rejected");
     s_list_free (&list, count);
 }
 
@@ -1073,8 +1076,10 @@ s_line_next (span_t *rest)
     return line;
 }
 
-//  An edited file is taken as it stands: the rows behind the record's head.
-//  Returns 1, 0 if there are none, -1 if they cannot be written.
+static const char s_edited[] = "edited";  //  in place of the reason
+
+//  Makes an edited file whole again, as it stands: the rows behind the record's
+//  head. Returns 1, 0 if there are none, -1 if they cannot be written.
 static int
 s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
 {
@@ -1093,10 +1098,10 @@ s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
     }
     if (count) {
         rows.fd = s_create (dir, "replay/new", "request", backend);
-        rc = rows.fd != -1 && log_write (&rows, count, "", FAULT_COUNT) == 0
+        rc = rows.fd != -1
+                 && log_write (&rows, count, s_edited, FAULT_COUNT) == 0
                  && fsync (rows.fd) == 0
                  && renameat (dir, "replay/new", dir, path) == 0
-                 && s_sync_folder (dir, "replay") == 0
                ? 1
                : -1;
     }
@@ -1112,7 +1117,7 @@ s_replay_one (int dir, const char *name,
               void (*each) (const char *name, const char *reason))
 {
     char from[SPOOL_NAME_MAX + 16], to[SPOOL_NAME_MAX + 16], backend[64];
-    char reason[512] = "edited";
+    char reason[512];
     span_t file;
     record_t record;
     int rc;
@@ -1121,19 +1126,19 @@ s_replay_one (int dir, const char *name,
     rc = s_map (dir, from, &file);
     if (rc == -1)
         return -1;
+    snprintf (reason, sizeof reason, "%s", s_edited);
     if (s_backend_read (file, backend) == -1)
         rc = 0;
     else if (s_request_find (file, backend, &record) == 0) {
         snprintf (reason, sizeof reason, "%.*s", (int) record.note.size,
                   record.note.text);
-        rc = renameat (dir, from, dir, to) == 0 ? 1 : -1;
+        rc = 1;
     }
-    else {
-        rc = s_replay_edited (dir, to, backend, file);
-        if (rc == 1)
-            unlinkat (dir, from, 0);
-    }
+    else
+        rc = s_replay_edited (dir, from, backend, file);
     s_unmap (&file);
+    if (rc == 1 && renameat (dir, from, dir, to) == -1)
+        rc = -1;
     if (rc == 1)
         each (name, reason);
     return rc;

@@ -726,31 +726,22 @@ worker_replay (worker_t *self, bool mended)
 
 //  Is what was flushed there, and nothing that was not measured?
 static const char *
-s_check_flushed (void)
+s_check (const double least[SERIES], const double most[SERIES], bool refused)
 {
     int i;
     for (i = 0; i < SERIES; i++) {
-        bool refused = strcmp (s_series[i], "bad") == 0;
-        if (service_sum (i) > s_world.program.total[i])
+        s_service.came[i] = service_sum (i);
+        if (s_service.came[i] > most[i])
             return "there is more than was measured";
-        if (!s_world.lossy && !refused && service_sum (i) < s_world.flushed[i])
-            return "what was flushed is missing";
+        if (!s_world.lossy && s_service.came[i] < least[i]
+            && (refused || strcmp (s_series[i], "bad") != 0))
+            return "something is missing";
     }
     return s_service.wrong;
 }
 
-static const char *
-s_check_all (void)
-{
-    int i;
-    for (i = 0; i < SERIES; i++)
-        if (!s_world.lossy && service_sum (i) < s_world.program.total[i])
-            return "something is missing";
-    return s_check_flushed ();
-}
-
-//  The worker starts with what is left. Returns what is wrong with that, or
-//  NULL.
+//  The worker starts with what is left, and the program goes on; what is refused
+//  may have been mended meanwhile. Returns what is wrong then, or NULL.
 static const char *
 world_start (const char *image)
 {
@@ -760,21 +751,19 @@ world_start (const char *image)
     size_t stored = s_service.size;
     bool mended = s_service.mended;
     worker_t worker;
-    int i;
     snprintf (spool, sizeof spool, "%s/spool", image);
+    s_service.mended = s_any () % 2;
     worker_begin (&worker, spool);
     worker_close_window (&worker);
     worker_deliver (&worker, INT_MAX);
-    wrong = s_check_flushed ();
+    wrong = s_check (s_world.flushed, program.total, false);
     if (*program.id)
-        program_report (&program, &worker, 0, false);
+        program_report (&program, &worker, 1, false);
     worker_close_window (&worker);
     worker_deliver (&worker, INT_MAX);
     worker_replay (&worker, true);
     if (!wrong)
-        wrong = s_check_all ();
-    for (i = 0; i < SERIES; i++)
-        s_service.came[i] = service_sum (i);
+        wrong = s_check (program.total, program.total, true);
     worker_clear (&worker);
     s_worker.spool = keep;
     s_service.size = stored;
@@ -865,10 +854,10 @@ static void
 world_fill (worker_t *worker)
 {
     s_disk.full = s_world.lossy = true;
-    world_window (worker, true);
+    world_window (worker, false);
     worker_deliver (worker, 1);
     s_disk.full = false;
-    world_window (worker, false);
+    world_window (worker, true);
     s_world.lossy = false;
     worker_deliver (worker, INT_MAX);
 }
@@ -999,7 +988,8 @@ s_setup (void **state)
     snprintf (s_root, sizeof s_root, "%s/zibrato-powerloss-XXXXXX",
               access ("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     s_stderr = stderr;
-    table_seed = 1;  //  so that rows come in the same order each time
+    table_seed =
+      43;  //  so that rows come in the same order each time  //  so that rows come in the same order each time
     s_worker.batch = 3;
     s_worker.spool_max = 96 * 1024;
     s_deadline_ms = INT64_MAX;
@@ -1046,7 +1036,7 @@ test_each_step (void **state)
     disk_step ();
     worker_clear (&worker);
     stderr = s_stderr;
-    assert_null (s_check_all ());
+    assert_null (s_check (s_world.program.total, s_world.program.total, true));
     print_message ("%zu steps, %zu images\n", s_world.steps, s_world.images);
 }
 
