@@ -12,7 +12,8 @@
     not the other. A worker starts with that folder, the program goes on and
     reports its totals, what was refused is replayed: and the service, which
     stores what has a key once, has everything exactly once. What was flushed it
-    has even without the program.
+    has even without the program. From some of these images the worker goes on
+    to live, until power is lost again.
 
     Sections: the disk, functions in place of others, images of the disk, the
     service, the program, a start with an image, the world, the test.
@@ -79,7 +80,8 @@ static struct {
     change_t change[CHANGES_MAX];  //  from the one to the other, in order
     size_t changes;
     int anew;        //  how often a ledger got its name
-    bool in_ledger;  //  there is something that is not synced
+    bool in_ledger;  //  the next step is a sync of what is in a ledger,
+    bool refused;    //  or removes a request that was set aside
     struct {
         int node;
         char path[PATH_SIZE];  //  "": not of the disk
@@ -291,10 +293,14 @@ WRAP (int, mkdir, const char *name, mode_t mode)
 
 WRAP (int, unlinkat, int dir, const char *name, int flags)
 {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], aside[PATH_SIZE + 32];
     int rc;
-    if (disk_path (path, dir, name))
+    snprintf (aside, sizeof aside, "~/spool/rejected/%s", name);
+    if (disk_path (path, dir, name)) {
+        s_disk.refused = tree_find (&s_disk.now, aside);
         disk_step ();
+        s_disk.refused = false;
+    }
     rc = __real_unlinkat (dir, name, flags);
     if (rc == 0 && *path)
         disk_change (path, "", tree_find (&s_disk.now, path)->node);
@@ -859,6 +865,7 @@ world_fill (worker_t *worker)
     s_disk.full = false;
     world_window (worker, true);
     s_world.lossy = false;
+    disk_step ();
     worker_deliver (worker, INT_MAX);
 }
 
@@ -917,6 +924,7 @@ world_go_on (void)
     worker_t worker;
     snprintf (spool, sizeof spool, "%s/spool", s_root);
     s_world.second = s_disk.on = true;
+    s_service.mended = s_any () % 2;
     worker_begin (&worker, spool);
     if (!*s_world.program.id)
         program_begin (&s_world.program);
@@ -958,8 +966,11 @@ world_lose_power (void)
     size_t choice, most = s_disk.changes * (second ? 1 : 3);
     image_t image;
     char what[64];
-    int way;
-    s_world.steps++;
+    int way, again = -1;
+    if (++s_world.steps % EVERY == 0 || s_disk.refused)
+        again = WAYS;
+    if (s_disk.in_ledger)
+        again = HALF;
     for (choice = 0; choice <= most + ANY; choice++) {
         s_choose (choice <= most ? choice : SIZE_MAX, done);
         for (way = LOST; way <= WAYS; way += second ? WAYS : 1) {
@@ -968,10 +979,7 @@ world_lose_power (void)
                       second ? "second" : "first", choice, s_disk.changes, way);
             if (image_is_new (&image))
                 image_check (&image, what);
-            if (choice == most + ANY && !second
-                && (s_disk.in_ledger
-                      ? way == HALF
-                      : way == WAYS && s_world.steps % EVERY == 0))
+            if (choice == most + ANY && way == again && !second)
                 world_fork (&image);
             image_destroy (&image);
         }
@@ -988,8 +996,6 @@ s_setup (void **state)
     snprintf (s_root, sizeof s_root, "%s/zibrato-powerloss-XXXXXX",
               access ("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     s_stderr = stderr;
-    table_seed =
-      43;  //  so that rows come in the same order each time  //  so that rows come in the same order each time
     s_worker.batch = 3;
     s_worker.spool_max = 96 * 1024;
     s_deadline_ms = INT64_MAX;
