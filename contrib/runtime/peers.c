@@ -26,7 +26,8 @@ enum {
     COPIED_MIN = 512 * 1024,       //  bytes that wait; keeps 64 MiB of buffers
     SAMPLE = 4096,                 //  bytes that a small message stands for
     BEHIND_MIN = 64 * 1024,        //  who has less to read is not slow
-    RELIEF_MS = 500                //  until one sees what a cut was good for
+    RELIEF_MS = 500,               //  until one sees what a cut was good for
+    STALL_MS = 5000                //  in which a reader may do something else
 };
 
 //  Milliseconds. Not zclock_mono: czmq.h brings netinet/tcp.h, whose tcp_info
@@ -333,8 +334,10 @@ peers_held (void)
     return s_held > HELD_MAX ? 1 : s_held > HELD_MAX / 4 * 3 ? 0 : -1;
 }
 
-//  While readers read, all is well, if slow. One that does not holds up all
-//  others: it has the most to read yet, by what the kernel holds for it.
+//  While readers read, all is well, if slow. A worker with thousands of messages
+//  of its own to look through, or with a slow disk, does not for a second or
+//  two. One that does not for longer holds up all others: it has the most to
+//  read yet, by what the kernel holds for it.
 static void
 peers_relieve_held (peers_t *self)
 {
@@ -345,7 +348,7 @@ peers_relieve_held (peers_t *self)
         self->freed_mark = s_freed;
         self->freed_ms = now;
     }
-    if (now < self->freed_ms + RELIEF_MS)
+    if (now < self->freed_ms + STALL_MS)
         return;
     self->freed_ms = now;
     for (peer = self->peer; peer < self->peer + self->size; peer++)
