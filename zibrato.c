@@ -84,10 +84,12 @@ enum {
     HANDSHAKE_MS = 5000,
     HEARTBEAT_MS = 5000,
     HEARTBEAT_TIMEOUT_MS = 15000,
-    KEPT_MAX = 16 * 1024 * 1024,  //  bytes that libc keeps of what was freed
-    AHEAD = 16,                   //  lines read before they are taken in
-    DRAIN_MESSAGES = 256          //  read in one go, then the timers' turn
+    DRAIN_MESSAGES = 256  //  read in one go, then the timers' turn
 };
+
+//  Bytes that libc keeps of what was freed: what a burst of messages takes is
+//  there for the next one.
+enum { KEPT_MAX = 16 * 1024 * 1024 };
 
 //  --------------------------------------------------------------------------
 //  Basics: a log line is event=... key=value ... on stderr
@@ -947,8 +949,9 @@ enum {
     REQUEST_BYTES = 512 * 1024,  //  a request ends here, whatever --batch
     PERCENTILES_MAX = 16,
     MALFORMED_KINDS = 16,
+    AHEAD = 16,                 //  lines read before they are taken in
     JOURNAL_SHARE = 4,          //  of --spool-max, at most a quarter
-    ENTRIES_MAX = 1000 * 1000,  //  of a window; some 200 bytes each
+    ENTRIES_MAX = 1000 * 1000,  //  of a window, beside one a name
     STATES_A_NAME = 4,  //  of publishers with the same names, on average
     QUIET_MS = 100,     //  without a message: drained
     SILENT_MS = 24 * 3600 * 1000,  //  then a stream is forgotten,
@@ -1190,6 +1193,16 @@ worker_take_all (worker_t *self)
     self->aheads = 0;
 }
 
+//  The backend reads the line: not all of what it may say can be.
+static const char *
+worker_parse (worker_t *self, const char *text, size_t size, zb_line_t *line)
+{
+    const char *wrong;
+    memset (line, 0, sizeof *line);
+    wrong = self->backend->parse (text, size, line);
+    return wrong ? wrong : line_check (line);
+}
+
 //  One line, from whatever publisher. It is taken in with others, later; at
 //  once if the backend reads it, whose texts may be for one line only.
 static void
@@ -1199,9 +1212,8 @@ worker_line (worker_t *self, const char *text, size_t size)
     zb_line_t *line = &ahead->line;
     ahead->text = text;
     ahead->size = size;
-    ahead->wrong = self->backend->parse
-                     ? self->backend->parse (text, size, line)
-                     : line_parse (text, size, line);
+    ahead->wrong = self->backend->parse ? worker_parse (self, text, size, line)
+                                        : line_parse (text, size, line);
     ahead->hash = 0;
     if (!ahead->wrong && (!line->id || line->type == ZB_TYPE_GAUGE)) {
         ahead->hash = window_hash (line);
@@ -1230,8 +1242,8 @@ worker_message (worker_t *self, const char *text, size_t size)
     worker_take_all (self);
 }
 
-//  Reads the lines of a message that has come, and throws away what is more than one
-//  frame.
+//  Reads the lines of a message that has come, and throws away what is more than
+//  one frame.
 static void
 worker_receive (worker_t *self, zmq_msg_t *message)
 {
@@ -1283,13 +1295,9 @@ worker_make_room (worker_t *self)
            && (oldest = self->uncommitted)->next) {
         self->uncommitted = oldest->next;
         self->uncommitted_bytes -= request_cost (oldest);
-        if (oldest->filed)
-            spool_request_remove (self->spool, oldest->name);
         pthread_mutex_lock (&self->queue->lock);
-        self->queue->trimmed_rows += oldest->rows;
-        self->queue->dropped_rows += oldest->rows;
+        queue_drop (self->queue, &oldest);
         pthread_mutex_unlock (&self->queue->lock);
-        request_destroy (&oldest);
     }
 }
 
@@ -1618,7 +1626,7 @@ worker_tick (zloop_t *loop, int timer, void *argument)
 static void
 worker_flush_early (worker_t *self, zloop_t *loop)
 {
-    if (self->window.entries.count >= ENTRIES_MAX
+    if (self->window.entries.count >= ENTRIES_MAX + 2 * self->names.most
         || (self->spool
             && spool_journal_size (self->spool)
                  > (size_t) s_worker.spool_max / JOURNAL_SHARE)) {
@@ -2418,7 +2426,6 @@ main (int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
     int rc = -1;
     table_seed = zb_random_ ();
-    //  what a burst of messages takes is kept for the next one
     mallopt (M_TRIM_THRESHOLD, KEPT_MAX);
     if (streq (mode, "--version") || streq (mode, "-V")) {
         printf ("zibrato %s\n", ZIBRATO_VERSION);

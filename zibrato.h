@@ -369,9 +369,12 @@ typedef struct {
     //  thread. Default: ZB_DELIVERED.
     zb_outcome_t (*connect) (zb_reply_t *reply);
 
-    //  Reads one line. Returns NULL, or in two or three words what is wrong
-    //  with it, a static text. Called on the ingest thread, as is post.
-    //  Default: the wire format.
+    //  Reads one line into *line, which is all zero. Returns NULL, or in two or
+    //  three words what is wrong with it, a static text. What could not stand
+    //  in a line of the wire format (section 3) is malformed, too: a name or
+    //  source that is empty, has more than 255 bytes, control characters or a
+    //  '|', a number beyond its range. Called on the ingest thread, as is
+    //  post. Default: the wire format.
     const char *(*parse) (const char *text, size_t size, zb_line_t *line);
 
     //  Writes a row as text without '\n', as flush is to get it. Returns its
@@ -3354,6 +3357,7 @@ zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
       self->id, sizeof self->id, "|%llx-%016llx:", (unsigned long long) unix_ms,
       (unsigned long long) instance->random);
 }
+
 //  level|type|name|
 static void
 zb_put_head_ (zb_text_ *text, const zb_series_ *series)
@@ -3906,24 +3910,20 @@ static int
 zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 {
     int64_t now_ms, mend_ms, ms;
-    int rc = 1;
-    while (rc > 0) {
+    int rc = 0;
+    while (rc == 0) {
         now_ms = zb_clock_ms_ ();
         mend_ms = zb_links_next_ (&self->links);
         ms = (mend_ms < next_ms ? mend_ms : next_ms) - now_ms;
-        if (!self->zmq_news && mend_ms > now_ms) {
-            rc = zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms);
-            continue;
-        }
-        rc = zb_pump_ask_ (self);
-        if (rc == -1 && errno == ETERM)
-            return -1;
-        if (rc == -1)
-            zb_pump_nap_ (self);
-        if (rc != 0)
+        if (self->zmq_news || mend_ms <= now_ms)
+            rc = zb_pump_ask_ (self);
+        else if (zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms) <= 0)
             return 0;
-        rc = 1;
     }
+    if (rc == -1 && errno == ETERM)
+        return -1;
+    if (rc == -1)
+        zb_pump_nap_ (self);
     return 0;
 }
 

@@ -9,6 +9,17 @@
 #include <czmq.h>
 #include <math.h>
 
+//  What a measurement may have, so that one cannot spoil the others of its row.
+//
+//  A number: sums of such, and of their squares, stay finite. It is also the
+//  API's own limit (Librato API documentation, "Metrics": 1e126).
+#define VALUE_MAX 1e126
+//  A number of samples or reports: doubles go on exactly so far, and sums of
+//  such stay whole.
+#define INTEGER_MAX (UINT64_C (1) << 53)
+//  Unix seconds, below the year 5138: what is later is milliseconds.
+#define TIME_MAX 100000000000
+
 //  Each byte of a word is this one.
 #define EACH(byte) (0x0101010101010101u * (byte))
 
@@ -177,13 +188,10 @@ s_number (span_t span, double *value)
     return isfinite (*value) ? 0 : -1;
 }
 
-//  A number that a measurement may have: sums of such, and of their squares,
-//  stay finite, so that one cannot spoil the others of its row. It is also the
-//  API's own limit (Librato API documentation, "Metrics": 1e126).
 static int
 s_value (span_t span, double *value)
 {
-    return s_number (span, value) == -1 || fabs (*value) > 1e126 ? -1 : 0;
+    return s_number (span, value) == -1 || fabs (*value) > VALUE_MAX ? -1 : 0;
 }
 
 //  Seconds as nanoseconds, rounded; -1 if negative, or beyond 292 years.
@@ -212,8 +220,7 @@ s_nanoseconds (span_t span, int64_t *ns)
 }
 
 //  Takes plain digits off the rest: a number of samples or reports has no sign,
-//  blank or exponent. Up to 2^53, since doubles go on exactly so far, and so
-//  that sums of such stay whole: one cannot spoil the others of its row.
+//  blank or exponent.
 static inline int
 s_integer (span_t *rest, uint64_t *value)
 {
@@ -223,7 +230,7 @@ s_integer (span_t *rest, uint64_t *value)
     while (c < rest->text + rest->size && *c == '0')
         c++;
     if (s_digits (&c, rest->text + rest->size, value) > DIGITS_SAFE
-        || *value > 1ull << 53)
+        || *value > INTEGER_MAX)
         return -1;
     size = (size_t) (c - rest->text);
     rest->text += size;
@@ -385,8 +392,7 @@ s_stream (span_t rest, int clean, zb_line_t *line)
                                          : s_stream_timer (rest, line);
 }
 
-//  Unix seconds, rounded down, below the year 5138: what is later is
-//  milliseconds.
+//  Unix seconds, rounded down.
 static inline int
 s_time (span_t span, int64_t *time)
 {
@@ -401,7 +407,7 @@ s_time (span_t span, int64_t *time)
     *time = (int64_t) seconds;
     if (c == end && digits && digits <= 11)
         return 0;
-    if (s_number (span, &value) == -1 || value < 0 || value >= 1e11)
+    if (s_number (span, &value) == -1 || value < 0 || value >= TIME_MAX)
         return -1;
     *time = (int64_t) value;
     return 0;
@@ -456,4 +462,63 @@ line_parse (const char *text, size_t size, zb_line_t *line)
     line->source = field[5].text;
     line->source_size = field[5].size;
     return NULL;
+}
+
+//  --------------------------------------------------------------------------
+//  Lines that a plugin has read
+
+//  A text that stands between bars.
+static int
+s_check_label (const char *text, size_t size)
+{
+    return !text || s_label ((span_t){text, size}, 0) == -1
+               || memchr (text, '|', size)
+             ? -1
+             : 0;
+}
+
+static int
+s_check_value (double value)
+{
+    return isfinite (value) && fabs (value) <= VALUE_MAX ? 0 : -1;
+}
+
+static int
+s_check_stream (const zb_line_t *line)
+{
+    if (s_check_label (line->id, line->id_size) == -1
+        || memchr (line->id, ':', line->id_size)
+        || s_check_label (line->level, line->level_size) == -1
+        || line->seq > INTEGER_MAX || line->sent > INTEGER_MAX)
+        return -1;
+    if (line->type == ZB_TYPE_GAUGE)
+        return 0;
+    if (line->first > line->seq)
+        return -1;
+    if (line->type == ZB_TYPE_COUNTER)
+        return s_check_value (line->total);
+    return line->count > INTEGER_MAX || line->sum_ns < 0 || line->min_ns < 0
+               || line->max_ns < 0 || s_check_value (line->sum_squares) == -1
+               || s_buckets ((span_t){line->buckets, line->buckets_size}) == -1
+             ? -1
+             : 0;
+}
+
+const char *
+line_check (const zb_line_t *line)
+{
+    size_t i = 0;
+    while (i < TYPES && s_types[i].type != line->type)
+        i++;
+    if (i == TYPES)
+        return "unknown type";
+    if (s_check_label (line->name, line->name_size) == -1)
+        return "bad name";
+    if (line->value_ns < 0 || s_check_value (line->value) == -1)
+        return "bad value";
+    if (line->time < 0 || line->time >= TIME_MAX)
+        return "bad time";
+    if (s_check_label (line->source, line->source_size) == -1)
+        return "bad source";
+    return line->id && s_check_stream (line) == -1 ? "bad stream" : NULL;
 }

@@ -17,6 +17,10 @@ typedef struct {
 //  static texts, for counting. The texts of *line point into the given one.
 const char *line_parse (const char *text, size_t size, zb_line_t *line);
 
+//  Returns NULL if line_parse could have read such a line, or what is wrong with
+//  it, as above: what somebody else has read is not to be relied on.
+const char *line_check (const zb_line_t *line);
+
 //  Reads the next "i=n" of a timer's buckets and moves on. Returns 1, 0 at the
 //  end, -1 if it is none.
 int line_bucket_next (span_t *rest, int *index, uint64_t *count);

@@ -56,6 +56,17 @@ queue_destroy (queue_t **self_p)
     *self_p = NULL;
 }
 
+void
+queue_drop (queue_t *self, request_t **request_p)
+{
+    request_t *request = *request_p;
+    self->trimmed_rows += request->rows;
+    self->dropped_rows += request->rows;
+    if (request->filed)
+        spool_request_remove (self->spool, request->name);
+    request_destroy (request_p);
+}
+
 //  The oldest go when there is no room, counted; of what was refused, at most
 //  half of the room is kept. The caller holds the lock.
 static void
@@ -70,11 +81,7 @@ queue_trim (queue_t *self)
     while ((int64_t) self->bytes > most && self->head
            && (self->head->next || self->reserved)) {
         oldest = queue_pop (self);
-        self->trimmed_rows += oldest->rows;
-        self->dropped_rows += oldest->rows;
-        if (oldest->filed)
-            spool_request_remove (self->spool, oldest->name);
-        request_destroy (&oldest);
+        queue_drop (self, &oldest);
     }
 }
 

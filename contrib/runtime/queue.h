@@ -53,6 +53,10 @@ request_t *queue_take (queue_t *self);
 //  is the only one to know the queue. Caller owns the return value.
 request_t *queue_pop (queue_t *self);
 
+//  Gives up a request for want of room, counted, and its file. The caller holds
+//  the lock.
+void queue_drop (queue_t *self, request_t **request_p);
+
 //  Waits for at most so long, less if the queue is being closed.
 void queue_pause (queue_t *self, int64_t ms);
 

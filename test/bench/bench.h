@@ -23,22 +23,26 @@
 #include <stdlib.h>
 #include <time.h>
 
+static inline uint64_t
+bench_clock_ns (clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime (clock, &now);
+    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
 //  Nanoseconds of a clock that never steps.
 static inline uint64_t
 bench_ns (void)
 {
-    struct timespec now;
-    clock_gettime (CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+    return bench_clock_ns (CLOCK_MONOTONIC);
 }
 
 //  Nanoseconds of processor time that this process has taken.
 static inline uint64_t
 bench_cpu_ns (void)
 {
-    struct timespec now;
-    clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+    return bench_clock_ns (CLOCK_PROCESS_CPUTIME_ID);
 }
 
 //  Nanoseconds of processor time that the calling thread has taken: what other
@@ -46,9 +50,7 @@ bench_cpu_ns (void)
 static inline uint64_t
 bench_thread_ns (void)
 {
-    struct timespec now;
-    clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+    return bench_clock_ns (CLOCK_THREAD_CPUTIME_ID);
 }
 
 static inline int

@@ -203,20 +203,69 @@ test_windows (void **state)
     s_worker_destroy (&self);
 }
 
+static zb_line_t s_read;  //  what the plugin has read
+
+static const char *
+s_plugin_parse (const char *text, size_t size, zb_line_t *line)
+{
+    (void) text;
+    (void) size;
+    assert_int_equal (line->type, 0);
+    assert_null (line->id);
+    *line = s_read;
+    return NULL;
+}
+
+//  A plugin reads lines as it likes; what it says of them is looked over.
+static void
+test_plugin_lines (void **state)
+{
+    static char longest[300];
+    zb_backend_t backend = s_backend;
+    worker_t *self = s_worker_new ();
+    const zb_line_t good = {.type = ZB_TYPE_COUNTER,
+                            .name = "n",
+                            .name_size = 1,
+                            .source = "s",
+                            .source_size = 1,
+                            .value = 2,
+                            .time = 1760000000};
+    (void) state;
+    memset (longest, 'n', sizeof longest);
+    backend.parse = s_plugin_parse;
+    self->backend = &backend;
+    s_read = good;
+    s_receive (self, "one\ntwo");
+    assert_int_equal (self->malformed_lines, 0);
+    s_read.name = longest;
+    s_read.name_size = 256;
+    s_receive (self, "three");
+    assert_int_equal (self->malformed_lines, 1);
+    s_read = good;
+    worker_flush (self);
+    while (!worker_encode (self, 0)) {
+    }
+    assert_int_equal (s_rows (self, "n=4"), 1);
+    s_worker_destroy (&self);
+}
+
 //  --------------------------------------------------------------------------
 //  Who sends without measure
 
 //  One name, but a second of its own for each reading: a window that would grow
-//  without end is flushed before the time.
+//  without end is flushed before the time. One that has a row of each name is
+//  not.
 static void
 test_early_flush (void **state)
 {
     worker_t *self = s_worker_new ();
     zloop_t *loop = zloop_new ();
     char line[128];
-    int i;
+    int i, most;
     (void) state;
-    for (i = 0; i < ENTRIES_MAX; i++) {
+    self->names.most = 50 * 1000;
+    most = ENTRIES_MAX + 100 * 1000;
+    for (i = 0; i < most; i++) {
         assert_int_equal (self->window.number, 1);
         worker_flush_early (self, loop);
         snprintf (line, sizeof line, "info|Gauge|g|1|%d|s", 1000000000 + i);
@@ -227,7 +276,7 @@ test_early_flush (void **state)
     assert_int_equal (self->window.entries.count, 0);
     while (!worker_encode (self, INT64_MAX / 2)) {
     }
-    assert_int_equal (s_rows (self, "g=1"), ENTRIES_MAX);
+    assert_int_equal (s_rows (self, "g=1"), most);
     zloop_destroy (&loop);
     s_worker_destroy (&self);
 }
@@ -321,6 +370,7 @@ main (void)
                                        cmocka_unit_test (test_message),
                                        cmocka_unit_test (test_windows),
                                        cmocka_unit_test (test_bad_rows),
+                                       cmocka_unit_test (test_plugin_lines),
                                        cmocka_unit_test (test_early_flush),
                                        cmocka_unit_test (test_names),
                                        cmocka_unit_test (test_streams),
