@@ -50,7 +50,7 @@ struct spool {
     char *dir;
     const char *backend;
     int64_t bytes_max;
-    char id[20];
+    char id[17];
     int fd, lock;
     bool failed;             //  said, and not recovered from
     bool trouble;            //  since the last flush
@@ -329,35 +329,72 @@ spool_set_aside (spool_t *self, const char *name, const char *why)
         unlinkat (self->fd, name, 0);
 }
 
-//  Reads the folder's ID from the lock file, or gives it one.
+//  Names come sorted, so that the oldest is first.
+static int
+s_list (int dir, const char *path, struct dirent ***list)
+{
+    return scandirat (dir, path, list, NULL, alphasort);
+}
+
+static void
+s_list_free (struct dirent ***list, int count)
+{
+    while (count-- > 0)
+        free ((*list)[count]);
+    free (*list);
+}
+
+static bool
+spool_has_ledger (const spool_t *self)
+{
+    struct dirent **list = NULL;
+    int i, count = s_list (self->fd, ".", &list);
+    bool found = false;
+    for (i = 0; i < count; i++)
+        found |= s_number_of (list[i]->d_name, "ledger") != -1;
+    s_list_free (&list, count);
+    return found;
+}
+
+//  Gives the folder an ID and writes it to the lock file, in place: there may
+//  be no room.
+static int
+spool_identify (spool_t *self)
+{
+    char text[64];
+    uint64_t random;
+    FILE *source = fopen ("/dev/urandom", "re");
+    size_t got = source ? fread (&random, sizeof random, 1, source) : 0;
+    ssize_t size;
+    if (source)
+        fclose (source);
+    if (!got)
+        return -1;
+    snprintf (self->id, sizeof self->id, "%016" PRIx64, random);
+    size =
+      snprintf (text, sizeof text, "zibrato spool %d %s\n", VERSION, self->id);
+    return pwrite (self->lock, text, (size_t) size, 0) != size
+               || ftruncate (self->lock, size) == -1 || fsync (self->lock) == -1
+             ? -1
+             : 0;
+}
+
+//  Reads the folder's ID from the lock file, or gives it one. Without a ledger
+//  the flushes are numbered from the beginning, and an ID that has been used
+//  would give requests the keys of others.
 static int
 spool_lock (spool_t *self)
 {
-    char text[64] = "", id[17] = "";
+    char text[64] = "";
     self->lock = openat (self->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (self->lock == -1 || flock (self->lock, LOCK_EX | LOCK_NB) == -1)
+    if (self->lock == -1 || flock (self->lock, LOCK_EX | LOCK_NB) == -1
+        || read (self->lock, text, sizeof text - 1) < 0)
         return -1;
-    if (read (self->lock, text, sizeof text - 1) < 0)
-        return -1;
-    if (sscanf (text, "zibrato spool %*d %16[0-9a-f]", id) != 1
-        || strlen (id) != 16) {
-        uint64_t random;
-        FILE *source = fopen ("/dev/urandom", "re");
-        size_t got = source ? fread (&random, sizeof random, 1, source) : 0;
-        if (source)
-            fclose (source);
-        if (!got)
-            return -1;
-        snprintf (id, sizeof id, "%016" PRIx64, random);
-        snprintf (text, sizeof text, "zibrato spool %d %s\n", VERSION, id);
-        if (ftruncate (self->lock, 0) == -1
-            || pwrite (self->lock, text, strlen (text), 0)
-                 != (ssize_t) strlen (text)
-            || fsync (self->lock) == -1)
-            return -1;
-    }
-    memcpy (self->id, id, sizeof id);
-    return 0;
+    return sscanf (text, "zibrato spool %*d %16[0-9a-f]", self->id) == 1
+               && strlen (self->id) == sizeof self->id - 1
+               && spool_has_ledger (self)
+             ? 0
+             : spool_identify (self);
 }
 
 spool_t *
@@ -761,19 +798,15 @@ spool_reject (spool_t *self, const char *name, const char *text, size_t size,
     FAULT (reject_after);
 }
 
-//  Names come sorted, so that the oldest is first.
+//  By age, as names are, but for what was replayed (of flush 0): that was mended
+//  lately, and is of more value than any other.
 static int
-s_list (int dir, const char *path, struct dirent ***list)
+s_compare_rejected (const struct dirent **a, const struct dirent **b)
 {
-    return scandirat (dir, path, list, NULL, alphasort);
-}
-
-static void
-s_list_free (struct dirent ***list, int count)
-{
-    while (count-- > 0)
-        free ((*list)[count]);
-    free (*list);
+    int replayed_a = s_number_of ((*a)->d_name, "request") == 0;
+    int replayed_b = s_number_of ((*b)->d_name, "request") == 0;
+    return replayed_a != replayed_b ? replayed_a - replayed_b
+                                    : alphasort (a, b);
 }
 
 size_t
@@ -785,7 +818,7 @@ spool_rejected_trim (spool_t *self, int64_t most)
     int i, count;
     if (self->rejected_bytes <= most)
         return 0;
-    count = s_list (self->fd, "rejected", &list);
+    count = scandirat (self->fd, "rejected", &list, NULL, s_compare_rejected);
     for (i = 0; i < count && self->rejected_bytes > most; i++)
         if (s_number_of (list[i]->d_name, "request") != -1) {
             snprintf (path, sizeof path, "rejected/%.90s", list[i]->d_name);
