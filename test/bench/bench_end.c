@@ -511,7 +511,7 @@ measure_slow (const chain_t *chain)
     size_t rows = (bench_quick () ? 20 : 100) * BATCH;
     double got, ms, plain;
     uint64_t until = bench_ns () + WAIT_S * 1000000000ull;
-    standin_script (chain, "delay:100*");
+    standin_script (chain, "slow:100*");
     touch (rows);
     do {
         pause_ms (200);
