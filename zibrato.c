@@ -672,7 +672,8 @@ enum {
     RETRY_MOST_MS = 60000,
     RETRY_ASKED_MOST_MS = 3600000,  //  what a Retry-After may ask
     HOLD_MS = 60000,
-    REJECTED_LOGGED = 20  //  one by one; the rest are counted
+    REJECTED_LOGGED = 20,  //  one by one; the rest are counted
+    HELPERS_MAX = 63
 };
 
 typedef struct {
@@ -682,6 +683,7 @@ typedef struct {
     zb_outcome_t outcome;  //  the last
     uint64_t rejected_logged, rejected_unlogged;
     char id[20];  //  without a spool, which has its own
+    bool helps;   //  tries once, and leaves what fails to the sender
 } sender_t;
 
 //  Milliseconds to the next try: doubled each time, with jitter of a quarter
@@ -713,6 +715,7 @@ sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
     int again = self->outcome == ZB_HOLD && outcome == ZB_HOLD;
     self->outcome = outcome;
     self->failures++;
+    queue_trouble (self->queue, true);
     ms = sender_backoff (self, reply);
     if (!again)
         zb_log (outcome == ZB_HOLD ? LOG_ERR : LOG_WARNING,
@@ -729,8 +732,10 @@ sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
 static void
 sender_succeeded (sender_t *self)
 {
-    if (self->failures)
+    if (self->failures) {
         zb_log (LOG_INFO, "recovered", "attempts=%d", self->failures + 1);
+        queue_trouble (self->queue, false);
+    }
     self->failures = 0;
     self->outcome = ZB_DELIVERED;
 }
@@ -748,16 +753,17 @@ s_flush_stdout (const char *const *rows, size_t count, zb_reply_t *reply)
     return ZB_RETRY;
 }
 
-static char s_request_key[SPOOL_NAME_MAX + 32];
+static _Thread_local char s_request_key[SPOOL_NAME_MAX + 32];
 
-//  Only the sender's thread asks, while it delivers.
+//  Only a thread that delivers asks, for its own request.
 const char *
 zb_request_key (void)
 {
     return s_request_key;
 }
 
-//  Tries until the rows are delivered or refused, or the time is over.
+//  Tries until the rows are delivered or refused, or the time is over; a helper
+//  only once.
 static zb_outcome_t
 sender_try (sender_t *self, const char *const *rows, size_t count,
             zb_reply_t *reply)
@@ -769,6 +775,8 @@ sender_try (sender_t *self, const char *const *rows, size_t count,
         outcome = self->backend->flush
                     ? self->backend->flush (rows, count, reply)
                     : s_flush_stdout (rows, count, reply);
+        if (self->helps)
+            return outcome;
         if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
             sender_succeeded (self);
         if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
@@ -915,19 +923,60 @@ sender_left (const sender_t *self, size_t left)
                 "rows=%zu reason=\"not delivered within --deadline\"", left);
 }
 
+//  Thread: delivers beside the sender as long as all goes well. To wait, and to
+//  split what is refused, is the sender's.
+static void *
+sender_help (void *argument)
+{
+    sender_t *self = (sender_t *) argument;
+    request_t *request;
+    while ((request = queue_help (self->queue))) {
+        zb_reply_t reply = {{0}, 0};
+        bool lost = request_load (request, self->queue->spool) == -1;
+        bool done =
+          !lost && sender_rows (self, request, &reply) == ZB_DELIVERED;
+        if (lost)
+            sender_count (self, 0, 0, request->rows);
+        else if (done)
+            sender_done (self, request, ZB_DELIVERED, "");
+        if (lost || done)
+            request_destroy (&request);
+        else
+            request_unload (request);
+        queue_helped (self->queue, &request);
+    }
+    return NULL;
+}
+
+//  A service that takes its time takes several requests in the same time.
+//  Returns how many help.
+static size_t
+sender_get_help (sender_t *helper, pthread_t *threads)
+{
+    const int64_t *senders = helper->backend->senders;
+    size_t count = 0;
+    while (senders && count < HELPERS_MAX && (int64_t) count + 1 < *senders
+           && pthread_create (&threads[count], NULL, sender_help, helper) == 0)
+        count++;
+    return count;
+}
+
 //  Thread: until the queue is closed and empty, or the time is over.
 static void *
 sender_run (void *argument)
 {
-    sender_t *self = (sender_t *) argument;
+    sender_t *self = (sender_t *) argument, helper = *self;
+    pthread_t threads[HELPERS_MAX];
     request_t *request;
-    size_t left = 0;
+    size_t left = 0, helpers;
     zb_reply_t reply = {{0}, 0};
     zb_outcome_t outcome = ZB_DELIVERED;
     if (self->backend->connect)
         outcome = self->backend->connect (&reply);
     if (outcome != ZB_DELIVERED)
         sender_wait (self, outcome, &reply);
+    helper.helps = true;
+    helpers = sender_get_help (&helper, threads);
     while ((request = queue_take (self->queue))) {
         if (zb_time_left_ms () == 0 || (self->outcome == ZB_HOLD && left))
             left += request->rows;
@@ -935,6 +984,8 @@ sender_run (void *argument)
             left += sender_request (self, &request);
         request_destroy (&request);
     }
+    while (helpers)
+        pthread_join (threads[--helpers], NULL);
     sender_left (self, left);
     if (self->backend->close)
         self->backend->close ();

@@ -291,7 +291,7 @@ typedef enum {
 
 #ifdef ZIBRATO_BACKEND
 
-#define ZB_BACKEND_ABI 1
+#define ZB_BACKEND_ABI 2
 #define ZB_ROW_MAX     4096  //  bytes that post may write
 
 //  One row of a flush: what a series measured in a window (a counter) or in
@@ -381,13 +381,17 @@ typedef struct {
     //  length, or 0 to leave it out. Default: a JSON object.
     size_t (*post) (const zb_row_t *row, char *text, size_t size);
 
-    //  Delivers rows, each a terminated text. On the sender's thread.
-    //  Default: prints them on stdout.
+    //  Delivers rows, each a terminated text. On the sender's thread, and on
+    //  those of its helpers. Default: prints them on stdout.
     zb_outcome_t (*flush) (const char *const *rows, size_t count,
                            zb_reply_t *reply);
 
     //  Frees what connect has made. On the sender's thread.
     void (*close) (void);
+
+    //  How many threads may be in flush at once, looked up when delivery
+    //  begins. NULL: one.
+    const int64_t *senders;
 } zb_backend_t;
 
 //  A shared object for `zibrato worker --plugin` defines this one.

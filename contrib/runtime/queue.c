@@ -130,7 +130,7 @@ queue_put (queue_t *self, request_t **request_p)
     self->tail = &(*request_p)->next;
     *request_p = NULL;
     queue_trim (self);
-    pthread_cond_signal (&self->changed);
+    pthread_cond_broadcast (&self->changed);
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -157,7 +157,7 @@ queue_close (queue_t *self)
 {
     pthread_mutex_lock (&self->lock);
     self->closing = 1;
-    pthread_cond_signal (&self->changed);
+    pthread_cond_broadcast (&self->changed);
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -179,9 +179,54 @@ queue_take (queue_t *self)
 {
     request_t *request;
     pthread_mutex_lock (&self->lock);
-    while (!self->head && !self->closing)
+    self->busy = false;
+    while (!self->head && !(self->closing && self->helping == 0))
         pthread_cond_wait (&self->changed, &self->lock);
     request = queue_pop (self);
+    self->busy = request != NULL;
+    pthread_cond_broadcast (&self->changed);
     pthread_mutex_unlock (&self->lock);
     return request;
+}
+
+request_t *
+queue_help (queue_t *self)
+{
+    request_t *request;
+    pthread_mutex_lock (&self->lock);
+    while (self->head ? self->head->returned || !self->busy || self->troubled
+                      : !self->closing)
+        pthread_cond_wait (&self->changed, &self->lock);
+    request = queue_pop (self);
+    self->helping += request != NULL;
+    pthread_mutex_unlock (&self->lock);
+    return request;
+}
+
+void
+queue_helped (queue_t *self, request_t **request_p)
+{
+    request_t *request = *request_p;
+    pthread_mutex_lock (&self->lock);
+    self->helping--;
+    if (request) {
+        request->returned = true;
+        request->next = self->head;
+        if (!self->head)
+            self->tail = &request->next;
+        self->head = request;
+        self->bytes += request_cost (request);
+        *request_p = NULL;
+    }
+    pthread_cond_broadcast (&self->changed);
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+queue_trouble (queue_t *self, bool troubled)
+{
+    pthread_mutex_lock (&self->lock);
+    self->troubled = troubled;
+    pthread_cond_broadcast (&self->changed);
+    pthread_mutex_unlock (&self->lock);
 }

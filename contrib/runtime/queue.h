@@ -1,7 +1,8 @@
 /*  queue - requests that wait for the sender, bounded in bytes
 
     With a spool they wait in its files, and here is only what they are called.
-    One thread puts, another takes.
+    One thread puts, another takes: the sender. Its helpers take, too, but only
+    while it is busy and the service answers as it should.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -20,6 +21,9 @@ typedef struct {
     size_t bytes, bytes_max;
     size_t reserved;        //  bytes of requests to come
     int closing;            //  nothing more will come
+    bool busy;              //  the sender has a request,
+    size_t helping;         //  its helpers have so many
+    bool troubled;          //  the sender waits before it tries again
     uint64_t dropped_rows;  //  the oldest beyond bytes_max, and lost files'
     uint64_t trimmed_rows, trimmed_files;  //  for want of room, not said yet
     //  kept by the sender
@@ -46,8 +50,20 @@ void queue_file (queue_t *self);
 //  Nothing more will come.
 void queue_close (queue_t *self);
 
-//  Waits for a request. Caller owns the return value; NULL: there will be none.
+//  Waits for a request, of which the caller has none. Caller owns the return
+//  value; NULL: there will be none, nor have helpers one.
 request_t *queue_take (queue_t *self);
+
+//  Waits for a request that the sender does not come to. Caller owns the return
+//  value, and ends with queue_helped; NULL: there will be none.
+request_t *queue_help (queue_t *self);
+
+//  A helper is done. With a request (NULL: it is delivered) it gives this one
+//  back, which is then for the sender alone, and the next.
+void queue_helped (queue_t *self, request_t **request_p);
+
+//  Helpers keep away as long as there is trouble.
+void queue_trouble (queue_t *self, bool troubled);
 
 //  Takes the oldest request out, or returns NULL. The caller holds the lock, or
 //  is the only one to know the queue. Caller owns the return value.

@@ -52,15 +52,21 @@ request_load (request_t *self, spool_t *spool)
 }
 
 void
+request_unload (request_t *self)
+{
+    if (self->filed) {
+        free (self->text);
+        self->text = NULL;
+    }
+}
+
+void
 request_file (request_t *self, spool_t *spool)
 {
     self->filed = spool_request_write (spool, self->name, self->text,
                                        self->size, self->rows)
                   == 0;
-    if (self->filed) {
-        free (self->text);
-        self->text = NULL;
-    }
+    request_unload (self);
 }
 
 request_t *

@@ -11,6 +11,7 @@ typedef struct request {
     struct request *next;
     char name[SPOOL_NAME_MAX];  //  of the file; the same for ever
     bool filed;                 //  it is in that file
+    bool returned;              //  a helper could not deliver it
     size_t rows, size, max;
     char *text;  //  the rows, each ended by '\n'; NULL: only in the file
 } request_t;
@@ -28,6 +29,9 @@ size_t request_cost (const request_t *self);
 
 //  Has its rows in memory when this returns 0. Returns -1 if the file is bad.
 int request_load (request_t *self, spool_t *spool);
+
+//  Out of memory, if it is in its file.
+void request_unload (request_t *self);
 
 //  Into its file, and out of memory. If that fails it stays there.
 void request_file (request_t *self, spool_t *spool);

@@ -56,6 +56,14 @@ http_check (const char *url)
     return NULL;
 }
 
+void
+http_warn (const char *url)
+{
+    if (strncmp (url, "http://", 7) == 0)
+        zb_log (LOG_WARNING, "cleartext",
+                "url=%s reason=\"credentials can be read on the way\"", url);
+}
+
 //  libcurl hands over a piece of the response. What is beyond our limit is
 //  read and let go.
 static size_t
@@ -84,10 +92,6 @@ http_new (const http_config_t *config)
     http_t *self = (http_t *) zmalloc (sizeof *self);
     CURL *curl = self->curl = curl_easy_init ();
     assert (curl);
-    if (strncmp (config->url, "http://", 7) == 0)
-        zb_log (LOG_WARNING, "cleartext",
-                "url=%s reason=\"credentials can be read on the way\"",
-                config->url);
     curl_easy_setopt (curl, CURLOPT_URL, config->url);
     curl_easy_setopt (curl, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
     curl_easy_setopt (curl, CURLOPT_USERNAME, config->username);

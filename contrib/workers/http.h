@@ -23,7 +23,11 @@ typedef struct {
 //  Returns NULL, or what is wrong with a URL, a static text.
 const char *http_check (const char *url);
 
-//  Caller owns the return value. The texts are copied.
+//  Says so if credentials can be read on the way.
+void http_warn (const char *url);
+
+//  For one thread at a time. Caller owns the return value. The texts are
+//  copied.
 http_t *http_new (const http_config_t *config);
 
 //  Ends the connection.

@@ -19,6 +19,7 @@
 #include <cjson/cJSON.h>
 #include <ctype.h>
 #include <czmq.h>
+#include <pthread.h>
 
 //  --------------------------------------------------------------------------
 //  Options
@@ -26,6 +27,7 @@
 enum {
     TEXT_MAX = 300,
     LABEL_MAX = 255,
+    CONNECTIONS_MAX = 64,
     PAGES_MAX = 5,  //  in place of answers, in a row, before one counts as such
     ORIGINALS_MAX = 10000  //  names that are remembered to tell collisions
 };
@@ -33,11 +35,17 @@ enum {
 static struct {
     http_config_t config;
     const char *apitoken_file;
-    http_t *http;
-    int pages;           //  in place of an answer, in a row
+    int64_t connections;
     zhash_t *originals;  //  what became a sanitised name or source
+
+    pthread_mutex_t lock;  //  over all that follows
+    http_t *idle[CONNECTIONS_MAX];
+    size_t idle_count;
+    int pages;  //  in place of an answer, in a row
 } s_librato = {.config = {.url = "https://metrics-api.librato.com/v1/metrics",
-                          .timeout = 15}};
+                          .timeout = 15},
+               .connections = 4,
+               .lock = PTHREAD_MUTEX_INITIALIZER};
 
 // clang-format off
 static const zb_option_t s_options[] = {
@@ -51,6 +59,9 @@ static const zb_option_t s_options[] = {
    .help = "of the API"},
   {.name = "timeout", .argument = "SECONDS", .number = &s_librato.config.timeout,
    .min = 1, .max = 3600, .help = "that a request may take"},
+  {.name = "connections", .argument = "COUNT",
+   .number = &s_librato.connections, .min = 1, .max = CONNECTIONS_MAX,
+   .help = "requests at once, at most"},
   {.name = "ca", .argument = "FILE", .text = &s_librato.config.ca,
    .help = "certificates to trust in place of the system's"},
   {.name = NULL}};
@@ -182,9 +193,11 @@ librato_outcome (long status, const char *body, zb_reply_t *reply)
         outcome = ZB_RETRY;
     //  a load balancer's page, not the service's word (heroku/x#13): it may
     //  pass, but not for ever
+    pthread_mutex_lock (&s_librato.lock);
     s_librato.pages = status == 400 && !json ? s_librato.pages + 1 : 0;
     if (s_librato.pages >= 1 && s_librato.pages <= PAGES_MAX)
         outcome = ZB_RETRY;
+    pthread_mutex_unlock (&s_librato.lock);
     if (errors || limit)
         librato_reason (errors ? errors : limit, text);
     else
@@ -195,24 +208,47 @@ librato_outcome (long status, const char *body, zb_reply_t *reply)
     return outcome;
 }
 
+//  A connection that nobody uses. The caller gives it back.
+static http_t *
+librato_connection (void)
+{
+    http_t *http = NULL;
+    pthread_mutex_lock (&s_librato.lock);
+    if (s_librato.idle_count)
+        http = s_librato.idle[--s_librato.idle_count];
+    pthread_mutex_unlock (&s_librato.lock);
+    return http ? http : http_new (&s_librato.config);
+}
+
+static void
+librato_give_back (http_t *http)
+{
+    pthread_mutex_lock (&s_librato.lock);
+    s_librato.idle[s_librato.idle_count++] = http;
+    pthread_mutex_unlock (&s_librato.lock);
+}
+
 //  Without a body it only asks whether the credentials are good. An endpoint
 //  that does not know GET may well take POST.
 static zb_outcome_t
 librato_send (const char *body, size_t size, zb_reply_t *reply)
 {
-    long status = http_send (s_librato.http, body, size, reply);
-    if (status == 0)
-        return ZB_RETRY;
-    if (!body && (status == 404 || status == 405))
-        return ZB_DELIVERED;
-    return librato_outcome (status, http_text (s_librato.http), reply);
+    http_t *http = librato_connection ();
+    long status = http_send (http, body, size, reply);
+    zb_outcome_t outcome = ZB_RETRY;
+    if (status && !body && (status == 404 || status == 405))
+        outcome = ZB_DELIVERED;
+    else if (status)
+        outcome = librato_outcome (status, http_text (http), reply);
+    librato_give_back (http);
+    return outcome;
 }
 
 static zb_outcome_t
 librato_connect (zb_reply_t *reply)
 {
     s_librato.config.type = "application/json";
-    s_librato.http = http_new (&s_librato.config);
+    http_warn (s_librato.config.url);
     return librato_send (NULL, 0, reply);
 }
 
@@ -235,7 +271,8 @@ librato_flush (const char *const *rows, size_t count, zb_reply_t *reply)
 static void
 librato_close (void)
 {
-    http_destroy (&s_librato.http);
+    while (s_librato.idle_count)
+        http_destroy (&s_librato.idle[--s_librato.idle_count]);
     zhash_destroy (&s_librato.originals);
 }
 
@@ -253,4 +290,5 @@ const zb_backend_t zb_librato_backend = {
   .connect = librato_connect,
   .post = librato_post,
   .flush = librato_flush,
-  .close = librato_close};
+  .close = librato_close,
+  .senders = &s_librato.connections};

@@ -12,7 +12,10 @@
 
     --latency tells how long an event takes until a request that has it is
     accepted, with the worker's --flush 1, while 10 to 100,000 series change
-    between any two reports: points, and figures for 10 series.
+    between any two reports. The limit is half of both intervals, and what a
+    plain loop around curl_easy_perform takes to post as many rows to the same
+    stand-in. Then how many rows a minute a service gets that takes 100 ms for
+    each request, and how many from that loop.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -37,6 +40,8 @@ enum {
     PROBES = 20,
     INTERVAL_MS = 250,
     FLUSH_MS = 1000,
+    BATCH = 300,  //  rows a request, the worker's default
+    SLOW_MS = 100,
     WAIT_S = 60
 };
 
@@ -187,6 +192,21 @@ standin_ask (const chain_t *chain, const char *route, const char *method)
     return json;
 }
 
+//  What it is to do to the next requests.
+static void
+standin_script (const chain_t *chain, const char *script)
+{
+    char url[300];
+    CURL *curl = curl_easy_init ();
+    BENCH_CHECK (curl);
+    snprintf (url, sizeof url, "%s/control/script", chain->base);
+    curl_easy_setopt (curl, CURLOPT_URL, url);
+    curl_easy_setopt (curl, CURLOPT_POSTFIELDS, script);
+    curl_easy_setopt (curl, CURLOPT_FAILONERROR, 1L);
+    BENCH_CHECK (curl_easy_perform (curl) == CURLE_OK);
+    curl_easy_cleanup (curl);
+}
+
 static double
 standin_total (const chain_t *chain, const char *key, const char *field)
 {
@@ -209,6 +229,56 @@ standin_await (const chain_t *chain, const char *key, const char *field,
            && bench_ns () < until)
         pause_ms (200);
     return got;
+}
+
+//  --------------------------------------------------------------------------
+//  The plain loop: what one thread with libcurl does
+
+//  Rows as the worker makes them. Caller owns the return value.
+static char *
+plain_body (size_t first, size_t rows)
+{
+    char *text = NULL;
+    size_t size, i;
+    FILE *out = open_memstream (&text, &size);
+    BENCH_CHECK (out);
+    for (i = first; i < first + rows; i++)
+        fprintf (out,
+                 "%s{\"measure_time\":%lld,\"name\":\"bench.series.%07zu\","
+                 "\"source\":\"not_specified\",\"value\":4}",
+                 i == first ? "{\"gauges\":[" : ",", (long long) time (NULL),
+                 i);
+    fputs ("]}", out);
+    fclose (out);
+    return text;
+}
+
+//  Milliseconds to post so many rows, one request after the other.
+static double
+plain_ms (const chain_t *chain, size_t rows)
+{
+    CURL *curl = curl_easy_init ();
+    struct curl_slist *headers =
+      curl_slist_append (NULL, "Content-Type: application/json");
+    uint64_t begun, taken = 0;
+    size_t i;
+    headers = curl_slist_append (headers, "Expect:");
+    BENCH_CHECK (curl && headers);
+    curl_easy_setopt (curl, CURLOPT_URL, chain->url);
+    curl_easy_setopt (curl, CURLOPT_USERPWD, "user@example.org:token");
+    curl_easy_setopt (curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt (curl, CURLOPT_FAILONERROR, 1L);
+    for (i = 0; i < rows; i += BATCH) {
+        char *body = plain_body (i, rows - i < BATCH ? rows - i : BATCH);
+        curl_easy_setopt (curl, CURLOPT_POSTFIELDS, body);
+        begun = bench_ns ();
+        BENCH_CHECK (curl_easy_perform (curl) == CURLE_OK);
+        taken += bench_ns () - begun;
+        free (body);
+    }
+    curl_easy_cleanup (curl);
+    curl_slist_free_all (headers);
+    return (double) taken * 1e-6;
 }
 
 //  --------------------------------------------------------------------------
@@ -340,16 +410,19 @@ static int
 probes_find (const chain_t *chain, size_t size, const double *sent,
              double *latency)
 {
-    cJSON *rows = standin_ask (chain, "stored", NULL), *row;
-    cJSON *requests = standin_ask (chain, "requests", NULL);
+    char route[64];
+    cJSON *rows, *row, *requests;
     int found = 0, number, index;
-    size_t of;
+    //  all that is stored would keep the stand-in, and us, busy for seconds
+    snprintf (route, sizeof route, "stored?name=probe.%zu.", size);
+    rows = standin_ask (chain, route, NULL);
+    requests = standin_ask (chain, "requests", NULL);
     cJSON_ArrayForEach (row, rows)
     {
         const char *name =
           cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (row, "name"));
-        if (!name || sscanf (name, "probe.%zu.%d", &of, &number) != 2
-            || of != size || number >= PROBES || found == PROBES)
+        if (!name || sscanf (name, "probe.%*u.%d", &number) != 1
+            || number >= PROBES || found == PROBES)
             continue;
         index = cJSON_GetObjectItemCaseSensitive (row, "request")->valueint;
         latency[found++] = cJSON_GetObjectItemCaseSensitive (
@@ -375,7 +448,7 @@ touch (size_t size)
 static void
 measure_latency (const chain_t *chain, size_t size)
 {
-    double sent[PROBES], latency[PROBES], begun, middle;
+    double sent[PROBES], latency[PROBES], begun, middle, limit;
     uint64_t until = bench_ns () + WAIT_S * 1000000000ull;
     char name[64];
     int i;
@@ -396,15 +469,57 @@ measure_latency (const chain_t *chain, size_t size)
         BENCH_CHECK (bench_ns () < until);
         pause_ms (200);
     }
+    limit = FLUSH_MS / 2.0 + INTERVAL_MS / 2.0 + plain_ms (chain, size);
     standin_ask (chain, "stored", "DELETE");
     middle = bench_median (latency, PROBES);
     printf ("point growth.latency median %zu %g\n", size, middle);
     printf ("point growth.latency most %zu %g\n", size, latency[PROBES - 1]);
-    if (size > 10)
-        return;
-    bench_figure ("end.latency", middle, FLUSH_MS / 2.0 + INTERVAL_MS / 2.0);
-    bench_figure ("end.latency.most", latency[PROBES - 1],
-                  FLUSH_MS + INTERVAL_MS);
+    printf ("point growth.latency limit %zu %g\n", size, limit);
+    if (size == 10) {
+        bench_figure ("end.latency", middle, limit);
+        bench_figure ("end.latency.most", latency[PROBES - 1],
+                      FLUSH_MS + INTERVAL_MS);
+    }
+    if (size == 100000)
+        bench_figure ("end.latency.100000", middle, limit);
+}
+
+//  What has come of the worker's rows. Returns how many, and in which time.
+static double
+slow_rows (const chain_t *chain, double *ms)
+{
+    cJSON *requests = standin_ask (chain, "requests", NULL), *request;
+    double rows = 0, first = 1e300, last = 0;
+    cJSON_ArrayForEach (request, requests)
+    {
+        double count = cJSON_GetObjectItem (request, "measurements")->valueint;
+        double at = cJSON_GetObjectItem (request, "time_ms")->valuedouble;
+        if (count < BATCH)  //  of the worker's own health, or the rest
+            continue;
+        rows += count;
+        first = at < first ? at : first;
+        last = at + SLOW_MS > last ? at + SLOW_MS : last;
+    }
+    cJSON_Delete (requests);
+    *ms = last - first;
+    return rows;
+}
+
+static void
+measure_slow (const chain_t *chain)
+{
+    size_t rows = (bench_quick () ? 20 : 100) * BATCH;
+    double got, ms, plain;
+    uint64_t until = bench_ns () + WAIT_S * 1000000000ull;
+    standin_script (chain, "slow:100*");
+    touch (rows);
+    do {
+        pause_ms (200);
+        got = slow_rows (chain, &ms);
+        BENCH_CHECK (bench_ns () < until);
+    } while (got + BATCH < (double) rows);
+    plain = plain_ms (chain, 10 * BATCH);
+    bench_figure ("end.slow", got / ms * 60, 10 * BATCH / plain * 60);
 }
 
 int
@@ -416,9 +531,11 @@ main (int argc, char *argv[])
     chain_start (&chain);
     BENCH_CHECK (zb_open (.host = "127.0.0.1", .port = chain.port,
                           .interval_ms = INTERVAL_MS, .max_series = 200000));
-    if (latency)
+    if (latency) {
         for (size = 10; size <= (bench_quick () ? 1000 : 100000); size *= 10)
             measure_latency (&chain, size);
+        measure_slow (&chain);
+    }
     else {
         work_calibrate ();
         measure_totals (&chain);

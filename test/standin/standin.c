@@ -32,7 +32,9 @@
         GET /control/stored     what is stored, in order: an array of {"kind",
                                 "name", "source", "measure_time", and either
                                 "value" or "count", "sum", ..., "request"}.
-                                "request" is the index in /control/requests
+                                "request" is the index in /control/requests.
+                                ?name=TEXT leaves out whose name does not begin
+                                with it, for one who looks into a large store
         GET /control/totals     {"SOURCE/NAME": {"n": rows, "count": samples,
                                 "sum": total}}; a value is one sample. The
                                 spelling is the sender's: only the type of a
@@ -1179,8 +1181,9 @@ s_post_metrics (request_t *self)
 //  One page, the latest first: clients ask for it only to see whether their
 //  credentials are good.
 static void
-s_print_metrics (const standin_t *self, FILE *out)
+s_print_metrics (const standin_t *self, const char *name, FILE *out)
 {
+    (void) name;
     enum { PAGE = 100 };
     int found = 0, length = 0;
     for (const entry_t *it = self->metrics.list; it; it = it->next)
@@ -1197,10 +1200,16 @@ s_print_metrics (const standin_t *self, FILE *out)
     fputs ("]}", out);
 }
 
+static int
+s_source_length (const row_t *row)
+{
+    return (int) strcspn (row->series->key, "/");
+}
+
 static void
 s_print_row (const row_t *row, FILE *out)
 {
-    int source = (int) strcspn (row->series->key, "/");
+    int source = s_source_length (row);
     fprintf (out,
              "{\"kind\":\"%s\",\"name\":\"%s\",\"source\":\"%.*s\","
              "\"measure_time\":%lld",
@@ -1215,18 +1224,26 @@ s_print_row (const row_t *row, FILE *out)
 }
 
 static void
-s_print_stored (const standin_t *self, FILE *out)
+s_print_stored (const standin_t *self, const char *name, FILE *out)
 {
-    for (size_t i = 0; i < self->row_count; i++) {
-        fputs (i ? ",\n" : "[", out);
-        s_print_row (&self->rows[i], out);
+    const char *before = "[";
+    for (const row_t *row = self->rows; row < self->rows + self->row_count;
+         row++) {
+        if (strncmp (row->series->key + s_source_length (row) + 1, name,
+                     strlen (name))
+            != 0)
+            continue;
+        fputs (before, out);
+        s_print_row (row, out);
+        before = ",\n";
     }
-    fputs (self->row_count ? "]" : "[]", out);
+    fputs (*before == '[' ? "[]" : "]", out);
 }
 
 static void
-s_print_totals (const standin_t *self, FILE *out)
+s_print_totals (const standin_t *self, const char *name, FILE *out)
 {
+    (void) name;
     for (const entry_t *it = self->series.list; it; it = it->next)
         fprintf (out, "%s\"%s\":{\"n\":%zu,\"count\":%.17g,\"sum\":%.17g}",
                  it == self->series.list ? "{" : ",\n", it->key, it->rows,
@@ -1235,8 +1252,9 @@ s_print_totals (const standin_t *self, FILE *out)
 }
 
 static void
-s_print_records (const standin_t *self, FILE *out)
+s_print_records (const standin_t *self, const char *name, FILE *out)
 {
+    (void) name;
     for (size_t i = 0; i < self->record_count; i++) {
         const record_t *it = &self->records[i];
         cJSON *text = cJSON_CreateStringReference (it->user_agent);
@@ -1282,7 +1300,7 @@ s_post_script (request_t *self)
 typedef struct {
     const char *method, *path;
     void (*serve) (request_t *self);  //  or, if there is nothing but to print:
-    void (*print) (const standin_t *self, FILE *out);
+    void (*print) (const standin_t *self, const char *name, FILE *out);
     const gate_t *gates;
 } route_t;
 
@@ -1306,10 +1324,12 @@ s_print (request_t *self, const route_t *route)
     char *body = NULL;
     size_t size;
     FILE *out = open_memstream (&body, &size);
+    const char *name = MHD_lookup_connection_value (
+      self->connection, MHD_GET_ARGUMENT_KIND, "name");
     if (!out)
         die ("out of memory");
     pthread_mutex_lock (&self->server->lock);
-    route->print (self->server, out);
+    route->print (self->server, name ? name : "", out);
     pthread_mutex_unlock (&self->server->lock);
     fclose (out);
     reply_set (&self->reply, 200, JSON_TYPE, body);

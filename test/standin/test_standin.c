@@ -1344,6 +1344,11 @@ control_totals_and_clear (void **state)
     assert_int_equal (cJSON_GetObjectItem (total, "count")->valueint, 55);
     assert_int_equal (cJSON_GetObjectItem (total, "sum")->valueint, 5);
 
+    assert_int_equal (s_get ("/control/stored?name=t"), 200);
+    assert_int_equal (cJSON_GetArraySize (s_tree), 10);
+    assert_int_equal (s_get ("/control/stored?name=s"), 200);
+    assert_string_equal (s_body.text, "[]");
+    s_expect_stored (20);
     assert_int_equal (
       s_request ("DELETE", "/control/stored", NULL, NULL, 0, 9999), 200);
     s_expect_stored (0);

@@ -120,6 +120,42 @@ test_post (void **state)
     zhash_destroy (&s_librato.originals);
 }
 
+//  Whole numbers or not: 15 digits if they read back the same, else 17.
+static void
+test_numbers (void **state)
+{
+    static const double values[] = {0,
+                                    -0.0,
+                                    1,
+                                    -7,
+                                    0.1,
+                                    1.5,
+                                    1e14,
+                                    1e15,
+                                    1e16,
+                                    -1e15,
+                                    1e22,
+                                    1e126,
+                                    1. / 3,
+                                    1e-130,
+                                    999999999999999,
+                                    -999999999999999,
+                                    9007199254740991,
+                                    9007199254740992};
+    char text[ZB_ROW_MAX], wanted[64];
+    size_t i;
+    (void) state;
+    for (i = 0; i < sizeof values / sizeof *values; i++) {
+        zb_row_t row = {
+          .name = "n", .source = "s", .count = 1, .value = values[i]};
+        snprintf (wanted, sizeof wanted, "\"value\":%.15g}", values[i]);
+        if (strtod (wanted + 8, NULL) != values[i])
+            snprintf (wanted, sizeof wanted, "\"value\":%.17g}", values[i]);
+        assert_true (zb_row_json (&row, "time", text, sizeof text) > 0);
+        assert_string_equal (strstr (text, "\"value\""), wanted);
+    }
+}
+
 //  Names that collide without end are not kept without end.
 static void
 test_collisions (void **state)
@@ -353,6 +389,7 @@ main (void)
                                        cmocka_unit_test (test_sanitise_size),
                                        cmocka_unit_test (test_sanitise_bytes),
                                        cmocka_unit_test (test_post),
+                                       cmocka_unit_test (test_numbers),
                                        cmocka_unit_test (test_collisions),
                                        cmocka_unit_test (test_pages),
                                        cmocka_unit_test (test_status),

@@ -3,7 +3,7 @@
     The backend is a script: it refuses requests with a bad row in them, and
     answers as the test says until the test has no more to say.
 
-    Sections: the backend, bisection, retries, backoff, the end.
+    Sections: the backend, bisection, retries, backoff, the end, helpers.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -449,6 +449,153 @@ test_defaults (void **state)
     queue_destroy (&queue);
 }
 
+//  --------------------------------------------------------------------------
+//  Helpers
+
+enum { MANY = 60, EACH = 10, AT_ONCE = 4 };
+
+//  What a backend has seen that is called by several threads.
+static struct {
+    pthread_mutex_t lock;
+    int in, most;  //  calls at once: now, at most
+    int fails;     //  requests that are yet to be answered so
+    zb_outcome_t answer;
+    int got[MANY * EACH];
+    char keys[MANY * EACH][SPOOL_NAME_MAX + 32];
+} s_many = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static zb_outcome_t
+many_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+{
+    zb_outcome_t outcome = ZB_DELIVERED;
+    size_t i;
+    snprintf (reply->reason, sizeof reply->reason, "as the test says");
+    pthread_mutex_lock (&s_many.lock);
+    s_many.in++;
+    s_many.most = s_many.in > s_many.most ? s_many.in : s_many.most;
+    if (s_many.fails > 0) {
+        s_many.fails--;
+        outcome = s_many.answer;
+    }
+    pthread_mutex_unlock (&s_many.lock);
+    zclock_sleep (5);
+    for (i = 0; i < count && outcome == ZB_DELIVERED; i++)
+        if (strchr (rows[i], '!'))
+            outcome = ZB_REFUSED;
+    pthread_mutex_lock (&s_many.lock);
+    for (i = 0; i < count && outcome == ZB_DELIVERED; i++) {
+        unsigned long row = strtoul (rows[i], NULL, 10);
+        s_many.got[row]++;
+        strcpy (s_many.keys[row], zb_request_key ());
+    }
+    s_many.in--;
+    pthread_mutex_unlock (&s_many.lock);
+    return outcome;
+}
+
+//  Puts requests of ten rows each, some bad ones in them, and delivers.
+static void
+s_run_many (queue_t *queue, size_t bad_each)
+{
+    static const int64_t at_once = AT_ONCE;
+    static const zb_backend_t many = {.abi = ZB_BACKEND_ABI,
+                                      .name = "many",
+                                      .flush = many_flush,
+                                      .senders = &at_once};
+    sender_t sender = {.queue = queue,
+                       .backend = &many,
+                       .id = "id",
+                       .rejected_logged = REJECTED_LOGGED};
+    char row[32];
+    for (size_t i = 0; i < MANY; i++) {
+        request_t *request = request_new ();
+        snprintf (request->name, sizeof request->name, "request-%zu", i);
+        for (size_t at = i * EACH; at < (i + 1) * EACH; at++) {
+            int size = snprintf (row, sizeof row, "%zu%s", at,
+                                 bad_each && at % bad_each == 0 ? "!" : "");
+            request_add (request, row, (size_t) size);
+        }
+        queue_put (queue, &request);
+    }
+    queue_close (queue);
+    sender_run (&sender);
+    assert_null (queue->head);
+    assert_int_equal (queue->bytes, 0);
+    for (size_t at = 0; at < MANY * EACH; at++)
+        if (s_deadline_ms == INT64_MAX)
+            assert_int_equal (s_many.got[at], !bad_each || at % bad_each != 0);
+}
+
+static void
+s_many_reset (zb_outcome_t answer, int fails)
+{
+    memset (s_many.got, 0, sizeof s_many.got);
+    s_many.in = s_many.most = 0;
+    s_many.answer = answer;
+    s_many.fails = fails;
+}
+
+//  All at once, each row once, each request with its own key.
+static void
+test_help (void **state)
+{
+    queue_t *queue = queue_new (1 << 20);
+    char key[64];
+    (void) state;
+    s_many_reset (ZB_DELIVERED, 0);
+    s_run_many (queue, 0);
+    assert_int_equal (s_many.most, AT_ONCE);
+    assert_int_equal (queue->delivered_rows, MANY * EACH);
+    for (int at = 0; at < MANY * EACH; at++) {
+        snprintf (key, sizeof key, "id-request-%d", at / EACH);
+        assert_string_equal (s_many.keys[at], key);
+    }
+    queue_destroy (&queue);
+}
+
+//  What a helper's request is refused for is found as ever.
+static void
+test_help_refused (void **state)
+{
+    queue_t *queue = queue_new (1 << 20);
+    (void) state;
+    s_many_reset (ZB_DELIVERED, 0);
+    s_run_many (queue, 25);
+    assert_int_equal (queue->rejected_rows, MANY * EACH / 25);
+    assert_int_equal (queue->delivered_rows, MANY * EACH * 24 / 25);
+    queue_destroy (&queue);
+}
+
+//  Whoever fails, nothing is lost.
+static void
+test_help_fails (void **state)
+{
+    queue_t *queue = queue_new (1 << 20);
+    (void) state;
+    s_many_reset (ZB_RETRY, AT_ONCE + 1);
+    s_run_many (queue, 0);
+    assert_int_equal (queue->delivered_rows, MANY * EACH);
+    assert_int_equal (s_many.fails, 0);
+    queue_destroy (&queue);
+}
+
+//  A stop while the service is away: the helpers' requests are left over, too.
+static void
+test_help_deadline (void **state)
+{
+    queue_t *queue = queue_new (1 << 20);
+    int64_t before = zclock_mono ();
+    (void) state;
+    s_many_reset (ZB_RETRY, INT_MAX);
+    s_deadline_ms = before + 700;
+    s_run_many (queue, 0);
+    assert_in_range (zclock_mono () - before, 690, 3000);
+    //  asked by the helpers once each, then by one only
+    assert_true (INT_MAX - s_many.fails < 3 * AT_ONCE);
+    assert_int_equal (queue->delivered_rows + queue->rejected_rows, 0);
+    queue_destroy (&queue);
+}
+
 int
 main (void)
 {
@@ -465,6 +612,10 @@ main (void)
       cmocka_unit_test_setup (test_deadline, s_reset),
       cmocka_unit_test_setup (test_deadline_hold, s_reset),
       cmocka_unit_test_setup (test_stop_in_hold, s_reset),
-      cmocka_unit_test_setup (test_defaults, s_reset)};
+      cmocka_unit_test_setup (test_defaults, s_reset),
+      cmocka_unit_test_setup (test_help, s_reset),
+      cmocka_unit_test_setup (test_help_refused, s_reset),
+      cmocka_unit_test_setup (test_help_fails, s_reset),
+      cmocka_unit_test_setup (test_help_deadline, s_reset)};
     return cmocka_run_group_tests_name ("sender", tests, NULL, NULL);
 }
