@@ -363,12 +363,8 @@ spool_identify (spool_t *self)
 {
     char text[64];
     uint64_t random;
-    FILE *source = fopen ("/dev/urandom", "re");
-    size_t got = source ? fread (&random, sizeof random, 1, source) : 0;
     ssize_t size;
-    if (source)
-        fclose (source);
-    if (!got)
+    if (getentropy (&random, sizeof random) == -1)
         return -1;
     snprintf (self->id, sizeof self->id, "%016" PRIx64, random);
     size =

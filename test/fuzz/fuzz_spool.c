@@ -14,6 +14,8 @@
 
 #include "fuzz.h"
 
+#include "../../contrib/runtime/sender.c"
+
 enum { FILES_MAX = 8, FS = 0x1c, RS = 0x1e };
 
 static char s_dir[PATH_MAX];

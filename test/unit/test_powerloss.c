@@ -29,6 +29,8 @@
 
 #include "unit.h"
 
+#include "../../contrib/runtime/sender.c"
+
 #include <ftw.h>
 #include <sys/stat.h>
 #include <sys/uio.h>

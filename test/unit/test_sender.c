@@ -9,6 +9,8 @@
 
 #include "unit.h"
 
+#include "../../contrib/runtime/sender.c"
+
 //  --------------------------------------------------------------------------
 //  Backend: rows are numbers; a bad one has a '!' behind it
 
