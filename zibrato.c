@@ -2067,10 +2067,15 @@ broker_monitor (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 static int
 broker_look (zloop_t *loop, int timer, void *argument)
 {
+    int more;
     (void) timer;
-    s_broker.peers.drained = !(zsock_events (s_broker.programs) & ZMQ_POLLIN);
-    peers_look (&s_broker.peers);
-    return broker_forward (loop, 0, argument);
+    do {
+        int events = zsock_events (s_broker.programs);
+        s_broker.peers.drained = !(events & ZMQ_POLLIN);
+        more = peers_look (&s_broker.peers);
+        broker_forward (loop, 0, argument);
+    } while (more);
+    return 0;
 }
 
 // clang-format off

@@ -25,6 +25,7 @@ enum {
     BUFFER_MAX = 8192,             //  bytes that libzmq reads at once
     COPIED_MIN = 512 * 1024,       //  bytes that wait; keeps 64 MiB of buffers
     SAMPLE = 16 * 1024,            //  bytes that a small message stands for
+    LOOKS = 16,                    //  in one go, a microsecond each
     BEHIND_MIN = 64 * 1024,        //  who has less to read is not slow
     RELIEF_MS = 500                //  until one sees what a cut was good for
 };
@@ -367,25 +368,31 @@ peers_relieve_held (peers_t *self)
 
 //  --------------------------------------------------------------------------
 
-void
+int
 peers_look (peers_t *self)
 {
     struct tcp_info info;
     int64_t now = s_now_ms ();
-    peer_t *peer;
-    for (peer = self->peer; peer < self->peer + self->size; peer++) {
+    int looked = 0;
+    for (; self->looked < self->size && looked < LOOKS; self->looked++) {
+        peer_t *peer = self->peer + self->looked;
         socklen_t size = sizeof info;
         peer->changes -=
           peer->changes < CHANGES_A_LOOK ? peer->changes : CHANGES_A_LOOK;
         if (!peer->here || peer->cut)
             continue;
+        looked++;
         if (getsockopt (peers_fd (self, peer), IPPROTO_TCP, TCP_INFO, &info,
                         &size)
             == 0)
             peers_look_endless (self, peer, info.tcpi_bytes_received, now);
     }
     self->drained = 0;
+    if (self->looked < self->size)
+        return 1;
+    self->looked = 0;
     peers_relieve_held (self);
+    return 0;
 }
 
 void
