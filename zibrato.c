@@ -1636,8 +1636,9 @@ static struct {
     int64_t port;
     zsock_t *programs, *workers;  //  XSUB and XPUB
     handshake_t *hands[PEER_ENDS];
-    zloop_reader_fn *publish;  //  what reads from programs
-    curve_t *curve;            //  NULL: anybody may connect
+    int paused;      //  programs wait
+    int again;       //  the timer that goes on with the rest, or 0
+    curve_t *curve;  //  NULL: anybody may connect
     peers_t peers;
     struct {
         uint64_t published, logged;
@@ -1662,9 +1663,8 @@ static const zb_option_t s_broker_options[] = {
 //  Sends to all workers that want it. One that has no room for it must not
 //  hold up the others, but we want to know.
 static int
-broker_send (zmq_msg_t *message, int more)
+broker_send (void *to, zmq_msg_t *message, int more)
 {
-    void *to = zsock_resolve (s_broker.workers);
     int rc = zmq_msg_send (message, to, ZMQ_DONTWAIT | more);
     if (rc == -1 && errno == EAGAIN) {
         s_broker.peers.faults[PEERS_MISSED]++;
@@ -1675,89 +1675,137 @@ broker_send (zmq_msg_t *message, int more)
     return rc;
 }
 
-//  Handler for zloop_timer: programs have waited while too much was held for
-//  workers. Those of zibrato.h hold their measurements in the meantime.
+//  What programs publish goes to the workers that want it. Returns 1 if there
+//  may be more of it.
 static int
-broker_resume (zloop_t *loop, int timer, void *argument)
-{
-    (void) timer, (void) argument;
-    if (peers_held () == -1)
-        zloop_reader (loop, s_broker.programs, s_broker.publish, NULL);
-    else
-        zloop_timer (loop, PAUSE_MS, 1, broker_resume, NULL);
-    return 0;
-}
-
-//  What programs publish goes to the workers that want it.
-static int
-broker_publish (zloop_t *loop, zsock_t *socket, void *argument)
+broker_publish (void)
 {
     void *from = zsock_resolve (s_broker.programs);
-    double messages = 0, bytes = 0;
+    void *to = zsock_resolve (s_broker.workers);
+    size_t messages = 0, bytes = 0;
     zmq_msg_t message;
-    int more;
-    (void) argument;
+    int more, size = 0;
     zmq_msg_init (&message);
     while (messages < FORWARDED && peers_held () != 1
-           && zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
+           && (size = zmq_msg_recv (&message, from, ZMQ_DONTWAIT)) != -1) {
         messages++;
-        bytes += (double) zmq_msg_size (&message);
+        bytes += (size_t) size;
         if (s_broker.curve && !curve_admits (s_broker.curve, &message))
             continue;
         more = zmq_msg_more (&message) ? ZMQ_SNDMORE : 0;
         if (s_broker.peers.suspects)
             peers_met (&s_broker.peers, &message);
         peers_hold (&message);
-        if (broker_send (&message, more) == -1)
+        if (broker_send (to, &message, more) == -1)
             break;
     }
     zmq_msg_close (&message);
-    ZB_COUNT_ME ("zibrato", "zibrato.broker.messages", .value = messages);
-    ZB_COUNT_ME ("zibrato", "zibrato.broker.bytes", .value = bytes);
-    if (peers_held () == 1) {
-        zloop_reader_end (loop, socket);
-        zloop_timer (loop, PAUSE_MS, 1, broker_resume, NULL);
+    if (messages) {
+        ZB_COUNT_ME ("zibrato", "zibrato.broker.messages",
+                     .value = (double) messages);
+        ZB_COUNT_ME ("zibrato", "zibrato.broker.bytes",
+                     .value = (double) bytes);
     }
-    return 0;
+    return size != -1;
 }
 
-//  What workers want goes to the programs. Nothing else goes upstream.
+//  What workers want goes to the programs. Nothing else goes upstream. Returns
+//  1 if there was something.
 static int
-broker_subscribe (zloop_t *loop, zsock_t *socket, void *argument)
+broker_subscribe (void)
 {
     void *from = zsock_resolve (s_broker.workers);
     zmq_msg_t message;
-    int i;
-    (void) loop, (void) socket, (void) argument;
+    int count = 0;
     zmq_msg_init (&message);
-    for (i = 0; i < DRAIN_MESSAGES; i++)
-        if (zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
-            //  one that is not admitted is cut, and has to be counted until
-            //  it is gone
-            if (s_broker.curve)
-                curve_admits (s_broker.curve, &message);
-            peers_said (&s_broker.peers, &message);
-        }
+    while (count < DRAIN_MESSAGES
+           && zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
+        //  one that is not admitted is cut, and has to be counted until it is
+        //  gone
+        if (s_broker.curve)
+            curve_admits (s_broker.curve, &message);
+        peers_said (&s_broker.peers, &message);
+        count++;
+    }
     zmq_msg_close (&message);
+    return count > 0;
+}
+
+//  Handler for zloop_timer, and of all that touches the sockets the last step.
+//
+//  If zloop polled the sockets and their monitors, it would ask ZeroMQ of each
+//  of them, twice whenever it wakes up, which takes longer than to forward a
+//  message. So it polls their descriptors, and those tell once of all that has
+//  come (zmq_getsockopt(3), ZMQ_FD); a send to a socket may take that for
+//  itself. So we read until nothing comes, or see to it that we are called
+//  again: subscriptions that came have been sent to the programs' socket.
+//
+//  While too much is held for workers, programs wait. Those of zibrato.h hold
+//  their measurements in the meantime.
+static int
+broker_forward (zloop_t *loop, int timer, void *argument)
+{
+    int more;
+    (void) argument;
+    if (timer == s_broker.again)
+        s_broker.again = 0;
+    s_broker.paused = peers_held () > (s_broker.paused ? -1 : 0);
+    if (s_broker.paused)
+        zsock_events (s_broker.programs);  //  or it would wake us up for ever
+    more = s_broker.paused || broker_publish ();
+    if (!broker_subscribe () && !more)
+        return 0;
+    if (!s_broker.again)
+        s_broker.again = zloop_timer (loop, s_broker.paused ? PAUSE_MS : 0, 1,
+                                      broker_forward, NULL);
     return 0;
 }
 
-//  Handler for zloop_reader: connections come, go, and are refused.
+//  Handler for zloop_poller: something came for one of the sockets.
 static int
-broker_connection (zloop_t *loop, zsock_t *monitor, void *argument)
+broker_ready (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
-    (void) loop, (void) monitor;
-    handshake_report (argument);
+    (void) item;
+    return broker_forward (loop, 0, argument);
+}
+
+//  Handler for zloop_timer: connections come, go, and are refused.
+static int
+broker_connections (zloop_t *loop, int timer, void *argument)
+{
+    handshake_t *hands = (handshake_t *) argument;
+    int i;
+    (void) timer;
+    for (i = 0; i < DRAIN_MESSAGES; i++) {
+        if (!(zsock_events (hands->monitor) & ZMQ_POLLIN))
+            return 0;
+        handshake_report (hands);
+    }
+    zloop_timer (loop, 0, 1, broker_connections, hands);
     return 0;
+}
+
+//  Handler for zloop_poller: the monitor's descriptor, as the sockets' do, tells
+//  once.
+static int
+broker_monitor (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void) item;
+    return broker_connections (loop, 0, argument);
 }
 
 //  Handler for zloop_timer: no peer has taken more than it may?
 static int
 broker_look (zloop_t *loop, int timer, void *argument)
 {
-    (void) loop, (void) timer, (void) argument;
-    s_broker.peers.drained = !(zsock_events (s_broker.programs) & ZMQ_POLLIN);
-    peers_look (&s_broker.peers);
+    int more;
+    (void) timer;
+    do {
+        int events = zsock_events (s_broker.programs);
+        s_broker.peers.drained = !(events & ZMQ_POLLIN);
+        more = peers_look (&s_broker.peers);
+        broker_forward (loop, 0, argument);
+    } while (more);
     return 0;
 }
 
@@ -1890,12 +1938,21 @@ broker_secure (zloop_t *loop, const char *address)
             s_broker.authorized, zhashx_size (s_broker.curve->listed));
 }
 
+//  Polls a socket, or an actor's, by its descriptor.
+static void
+broker_poll (zloop_t *loop, void *socket, zloop_fn *handler, void *argument)
+{
+    zmq_pollitem_t item = {NULL, zsock_fd (socket), ZMQ_POLLIN, 0};
+    zloop_poller (loop, &item, handler, argument);
+}
+
 //  Watches who comes. Before the sockets bind, or somebody could be missed.
 static void
 broker_watch (zloop_t *loop, zsock_t *socket, peer_end_t end)
 {
     handshake_t *hands = handshake_new (socket, &s_broker.peers, end);
-    zloop_reader (loop, zactor_sock (hands->monitor), broker_connection, hands);
+    broker_poll (loop, hands->monitor, broker_monitor, hands);
+    broker_connections (loop, 0, hands);  //  none; until then it tells nothing
     s_broker.hands[end] = hands;
 }
 
@@ -1937,9 +1994,8 @@ broker_run (void)
       zb_open (.context = zsys_init (), .source = "broker",
                .endpoint = "inproc://zibrato-broker", .curve_server_key = "",
                .curve_cert = "", .interval_ms = HEALTH_MS, .linger_ms = 0);
-    s_broker.publish = broker_publish;
-    zloop_reader (loop, s_broker.programs, broker_publish, NULL);
-    zloop_reader (loop, s_broker.workers, broker_subscribe, NULL);
+    broker_poll (loop, s_broker.programs, broker_ready, NULL);
+    broker_poll (loop, s_broker.workers, broker_ready, NULL);
     zloop_poller (loop, &stop, s_signals_handle, NULL);
     zloop_timer (loop, PEERS_TICK_MS, 0, broker_look, NULL);
     zloop_timer (loop, FAULTS_MS, 0, broker_faults, NULL);

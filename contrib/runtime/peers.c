@@ -24,7 +24,8 @@ enum {
     HELD_MIN = 64,                 //  bytes; what is smaller costs no more
     BUFFER_MAX = 8192,             //  bytes that libzmq reads at once
     COPIED_MIN = 512 * 1024,       //  bytes that wait; keeps 64 MiB of buffers
-    SAMPLE = 4096,                 //  bytes that a small message stands for
+    SAMPLE = 16 * 1024,            //  bytes that a small message stands for
+    LOOKS = 16,                    //  in one go, a microsecond each
     BEHIND_MIN = 64 * 1024,        //  who has less to read is not slow
     RELIEF_MS = 500,               //  until one sees what a cut was good for
     STALL_MS = 5000                //  in which a reader may do something else
@@ -291,20 +292,26 @@ held_copy (zmq_msg_t *message, size_t size)
 }
 
 //  Counting takes longer than the rest of forwarding does. So of small messages
-//  only some are counted, each for SAMPLE bytes, drawn by chance: as likely as
-//  they are long, which makes the sum right, and nobody can foresee which.
+//  only some are counted, each for SAMPLE bytes: one in as many bytes in the
+//  mean, which makes the sum right, and at random, so that nobody can foresee
+//  which.
 static int
 s_drawn (size_t size)
 {
     static uint64_t seed;
+    static int64_t left;  //  bytes until the next
     if (size >= SAMPLE)
         return 1;
+    left -= (int64_t) size;
+    if (left > 0)
+        return 0;
     if (!seed)
         seed = table_seed | 1;  //  random, too
     seed ^= seed << 13;         //  xorshift64, G. Marsaglia 2003
     seed ^= seed >> 7;
     seed ^= seed << 17;
-    return (seed >> 32) % SAMPLE < size;
+    left += (int64_t) (seed >> 32) % (2 * SAMPLE);
+    return 1;
 }
 
 void
@@ -364,25 +371,31 @@ peers_relieve_held (peers_t *self)
 
 //  --------------------------------------------------------------------------
 
-void
+int
 peers_look (peers_t *self)
 {
     struct tcp_info info;
     int64_t now = s_now_ms ();
-    peer_t *peer;
-    for (peer = self->peer; peer < self->peer + self->size; peer++) {
+    int looked = 0;
+    for (; self->looked < self->size && looked < LOOKS; self->looked++) {
+        peer_t *peer = self->peer + self->looked;
         socklen_t size = sizeof info;
         peer->changes -=
           peer->changes < CHANGES_A_LOOK ? peer->changes : CHANGES_A_LOOK;
         if (!peer->here || peer->cut)
             continue;
+        looked++;
         if (getsockopt (peers_fd (self, peer), IPPROTO_TCP, TCP_INFO, &info,
                         &size)
             == 0)
             peers_look_endless (self, peer, info.tcpi_bytes_received, now);
     }
     self->drained = 0;
+    if (self->looked < self->size)
+        return 1;
+    self->looked = 0;
     peers_relieve_held (self);
+    return 0;
 }
 
 void

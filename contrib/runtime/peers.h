@@ -60,6 +60,7 @@ typedef struct {
     size_t size;
     size_t connected[PEER_ENDS], max;
     size_t suspects;
+    size_t looked;        //  places of peer, in this look at all
     int drained;          //  all that programs sent until now is read
     int64_t relieved_ms;  //  when somebody was cut for the good of all
     size_t freed_mark;    //  bytes that readers have read
@@ -93,8 +94,9 @@ void peers_hold (zmq_msg_t *message);
 //  are about to have, -1 if there is room.
 int peers_held (void);
 
-//  Looks at all connections.
-void peers_look (peers_t *self);
+//  Looks at some connections. Returns 1 until it has looked at all, so that what
+//  comes meanwhile need not wait so long.
+int peers_look (peers_t *self);
 
 void peers_done (peers_t *self);
 
