@@ -124,7 +124,8 @@ typedef struct {
     size_t frame, frames;
 } net_t;
 
-//  Counts the messages that are whole; commands, as heartbeats are, are none.
+//  Counts the messages that are whole. A command is none, but asks whether we
+//  live (ZMTP 3.1, PING).
 static void
 reader_count (reader_t *self)
 {
@@ -142,6 +143,8 @@ reader_count (reader_t *self)
         if (left < head)
             break;
         self->command = *at & 4;
+        if (self->command)
+            bench_write (self->fd, "\4\5\4PONG", 7);
         for (i = 1; i < head; i++)
             self->rest = self->rest << 8 | at[i];
         at += head;
