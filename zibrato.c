@@ -1189,7 +1189,8 @@ s_fetch (const void *item, size_t size)
         end = at + FETCH_MOST;
     for (; at < end; at += CACHE_LINE)
         __builtin_prefetch (at, 1);
-    __builtin_prefetch (end - 1, 1);
+    if (size)
+        __builtin_prefetch (end - 1, 1);
 }
 
 //  The entry of a line, and its samples.
