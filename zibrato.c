@@ -523,6 +523,14 @@ window_find (const window_t *self, const zb_line_t *line, uint64_t hash)
     return table_find (&self->entries, hash, entry_same, &key);
 }
 
+//  Bytes of a line's entry, with its samples, which are next to it.
+static size_t
+entry_size (const zb_line_t *line)
+{
+    return offsetof (entry_t, text) + line->name_size + line->source_size + 2
+           + (line->type == ZB_TYPE_COUNTER ? 0 : sizeof (samples_t));
+}
+
 //  Makes the entry that was not found.
 static entry_t *
 window_add (window_t *self, const zb_line_t *line, uint64_t hash)
@@ -672,9 +680,12 @@ enum {
     REQUEST_BYTES = 512 * 1024,  //  a request ends here, whatever --batch
     PERCENTILES_MAX = 16,
     MALFORMED_KINDS = 16,
-    AHEAD = 16,                 //  lines read before they are taken in
-    JOURNAL_SHARE = 4,          //  of --spool-max, at most a quarter
-    ENTRIES_MAX = 1000 * 1000,  //  of a window, beside one a name
+    AHEAD = 32,                   //  lines read before they are taken in,
+    STRIDE = 8,                   //  and between two steps towards that
+    CACHE_LINE = 64,              //  bytes,
+    FETCH_MOST = 8 * CACHE_LINE,  //  and those of one item that are worth it
+    JOURNAL_SHARE = 4,            //  of --spool-max, at most a quarter
+    ENTRIES_MAX = 1000 * 1000,    //  of a window, beside one a name
     STATES_A_NAME = 4,  //  of publishers with the same names, on average
     QUIET_MS = 100,     //  without a message: drained
     SILENT_MS = 24 * 3600 * 1000,  //  then a stream is forgotten,
@@ -739,8 +750,8 @@ typedef struct {
     const char *text, *wrong;  //  what is wrong, or NULL
     size_t size;
     zb_line_t line;
-    uint64_t hash;         //  of its entry, if that is to be looked up; or 0
-    const entry_t *guess;  //  where that may be
+    uint64_t hash;   //  of its entry, if that is to be looked up; or 0
+    entry_t *guess;  //  that may be it, or NULL
 } ahead_t;
 
 typedef struct {
@@ -867,9 +878,13 @@ worker_state (worker_t *self, const zb_line_t *line)
 //  What has no state: a reading, or a classic line, whose value is all that it
 //  adds.
 static void
-worker_stateless (worker_t *self, const zb_line_t *line, uint64_t hash)
+worker_stateless (worker_t *self, const ahead_t *ahead)
 {
-    entry_t *entry = worker_entry_of (self, line, hash);
+    const zb_line_t *line = &ahead->line;
+    entry_key_t key = {line, s_entry_second (line)};
+    entry_t *entry = ahead->guess;
+    if (!entry || !entry_same (entry, &key))
+        entry = worker_entry_of (self, line, ahead->hash);
     if (line->type == ZB_TYPE_COUNTER)
         entry->sum += line->value;
     else
@@ -886,33 +901,67 @@ worker_take (worker_t *self, const ahead_t *ahead)
     else if (line->id && line->type != ZB_TYPE_GAUGE)
         worker_state (self, line);
     else if (!line->id || ledger_gauge (self->ledger, line) == 0)
-        worker_stateless (self, line, ahead->hash);
+        worker_stateless (self, ahead);
 }
 
-//  Takes in the lines that were read. With many series what they go to is
-//  anywhere in memory, which is ten times as slow as all the rest: so that is
-//  asked for, of all of them, before it is needed.
+//  Lets the processor fetch it, at most what it can wait for at once. It and
+//  its like are always inlined: gcc takes a function that does no more for one
+//  without effect, and removes calls of it.
+__attribute__ ((always_inline)) static inline void
+s_fetch (const void *item, size_t size)
+{
+    const char *at = (const char *) item, *end = at + size;
+    if (size > FETCH_MOST)
+        end = at + FETCH_MOST;
+    for (; at < end; at += CACHE_LINE)
+        __builtin_prefetch (at, 1);
+    if (size)
+        __builtin_prefetch (end - 1, 1);
+}
+
+//  The entry of a line, and its samples.
+static void
+worker_fetch_entry (const worker_t *self, ahead_t *ahead)
+{
+    if (ahead->hash)
+        ahead->guess = table_guess (&self->window.entries, ahead->hash);
+    if (ahead->guess)
+        s_fetch (ahead->guess, entry_size (&ahead->line));
+}
+
+__attribute__ ((always_inline)) static inline void
+s_fetch_buckets (const ahead_t *ahead)
+{
+    const hist_t *hist;
+    if (ahead->guess && ahead->line.type == ZB_TYPE_TIMER
+        && ahead->guess->type == ZB_TYPE_TIMER) {
+        hist = &ahead->guess->samples->hist;
+        s_fetch (hist->bucket, hist->size * sizeof *hist->bucket);
+    }
+}
+
+//  With many series what a line goes to is anywhere in memory, which is ten
+//  times as slow as all the rest. So each part of it is asked for STRIDE lines
+//  before that is looked at to find the next: where its entry is, the entry,
+//  its buckets. `at` is the line read last, or would be if there were more.
+static void
+worker_fetch (worker_t *self, size_t at)
+{
+    if (at >= STRIDE && at - STRIDE < self->aheads)
+        worker_fetch_entry (self, &self->ahead[at - STRIDE]);
+    if (at >= 2 * STRIDE && at - 2 * STRIDE < self->aheads)
+        s_fetch_buckets (&self->ahead[at - 2 * STRIDE]);
+}
+
+//  Takes in the lines that were read.
 static void
 worker_take_all (worker_t *self)
 {
-    ahead_t *ahead, *end = self->ahead + self->aheads;
-    const entry_t *entry;
-    for (ahead = self->ahead; ahead < end; ahead++)
-        if (ahead->hash) {
-            entry = table_guess (&self->window.entries, ahead->hash);
-            ahead->guess = entry;
-            if (!entry)
-                continue;
-            __builtin_prefetch (entry, 1);
-            __builtin_prefetch ((const char *) entry + 64, 1);
-            __builtin_prefetch ((const char *) entry + 128, 1);
-        }
-    for (ahead = self->ahead; ahead < end; ahead++)
-        if (ahead->hash && ahead->guess && ahead->line.type == ZB_TYPE_TIMER
-            && ahead->guess->type == ZB_TYPE_TIMER)
-            hist_prefetch (&ahead->guess->samples->hist);
-    for (ahead = self->ahead; ahead < end; ahead++)
-        worker_take (self, ahead);
+    size_t at;
+    for (at = 0; at < self->aheads; at++) {
+        worker_fetch (self, self->aheads + at);
+        worker_take (self, &self->ahead[at]);
+    }
     self->aheads = 0;
 }
 
@@ -938,10 +987,12 @@ worker_line (worker_t *self, const char *text, size_t size)
     ahead->wrong = self->backend->parse ? worker_parse (self, text, size, line)
                                         : line_parse (text, size, line);
     ahead->hash = 0;
+    ahead->guess = NULL;
     if (!ahead->wrong && (!line->id || line->type == ZB_TYPE_GAUGE)) {
         ahead->hash = window_hash (line);
-        table_prefetch (&self->window.entries, ahead->hash);
+        __builtin_prefetch (table_place (&self->window.entries, ahead->hash));
     }
+    worker_fetch (self, self->aheads - 1);
     if (self->aheads == AHEAD || self->backend->parse)
         worker_take_all (self);
 }

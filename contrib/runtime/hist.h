@@ -22,14 +22,6 @@ typedef struct {
 //  callers go up.
 bucket_t *hist_place (hist_t *self, size_t *at, int index);
 
-//  Lets the processor fetch where hist_at looks first.
-static inline void
-hist_prefetch (const hist_t *self)
-{
-    if (self->bucket)
-        __builtin_prefetch (self->bucket + self->size / 2, 1);
-}
-
 //  The place of an index, wherever it is.
 bucket_t *hist_at (hist_t *self, int index);
 

@@ -125,13 +125,13 @@ table_find (const table_t *self, uint64_t hash, same_fn *same, const void *key)
     return NULL;
 }
 
-//  Lets the processor fetch where the search for it begins.
-static inline void
-table_prefetch (const table_t *self, uint64_t hash)
+//  Where the search for it begins, for __builtin_prefetch. That is up to the
+//  caller: gcc takes a function that does nothing else for one without effect.
+static inline const void *
+table_place (const table_t *self, uint64_t hash)
 {
     const part_t *part = table_part ((table_t *) self, hash);
-    if (part->size)
-        __builtin_prefetch (&part->place[hash & (part->size - 1)]);
+    return part->size ? &part->place[hash & (part->size - 1)] : NULL;
 }
 
 //  What table_find will look at first, or NULL. It is not looked at here.
