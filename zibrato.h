@@ -789,14 +789,13 @@ int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
 #endif
 
 enum {
-    ZB_MESSAGE_MAX_ = 65536,      //  bytes, section 3
-    ZB_LINE_MAX_ = 65536 - 1024,  //  a line, so that it fits a message
-    ZB_UNDO_MAX_ = 2048,          //  lines of a message at most
-    ZB_RING_SIZE_ = 4096,         //  readings a thread is ahead of the pump
-    ZB_QUEUE_MAX_ = 16384,        //  readings that a level holds
-    ZB_KEPT_MAX_ = 4096,          //  and that it keeps when they are sent,
-    ZB_KEPT_MS_ = 25000,          //  for longer than a dead peer is trusted:
-                                  //  interval and timeout of heartbeats
+    ZB_MESSAGE_MAX_ = 65536,  //  bytes, section 3
+    ZB_UNDO_MAX_ = 2048,      //  lines of a message at most
+    ZB_RING_SIZE_ = 4096,     //  readings a thread is ahead of the pump
+    ZB_QUEUE_MAX_ = 16384,    //  readings that a level holds
+    ZB_KEPT_MAX_ = 4096,      //  and that it keeps when they are sent,
+    ZB_KEPT_MS_ = 25000,      //  for longer than a dead peer is trusted:
+                              //  interval and timeout of heartbeats
     ZB_SUBSCRIPTIONS_MAX_ = 1024,
     ZB_SUBSCRIPTION_MAX_ = 1024,    //  bytes
     ZB_TOPICS_BYTES_MAX_ = 262144,  //  of all; a broker that wants more,
@@ -1033,6 +1032,35 @@ zb_put_string_ (zb_text_ *self, const char *string)
     zb_put_ (self, string, strlen (string));
 }
 
+//  How many decimal digits it has: as many as a number of so many bits has at
+//  least, or one more.
+static size_t
+zb_digits_ (uint64_t value)
+{
+    static const uint64_t power[] = {0,
+                                     10,
+                                     100,
+                                     1000,
+                                     10000,
+                                     100000,
+                                     1000000,
+                                     10000000,
+                                     100000000,
+                                     1000000000,
+                                     10000000000,
+                                     100000000000,
+                                     1000000000000,
+                                     10000000000000,
+                                     100000000000000,
+                                     1000000000000000,
+                                     10000000000000000,
+                                     100000000000000000,
+                                     1000000000000000000,
+                                     10000000000000000000u};
+    size_t least = (size_t) (64 - __builtin_clzll (value | 1)) * 1233 >> 12;
+    return least + (value >= power[least]);
+}
+
 //  Two digits at a time, since reports are mostly numbers.
 static void
 zb_put_uint_ (zb_text_ *self, uint64_t value)
@@ -1048,18 +1076,19 @@ zb_put_uint_ (zb_text_ *self, uint64_t value)
                                 "80818283848586878889"
                                 "90919293949596979899";
     char digits[20];
-    size_t at = sizeof digits;
+    size_t size = zb_digits_ (value);
+    int fits = size <= self->capacity - self->size;
+    char *end = (fits ? self->text + self->size : digits) + size;
     for (; value >= 100; value /= 100)
-        memcpy (digits + (at -= 2), pairs + value % 100 * 2, 2);
+        memcpy (end -= 2, pairs + value % 100 * 2, 2);
     if (value >= 10)
-        memcpy (digits + (at -= 2), pairs + value * 2, 2);
+        memcpy (end - 2, pairs + value * 2, 2);
     else
-        digits[--at] = (char) ('0' + value);
-    if (self->capacity - self->size < sizeof digits)
-        zb_put_ (self, digits + at, sizeof digits - at);
+        end[-1] = (char) ('0' + value);
+    if (fits)
+        self->size += size;
     else
-        while (at < sizeof digits)
-            self->text[self->size++] = digits[at++];
+        zb_put_ (self, digits, size);
 }
 
 static void
@@ -2161,7 +2190,6 @@ struct zb_s {
     struct zb_series_ *dropped;  //  that series
 
     char message[ZB_MESSAGE_MAX_];
-    char line[ZB_LINE_MAX_];
     zb_sum_ sum, part;  //  of the series being reported
     struct {
         zb_series_ *series;
@@ -3523,15 +3551,25 @@ zb_message_date_ (zb_message_ *self, uint64_t unix_ns)
     self->unix_ns = unix_ns;
 }
 
-//  Appends the line. Returns -1 if the message is full.
+//  Where the next line is to be written: behind the last, and its end.
+static zb_text_
+zb_message_line_ (const zb_message_ *self)
+{
+    size_t at = self->text.size + (self->text.size > 0);
+    zb_text_ line = {self->text.text + at, 0, self->text.capacity - at};
+    return line;
+}
+
+//  The line belongs to the message. Returns -1 if it has filled it: then it may
+//  have been cut, and does not.
 static int
 zb_message_add_ (zb_message_ *self, const zb_text_ *line)
 {
-    if (self->text.size + line->size + 1 > self->text.capacity)
+    if (line->size == line->capacity)
         return -1;
     if (self->text.size)
         zb_put_char_ (&self->text, '\n');
-    zb_put_ (&self->text, line->text, line->size);
+    self->text.size += line->size;
     return 0;
 }
 
@@ -3557,7 +3595,7 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
     for (; message->states < most; message->at++) {
         zb_series_ *series;
         zb_told_ before;
-        zb_text_ line = {self->line, 0, sizeof self->line};
+        zb_text_ line = zb_message_line_ (message);
         message->at =
           zb_level_next_ (self, level, message->at, message->now_ms, &due);
         if (due == ZB_NOTHING_)
@@ -3586,13 +3624,13 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
 
 //  What was lost with a listener comes before what is new.
 static void
-zb_message_again_ (zb_t *self, zb_message_ *message)
+zb_message_again_ (zb_message_ *message)
 {
     zb_level_ *level = message->level;
     size_t kept = level->kept_size - level->again;
     uint64_t seq = level->gauge_seq - level->again;
     for (; message->again < level->again; message->again++) {
-        zb_text_ line = {self->line, 0, sizeof self->line};
+        zb_text_ line = zb_message_line_ (message);
         zb_put_reading_ (&line, zb_kept_at_ (level, kept + message->again),
                          seq + message->again, message->gauge_seq);
         if (zb_message_add_ (message, &line) == -1)
@@ -3608,7 +3646,7 @@ zb_message_reading_ (zb_t *self, zb_message_ *message)
     zb_level_ *level = message->level;
     const zb_reading_ *reading =
       &level->queue[(level->queue_at + message->readings) % level->queue_max];
-    zb_text_ line = {self->line, 0, sizeof self->line};
+    zb_text_ line = zb_message_line_ (message);
     uint64_t unix_ns = message->unix_ns - (message->now_ns - reading->ns);
     if (self->classic) {
         zb_put_head_ (&line, reading->series);
@@ -3636,7 +3674,7 @@ zb_message_readings_ (zb_t *self, zb_message_ *message)
     if (self->classic)
         most = message->states == 0;
     zb_kept_prune_ (level, message->now_ms);
-    zb_message_again_ (self, message);
+    zb_message_again_ (message);
     if (message->again < level->again)
         return;
     for (; message->readings < level->queue_size && message->readings < most;
