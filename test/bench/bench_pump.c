@@ -11,7 +11,8 @@
 
     Everything is on one core, so that both find the same caches.
 
-    --growth prints points for 10 to 1,000,000 series instead, and what ZB_COUNT_ME costs beside so many.
+    --growth prints points for 10 to 1,000,000 series instead, and what
+    ZB_COUNT_ME costs beside so many.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -325,7 +326,10 @@ measure_idle (subject_t *self, reader_t *reader, double *pump, double *limit)
     uint64_t rounds = zb_get_ (&s_rounds),
              cpu = thread_cpu_ns (self->instance->pump);
     int i;
-    pause_us (bench_quick () ? 200000 : 600000);
+    //  as often awake as while the other is waited for: a core that sleeps
+    //  long wakes up slowly
+    for (i = bench_quick () ? 400 : 1200; i; i--)
+        pause_us (500);
     *pump = (double) (thread_cpu_ns (self->instance->pump) - cpu)
             / (double) (zb_get_ (&s_rounds) - rounds);
     for (i = 0; i < 16; i++)
