@@ -748,6 +748,7 @@ zb_close (zb_t **self_p)
 #define ZIBRATO_BODY_
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -757,6 +758,7 @@ zb_close (zb_t **self_p)
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/types.h>
 #include <time.h>
@@ -809,6 +811,7 @@ enum {
     ZB_BEAT_MS_ = 30000,                //  and all are, at this beat
     ZB_SETTLE_MS_ = 100,                //  after a subscription others follow
     ZB_SPARE_FDS_ = 24,     //  ZeroMQ opens ten; the rest is for others
+    ZB_SPARE_MS_ = 1000,    //  how long the host's whole system has some
     ZB_SPARE_THREADS_ = 4,  //  two of ZeroMQ's, the pump, and one more
     ZB_NAP_MS_ = 50,        //  where there is no descriptor
     ZB_RETRY_MS_ = 1000,    //  to start a pump that could not be
@@ -2173,7 +2176,8 @@ struct zb_s {
     zb_links_ links;    //  the pump's
     int zmq_fd[2];      //  of the socket, and of their monitor
     int zmq_news;       //  the pump: they must be asked before it sleeps
-    int64_t zmq_ok_ms;  //  the pump: when there were descriptors to spare
+    int64_t zmq_ok_ms;  //  the pump: when there were descriptors to spare,
+    int64_t opened_ms;  //  and when some were opened to see that
     int connected;      //  of these
     uint64_t denied;
     int wake_fd;
@@ -3178,10 +3182,27 @@ zb_spare_descriptors_ (int count)
     return rc;
 }
 
+//  Are so many of the highest numbers free that the process may have? Nearly
+//  always, and to look costs a tenth of what it costs to open some.
+static int
+zb_spare_numbers_ (int count)
+{
+    enum { LOOKED_AT = 4 };
+    struct rlimit limit;
+    int i;
+    if (getrlimit (RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur < LOOKED_AT
+        || limit.rlim_cur > INT32_MAX)
+        return -1;
+    for (i = 1; i <= LOOKED_AT && count > 0; i++)
+        count -= fcntl ((int) limit.rlim_cur - i, F_GETFD) == -1;
+    return count <= 0 ? 0 : -1;
+}
+
 //  When a connection is lost, ZeroMQ looks for its endpoint in a way that takes
 //  a descriptor, and ends the process where there is none (getifaddrs, in
 //  libzmq's ip_resolver.cpp). So its socket is left alone then, until there is.
-//  To try costs as much as to write a hundred lines: once a millisecond will do.
+//  The process may have none by its own limit, or, hardly ever, by the system's,
+//  which is only seen by opening some.
 static int
 zb_zmq_ok_ (zb_t *self)
 {
@@ -3189,8 +3210,12 @@ zb_zmq_ok_ (zb_t *self)
     size_t i;
     if (self->zmq_ok_ms == now_ms)
         return 1;
-    if (zb_spare_descriptors_ (2) == 0) {
+    if (now_ms - self->opened_ms < ZB_SPARE_MS_ && zb_spare_numbers_ (2) == 0) {
         self->zmq_ok_ms = now_ms;
+        return 1;
+    }
+    if (zb_spare_descriptors_ (2) == 0) {
+        self->zmq_ok_ms = self->opened_ms = now_ms;
         return 1;
     }
     zb_links_take_ (self);
