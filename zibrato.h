@@ -3791,14 +3791,19 @@ static int
 zb_report_ (zb_t *self, zb_level_ *level)
 {
     zb_message_ message;
+    int64_t asked_ms = 0;
     int rc = 0;
     memset (&message, 0, sizeof message);
     message.level = level;
     while (rc != -1 && zb_message_seek_ (self, &message)) {
         self->zmq_news = 1;
-        if (!zb_zmq_ok_ (self) || !zb_links_up_ (self))
-            return -1;
-        zb_subscriptions_read_ (self);
+        //  each question to ZeroMQ takes system calls, even if there is nothing
+        if (asked_ms != message.now_ms) {
+            asked_ms = message.now_ms;
+            if (!zb_zmq_ok_ (self) || !zb_links_up_ (self))
+                return -1;
+            zb_subscriptions_read_ (self);
+        }
         zb_message_fill_ (self, &message);
         if (message.text.size == 0)
             break;
