@@ -381,8 +381,8 @@ typedef struct {
     //  length, or 0 to leave it out. Default: a JSON object.
     size_t (*post) (const zb_row_t *row, char *text, size_t size);
 
-    //  Delivers rows, each a terminated text. On the sender's thread, and on
-    //  those of its helpers. Default: prints them on stdout.
+    //  Delivers rows, each a terminated text. On the sender's thread; with
+    //  senders, below, on others as well. Default: prints them on stdout.
     zb_outcome_t (*flush) (const char *const *rows, size_t count,
                            zb_reply_t *reply);
 
@@ -1035,33 +1035,37 @@ zb_put_string_ (zb_text_ *self, const char *string)
     zb_put_ (self, string, strlen (string));
 }
 
+static const uint64_t zb_powers_[] = {1,
+                                      10,
+                                      100,
+                                      1000,
+                                      10000,
+                                      100000,
+                                      1000000,
+                                      10000000,
+                                      100000000,
+                                      1000000000,
+                                      10000000000,
+                                      100000000000,
+                                      1000000000000,
+                                      10000000000000,
+                                      100000000000000,
+                                      1000000000000000,
+                                      10000000000000000,
+                                      100000000000000000,
+                                      1000000000000000000,
+                                      10000000000000000000u};
+
 //  How many decimal digits it has: as many as a number of so many bits has at
-//  least, or one more.
+//  least, or one more. 0 has as many as 1, and no odd number fewer than the even
+//  one before it.
 static size_t
 zb_digits_ (uint64_t value)
 {
-    static const uint64_t power[] = {0,
-                                     10,
-                                     100,
-                                     1000,
-                                     10000,
-                                     100000,
-                                     1000000,
-                                     10000000,
-                                     100000000,
-                                     1000000000,
-                                     10000000000,
-                                     100000000000,
-                                     1000000000000,
-                                     10000000000000,
-                                     100000000000000,
-                                     1000000000000000,
-                                     10000000000000000,
-                                     100000000000000000,
-                                     1000000000000000000,
-                                     10000000000000000000u};
-    size_t least = (size_t) (64 - __builtin_clzll (value | 1)) * 1233 >> 12;
-    return least + (value >= power[least]);
+    size_t least;
+    value |= 1;
+    least = (size_t) (64 - __builtin_clzll (value)) * 1233 >> 12;
+    return least + (value >= zb_powers_[least]);
 }
 
 //  Two digits at a time, since reports are mostly numbers.
@@ -1108,11 +1112,8 @@ zb_put_decimal_ (zb_text_ *self, uint64_t value, int places)
 {
     char digits[20];
     int size = places;
-    uint64_t scale = 1;
-    for (; places; places--)
-        scale *= 10;
-    zb_put_uint_ (self, value / scale);
-    value %= scale;
+    zb_put_uint_ (self, value / zb_powers_[places]);
+    value %= zb_powers_[places];
     if (value == 0)
         return;
     for (places = size; places; places--, value /= 10)

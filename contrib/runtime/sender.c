@@ -115,10 +115,10 @@ sender_try (sender_t *self, const char *const *rows, size_t count,
                     : s_flush_stdout (rows, count, reply);
         if (self->helps)
             return outcome;
-        if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
+        if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED) {
             sender_succeeded (self);
-        if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
             return outcome;
+        }
         if (zb_time_left_ms () == 0
             || (outcome == ZB_HOLD && zb_time_left_ms () < INT64_MAX))
             return outcome;

@@ -465,33 +465,47 @@ s_by_value (const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+//  So many requests are under way at once, and never one more.
 static void
-a_slow_service_gets_several_at_once (void)
+s_slow_service (const char *const *options, int connections, int gauges)
 {
-    enum { MOST = 100, CONNECTIONS = 4, SLOW_MS = 1000 };
+    enum { MOST = 100, SLOW_MS = 1000 };
     broker_t *broker = broker_start ();
-    sink_t sink = sink_librato (broker, NULL, LIST ("--batch", "10"));
+    sink_t sink = sink_librato (broker, NULL, options);
     void *publisher = publisher_new (broker, "");
     double came[MOST], least = 1e9;
     int count = 0;
     standin_script (sink.standin, text_new ("slow:%d*", SLOW_MS));
-    s_send_gauges (publisher, 195, NULL);
+    s_send_gauges (publisher, gauges, NULL);
     sink_await (&sink, "test", "good.0", 1, 0);
-    sink_await (&sink, "test", "good.194", 1, 0);
+    sink_await (&sink, "test", text_new ("good.%d", gauges - 1), 1, 0);
     sink_stop (&sink);
-    s_check_gauges (&sink, 195);
+    s_check_gauges (&sink, gauges);
     cJSON *requests = standin_get (sink.standin, "requests");
     const cJSON *request;
     cJSON_ArrayForEach (request, requests) if (count < MOST) came[count++] =
       row_number (request, "time_ms");
     cJSON_Delete (requests);
+    assert_true (count > connections);
     qsort (came, (size_t) count, sizeof *came, s_by_value);
-    for (int i = 0; i + CONNECTIONS - 1 < count; i++)
-        least = fmin (least, came[i + CONNECTIONS - 1] - came[i]);
+    for (int i = 0; i + connections - 1 < count; i++)
+        least = fmin (least, came[i + connections - 1] - came[i]);
     assert_true (least < SLOW_MS / 2);
     //  the next one has waited for an answer
-    for (int i = 0; i + CONNECTIONS < count; i++)
-        assert_true (came[i + CONNECTIONS] - came[i] > SLOW_MS * 0.9);
+    for (int i = 0; i + connections < count; i++)
+        assert_true (came[i + connections] - came[i] > SLOW_MS * 0.9);
+}
+
+static void
+a_slow_service_gets_several_at_once (void)
+{
+    s_slow_service (LIST ("--batch", "10"), 4, 195);
+}
+
+static void
+a_slow_service_gets_as_many_at_once_as_the_option_says (void)
+{
+    s_slow_service (LIST ("--batch", "10", "--connections", "2"), 2, 95);
 }
 
 static void
@@ -591,6 +605,7 @@ static const struct CMUnitTest tests[] = {
   TEST (percentiles_are_right),
   TEST (batch_is_the_most_of_a_request),
   TEST (a_slow_service_gets_several_at_once),
+  TEST (a_slow_service_gets_as_many_at_once_as_the_option_says),
   TEST (spool_max_drops_and_counts),
   TEST (https_is_trusted_by_certificate_only),
   TEST (a_stop_delivers_what_is_held),
