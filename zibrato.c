@@ -1915,7 +1915,8 @@ broker_health (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
-//  Binds the pair of ports, or finds a free pair for port 0.
+//  Binds the pair of ports, or finds a free pair for port 0. It looks at random
+//  places ("!"): the first free port may have a neighbour that is taken for long.
 static void
 broker_bind (const char *address)
 {
@@ -1924,7 +1925,7 @@ broker_bind (const char *address)
         int bound =
           s_broker.port
             ? zsock_bind (s_broker.programs, "tcp://%s:%d", address, port)
-            : zsock_bind (s_broker.programs, "tcp://%s:*", address);
+            : zsock_bind (s_broker.programs, "tcp://%s:!", address);
         if (bound == -1)
             s_die ("listen at %s port %d:", s_broker.host, port);
         next = zsock_bind (s_broker.workers, "tcp://%s:%d", address, bound + 1);

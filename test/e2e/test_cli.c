@@ -133,25 +133,53 @@ an_unknown_host_ends_with_one_line (void)
                   "no.such.host.invalid");
 }
 
+//  Takes a port at the address, or a free one for 0. Returns the descriptor.
+static int
+port_take (const char *host, int *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons ((uint16_t) *port)};
+    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t size = sizeof address;
+    inet_pton (AF_INET, host, &address.sin_addr);
+    assert_int_equal (bind (fd, (void *) &address, size), 0);
+    assert_int_equal (listen (fd, 1), 0);
+    getsockname (fd, (void *) &address, &size);
+    *port = (int) ntohs (address.sin_port);
+    return fd;
+}
+
 //  Either of the two ports may be the one that is taken.
 static void
 a_port_in_use_ends_with_one_line (void)
 {
     broker_t *broker = broker_start ();
     for (int next = 0; next <= 1; next++) {
-        struct sockaddr_in address = {.sin_family = AF_INET};
-        int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        socklen_t size = sizeof address;
-        inet_pton (AF_INET, broker->host, &address.sin_addr);
-        assert_int_equal (bind (fd, (void *) &address, size), 0);
-        assert_int_equal (listen (fd, 1), 0);
-        getsockname (fd, (void *) &address, &size);
-        const char *port =
-          text_new ("%d", (int) ntohs (address.sin_port) - next);
-        zibrato_dies (LIST ("broker", "--host", broker->host, "--port", port),
+        int port = 0, fd = port_take (broker->host, &port);
+        zibrato_dies (LIST ("broker", "--host", broker->host, "--port",
+                            text_new ("%d", port - next)),
                       "in use");
         close (fd);
     }
+}
+
+//  Every other of the first ports that are there for everybody (49152 and on;
+//  RFC 6335, section 6) is taken: --port 0 looks further.
+static void
+half_a_free_pair_is_passed_over (void)
+{
+    enum { FIRST = 49152, TAKEN = 32 };
+    broker_t broker = {.port = 0};
+    int fds[TAKEN];
+    broker_give_host (&broker);
+    for (int i = 0; i < TAKEN; i++) {
+        int port = FIRST + 1 + 2 * i;
+        fds[i] = port_take (broker.host, &port);
+    }
+    broker_launch (&broker);
+    broker_stop (&broker);
+    for (int i = 0; i < TAKEN; i++)
+        close (fds[i]);
 }
 
 //  --------------------------------------------------------------------------
@@ -309,6 +337,7 @@ static const struct CMUnitTest tests[] = {
   TEST (bad_values_end_with_one_line),
   TEST (an_unknown_host_ends_with_one_line),
   TEST (a_port_in_use_ends_with_one_line),
+  TEST (half_a_free_pair_is_passed_over),
   TEST (signals_stop_within_a_second),
   TEST (a_worker_without_a_broker_stops_too),
   TEST (the_table_is_golden),
