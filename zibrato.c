@@ -1827,11 +1827,9 @@ broker_connections (zloop_t *loop, int timer, void *argument)
     handshake_t *hands = (handshake_t *) argument;
     int i;
     (void) timer;
-    for (i = 0; i < DRAIN_MESSAGES; i++) {
-        if (!(zsock_events (hands->monitor) & ZMQ_POLLIN))
+    for (i = 0; i < DRAIN_MESSAGES; i++)
+        if (!handshake_report (hands))
             return 0;
-        handshake_report (hands);
-    }
     zloop_timer (loop, 0, 1, broker_connections, hands);
     return 0;
 }

@@ -89,15 +89,27 @@ handshake_t *
 handshake_new (zsock_t *socket, peers_t *peers, peer_end_t end)
 {
     handshake_t *self = (handshake_t *) zmalloc (sizeof *self);
+    const int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED
+                       | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+                       | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+                       | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    char name[64];
+    int rc;
+    snprintf (name, sizeof name, "inproc://zibrato-handshake-%p",
+              (void *) self);
+    self->socket = socket;
     self->peers = peers;
     self->end = end;
-    self->monitor = zactor_new (zmonitor, socket);
     self->curve = zsock_mechanism (socket) == ZMQ_CURVE;
-    zstr_sendx (self->monitor, "LISTEN", "ACCEPTED", "DISCONNECTED",
-                "HANDSHAKE_FAILED_NO_DETAIL", "HANDSHAKE_FAILED_PROTOCOL",
-                "HANDSHAKE_FAILED_AUTH", NULL);
-    zstr_send (self->monitor, "START");
-    zsock_wait (self->monitor);
+    //  without a limit, for ZeroMQ's I/O thread waits where there is one, and
+    //  everybody else with it
+    self->monitor = zsock_new (ZMQ_PAIR);
+    assert (self->monitor);
+    zsock_set_rcvhwm (self->monitor, 0);
+    rc = zmq_socket_monitor (zsock_resolve (socket), name, events);
+    assert (rc == 0);
+    rc = zsock_connect (self->monitor, "%s", name);
+    assert (rc == 0);
     return self;
 }
 
@@ -106,7 +118,8 @@ handshake_destroy (handshake_t **self_p)
 {
     handshake_t *self = *self_p;
     if (self) {
-        zactor_destroy (&self->monitor);
+        zmq_socket_monitor (zsock_resolve (self->socket), NULL, 0);
+        zsock_destroy (&self->monitor);
         free (self->accepted);
         free (self);
         *self_p = NULL;
@@ -193,39 +206,40 @@ handshake_end (handshake_t *self, int fd, int spoke)
     s_log_refused (known ? self->accepted[fd].peer : "", reason);
 }
 
-void
+static void
+handshake_failed (handshake_t *self, int event, int value)
+{
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == 400)
+        self->denied++;
+    else
+        self->failed = handshake_broker_reason (event, value, self->curve);
+}
+
+//  A report is two frames: event and value, and the endpoint
+//  (zmq_socket_monitor(3)).
+int
 handshake_report (handshake_t *self)
 {
-    static const struct {
-        const char *name;
-        int event;
-    } failures[] = {
-      {"HANDSHAKE_FAILED_NO_DETAIL", ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL},
-      {"HANDSHAKE_FAILED_PROTOCOL", ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL},
-      {"HANDSHAKE_FAILED_AUTH", ZMQ_EVENT_HANDSHAKE_FAILED_AUTH}};
-    char *name = NULL, *number = NULL, *endpoint = NULL;
-    int value;
-    size_t i;
-    if (zstr_recvx (self->monitor, &name, &number, &endpoint, NULL) == -1)
-        return;
-    value = (int) strtol (number, NULL, 10);
-    if (streq (name, "ACCEPTED")) {
-        peers_came (self->peers, self->end, value);
-        handshake_accept (self, value);
+    void *monitor = zsock_resolve (self->monitor);
+    unsigned char frame[6];
+    uint16_t event;
+    int32_t value;
+    if (zmq_recv (monitor, frame, sizeof frame, ZMQ_DONTWAIT) != sizeof frame)
+        return 0;
+    zmq_recv (monitor, NULL, 0, 0);
+    memcpy (&event, frame, sizeof event);
+    memcpy (&value, frame + sizeof event, sizeof value);
+    switch (event) {
+        case ZMQ_EVENT_ACCEPTED:
+            peers_came (self->peers, self->end, value);
+            handshake_accept (self, value);
+            break;
+        case ZMQ_EVENT_DISCONNECTED:
+            handshake_end (self, value,
+                           peers_went (self->peers, self->end, value));
+            break;
+        default:
+            handshake_failed (self, event, value);
     }
-    else if (streq (name, "DISCONNECTED")) {
-        handshake_end (self, value, peers_went (self->peers, self->end, value));
-    }
-    for (i = 0; i < sizeof failures / sizeof *failures; i++)
-        if (streq (name, failures[i].name)) {
-            if (failures[i].event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
-                && value == 400)
-                self->denied++;
-            else
-                self->failed = handshake_broker_reason (failures[i].event,
-                                                        value, self->curve);
-        }
-    zstr_free (&name);
-    zstr_free (&number);
-    zstr_free (&endpoint);
+    return 1;
 }

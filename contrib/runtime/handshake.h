@@ -19,7 +19,7 @@ const char *handshake_broker_reason (int event, int value, int curve);
 
 //  The connections of a bound socket.
 typedef struct {
-    zactor_t *monitor;
+    zsock_t *socket, *monitor;
     int curve;       //  it has CURVE
     peers_t *peers;  //  where they are counted
     peer_end_t end;
@@ -35,8 +35,9 @@ typedef struct {
 //  Before the socket binds. Caller owns the return value.
 handshake_t *handshake_new (zsock_t *socket, peers_t *peers, peer_end_t end);
 
-//  Takes in a report of the monitor, and logs who was refused.
-void handshake_report (handshake_t *self);
+//  Takes in a report of the monitor, and logs who was refused. Returns 0 if
+//  there is none.
+int handshake_report (handshake_t *self);
 
 void handshake_destroy (handshake_t **self_p);
 

@@ -313,6 +313,10 @@ half_open_connections_are_ended (void)
     for (int i = 0; i < PEERS; i++)
         raw_await_end (fd[i]);
     friends_await (friends, "refused", PEERS);
+    //  for as long as they stay, they can be asked who they are
+    process_await (friends->broker->process, "event=refused peer=127.");
+    assert_int_equal (process_lines (friends->broker->process, "peer=unknown"),
+                      0);
     friends_check_broker (friends, GROWTH_KIB);
     friends_stop (friends);
 }
