@@ -116,13 +116,15 @@ s_moment (int most_ms)
     nanosleep (&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
+//  A worker that starts slowly may be killed several times before it is ready:
+//  4096 readings, which is what is repeated, must last as long.
 static void
 killed_at_any_moment (void)
 {
-    enum { KILLS = SANITIZED ? 20 : 200 };
+    enum { KILLS = SANITIZED ? 20 : 200, PAUSE_US = SANITIZED ? 10000 : 2000 };
     broker_t *broker = broker_start ();
     site_t site = site_new (broker, "spool");
-    load_t load = load_start (broker, 4, 2000);
+    load_t load = load_start (broker, 4, PAUSE_US);
     standin_script (site.standin, s_script_new (4000));
     for (int kills = 0; kills < KILLS; kills++) {
         site_start (&site, NULL);
