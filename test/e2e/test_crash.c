@@ -12,6 +12,8 @@
 
 #include "../../contrib/runtime/fault.h"
 
+#include <glob.h>
+
 //  --------------------------------------------------------------------------
 //  The steps of a commit: a worker dies at each, and at its third passing
 
@@ -167,6 +169,8 @@ replaced_fifty_times (void)
 //  --------------------------------------------------------------------------
 //  A service that is down
 
+enum { SECONDS = 12 };  //  a flush each
+
 //  The seconds in which readings were measured, in what came.
 static int
 s_seconds (const site_t *self)
@@ -184,48 +188,67 @@ s_seconds (const site_t *self)
     return (int) (most - least + 1);
 }
 
-//  So many flushes are in the folder.
-static void
-s_await_flushes (const site_t *self, unsigned count)
+//  The number of the newest flush in the folder, or 0.
+static int
+s_flushes (const site_t *self)
 {
-    int64_t until = now_ms () + WAIT_MS + (int64_t) count * 1000;
-    char *path;
-    unsigned flush = 0;
-    while (flush < count) {
-        assert_true (now_ms () < until);
-        poll_pause ();
-        flush++;
-        path = text_new ("%s/ledger-%010u", self->spool, flush);
-        flush -= access (path, F_OK) != 0;
-        for (unsigned next = flush + 1; next <= flush + 4; next++) {
-            path = text_new ("%s/ledger-%010u", self->spool, next);
-            if (access (path, F_OK) == 0)
-                flush = next;
-        }
-    }
+    glob_t found;
+    int number = 0;
+    if (glob (text_new ("%s/ledger-*[0-9]", self->spool), 0, NULL, &found) == 0)
+        number = atoi (strrchr (found.gl_pathv[found.gl_pathc - 1], '-') + 1);
+    globfree (&found);
+    return number;
 }
 
+static int
+s_compare (const void *a, const void *b)
+{
+    long first = *(const long *) a, second = *(const long *) b;
+    return (first > second) - (first < second);
+}
+
+//  Awaits flushes, and prints how much larger the worker has become from one to
+//  the next. Returns the median, in KiB: what comes in a burst on a busy machine
+//  waits somewhere, and makes it larger once; what is kept does each time.
+static long
+s_growth (const site_t *self)
+{
+    long growth[SECONDS], before = 0, now;
+    int size = 0;
+    for (int flush = 3; flush <= SECONDS; flush++) {
+        int64_t until = now_ms () + WAIT_MS;
+        while (s_flushes (self) < flush) {
+            assert_true (now_ms () < until);
+            poll_pause ();
+        }
+        now = process_status (self->worker, "VmRSS:");
+        if (before)
+            growth[size++] = now - before;
+        before = now;
+    }
+    qsort (growth, (size_t) size, sizeof *growth, s_compare);
+    print_message ("RSS %ld KiB; %ld, %ld, %ld KiB a flush\n", before,
+                   growth[0], growth[size / 2], growth[size - 1]);
+    return growth[size / 2];
+}
+
+//  Readings are 8000 a second, which would be 500 KiB.
 static void
 a_service_that_was_down_gets_everything (void)
 {
-    enum { SECONDS = 12 };
     broker_t *broker = broker_start ();
     site_t site = site_new (broker, "spool");
     standin_script (site.standin, "503*");
     load_t load = load_start (broker, 4, 500);
     site_start (&site, NULL);
-    s_await_flushes (&site, 3);
-    long before = process_status (site.worker, "VmRSS:");
-    s_await_flushes (&site, SECONDS);
-    long after = process_status (site.worker, "VmRSS:");
+    long growth = s_growth (&site);
     load_end (&load);
     assert_int_equal (standin_requests (site.standin, 200), 0);
     standin_script (site.standin, "");
     assert_int_equal ((int) site_check (&site, &load), 0);
     assert_true (s_seconds (&site) >= SECONDS - 1);
-    print_message ("RSS %ld KiB, then %ld KiB\n", before, after);
     if (!SANITIZED)
-        assert_true (after - before < 1024);
+        assert_true (growth < 100);
 }
 
 //  --------------------------------------------------------------------------
