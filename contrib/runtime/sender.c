@@ -150,10 +150,13 @@ sender_rows (sender_t *self, const request_t *request, zb_reply_t *reply)
     return outcome;
 }
 
-//  The row alone is refused: logged, within reason, and set aside.
+//  The row alone is refused: set aside, and logged, within reason.
 static void
 sender_reject (sender_t *self, const request_t *request, const char *reason)
 {
+    if (self->queue->spool)
+        spool_reject (self->queue->spool, request->name, request->text,
+                      request->size, reason);
     if (self->rejected_logged < REJECTED_LOGGED) {
         self->rejected_logged++;
         zb_log (LOG_ERR, "rejected", "reason=\"%s\" row=%.*s", reason,
@@ -161,9 +164,6 @@ sender_reject (sender_t *self, const request_t *request, const char *reason)
     }
     else
         self->rejected_unlogged++;
-    if (self->queue->spool)
-        spool_reject (self->queue->spool, request->name, request->text,
-                      request->size, reason);
 }
 
 static void

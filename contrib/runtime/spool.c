@@ -786,7 +786,9 @@ spool_reject (spool_t *self, const char *name, const char *text, size_t size,
     s_make_folder (self->fd, "rejected");
     snprintf (path, sizeof path, "rejected/%s", name);
     FAULT (reject_before);
-    if (spool_file (self, path, (span_t){text, size}, 1, note) == -1
+    //  a replay may come at any time, and would take half a file for an edited
+    if (spool_file (self, "rejected/new", (span_t){text, size}, 1, note) == -1
+        || renameat (self->fd, "rejected/new", self->fd, path) == -1
         || s_sync_folder (self->fd, "rejected") == -1)
         zb_log (LOG_ERR, "reject_failed", "file=%s reason=\"%s\"", path,
                 strerror (errno));

@@ -1078,20 +1078,30 @@ publisher_send (void *socket, const char *text)
     publisher_send_bytes (socket, text, strlen (text));
 }
 
+//  Sends a line of value 1 until the sink has it, for a worker may be ready a
+//  moment before the broker knows; or the broker still knows one that was killed.
+static void
+publisher_insist (void *socket, const char *line, const sink_t *sink,
+                  const char *source, const char *name)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    while (sink_total (sink, source, name).sum < 1) {
+        publisher_send (socket, line);
+        poll_pause ();
+        assert_true (now_ms () < until);
+    }
+}
+
 //  Sends "probe" at the level until all sinks have it: from then on they get
-//  all that is sent. A worker may be ready a moment before the broker knows.
+//  all that is sent.
 static void
 publisher_probe (void *socket, const char *level, const sink_t *sinks,
                  size_t count)
 {
-    int64_t until = now_ms () + WAIT_MS;
+    const char *line =
+      text_new ("%s|Counter|probe|1|%ld|probe", level, (long) time (NULL));
     for (size_t i = 0; i < count; i++)
-        while (sink_total (&sinks[i], "probe", "probe").sum < 1) {
-            publisher_send (socket, text_new ("%s|Counter|probe|1|%ld|probe",
-                                              level, (long) time (NULL)));
-            poll_pause ();
-            assert_true (now_ms () < until);
-        }
+        publisher_insist (socket, line, &sinks[i], "probe", "probe");
 }
 
 #endif

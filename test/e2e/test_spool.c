@@ -161,9 +161,11 @@ a_disk_that_was_always_full_tells_lives_apart (void)
         site_start (&site, NULL);
         sink_t sink = {site.worker, site.standin};
         void *publisher = publisher_new (broker, "info|");
-        publisher_send (publisher, text_new ("info|Gauge|life.%d|1|%ld|s", life,
-                                             (long) time (NULL)));
-        sink_await (&sink, "s", text_new ("life.%d", life), 1, 0);
+        const char *name = text_new ("life.%d", life);
+        publisher_insist (
+          publisher,
+          text_new ("info|Gauge|%s|1|%ld|s", name, (long) time (NULL)), &sink,
+          "s", name);
         site_kill (&site);
     }
     assert_int_equal (standin_requests (site.standin, 422), 0);
