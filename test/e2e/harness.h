@@ -15,7 +15,7 @@
     be observed has happened. WAIT_MS is a deadline for that, never a pause: a
     test that passes does not depend on its length.
 
-    Classes, bottom-up: harness, process, broker, standin, worker, rows, sink,
+    Classes, bottom-up: harness, process, port, broker, standin, worker, rows, sink,
     publisher.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
@@ -32,6 +32,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -39,6 +40,7 @@
 #include <ftw.h>
 #include <inttypes.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -47,6 +49,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -634,6 +637,42 @@ harness_teardown (void **state)
             cmocka_set_test_filter (getenv ("ZB_TEST"));                       \
         return cmocka_run_group_tests (tests, NULL, NULL);                     \
     }
+
+//  --------------------------------------------------------------------------
+//  port: of TCP, in place of a server's
+
+//  Takes a port at the address, or a free one for 0, and does not listen: who
+//  connects is refused, and another may listen there, but no connection gets the
+//  port as its own. Returns the descriptor.
+static int
+port_take (const char *host, int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons ((uint16_t) port),
+                                  .sin_addr.s_addr = inet_addr (host)};
+    int on = 1, fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true (fd >= 0);
+    setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    assert_int_equal (bind (fd, (void *) &address, sizeof address), 0);
+    return fd;
+}
+
+static int
+port_listen (const char *host, int port)
+{
+    int fd = port_take (host, port);
+    assert_int_equal (listen (fd, 8), 0);
+    return fd;
+}
+
+static int
+port_of (int fd)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    assert_int_equal (getsockname (fd, (void *) &address, &size), 0);
+    return ntohs (address.sin_port);
+}
 
 //  --------------------------------------------------------------------------
 //  broker

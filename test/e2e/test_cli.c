@@ -9,9 +9,6 @@
 
 #include "harness.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 //  Compares with a file, or writes it.
 static void
@@ -133,31 +130,15 @@ an_unknown_host_ends_with_one_line (void)
                   "no.such.host.invalid");
 }
 
-//  Takes a port at the address, or a free one for 0. Returns the descriptor.
-static int
-port_take (const char *host, int *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons ((uint16_t) *port)};
-    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    socklen_t size = sizeof address;
-    inet_pton (AF_INET, host, &address.sin_addr);
-    assert_int_equal (bind (fd, (void *) &address, size), 0);
-    assert_int_equal (listen (fd, 1), 0);
-    getsockname (fd, (void *) &address, &size);
-    *port = (int) ntohs (address.sin_port);
-    return fd;
-}
-
 //  Either of the two ports may be the one that is taken.
 static void
 a_port_in_use_ends_with_one_line (void)
 {
     broker_t *broker = broker_start ();
     for (int next = 0; next <= 1; next++) {
-        int port = 0, fd = port_take (broker->host, &port);
+        int fd = port_listen (broker->host, 0);
         zibrato_dies (LIST ("broker", "--host", broker->host, "--port",
-                            text_new ("%d", port - next)),
+                            text_new ("%d", port_of (fd) - next)),
                       "in use");
         close (fd);
     }
@@ -172,10 +153,8 @@ half_a_free_pair_is_passed_over (void)
     broker_t broker = {.port = 0};
     int fds[TAKEN];
     broker_give_host (&broker);
-    for (int i = 0; i < TAKEN; i++) {
-        int port = FIRST + 1 + 2 * i;
-        fds[i] = port_take (broker.host, &port);
-    }
+    for (int i = 0; i < TAKEN; i++)
+        fds[i] = port_listen (broker.host, FIRST + 1 + 2 * i);
     broker_launch (&broker);
     broker_stop (&broker);
     for (int i = 0; i < TAKEN; i++)

@@ -10,9 +10,6 @@
 
 #include "harness.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 //  --------------------------------------------------------------------------

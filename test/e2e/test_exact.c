@@ -16,7 +16,6 @@
 
 #include "harness.h"
 
-#include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
 

@@ -14,10 +14,7 @@
 
 #include "harness.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 enum {
     FRAME = 64 * 1024,
@@ -675,16 +672,8 @@ static int
 s_listen (broker_t *broker)
 {
     broker_give_host (broker);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = inet_addr (broker->host)};
-    socklen_t size = sizeof address;
-    int one = 1, fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true (fd >= 0);
-    setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    assert_int_equal (bind (fd, (struct sockaddr *) &address, size), 0);
-    assert_int_equal (listen (fd, 8), 0);
-    assert_int_equal (getsockname (fd, (struct sockaddr *) &address, &size), 0);
-    broker->port = ntohs (address.sin_port);
+    int fd = port_listen (broker->host, 0);
+    broker->port = port_of (fd);
     return fd;
 }
 

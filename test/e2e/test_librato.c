@@ -205,23 +205,23 @@ static void
 a_service_may_come_late (void)
 {
     broker_t *broker = broker_start ();
-    standin_t *early = standin_start (NULL);
-    assert_int_equal (process_stop (early->process, SIGTERM), 0);
-    process_t *worker =
-      worker_start (broker, "librato",
-                    LIST ("--username", "user@example.org", "--apitoken",
-                          "token", "--flush", "1", "--url", early->url),
-                    NULL);
+    int fd = port_take ("127.0.0.1", 0);
+    const char *port = text_new ("%d", port_of (fd));
+    process_t *worker = worker_start (
+      broker, "librato",
+      LIST ("--username", "user@example.org", "--apitoken", "token", "--flush",
+            "1", "--url", text_new ("http://127.0.0.1:%s/v1/metrics", port)),
+      NULL);
     process_await (worker, "event=retry");
     void *publisher = publisher_new (broker, "");
     publisher_send (publisher,
                     text_new ("info|Counter|count|7|%ld|test", s_now ()));
-    const char *port = strrchr (early->base, ':') + 1;
     sink_t sink = {worker, standin_start (LIST ("--port", port))};
     sink_await (&sink, "test", "count", 0, 7);
     sink_stop (&sink);
     sink_check_sum (&sink, "test", "count", 7);
     assert_true (process_lines (worker, "event=recovered") > 0);
+    close (fd);
 }
 
 //  --------------------------------------------------------------------------

@@ -9,10 +9,6 @@
 
 #include "harness.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 typedef struct {
     broker_t *broker[2];
     sink_t sink;
@@ -236,19 +232,8 @@ impostor_answer (const broker_t *broker)
 {
     static const char text[] = "SSH-2.0-OpenSSH_9.2 and more of that kind\r\n";
     int listener[2];
-    for (int next = 0; next < 2; next++) {
-        struct sockaddr_in address = {
-          .sin_family = AF_INET,
-          .sin_port = htons ((uint16_t) (broker->port + next))};
-        int on = 1;
-        inet_pton (AF_INET, broker->host, &address.sin_addr);
-        listener[next] = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        setsockopt (listener[next], SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        assert_int_equal (
-          bind (listener[next], (struct sockaddr *) &address, sizeof address),
-          0);
-        assert_int_equal (listen (listener[next], 4), 0);
-    }
+    for (int next = 0; next < 2; next++)
+        listener[next] = port_listen (broker->host, broker->port + next);
     for (int next = 0; next < 2; next++) {
         struct pollfd wait = {listener[next], POLLIN, 0};
         char bytes[64];
