@@ -123,4 +123,18 @@ site_check (site_t *self, const load_t *load)
     return lost;
 }
 
+//  Ends the worker: what came is no more than what was measured. Returns how
+//  much of "load.count" it is.
+static double
+site_check_most (site_t *self, const load_t *load)
+{
+    sink_t sink = {self->worker, self->standin};
+    sink_stop (&sink);
+    double count = sink_total (&sink, NULL, "load.count").sum;
+    assert_true (count <= load->count);
+    assert_true (sink_total (&sink, NULL, "load.time").count <= load->times);
+    assert_true (sink_total (&sink, NULL, "load.gauge").count <= load->gauges);
+    return count;
+}
+
 #endif
