@@ -70,14 +70,7 @@
 #define SANITIZED_T 0
 #endif
 
-//  A test that makes processes slow defines HARNESS_SLOW.
-#ifdef HARNESS_SLOW
-#define SLOW 1
-#else
-#define SLOW SANITIZED
-#endif
-
-enum { WAIT_MS = SLOW ? 60000 : 25000, POLL_MS = 10, PROCESSES_MAX = 1024 };
+enum { WAIT_MS = 60000, POLL_MS = 10, PROCESSES_MAX = 1024 };
 
 //  LIST ("a", "b") is a list of texts that ends with NULL.
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})

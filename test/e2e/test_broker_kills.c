@@ -10,7 +10,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 240
+//  ctest: TIMEOUT 300
 
 #include "harness.h"
 

@@ -5,7 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 60
+//  ctest: TIMEOUT 300
 
 #include "harness.h"
 

@@ -12,7 +12,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 120
+//  ctest: TIMEOUT 300
 
 #include "harness.h"
 

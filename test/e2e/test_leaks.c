@@ -8,8 +8,6 @@
 
 //  ctest: TIMEOUT 600 NOSAN - it is a sanitizer itself
 
-#define HARNESS_SLOW  //  some twenty times
-
 #include "harness.h"
 
 #include <sys/stat.h>

@@ -20,7 +20,7 @@
 enum {
     CUT_MS = 30000,
     //  15 s without an answer, asked every 5 s; the broker tells every 10
-    NOTICE_MS = CUT_MS + WAIT_MS
+    NOTICE_MS = CUT_MS + 25000
 };
 
 //  --------------------------------------------------------------------------

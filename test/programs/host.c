@@ -450,7 +450,9 @@ static void *
 s_bother (void *argument)
 {
     pthread_t main_thread = *(pthread_t *) argument;
-    for (long sent = s_signals; sent < s_number; sent++) {
+    int64_t until = s_now_ms () + PATIENCE_MS;
+    for (long sent = s_signals; sent < s_number && s_now_ms () < until;
+         sent++) {
         pthread_kill (main_thread, SIGUSR1);
         //  the next one only when this one has come
         while (s_signals <= sent)
