@@ -1914,7 +1914,7 @@ broker_health (zloop_t *loop, int timer, void *argument)
 }
 
 //  Binds the pair of ports, or finds a free pair for port 0. It looks at random
-//  places ("!"): the first free port may have a neighbour that is taken for long.
+//  places ("!"): the neighbour of the first free port may be taken for long.
 static void
 broker_bind (const char *address)
 {

@@ -15,8 +15,8 @@
     be observed has happened. WAIT_MS is a deadline for that, never a pause: a
     test that passes does not depend on its length.
 
-    Classes, bottom-up: harness, process, port, broker, standin, worker, rows, sink,
-    publisher.
+    Classes, bottom-up: harness, process, port, broker, standin, worker, rows,
+    sink, publisher.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -635,8 +635,8 @@ harness_teardown (void **state)
 //  port: of TCP, in place of a server's
 
 //  Takes a port at the address, or a free one for 0, and does not listen: who
-//  connects is refused, and another may listen there, but no connection gets the
-//  port as its own. Returns the descriptor.
+//  connects is refused, and another may listen there, but no connection gets
+//  the port as its own. Returns the descriptor.
 static int
 port_take (const char *host, int port)
 {
@@ -1111,7 +1111,7 @@ publisher_send (void *socket, const char *text)
 }
 
 //  Sends a line of value 1 until the sink has it, for a worker may be ready a
-//  moment before the broker knows; or the broker still knows one that was killed.
+//  moment before the broker knows, or the broker still know one that was killed.
 static void
 publisher_insist (void *socket, const char *line, const sink_t *sink,
                   const char *source, const char *name)

@@ -82,6 +82,7 @@ static struct {
     change_t change[CHANGES_MAX];  //  from the one to the other, in order
     size_t changes;
     int anew;        //  how often a ledger got its name
+    int rejected;    //  and how often files of refused rows were looked at
     bool in_ledger;  //  the next step is a sync of what is in a ledger,
     bool refused;    //  or removes a request that was set aside
     struct {
@@ -228,10 +229,31 @@ disk_sync (int fd)
         node_sync (&s_disk.node[s_disk.fd[fd].node]);
 }
 
+//  Whoever looks finds a refused row's file whole, or not at all: two lines of
+//  head, and the row. A replay may be run at any time.
+static void
+disk_check_rejected (void)
+{
+    size_t i, j, lines;
+    for (i = 0; i < s_disk.now.size; i++) {
+        const name_t *name = &s_disk.now.name[i];
+        const node_t *node;
+        if (!strstr (name->path, "/rejected/request-"))
+            continue;
+        node = &s_disk.node[name->node];
+        for (j = lines = 0; j < node->size; j++)
+            lines += node->now[j] == '\n';
+        assert_true (lines >= 3);
+        assert_int_equal (node->now[node->size - 1], '\n');
+        s_disk.rejected++;
+    }
+}
+
 //  Something is about to change.
 static void
 disk_step (void)
 {
+    disk_check_rejected ();
     s_disk.on = false;
     world_lose_power ();
     s_disk.on = true;
@@ -854,6 +876,7 @@ world_work (worker_t *worker)
     world_window (worker, false);
     worker_deliver (worker, 3);
     assert_int_equal (s_disk.anew, 2);
+    assert_true (s_disk.rejected > 0);
 }
 
 //  There is no room for a while: until a flush is whole again, what waits is
