@@ -952,9 +952,10 @@ sink_librato (const broker_t *broker, const char *const *standin,
     return (sink_t){worker_start (broker, "librato", options, NULL), judge};
 }
 
-//  Returns the rows so far. Caller deletes the return value.
+//  Returns the rows so far, of which the last flush may be a part. Caller
+//  deletes the return value.
 static cJSON *
-sink_rows (const sink_t *self)
+sink_rows_so_far (const sink_t *self)
 {
     if (self->standin)
         return standin_get (self->standin, "stored");
@@ -970,10 +971,11 @@ sink_rows (const sink_t *self)
     return rows;
 }
 
+//  What there is of a series so far.
 static total_t
-sink_total (const sink_t *self, const char *source, const char *name)
+sink_total_so_far (const sink_t *self, const char *source, const char *name)
 {
-    cJSON *rows = sink_rows (self);
+    cJSON *rows = sink_rows_so_far (self);
     total_t total = rows_total (rows, source, name);
     cJSON_Delete (rows);
     return total;
@@ -986,10 +988,10 @@ sink_await (const sink_t *self, const char *source, const char *name,
             double count, double sum)
 {
     int64_t until = now_ms () + WAIT_MS;
-    total_t total = sink_total (self, source, name);
+    total_t total = sink_total_so_far (self, source, name);
     while ((total.count < count || total.sum < sum) && now_ms () < until) {
         poll_pause ();
-        total = sink_total (self, source, name);
+        total = sink_total_so_far (self, source, name);
     }
     if (total.count < count || total.sum < sum)
         fail_msg ("%s/%s: %.17g samples, sum %.17g; expected %.17g, %.17g",
@@ -998,15 +1000,31 @@ sink_await (const sink_t *self, const char *source, const char *name,
     return total;
 }
 
-//  Ends the worker, which delivers what it still has: what was not too much
-//  until now might be so then.
+//  Ends the worker, which delivers what it still has.
 static void
 sink_stop (const sink_t *self)
 {
     assert_int_equal (process_stop (self->worker, SIGTERM), 0);
 }
 
-//  The sum of a series must be this one, to the last bit.
+//  Returns all rows, of a worker that has ended: before, one that is awaited
+//  may come before others of its flush, and what is not too much may still
+//  become so. Caller deletes the return value.
+static cJSON *
+sink_rows (const sink_t *self)
+{
+    assert_true (self->worker->ended);
+    return sink_rows_so_far (self);
+}
+
+static total_t
+sink_total (const sink_t *self, const char *source, const char *name)
+{
+    assert_true (self->worker->ended);
+    return sink_total_so_far (self, source, name);
+}
+
+//  The sum of a series must be this one at the end, to the last bit.
 static void
 sink_check_sum (const sink_t *self, const char *source, const char *name,
                 double sum)
@@ -1117,7 +1135,7 @@ publisher_insist (void *socket, const char *line, const sink_t *sink,
                   const char *source, const char *name)
 {
     int64_t until = now_ms () + WAIT_MS;
-    while (sink_total (sink, source, name).sum < 1) {
+    while (sink_total_so_far (sink, source, name).sum < 1) {
         publisher_send (socket, line);
         poll_pause ();
         assert_true (now_ms () < until);

@@ -55,7 +55,7 @@ static void
 site_await (site_t *self)
 {
     sink_t sink = {self->worker, self->standin};
-    double count = sink_total (&sink, NULL, "load.count").sum;
+    double count = sink_total_so_far (&sink, NULL, "load.count").sum;
     process_await (self->worker, "event=ready");
     sink_await (&sink, NULL, "load.count", 0, count + 1);
 }

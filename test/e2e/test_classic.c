@@ -17,7 +17,7 @@ static void
 classic_run (const broker_t *broker, int count, const char *level,
              const sink_t *sink)
 {
-    double probes = sink_total (sink, "classic", "classic.probe").sum;
+    double probes = sink_total_so_far (sink, "classic", "classic.probe").sum;
     process_t *self = process_start (
       LIST ("/usr/bin/python3",
             text_new ("%s/test/programs/classic_pub.py",

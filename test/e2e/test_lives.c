@@ -354,6 +354,7 @@ more_series_than_max_are_reported (void)
     total_t total = {0};
     cJSON *rows;
     sink_await (&sink, NULL, "zibrato.dropped", 0, dropped);
+    sink_stop (&sink);
     rows = sink_rows (&sink);
     for (int i = 0; i < 150; i++)
         total.sum +=

@@ -186,7 +186,7 @@ story_await_peers (story_t *self, const char *end, double count)
     int64_t until = now_ms () + NOTICE_MS;
     double last = -1;
     while (now_ms () < until) {
-        cJSON *rows = sink_rows (&self->near);
+        cJSON *rows = sink_rows_so_far (&self->near);
         const cJSON *row;
         cJSON_ArrayForEach (row, rows) if (row_is (row, "name", name)) last =
           row_number (row, "value");

@@ -213,8 +213,9 @@ a_stuck_broker_does_not_stop_the_other (void)
     }
     assert_true (full);
     while (
-      sink_total (&pair.sink, NULL, "many.0").sum < passes
-      || sink_total (&pair.sink, NULL, text_new ("many.%d", SERIES - 1)).sum
+      sink_total_so_far (&pair.sink, NULL, "many.0").sum < passes
+      || sink_total_so_far (&pair.sink, NULL, text_new ("many.%d", SERIES - 1))
+             .sum
            < passes) {
         assert_true (now_ms () < until);
         poll_pause ();
@@ -264,6 +265,7 @@ a_port_that_somebody_else_had_is_tried_again (void)
     process_send (program, "count\tinfo\tn\n");
     broker_launch (broker);
     sink_await (&sink, NULL, "n", 0, 2);
+    sink_stop (&sink);
     sink_check_sum (&sink, NULL, "n", 2);
 }
 
