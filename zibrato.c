@@ -357,44 +357,46 @@ s_options_parse (const usage_t *usage, int argc, char **argv)
 //  --------------------------------------------------------------------------
 //  Signals and sockets
 
-//  Returns a descriptor that becomes readable when the program is asked to
-//  stop. To be called before there are other threads.
+//  Returns a descriptor that becomes readable when one of these signals comes.
+//  To be called before there are other threads, of ZeroMQ's, too, which block
+//  signals only once they run: one that does not gets them, and ends us all.
 static int
-s_signals_open (void)
+s_signals_open (const sigset_t *signals)
+{
+    int fd = signalfd (-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd == -1)
+        s_die ("signalfd:");
+    pthread_sigmask (SIG_BLOCK, signals, NULL);
+    return fd;
+}
+
+//  Those that ask the program to stop.
+static int
+s_stop_open (void)
 {
     sigset_t stop;
-    int fd;
     zsys_handler_set (NULL);
     signal (SIGPIPE, SIG_IGN);
     sigemptyset (&stop);
     sigaddset (&stop, SIGINT);
     sigaddset (&stop, SIGTERM);
     sigaddset (&stop, SIGQUIT);
-    pthread_sigmask (SIG_BLOCK, &stop, NULL);
-    fd = signalfd (-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd == -1)
-        s_die ("signalfd:");
-    return fd;
+    return s_signals_open (&stop);
 }
 
-//  The same for SIGHUP, which ends who does not ask for it.
+//  SIGHUP, which ends who does not ask for it.
 static int
 s_hangup_open (void)
 {
     sigset_t hangup;
-    int fd;
     sigemptyset (&hangup);
     sigaddset (&hangup, SIGHUP);
-    pthread_sigmask (SIG_BLOCK, &hangup, NULL);
-    fd = signalfd (-1, &hangup, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd == -1)
-        s_die ("signalfd:");
-    return fd;
+    return s_signals_open (&hangup);
 }
 
 //  Handler for zloop_poller: ends the loop.
 static int
-s_signals_handle (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+s_stop_handle (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
     struct signalfd_siginfo info;
     (void) loop, (void) argument;
@@ -1564,14 +1566,14 @@ worker_drain (worker_t *self)
 
 //  Runs until a signal.
 static void
-worker_loop (worker_t *self, int signals)
+worker_loop (worker_t *self, int stop_fd)
 {
-    zmq_pollitem_t stop = {NULL, signals, ZMQ_POLLIN, 0};
+    zmq_pollitem_t stop = {NULL, stop_fd, ZMQ_POLLIN, 0};
     zmq_pollitem_t links = {self->links.monitor, 0, ZMQ_POLLIN, 0};
     self->loop = zloop_new ();
     zloop_poller (self->loop, &links, worker_links, self);
     zloop_reader (self->loop, self->xsub, worker_readable, self);
-    zloop_poller (self->loop, &stop, s_signals_handle, NULL);
+    zloop_poller (self->loop, &stop, s_stop_handle, NULL);
     zloop_timer (self->loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
                  worker_tick, self);
     zloop_start (self->loop);
@@ -1639,9 +1641,9 @@ worker_run (const zb_backend_t *backend)
 {
     worker_t self;
     sender_t sender = {.backend = backend};
+    int stop = s_stop_open ();
     const char *wrong = backend->check ? backend->check () : NULL;
     pthread_t thread;
-    int signals = s_signals_open ();
     if (wrong)
         s_die ("%s", wrong);
     worker_init (&self, backend);
@@ -1656,7 +1658,7 @@ worker_run (const zb_backend_t *backend)
     worker_connect (&self);
     if (pthread_create (&thread, NULL, sender_run, &sender) != 0)
         s_die ("start the sender:");
-    worker_loop (&self, signals);
+    worker_loop (&self, stop);
     s_deadline_ms = zclock_mono () + s_worker.deadline * 1000;
     queue_close (self.queue);
     pthread_join (thread, NULL);
@@ -1668,7 +1670,7 @@ worker_run (const zb_backend_t *backend)
             self.queue->rejected_rows, self.queue->dropped_rows);
     worker_clear (&self);
     zsock_destroy (&self.xsub);
-    close (signals);
+    close (stop);
     return 0;
 }
 
@@ -1963,9 +1965,8 @@ broker_reload (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 //  Makes both sockets CURVE servers, if that is asked for, or says that they
 //  are open to everybody. Ends the program if it cannot.
 static void
-broker_secure (zloop_t *loop, const char *address)
+broker_secure (const char *address)
 {
-    zmq_pollitem_t hangup = {NULL, 0, ZMQ_POLLIN, 0};
     const char *wrong;
     if (!s_broker.cert != !s_broker.authorized)
         s_die ("--curve and --authorized: give both, or neither");
@@ -1976,9 +1977,6 @@ broker_secure (zloop_t *loop, const char *address)
                 address);
     if (!s_broker.cert)
         return;
-    //  before zauth has its thread, which would get the signal
-    hangup.fd = s_hangup_open ();
-    zloop_poller (loop, &hangup, broker_reload, NULL);
     wrong = curve_listen (&s_broker.curve, s_broker.cert, s_broker.authorized,
                           s_broker.programs, s_broker.workers);
     if (wrong)
@@ -2020,7 +2018,7 @@ broker_open (zloop_t *loop, const char *address)
     zsock_set_xpub_verboser (workers, 1);
     zsock_set_xpub_nodrop (workers, 1);
     zsock_set_zap_domain (workers, "zibrato");
-    broker_secure (loop, address);
+    broker_secure (address);
     peers_init (&s_broker.peers, zsock_resolve (s_broker.programs));
     broker_watch (loop, s_broker.programs, PEER_PROGRAM);
     broker_watch (loop, workers, PEER_WORKER);
@@ -2032,10 +2030,15 @@ static int
 broker_run (void)
 {
     char address[NI_MAXHOST + 2];
-    int signals = s_signals_open ();
-    zmq_pollitem_t stop = {NULL, signals, ZMQ_POLLIN, 0};
+    zmq_pollitem_t stop = {NULL, s_stop_open (), ZMQ_POLLIN, 0};
+    zmq_pollitem_t hangup = {NULL, -1, ZMQ_POLLIN, 0};
     zloop_t *loop = zloop_new ();
     zb_t *health;
+    zloop_poller (loop, &stop, s_stop_handle, NULL);
+    if (s_broker.cert) {
+        hangup.fd = s_hangup_open ();
+        zloop_poller (loop, &hangup, broker_reload, NULL);
+    }
     s_host_resolve (s_broker.host, address, sizeof address);
     broker_open (loop, address);
     zsock_bind (s_broker.programs, "inproc://zibrato-broker");
@@ -2046,7 +2049,6 @@ broker_run (void)
                .curve_cert = "", .interval_ms = HEALTH_MS, .linger_ms = 0);
     broker_poll (loop, s_broker.programs, broker_ready, NULL);
     broker_poll (loop, s_broker.workers, broker_ready, NULL);
-    zloop_poller (loop, &stop, s_signals_handle, NULL);
     zloop_timer (loop, PEERS_TICK_MS, 0, broker_look, NULL);
     zloop_timer (loop, FAULTS_MS, 0, broker_faults, NULL);
     zloop_timer (loop, HEALTH_MS, 0, broker_health, NULL);
@@ -2059,7 +2061,9 @@ broker_run (void)
     zsock_destroy (&s_broker.programs);
     zsock_destroy (&s_broker.workers);
     peers_done (&s_broker.peers);
-    close (signals);
+    close (stop.fd);
+    if (hangup.fd != -1)
+        close (hangup.fd);
     return 0;
 }
 

@@ -20,6 +20,7 @@ enum { KEY_SIZE = 41 };
 typedef struct {
     broker_t *broker;
     const char *server, *clients;
+    const char *const *env;  //  of the broker, or NULL
 } place_t;
 
 static const char *
@@ -53,7 +54,7 @@ place_launch (place_t *self)
       LIST (harness_path ("ZB_BIN"), "broker", "--host", broker->host, "--port",
             text_new ("%d", broker->port), "--curve", self->server,
             "--authorized", self->clients),
-      NULL);
+      self->env);
     const char *ready = process_await (broker->process, "event=ready");
     broker->port = (int) strtol (strrchr (ready, ':') + 1, NULL, 10) - 1;
 }
@@ -63,8 +64,9 @@ static place_t
 place_new (void)
 {
     broker_t *plain = broker_start ();
-    place_t self = {plain, temporary_path ("keys/server"),
-                    temporary_path ("keys/clients")};
+    place_t self = {.broker = plain,
+                    .server = temporary_path ("keys/server"),
+                    .clients = temporary_path ("keys/clients")};
     broker_kill (plain);
     plain->port = 0;
     keygen (temporary_path ("keys"), "server");
@@ -478,6 +480,23 @@ a_folder_may_hold_anything (void)
     broker_stop (place.broker);
 }
 
+#if !SANITIZED  //  late.so would have to be loaded after the sanitizer
+
+//  A signal ends the program if any of its threads does not block it.
+static void
+signals_may_come_before_all_threads_run (void)
+{
+    place_t place = place_new ();
+    broker_stop (place.broker);
+    place.env = LIST (text_new ("LD_PRELOAD=%s", program_path ("late.so")));
+    place_launch (&place);
+    place_reload (&place, 2);
+    broker_stop (place.broker);
+    place_launch (&place);
+    broker_stop (place.broker);
+}
+#endif
+
 //  --------------------------------------------------------------------------
 //  What works without CURVE works with it
 
@@ -686,6 +705,9 @@ static const struct CMUnitTest tests[] = {
   TEST (who_is_listed_later_gets_in),
   TEST (who_is_no_more_listed_is_cut_off),
   TEST (a_folder_may_hold_anything),
+#if !SANITIZED
+  TEST (signals_may_come_before_all_threads_run),
+#endif
   TEST (a_broker_killed_and_restarted_changes_nothing),
 #if !SANITIZED
   TEST (a_child_has_the_keys_too),
