@@ -12,8 +12,9 @@
 
 enum {
     MILLION = 1000000,
-    LINGER_MS = 500,                   //  the default
-    GRACE_MS = SANITIZED ? 3000 : 300  //  to start and to end a process
+    LINGER_MS = 500,                    //  the default
+    GRACE_MS = SANITIZED ? 3000 : 300,  //  to start and to end a process
+    TRIES = 5
 };
 
 static double
@@ -26,15 +27,27 @@ s_json_number (const char *json, const char *key)
     return number;
 }
 
-//  How long a process lived, in milliseconds.
-static int64_t
-s_life_ms (const process_t *self)
+//  Runs burst, which must live no longer than this; where the machine was busy,
+//  again, TRIES times at most. Returns the last life, and how many there were
+//  unless runs is NULL.
+static process_t *
+s_burst_within (int64_t ms, const char *option, const char *const *env,
+                int *runs)
 {
-    return self->ended_ms - self->started_ms;
+    for (int run = 1; run <= TRIES; run++) {
+        process_t *self =
+          process_run (LIST (program_path ("burst"), option), env);
+        if (runs)
+            *runs = run;
+        if (self->ended_ms - self->started_ms <= ms)
+            return self;
+    }
+    fail_msg ("burst lives longer than %d ms", (int) ms);
+    return NULL;
 }
 
-//  A program's variables: the broker, and more time to leave than by default
-//  if a sanitizer makes everything slow.
+//  A program's variables: the broker, and more time to leave than by default,
+//  which it takes only if all is slow.
 static const char *const *
 s_environment (const broker_t *broker, const char *more)
 {
@@ -43,25 +56,28 @@ s_environment (const broker_t *broker, const char *more)
     int count = 0;
     env[count++] = broker_env[0];
     env[count++] = broker_env[1];
-    if (SANITIZED)
-        env[count++] = "ZIBRATO_LINGER_MS=10000";
+    env[count++] = "ZIBRATO_LINGER_MS=10000";
     if (more)
         env[count++] = more;
     return env;
 }
 
+//  In less time than a program takes to leave by default.
 static void
 ten_milliseconds_deliver_a_million (void)
 {
     broker_t *broker = broker_start ();
     sink_t sink = sink_stdout (broker, NULL);
-    process_t *burst =
-      process_run (LIST (program_path ("burst")), s_environment (broker, NULL));
+    int runs;
+    process_t *burst = s_burst_within (SANITIZED ? GRACE_MS : LINGER_MS, NULL,
+                                       s_environment (broker, NULL), &runs);
     assert_string_equal (process_out (burst), "");
     assert_string_equal (process_err (burst), "");
-    sink_await (&sink, "not_specified", "burst.count", 0, MILLION);
+    sink_await (&sink, "not_specified", "burst.count", 0,
+                (double) runs * MILLION);
     sink_stop (&sink);
-    sink_check_sum (&sink, "not_specified", "burst.count", MILLION);
+    sink_check_sum (&sink, "not_specified", "burst.count",
+                    (double) runs * MILLION);
 }
 
 static void
@@ -95,13 +111,10 @@ static void
 without_a_broker_it_ends_in_time_and_says_nothing (void)
 {
     process_t *burst =
-      process_run (LIST (program_path ("burst")), s_nobody (NULL));
+      s_burst_within (LINGER_MS + GRACE_MS, NULL, s_nobody (NULL), NULL);
     assert_string_equal (process_out (burst), "");
     assert_string_equal (process_err (burst), "");
-    assert_true (s_life_ms (burst) <= LINGER_MS + GRACE_MS);
-    burst = process_run (LIST (program_path ("burst")),
-                         s_nobody ("ZIBRATO_LINGER_MS=0"));
-    assert_true (s_life_ms (burst) <= GRACE_MS);
+    s_burst_within (GRACE_MS, NULL, s_nobody ("ZIBRATO_LINGER_MS=0"), NULL);
 }
 
 static void
@@ -123,11 +136,10 @@ static void
 without_a_worker_nothing_is_sent (void)
 {
     broker_t *broker = broker_start ();
-    process_t *burst = process_run (LIST (program_path ("burst"), "-s"),
-                                    broker_environment (broker));
+    process_t *burst = s_burst_within (LINGER_MS + GRACE_MS, "-s",
+                                       broker_environment (broker), NULL);
     assert_true (s_json_number (process_out (burst), "held") > 0);
     assert_true (s_json_number (process_out (burst), "sent") == 0);
-    assert_true (s_life_ms (burst) <= LINGER_MS + GRACE_MS);
 }
 
 //  A listener that comes while the program lives gets all of it.
@@ -304,12 +316,11 @@ disabled_sends_nothing (void)
 {
     broker_t *broker = broker_start ();
     sink_t sink = sink_stdout (broker, NULL);
-    process_t *burst =
-      process_run (LIST (program_path ("burst")),
-                   LIST (text_new ("ZIBRATO_HOST=%s", broker->host),
-                         text_new ("ZIBRATO_PORT=%d", broker->port),
-                         "ZIBRATO_DISABLE=1", "ZIBRATO_SOURCE=disabled"));
-    assert_true (s_life_ms (burst) < LINGER_MS + GRACE_MS);
+    s_burst_within (GRACE_MS, NULL,
+                    LIST (text_new ("ZIBRATO_HOST=%s", broker->host),
+                          text_new ("ZIBRATO_PORT=%d", broker->port),
+                          "ZIBRATO_DISABLE=1", "ZIBRATO_SOURCE=disabled"),
+                    NULL);
     process_run (LIST (program_path ("burst")),
                  s_environment (broker, "ZIBRATO_SOURCE=enabled"));
     sink_await (&sink, "enabled", "burst.count", 0, MILLION);
