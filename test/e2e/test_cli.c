@@ -9,7 +9,6 @@
 
 #include "harness.h"
 
-
 //  Compares with a file, or writes it.
 static void
 golden_check (const char *name, const char *text)
