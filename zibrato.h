@@ -30,16 +30,19 @@
         ZIBRATO_IMPLEMENTATION  this file gets the body (one file of a program)
         ZB_DISABLE              every macro and function compiles to nothing,
                                 arguments unevaluated; no library needed
-        ZIBRATO_BACKEND         also declare what a worker's backend needs
+        ZIBRATO_SHARED          in all files: the body is in a shared library
+                                that others measure through. Without it a
+                                program, library or plug-in has its own body,
+                                and none of another's meets it
 
     Sections of this file:
 
         1. Instances             zb_open, zb_flush, zb_stats, zb_close
         2. Measuring             ZB_COUNT_ME, ZB_TIME_ME, ZB_GAUGE, zb_count ...
         3. The wire format       in words: for programs without this header
-        4. Backends              zb_backend_t: what a new worker implements
-        5. What the macros expand to                        (private from here)
-        6. The body              under ZIBRATO_IMPLEMENTATION
+        4. What the macros expand to                        (private from here)
+        5. The body              under ZIBRATO_IMPLEMENTATION, with a map of
+                                 its own
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -51,6 +54,9 @@
 
 #ifndef __GNUC__
 #error "zibrato.h needs __attribute__ ((cleanup)): compile with gcc or clang"
+#endif
+#if !defined __SIZEOF_INT128__ && !defined ZB_DISABLE
+#error "zibrato.h needs __int128, a 64-bit target; elsewhere define ZB_DISABLE"
 #endif
 
 #define ZIBRATO_VERSION "1.0.0"
@@ -115,7 +121,31 @@ typedef struct {
     int connected;            //  brokers that we are connected to now
     uint64_t denied;          //  handshakes that failed: wrong keys, CURVE on
                               //  one side only, or no broker at the port
+    int error;  //  errno of why nothing can be sent, or 0. EINVAL:
+                //  endpoint, host or key is not one; that of the
+                //  certificate; what ZeroMQ lacks (EMFILE, EPERM)
 } zb_stats_t;
+
+//  A body that is not shared is hidden: two of them in one process, of whatever
+//  age, never call each other. The names of a shared one carry a number that
+//  changes with what they hand to each other.
+#ifdef ZIBRATO_SHARED
+#define ZB_LINKAGE_     __attribute__ ((visibility ("default")))
+#define zb_flush        zb_flush_v2
+#define zb_stats        zb_stats_v2
+#define zb_close        zb_close_v2
+#define zb_open_        zb_open_v2_
+#define zb_record_      zb_record_v2_
+#define zb_count_slow_  zb_count_slow_v2_
+#define zb_time_stop_   zb_time_stop_v2_
+#define zb_gauge_put_   zb_gauge_put_v2_
+#define zb_clock_ticks_ zb_clock_ticks_v2_
+#define zb_thread_id_   zb_thread_id_v2_
+#define zb_generation_  zb_generation_v2_
+#define zb_tsc_on_      zb_tsc_on_v2_
+#else
+#define ZB_LINKAGE_ __attribute__ ((visibility ("hidden")))
+#endif
 
 #ifndef ZB_DISABLE
 
@@ -125,8 +155,9 @@ typedef struct {
 //  where measurements without .to go. Strings are copied. Does not wait for
 //  the broker. Returns NULL, errno set: an option is out of range, endpoint or
 //  key is not one (EINVAL), the certificate cannot be read, libzmq has no CURVE
-//  (ENOTSUP), memory or descriptors are short. Caller owns the return value;
-//  what is open at exit is flushed and closed then.
+//  (ENOTSUP), memory or threads are short. What ZeroMQ lacks later is in
+//  zb_stats. Caller owns the return value; what is open at exit is flushed and
+//  closed then.
 #define zb_open(...)                                                           \
     __extension__ ({                                                           \
         zb_config_t zb_config_ = ZB_CONFIG_INIT_;                              \
@@ -135,19 +166,23 @@ typedef struct {
     })
 
 //  Reports now instead of at the next interval, and waits at most ms
-//  milliseconds until all is handed to ZeroMQ, which sends it in the background:
-//  before _exit, zb_close. NULL is the default instance. Returns 0, or -1 if
-//  something is still held (no broker, no listener).
-int zb_flush (zb_t *self, int ms);
+//  milliseconds until all that somebody listens to is handed to ZeroMQ, which
+//  sends it in the background: before _exit, zb_close. NULL is the default
+//  instance. Returns 0, or -1 if some of that is still held, if no broker has
+//  said yet who listens, or if nothing can be sent at all (zb_stats: error). A
+//  cancellation point.
+ZB_LINKAGE_ int zb_flush (zb_t *self, int ms);
 
 //  Fills in what became of the measurements so far. NULL is the default
 //  instance. Returns 0, or -1 if there is none.
-int zb_stats (zb_t *self, zb_stats_t *stats);
+ZB_LINKAGE_ int zb_stats (zb_t *self, zb_stats_t *stats);
 
 //  Flushes within linger_ms and frees the instance; *self_p becomes NULL.
 //  What is measured into it from then on goes nowhere: threads that still
-//  measure are safe.
-void zb_close (zb_t **self_p);
+//  measure are safe, and a zb_flush of it in another thread ends. Takes no
+//  longer than it needs: not for what nobody listens to, nor where each broker
+//  refuses to be connected to.
+ZB_LINKAGE_ void zb_close (zb_t **self_p);
 
 //  --------------------------------------------------------------------------
 //  2. Measuring
@@ -157,7 +192,9 @@ void zb_close (zb_t **self_p);
 //  in any order and all optional:
 //
 //      .value    what a counter adds, a finite double; 1. Zero counts zero
-//      .source   1..255 bytes; read anew at each pass, so it may change
+//      .source   1..255 bytes; read anew at each pass, so it may change. It
+//                lives until the call is over; for a scope macro, until the
+//                scope is left
 //      .to       an instance other than the default
 //
 //  A signal handler may use ZB_COUNT_ME, ZB_GAUGE, zb_count and zb_gauge, with
@@ -165,6 +202,8 @@ void zb_close (zb_t **self_p);
 //  miss a pass. One that finds its thread inside this header is dropped and
 //  counted (dropped_async). The first pass in a thread allocates memory, so let
 //  it happen before, outside of the handler.
+//
+//  A scope may end on another thread than it began on (coroutines, fibers).
 //
 //  Level, name and source hold no '|' and no control characters. What is NaN,
 //  Inf or badly named is refused and counted (zb_stats).
@@ -180,11 +219,15 @@ void zb_close (zb_t **self_p);
 //  it counts calls, first in a block it counts passes of the block.
 #define ZB_COUNT_ME(...)                                                       \
     ZB_SITE_ (zb_count_, ZB_TYPE_COUNTER, __VA_ARGS__)                         \
+    ZB_NO_JUMP_ (zb_count_)                                                    \
     zb_count_scope_ ZB_NAME_ (zb_count_scope_)                                 \
       __attribute__ ((cleanup (zb_count_end_), unused)) = __extension__ ({     \
           zb_count_scope_ zb_count_options_ = {&ZB_NAME_ (zb_count_site_),     \
                                                &ZB_NAME_ (zb_count_cell_),     \
-                                               1.0, NULL, NULL};               \
+                                               1.0,                            \
+                                               NULL,                           \
+                                               NULL,                           \
+                                               zb_thread_here_ ()};            \
           ZB_OPTIONS_ (zb_count_options_, __VA_ARGS__)                         \
           zb_count_options_;                                                   \
       })
@@ -195,16 +238,18 @@ void zb_close (zb_t **self_p);
 //  steps. Takes .source and .to.
 #define ZB_TIME_ME(...)                                                        \
     ZB_SITE_ (zb_time_, ZB_TYPE_TIMER, __VA_ARGS__)                            \
-    zb_time_scope_ ZB_NAME_ (zb_time_scope_)                                   \
-      __attribute__ ((cleanup (zb_time_end_), unused)) = __extension__ ({      \
-          zb_time_scope_ zb_time_options_ = {&ZB_NAME_ (zb_time_site_),        \
-                                             &ZB_NAME_ (zb_time_cell_), 0,     \
-                                             NULL, NULL};                      \
-          ZB_OPTIONS_ (zb_time_options_, __VA_ARGS__)                          \
-          if (!zb_off_ (zb_time_options_.cell, zb_time_options_.to))           \
-              zb_time_options_.start = zb_ticks_ ();                           \
-          zb_time_options_;                                                    \
-      })
+    ZB_NO_JUMP_ (zb_time_)                                                     \
+    zb_time_scope_ ZB_NAME_ (zb_time_scope_) __attribute__ ((                  \
+      cleanup (zb_time_end_), unused)) = __extension__ ({                      \
+        zb_time_scope_ zb_time_options_ = {                                    \
+          &ZB_NAME_ (zb_time_site_), &ZB_NAME_ (zb_time_cell_), 0, NULL, NULL, \
+          zb_thread_here_ ()};                                                 \
+        ZB_OPTIONS_ (zb_time_options_, __VA_ARGS__)                            \
+        zb_time_options_.start =                                               \
+          zb_off_ (zb_time_options_.cell, zb_time_options_.to) ? 0             \
+                                                               : zb_ticks_ (); \
+        zb_time_options_;                                                      \
+    })
 
 //  ZB_GAUGE ("crit", "queue_depth", depth);
 //
@@ -215,11 +260,9 @@ void zb_close (zb_t **self_p);
         ZB_SITE_ (zb_gauge_, ZB_TYPE_GAUGE, __VA_ARGS__)                       \
         zb_options_ zb_gauge_options_ = {0.0, NULL, NULL};                     \
         ZB_READING_ (zb_gauge_options_, __VA_ARGS__)                           \
-        if (!zb_off_ (&ZB_NAME_ (zb_gauge_cell_), zb_gauge_options_.to))       \
-            zb_gauge_put_ (&ZB_NAME_ (zb_gauge_site_),                         \
-                           &ZB_NAME_ (zb_gauge_cell_),                         \
-                           zb_gauge_options_.value, zb_gauge_options_.source,  \
-                           zb_gauge_options_.to);                              \
+        zb_gauge_ (&ZB_NAME_ (zb_gauge_site_), &ZB_NAME_ (zb_gauge_cell_),     \
+                   zb_gauge_options_.value, zb_gauge_options_.source,          \
+                   zb_gauge_options_.to);                                      \
     } while (0)
 
 //  The same for levels and names that are known only at run time, any string:
@@ -273,6 +316,10 @@ void zb_close (zb_t **self_p);
 //  ascending i: n samples in (2^(i/32), 2^((i+1)/32)] seconds, the base-2
 //  exponential histogram of scale 5 (OpenTelemetry metrics data model,
 //  "ExponentialHistogram"). A state that is only repeated has value 0.
+//
+//  A broker subscribes, at each publisher, to what its workers want, in the
+//  order of bytes, and last to a topic of its own that no level matches: 0xff
+//  and 16 hexadecimal digits. Who has got that has got the whole list.
 
 //  Also used below: what a series is.
 typedef enum {
@@ -282,148 +329,7 @@ typedef enum {
 } zb_type_t;
 
 //  --------------------------------------------------------------------------
-//  4. Backends
-//
-//  A worker is the runtime of the `zibrato` executable plus a backend: a
-//  table of functions, each optional. One process runs one backend, so its
-//  state may be static. README.md, "Writing a worker", walks through
-//  contrib/workers/stdout.c.
-
-#ifdef ZIBRATO_BACKEND
-
-#define ZB_BACKEND_ABI 2
-#define ZB_ROW_MAX     4096  //  bytes that post may write
-
-//  One row of a flush: what a series measured in a window (a counter) or in
-//  one second of it (a timer or gauge). Valid during the call only.
-typedef struct {
-    zb_type_t type;
-    const char *name;
-    const char *source;
-    int64_t time;          //  Unix seconds
-    uint64_t count;        //  samples; with 1 of them only value counts
-    double value;          //  counter: the increment; else the one sample
-    double sum, min, max;  //  of all samples: seconds, or the gauge's unit
-    double sum_squares;
-} zb_row_t;
-
-//  One measurement as parsed from a line. The texts are not terminated, and
-//  point into the message.
-typedef struct {
-    zb_type_t type;
-    const char *level, *name, *source, *id, *buckets;
-    size_t level_size, name_size, source_size, id_size, buckets_size;
-    double value;  //  increment or reading; a Timer's is in value_ns
-    int64_t value_ns;
-    int64_t time;  //  Unix seconds, rounded down
-    uint64_t seq, first;
-    uint64_t sent;   //  Gauge, if it says so:
-    int sent_given;  //  1: it does
-    double total;    //  Counter
-    uint64_t count;  //  Timer, the following too
-    int64_t sum_ns, min_ns, max_ns;
-    double sum_squares;
-} zb_line_t;
-
-//  What became of a request.
-typedef enum {
-    ZB_DELIVERED,  //  taken: forget it
-    ZB_RETRY,      //  not now: the same again, with backoff
-    ZB_REFUSED,    //  never so: split it, set the bad row aside
-    ZB_HOLD        //  credentials or address wrong: keep, retry slowly
-} zb_outcome_t;
-
-//  Filled in by connect and flush, printed by the runtime.
-typedef struct {
-    char reason[512];        //  why not, one line for a person, no secret
-    int64_t retry_after_ms;  //  what the service asked for; 0: nothing
-} zb_reply_t;
-
-//  One option of the command line, a row of a table that ends with a null
-//  name. It has one of text, number and flag, whose value before the command
-//  line is read is the default that --help shows.
-typedef struct {
-    const char *name;      //  "flush": given as --flush SECONDS
-    const char *argument;  //  "SECONDS"; NULL for a flag
-    const char *help;
-    const char **text;
-    int64_t *number;  //  min..max; K, M and G multiply by 1024 ...
-    int *flag;
-    int64_t min, max;
-    const char *env;  //  variable that gives it too, or NULL
-    int secret;       //  1: wiped where ps could see it, never printed
-} zb_option_t;
-
-typedef struct {
-    int abi;              //  ZB_BACKEND_ABI
-    const char *name;     //  the subcommand
-    const char *summary;  //  one line of help
-    const zb_option_t *options;
-    size_t batch;  //  rows a request, at most; 0: a flush at once
-
-    //  Looks over what the options say, before anything starts. Returns NULL,
-    //  or what is wrong with them, a static text. Default: nothing is.
-    const char *(*check) (void);
-
-    //  Asks whether the service would let us in. Called once, on the sender's
-    //  thread. Default: ZB_DELIVERED.
-    zb_outcome_t (*connect) (zb_reply_t *reply);
-
-    //  Reads one line into *line, which is all zero. Returns NULL, or in two or
-    //  three words what is wrong with it, a static text. What could not stand
-    //  in a line of the wire format (section 3) is malformed, too: a name or
-    //  source that is empty, has more than 255 bytes, control characters or a
-    //  '|', a number beyond its range. Called on the ingest thread, as is
-    //  post. Default: the wire format.
-    const char *(*parse) (const char *text, size_t size, zb_line_t *line);
-
-    //  Writes a row as text without '\n', as flush is to get it. Returns its
-    //  length, or 0 to leave it out. Default: a JSON object.
-    size_t (*post) (const zb_row_t *row, char *text, size_t size);
-
-    //  Delivers rows, each a terminated text. On the sender's thread; with
-    //  senders, below, on others as well. Default: prints them on stdout.
-    zb_outcome_t (*flush) (const char *const *rows, size_t count,
-                           zb_reply_t *reply);
-
-    //  Frees what connect has made. On the sender's thread.
-    void (*close) (void);
-
-    //  How many threads may be in flush at once, looked up when delivery
-    //  begins. NULL: one.
-    const int64_t *senders;
-} zb_backend_t;
-
-//  A shared object for `zibrato worker --plugin` defines this one.
-const zb_backend_t *zibrato_backend (void);
-
-//  The executable's own, for the use of backends:
-
-//  Writes a row as a JSON object: its time by that name, type (unless it is 0),
-//  name, source, and "value" of one sample, or "count", "sum", "min", "max" and
-//  "sum_squares" of more. Numbers read back to the last digit; bytes that are
-//  no UTF-8 become '?'. Returns the length, 0 if it does not fit. The default
-//  of post, with "time".
-size_t zb_row_json (const zb_row_t *row, const char *time_name, char *text,
-                    size_t size);
-
-//  Milliseconds that a delivery may still take: a stop sets a deadline.
-int64_t zb_time_left_ms (void);
-
-//  The key of the rows that flush is delivering: the same whenever the same
-//  rows are tried again, also by the worker's next process, and no other rows'.
-//  A service that keeps it can tell a repetition whose first answer was lost.
-const char *zb_request_key (void);
-
-//  Writes event=... and what format makes, key=value pairs, to stderr with
-//  time and severity (of <syslog.h>). What is not printable becomes '?'.
-void zb_log (int severity, const char *event, const char *format, ...)
-  __attribute__ ((format (printf, 3, 4)));
-
-#endif  //  ZIBRATO_BACKEND
-
-//  --------------------------------------------------------------------------
-//  5. What the macros expand to: private from here on
+//  4. What the macros expand to: private from here on
 //
 //  Each macro owns a site, static, and a cell, static in each thread, which
 //  remembers the slot that the site resolved to. A slot is one series in one
@@ -432,13 +338,16 @@ void zb_log (int severity, const char *event, const char *format, ...)
 //
 //      static const zb_site_ zb_count_site_7 = {ZB_TYPE_COUNTER, "info", "n"};
 //      static __thread zb_cell_ zb_count_cell_7;
+//      typedef char zb_count_jump_7[zb_count_site_7.type];      (gcc, in C)
 //      zb_count_scope_ zb_count_scope_7
 //        __attribute__ ((cleanup (zb_count_end_), unused)) =
-//          ({ zb_count_scope_ o = {&site, &cell, 1.0, NULL, NULL};
-//             (void) (o .value = 5); o; });
+//          ({ zb_count_scope_ o = {&site, &cell, 1.0, NULL, NULL, thread};
+//             (void) (o .value = 5), o; });
 //
 //  The attribute stands behind the name so that `if (c) ZB_COUNT_ME (...)`
-//  does not compile, instead of losing its cleanup.
+//  does not compile, instead of losing its cleanup. Options and the call that
+//  takes them are one expression, so that what a C++ option has made for itself
+//  lives until the call is over.
 
 // clang-format off
 #define ZB_CONFIG_INIT_ {NULL, -1, NULL, NULL, NULL, -1, -1, -1, -1, NULL, NULL}
@@ -455,35 +364,35 @@ void zb_log (int severity, const char *event, const char *format, ...)
     ZB_COUNT2_ (__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 
 //  ZB_EACH_ (o, .value = 4, .source = s) becomes
-//  (void) (o .value = 4); (void) (o .source = s);
+//  (void) (o .value = 4), (void) (o .source = s),
 #define ZB_EACH_(o, ...)                                                      \
     ZB_CAT_ (ZB_EACH_, ZB_COUNT_ (__VA_ARGS__)) (o, __VA_ARGS__)
-#define ZB_EACH_1(o, a)       (void) (o a);
-#define ZB_EACH_2(o, a, ...)  (void) (o a); ZB_EACH_1 (o, __VA_ARGS__)
-#define ZB_EACH_3(o, a, ...)  (void) (o a); ZB_EACH_2 (o, __VA_ARGS__)
-#define ZB_EACH_4(o, a, ...)  (void) (o a); ZB_EACH_3 (o, __VA_ARGS__)
-#define ZB_EACH_5(o, a, ...)  (void) (o a); ZB_EACH_4 (o, __VA_ARGS__)
-#define ZB_EACH_6(o, a, ...)  (void) (o a); ZB_EACH_5 (o, __VA_ARGS__)
-#define ZB_EACH_7(o, a, ...)  (void) (o a); ZB_EACH_6 (o, __VA_ARGS__)
-#define ZB_EACH_8(o, a, ...)  (void) (o a); ZB_EACH_7 (o, __VA_ARGS__)
-#define ZB_EACH_9(o, a, ...)  (void) (o a); ZB_EACH_8 (o, __VA_ARGS__)
-#define ZB_EACH_10(o, a, ...) (void) (o a); ZB_EACH_9 (o, __VA_ARGS__)
-#define ZB_EACH_11(o, a, ...) (void) (o a); ZB_EACH_10 (o, __VA_ARGS__)
-#define ZB_EACH_12(o, a, ...) (void) (o a); ZB_EACH_11 (o, __VA_ARGS__)
+#define ZB_EACH_1(o, a)       (void) (o a),
+#define ZB_EACH_2(o, a, ...)  (void) (o a), ZB_EACH_1 (o, __VA_ARGS__)
+#define ZB_EACH_3(o, a, ...)  (void) (o a), ZB_EACH_2 (o, __VA_ARGS__)
+#define ZB_EACH_4(o, a, ...)  (void) (o a), ZB_EACH_3 (o, __VA_ARGS__)
+#define ZB_EACH_5(o, a, ...)  (void) (o a), ZB_EACH_4 (o, __VA_ARGS__)
+#define ZB_EACH_6(o, a, ...)  (void) (o a), ZB_EACH_5 (o, __VA_ARGS__)
+#define ZB_EACH_7(o, a, ...)  (void) (o a), ZB_EACH_6 (o, __VA_ARGS__)
+#define ZB_EACH_8(o, a, ...)  (void) (o a), ZB_EACH_7 (o, __VA_ARGS__)
+#define ZB_EACH_9(o, a, ...)  (void) (o a), ZB_EACH_8 (o, __VA_ARGS__)
+#define ZB_EACH_10(o, a, ...) (void) (o a), ZB_EACH_9 (o, __VA_ARGS__)
+#define ZB_EACH_11(o, a, ...) (void) (o a), ZB_EACH_10 (o, __VA_ARGS__)
+#define ZB_EACH_12(o, a, ...) (void) (o a), ZB_EACH_11 (o, __VA_ARGS__)
 
 //  The same behind level and name, and behind level, name and value.
 #define ZB_OPTIONS_(o, ...)                                                   \
     ZB_CAT_ (ZB_OPTIONS_, ZB_COUNT_ (__VA_ARGS__)) (o, __VA_ARGS__)
 #define ZB_OPTIONS_2(o, level, name)
-#define ZB_OPTIONS_3(o, level, name, a)   (void) (o a);
+#define ZB_OPTIONS_3(o, level, name, a)   (void) (o a),
 #define ZB_OPTIONS_4(o, level, name, ...) ZB_EACH_2 (o, __VA_ARGS__)
 #define ZB_OPTIONS_5(o, level, name, ...) ZB_EACH_3 (o, __VA_ARGS__)
 #define ZB_READING_(o, ...)                                                   \
     ZB_CAT_ (ZB_READING_, ZB_COUNT_ (__VA_ARGS__)) (o, __VA_ARGS__)
-#define ZB_READING_3(o, level, name, v)      (o).value = (v);
-#define ZB_READING_4(o, level, name, v, a)   (o).value = (v); (void) (o a);
+#define ZB_READING_3(o, level, name, v)      (o).value = (v),
+#define ZB_READING_4(o, level, name, v, a)   (o).value = (v), (void) (o a),
 #define ZB_READING_5(o, level, name, v, ...)                                  \
-    (o).value = (v);                                                          \
+    (o).value = (v),                                                          \
     ZB_EACH_2 (o, __VA_ARGS__)
 // clang-format on
 
@@ -494,15 +403,6 @@ void zb_log (int severity, const char *event, const char *format, ...)
         zb_record_ (type, ZB_ARG1_ (__VA_ARGS__, 0),                           \
                     ZB_ARG2_ (__VA_ARGS__, 0), &zb_record_options_);           \
     } while (0)
-
-//  What both ends of the wire hold to (section 3).
-enum {
-    ZB_LABEL_MAX_ = 255,  //  bytes of a level, name or source
-    ZB_KEY_SIZE_ = 41,    //  of a CURVE key in Z85, terminated
-    ZB_BUCKET_0_ = -957,  //  bucket of 1 ns
-    ZB_PAGES_ = 65,       //  pages of 32 buckets: octaves of 1 ns
-    ZB_PAGE_SIZE_ = 32
-};
 
 typedef struct {
     double value;
@@ -524,6 +424,20 @@ typedef struct {
       type, "" ZB_ARG1_ (__VA_ARGS__, 0) "", "" ZB_ARG2_ (__VA_ARGS__, 0) ""}; \
     static __thread zb_cell_ ZB_CAT_ (prefix##cell_, __LINE__);
 
+//  g++ and clang refuse a goto or case label past a scope macro into its scope:
+//  the cleanup would run for what never began. gcc in C refuses it for a type of
+//  variable size, which costs nothing.
+#if defined __cplusplus || defined __clang__
+#define ZB_NO_JUMP_(prefix)
+#else
+#define ZB_NO_JUMP_(prefix)                                                    \
+    _Pragma ("GCC diagnostic push")                                            \
+      _Pragma ("GCC diagnostic ignored \"-Wvla\"") typedef char ZB_CAT_ (      \
+        prefix##jump_, __LINE__)[ZB_CAT_ (prefix##site_, __LINE__).type]       \
+      __attribute__ ((unused));                                                \
+    _Pragma ("GCC diagnostic pop")
+#endif
+
 #define ZB_LIKELY_(condition) __builtin_expect (!!(condition), 1)
 
 typedef struct {
@@ -532,27 +446,34 @@ typedef struct {
     const char *name;
 } zb_site_;
 
-//  One series in one thread, which allocates, writes and frees it. The first
-//  three are its work place; the rest is for finding it again.
+//  One series in one thread, which makes, writes and frees it. In section 5
+//  stands who else reads what.
 typedef struct zb_slot_ {
-    double total;               //  counter: this thread's share
-    struct zb_timer_ *timer;    //  timer: this thread's share
-    struct zb_ring_ *ring;      //  gauge: this thread's ring
-    struct zb_series_ *series;  //  of an instance that is not dead
-    struct zb_slot_ *next;      //  same series, next thread
-    struct zb_slot_ *sibling;   //  same thread, next series
-    zb_t *owner;                //  the instance, never dereferenced
-    uint64_t hash;              //  of the label, below
-    struct zb_block_ *block;    //  where it lies
-    int dead;                   //  the instance is closed
-    uint32_t label_size;
+    double total;               //  counter: this thread's part
+    uint32_t *changed;          //  set after each change: of the thread's share
+    struct zb_timer_ *timer;    //  timer: this thread's part
+    double total_seen;          //  counter: when the pump looked last
+    struct zb_series_ *series;  //  of an instance that is not closed
+    struct zb_slot_ *next;      //  same series, other threads
+    struct zb_slot_ *previous;  //
+    struct zb_slot_ *sibling;   //  same share, next series
+    uint64_t source_hash;
+    uint16_t head_size;   //  behind the structure: level, name
+    uint16_t label_size;  //  and source, each terminated; no source
+    uint8_t type;         //  if both sizes are the same
 } zb_slot_;
 
+enum { ZB_WAYS_ = 3 };  //  sources that a cell remembers beside the last one
+
+//  What a site remembers in one thread, which alone reads and writes it.
 typedef struct {
     zb_slot_ *slot;      //  NULL: `to` is switched off, whatever the source
     const char *source;  //  of the slot; NULL: the instance's
     zb_t *to;
-    uint32_t generation;  //  zb_generation_ when it was resolved
+    uint64_t generation;      //  zb_generation_ when it was resolved
+    uint64_t head_hash;       //  of level and name
+    zb_slot_ *way[ZB_WAYS_];  //  the same with other sources
+    unsigned turn;            //  the way that is likely to be next
 } zb_cell_;
 
 typedef struct {
@@ -561,6 +482,7 @@ typedef struct {
     double value;
     const char *source;
     zb_t *to;
+    uintptr_t thread;  //  whose cell it is
 } zb_count_scope_;
 
 typedef struct {
@@ -569,33 +491,43 @@ typedef struct {
     uint64_t start;  //  of zb_ticks_; 0: switched off when it began
     const char *source;
     zb_t *to;
+    uintptr_t thread;
 } zb_time_scope_;
 
-//  The time-stamp counter as a clock, once the pump has measured its rate
-//  against CLOCK_MONOTONIC: ns = base_ns + (ticks - base_ticks) * rate / 2^32.
-typedef struct {
-    uint64_t base_ticks;
-    uint64_t base_ns;
-    uint64_t rate;
-} zb_tsc_t_;
+//  Grows when cells must resolve anew. It starts at random, so that a cell which
+//  C++ shares between two bodies (of an inline function) is right for one only.
+extern ZB_LINKAGE_ uint64_t zb_generation_;
+extern ZB_LINKAGE_ int zb_tsc_on_;  //  1: durations are made of the TSC
 
-extern uint32_t zb_generation_;  //  grows when cells must resolve anew
-extern int zb_tsc_on_;
-extern zb_tsc_t_ zb_tsc_;
+ZB_LINKAGE_ zb_t *zb_open_ (const zb_config_t *config);
+ZB_LINKAGE_ uint64_t zb_clock_ticks_ (void);
+ZB_LINKAGE_ uintptr_t zb_thread_id_ (void);
+ZB_LINKAGE_ void zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell,
+                                 double value, const char *source, zb_t *to);
+ZB_LINKAGE_ void zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell,
+                                uint64_t start, const char *source, zb_t *to);
+ZB_LINKAGE_ void zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell,
+                                double value, const char *source, zb_t *to);
+ZB_LINKAGE_ void zb_record_ (zb_type_t type, const char *level,
+                             const char *name, const zb_options_ *options);
 
-zb_t *zb_open_ (const zb_config_t *config);
-int zb_curve_read_ (const char *path, char *public_key, char *secret_key);
-uint64_t zb_clock_ticks_ (void);
-void zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
-                     const char *source, zb_t *to) __attribute__ ((cold));
-void zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
-                    const char *source, zb_t *to);
-void zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
-                    const char *source, zb_t *to);
-void zb_record_ (zb_type_t type, const char *level, const char *name,
-                 const zb_options_ *options);
-
-__extension__ typedef unsigned __int128 zb_u128_;
+//  The thread that runs now. Not left to the compiler, which may believe that a
+//  function ends on the thread that it began on.
+static inline uintptr_t
+zb_thread_here_ (void)
+{
+#if defined __x86_64__ && defined __LP64__
+    uintptr_t here;
+    __asm__ volatile("movq %%fs:0, %0" : "=r"(here));
+    return here;
+#elif defined __aarch64__
+    uintptr_t here;
+    __asm__ volatile("mrs %0, tpidr_el0" : "=r"(here));
+    return here;
+#else
+    return zb_thread_id_ ();
+#endif
+}
 
 //  A reading of the clock that durations are made from: ticks of the time-stamp
 //  counter; where that is not used, nanoseconds, marked by the highest bit.
@@ -642,6 +574,7 @@ zb_off_ (const zb_cell_ *cell, const zb_t *to)
     return zb_hit_ (cell, NULL, to) && !cell->slot;
 }
 
+//  The mark comes after the change: who finds the mark finds the change, too.
 static inline void
 zb_slot_add_ (zb_slot_ *self, double value)
 {
@@ -649,26 +582,37 @@ zb_slot_add_ (zb_slot_ *self, double value)
     __atomic_load (&self->total, &total, __ATOMIC_RELAXED);
     total += value;
     __atomic_store (&self->total, &total, __ATOMIC_RELAXED);
+    __atomic_store_n (self->changed, 1, __ATOMIC_RELEASE);
 }
 
-//  Inline, or gcc splits it and has to keep its scope in memory.
+//  Inline, or gcc splits it and has to keep its scope in memory. On another
+//  thread than where the scope began, the cell is not to be looked at.
 __attribute__ ((always_inline)) static inline void
 zb_count_end_ (zb_count_scope_ *self)
 {
-    if (!ZB_LIKELY_ (zb_finite_ (self->value)
-                     && zb_hit_ (self->cell, self->source, self->to)))
-        zb_count_slow_ (self->site, self->cell, self->value, self->source,
-                        self->to);
-    else if (ZB_LIKELY_ (self->cell->slot != NULL))
-        zb_slot_add_ (self->cell->slot, self->value);
+    zb_cell_ *cell = self->thread == zb_thread_here_ () ? self->cell : NULL;
+    if (!ZB_LIKELY_ (cell && zb_finite_ (self->value)
+                     && zb_hit_ (cell, self->source, self->to)))
+        zb_count_slow_ (self->site, cell, self->value, self->source, self->to);
+    else if (ZB_LIKELY_ (cell->slot != NULL))
+        zb_slot_add_ (cell->slot, self->value);
 }
 
 __attribute__ ((always_inline)) static inline void
 zb_time_end_ (zb_time_scope_ *self)
 {
     if (ZB_LIKELY_ (self->start != 0))
-        zb_time_stop_ (self->site, self->cell, self->start, self->source,
-                       self->to);
+        zb_time_stop_ (self->site,
+                       self->thread == zb_thread_here_ () ? self->cell : NULL,
+                       self->start, self->source, self->to);
+}
+
+static inline void
+zb_gauge_ (const zb_site_ *site, zb_cell_ *cell, double value,
+           const char *source, zb_t *to)
+{
+    if (!zb_off_ (cell, to))
+        zb_gauge_put_ (site, cell, value, source, to);
 }
 
 #else  //  ZB_DISABLE: checked by the compiler, evaluated never
@@ -731,17 +675,48 @@ zb_close (zb_t **self_p)
 #endif  //  ZIBRATO_H
 
 //  --------------------------------------------------------------------------
-//  6. The body
+//  5. The body
 //
 //      macros ─▶ slots and rings, one writer each ─▶ pump ─▶ XPUB ─▶ broker
 //
-//  Bottom-up: clock, text, histogram, the structures, threads and slots,
-//  rings, connections, the pump's report, the pump, instances, fork and exit.
-//  To see how a measurement travels, read zb_resolve_, then zb_report_.
+//  Bottom-up, a banner each:
 //
-//  Locks: zb_lock_ guards the lists of instances and threads and what hangs
-//  on a thread; an instance's own lock guards its series, levels and queues.
-//  Taken in that order. The hot path takes neither.
+//      Clock                    the time-stamp counter, or CLOCK_MONOTONIC
+//      Text                     numbers as decimal text, without locale
+//      Histogram                the bucket of a duration
+//      Timer: its thread        one thread's part of a timer, written
+//      Timer: its readers       and read as one consistent set
+//      Labels                   level, name and source: check, hash, map
+//      Keys                     certificates of CURVE
+//      Link                     one connection to a broker
+//      Links                    all of an instance, and their monitor
+//      Structures               who owns what, which lock guards it
+//      Ways in                  busy threads, cancellation, waking a pump
+//      Levels and series        what an instance knows
+//      Readings                 ring, queue, and what is kept to be repeated
+//      Threads                  shares and slots
+//      Subscriptions            which levels have a listener
+//      ZeroMQ                   is there what it needs; socket, connection
+//      Reports                  which series are due
+//      Lines                    a report as text
+//      Messages                 lines of one level
+//      Pump: rounds             what is reported now
+//      Pump: its life           waiting, the beginning and the end
+//      Options                  of an instance, and from the environment
+//      Instances                opened, used, closed
+//      Flush and statistics
+//      Slow path                from a label to a slot
+//      Fork                     what a child inherits
+//      Exit
+//
+//  To follow a measurement: zb_count_slow_, zb_find_ (the first pass), then
+//  zb_scan_, zb_report_ (the pump).
+//
+//  Locks, in the order in which they are taken: zb_lock_ guards the lists of
+//  instances and threads; an instance's own lock guards its series, levels,
+//  queues and shares. The hot path takes neither. No lock is held while a thread
+//  waits, or where it may be cancelled: a host's thread that is in here cannot
+//  be, but for the wait of zb_flush.
 
 #ifdef ZIBRATO_IMPLEMENTATION
 #if !defined ZB_DISABLE && !defined ZIBRATO_BODY_
@@ -756,10 +731,13 @@ zb_close (zb_t **self_p)
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -773,9 +751,9 @@ zb_close (zb_t **self_p)
 extern "C" {
 #endif
 
-//  -std=c11 hides POSIX, and a feature test macro comes too late where a
-//  system header stands before this one. So here is what the body uses of
-//  POSIX.1-2008 beyond C11, with Linux' values (linux/time.h, asm/signal.h).
+//  -std=c99 and -std=c11 hide POSIX, and a feature test macro comes too late
+//  where a system header stands before this one. So here is what the body uses
+//  of POSIX.1-2008 beyond C99, with Linux' values (linux/time.h, asm/signal.h).
 #ifndef CLOCK_MONOTONIC
 #define CLOCK_REALTIME  0
 #define CLOCK_MONOTONIC 1
@@ -788,43 +766,79 @@ int pthread_sigmask (int, const sigset_t *, sigset_t *);
 #endif
 #if defined __linux__ && !defined __USE_XOPEN2K
 int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
+int posix_memalign (void **, size_t, size_t);
+#endif
+#if defined __linux__ && !defined __USE_MISC
+long syscall (long, ...);
 #endif
 
+//  What both ends of the wire hold to (section 3).
 enum {
-    ZB_MESSAGE_MAX_ = 65536,  //  bytes, section 3
-    ZB_UNDO_MAX_ = 2048,      //  lines of a message at most
-    ZB_RING_SIZE_ = 4096,     //  readings a thread is ahead of the pump
-    ZB_QUEUE_MAX_ = 16384,    //  readings that a level holds
-    ZB_KEPT_MAX_ = 4096,      //  and that it keeps when they are sent,
-    ZB_KEPT_MS_ = 25000,      //  for longer than a dead peer is trusted:
-                              //  interval and timeout of heartbeats
-    ZB_SUBSCRIPTIONS_MAX_ = 1024,
-    ZB_SUBSCRIPTION_MAX_ = 1024,    //  bytes
-    ZB_TOPICS_BYTES_MAX_ = 262144,  //  of all; a broker that wants more,
-    ZB_TOPICS_MAX_ = 2048,          //  or more topics, is left alone
-    ZB_ALONE_MS_ = 5000,            //  for so long
-    ZB_DEAD_MS_ = 20000,            //  nothing sent was acknowledged so long
-    ZB_AHEAD_MAX_ = 2,              //  subscriptions read ahead, see below
-    ZB_TOPIC_MAX_ = ZB_LABEL_MAX_ + 2,  //  one that a level can match
-    ZB_HWM_ = 256,                      //  messages in ZeroMQ's pipe: 16 MiB
-    ZB_QUIET_MS_ = 2000,                //  a series that rests is repeated once
-    ZB_BEAT_MS_ = 30000,                //  and all are, at this beat
-    ZB_SETTLE_MS_ = 100,                //  after a subscription others follow
-    ZB_SPARE_FDS_ = 24,     //  ZeroMQ opens ten; the rest is for others
-    ZB_SPARE_MS_ = 1000,    //  how long the host's whole system has some
-    ZB_SPARE_THREADS_ = 4,  //  two of ZeroMQ's, the pump, and one more
-    ZB_NAP_MS_ = 50,        //  where there is no descriptor
-    ZB_RETRY_MS_ = 1000,    //  to start a pump that could not be
-    ZB_ORPHAN_MS_ = 250,    //  past linger_ms for ZeroMQ to end
-    ZB_WINDOWS_ = 4         //  of a timer: three, and a power of two
+    ZB_LABEL_MAX_ = 255,  //  bytes of a level, name or source
+    ZB_KEY_SIZE_ = 41,    //  of a CURVE key in Z85, terminated
+    ZB_BUCKET_0_ = -957,  //  bucket of 1 ns
+    ZB_PAGES_ = 65,       //  pages of 32 buckets: octaves of 1 ns
+    ZB_PAGE_SIZE_ = 32,
+    ZB_MESSAGE_MAX_ = 65536,  //  bytes
+    ZB_MARKER_ = 0xff         //  first byte of a broker's last subscription
 };
+
+//  Bounds
+enum {
+    ZB_LINES_MAX_ = 2048,     //  lines of a message
+    ZB_SLOTS_MAX_ = 1000000,  //  slots of an instance; beyond, measurements are
+                              //  added under a lock
+    ZB_RING_MIN_ = 32,        //  readings that a ring starts with,
+    ZB_RING_MAX_ = 4096,      //  and that its last part holds
+    ZB_QUEUE_MAX_ = 16384,    //  readings that a level holds
+    ZB_KEPT_MAX_ = 4096,      //  and that it keeps when they are sent
+    ZB_TOPICS_KNOWN_MAX_ = 1024,
+    ZB_TOPIC_MAX_ = ZB_LABEL_MAX_ + 2,  //  bytes of one that a level can match
+    ZB_SUBSCRIPTION_MAX_ = 1024,        //  bytes of a message that makes one
+    ZB_TOPICS_BYTES_MAX_ = 262144,      //  of all; a broker that wants more,
+    ZB_TOPICS_MAX_ = 2048,              //  or more topics, is left alone
+    ZB_AHEAD_MAX_ = 2,                  //  subscriptions read ahead, see below
+    ZB_HWM_ = 256,                      //  messages in ZeroMQ's pipe: 16 MiB
+    ZB_STACK_SIZE_ = 262144             //  bytes, of the pump
+};
+
+//  Times, in milliseconds
+enum {
+    ZB_KEPT_MS_ = 25000,  //  that sent readings are kept: longer than a dead
+                          //  peer is trusted (interval, timeout of heartbeats)
+    ZB_SHUN_MS_ = 5000,   //  that a broker which wants too much is left alone
+    ZB_DEAD_MS_ = 20000,  //  nothing sent was acknowledged so long
+    ZB_QUIET_MS_ = 2000,  //  a series that rests is repeated once
+    ZB_BEAT_MS_ = 30000,  //  and all are, at this beat
+    ZB_SETTLE_MS_ = 100,  //  after a subscription others follow
+    ZB_SPARE_MS_ = 1000,  //  how long the host's whole system has descriptors
+    ZB_NAP_MS_ = 50,      //  where there is nothing to wait with
+    ZB_RETRY_MS_ = 1000,  //  to start what could not be started
+    ZB_ORPHAN_MS_ = 250   //  past linger_ms for ZeroMQ to end
+};
+
+//  What ZeroMQ needs for an instance, with some for others that are quicker
+enum { ZB_SPARE_FDS_ = 24, ZB_SPARE_THREADS_ = 3 };
 
 //  --------------------------------------------------------------------------
 //  Clock: CLOCK_MONOTONIC, or the time-stamp counter where it is invariant
 
-uint32_t zb_generation_ = 1;
+uint64_t zb_generation_ = 1;
 int zb_tsc_on_ = 0;
-zb_tsc_t_ zb_tsc_ = {0, 0, 0};
+
+__extension__ typedef unsigned __int128 zb_u128_;
+
+//  The time-stamp counter as a clock, once the pump has measured its rate
+//  against CLOCK_MONOTONIC: ns = base_ns + (ticks - base_ticks) * rate / 2^32.
+//  Written under zb_tsc_lock_ before zb_tsc_on_ is 1 (release), and never after;
+//  read by whoever has found that 1 (acquire).
+typedef struct {
+    uint64_t base_ticks;
+    uint64_t base_ns;
+    uint64_t rate;
+} zb_tsc_t_;
+
+static zb_tsc_t_ zb_tsc_;
 
 static uint64_t
 zb_clock_read_ (clockid_t id)
@@ -875,8 +889,8 @@ zb_now_ (void)
     return zb_ticks_ns_ (zb_ticks_ ());
 }
 
-//  When the time-stamp counter was last found to be right. Written while it is
-//  used, read when it no longer is.
+//  When the time-stamp counter was last found to be right. Written under
+//  zb_tsc_lock_ while it is used; read when it no longer is.
 static uint64_t zb_tsc_ok_ticks_, zb_tsc_ok_ns_;
 
 //  Nanoseconds of CLOCK_MONOTONIC at a reading from before the counter was given
@@ -936,12 +950,18 @@ zb_tsc_pair_ (uint64_t *ticks, uint64_t *ns)
     }
 }
 
-//  By how much the counter's nanoseconds differ from the clock's.
-static uint64_t
-zb_tsc_off_ (uint64_t ticks, uint64_t ns)
+//  Has the counter gone as far as the clock since both were last right? By 100
+//  ppm, and what two readings may be apart. Since the base would not do: what is
+//  100 ppm of a month hides a counter that runs at half its rate for minutes.
+static int
+zb_tsc_right_ (uint64_t ticks, uint64_t ns)
 {
-    uint64_t got = zb_ticks_ns_ (ticks);
-    return got > ns ? got - ns : ns - got;
+    uint64_t clock = ns - zb_tsc_ok_ns_, counter;
+    if (ticks <= zb_tsc_ok_ticks_)
+        return 0;
+    counter = zb_tsc_ns_ (ticks - zb_tsc_ok_ticks_);
+    return (counter > clock ? counter - clock : clock - counter)
+           <= clock / 10000 + 10000;
 }
 
 //  Called by pumps, now and then. The first call notes a pair of readings;
@@ -971,8 +991,7 @@ zb_tsc_tend_ (void)
         on = 1;
     }
     else if (state == ZB_ON_) {
-        on =
-          age < 1000000000u || zb_tsc_off_ (ticks, ns) <= age / 10000 + 10000;
+        on = zb_tsc_right_ (ticks, ns);
         if (!on)
             state = ZB_OFF_;
     }
@@ -1056,16 +1075,16 @@ static const uint64_t zb_powers_[] = {1,
                                       1000000000000000000,
                                       10000000000000000000u};
 
-//  How many decimal digits it has: as many as a number of so many bits has at
-//  least, or one more. 0 has as many as 1, and no odd number fewer than the even
-//  one before it.
+//  How many decimal digits it has: the fewest that a number of so many bits can
+//  have, or one more. 0 has as many as 1; setting the lowest bit changes no
+//  other number's digits.
 static size_t
 zb_digits_ (uint64_t value)
 {
-    size_t least;
+    size_t min;
     value |= 1;
-    least = (size_t) (64 - __builtin_clzll (value)) * 1233 >> 12;
-    return least + (value >= zb_powers_[least]);
+    min = (size_t) (64 - __builtin_clzll (value)) * 1233 >> 12;
+    return min + (value >= zb_powers_[min]);
 }
 
 //  Two digits at a time, since reports are mostly numbers.
@@ -1106,22 +1125,49 @@ zb_put_int_ (zb_text_ *self, int64_t value)
     zb_put_uint_ (self, value < 0 ? 0 - (uint64_t) value : (uint64_t) value);
 }
 
-//  value / 10^places, to the last digit that is not zero.
+//  With leading zeros, so many digits.
+static void
+zb_put_padded_ (zb_text_ *self, uint64_t value, int size)
+{
+    char digits[20];
+    int at;
+    for (at = size; at; at--, value /= 10)
+        digits[at - 1] = (char) ('0' + value % 10);
+    zb_put_ (self, digits, (size_t) size);
+}
+
+//  The decimals behind a point: value / 10^places, to the last that is not zero.
+static void
+zb_put_decimals_ (zb_text_ *self, uint64_t value, int places)
+{
+    if (value == 0)
+        return;
+    for (; value % 10 == 0; value /= 10)
+        places--;
+    zb_put_char_ (self, '.');
+    zb_put_padded_ (self, value, places);
+}
+
 static void
 zb_put_decimal_ (zb_text_ *self, uint64_t value, int places)
 {
-    char digits[20];
-    int size = places;
     zb_put_uint_ (self, value / zb_powers_[places]);
-    value %= zb_powers_[places];
-    if (value == 0)
-        return;
-    for (places = size; places; places--, value /= 10)
-        digits[places - 1] = (char) ('0' + value % 10);
-    while (digits[size - 1] == '0')
-        size--;
-    zb_put_char_ (self, '.');
-    zb_put_ (self, digits, (size_t) size);
+    zb_put_decimals_ (self, value % zb_powers_[places], places);
+}
+
+//  Nanoseconds as seconds.
+static void
+zb_put_seconds_ (zb_text_ *self, zb_u128_ ns)
+{
+    if (ns >> 64) {
+        //  10,000 threads that wait for three weeks
+        zb_put_uint_ (self, (uint64_t) (ns / 10000000000000000000u));
+        ns %= 10000000000000000000u;
+        zb_put_padded_ (self, (uint64_t) (ns / 1000000000u), 10);
+        zb_put_decimals_ (self, (uint64_t) (ns % 1000000000u), 9);
+    }
+    else
+        zb_put_decimal_ (self, (uint64_t) ns, 9);
 }
 
 //  digits / 10^places as %g writes it: so many as there are, and an exponent
@@ -1208,8 +1254,11 @@ zb_put_double_ (zb_text_ *self, double value)
         zb_put_int_ (self, (int64_t) value);
         return;
     }
-    if (value >= 1e-15 && value < 1e15) {
-        zb_put_fraction_ (self, value);
+    if ((value >= 1e-15 && value < 1e15)
+        || (value <= -1e-15 && value > -1e15)) {
+        if (value < 0)
+            zb_put_char_ (self, '-');
+        zb_put_fraction_ (self, value < 0 ? -value : value);
         return;
     }
     snprintf (digits, sizeof digits, "%.15g", value);
@@ -1271,67 +1320,67 @@ zb_bucket_ (uint64_t ns)
 }
 
 //  --------------------------------------------------------------------------
-//  Timer: one thread's share of a series
+//  Timer: its thread
 //
-//  Written by its thread alone, read by the pump as one consistent set: seq
-//  is odd while the thread writes (a sequence lock whose order comes from
-//  release stores and acquire loads, which cost nothing on x86). Buckets are
-//  read after the set, or a thread that times flat out would never let the
-//  pump finish: they may run ahead by the samples of that microsecond.
+//  One thread's part of a timer. The thread alone writes it, and the pump reads
+//  it as one consistent set: seq is odd while the thread writes (a sequence lock
+//  whose order comes from release stores and acquire loads, which cost nothing
+//  on x86).
 //
-//  Least and most are wanted since the last report, and only the thread may
-//  write: so the pump asks for a new window by a number, and the thread keeps
-//  the newest windows apart. What falls between the asking and the reading is
-//  in both reports' ranges, in one report's count. A sample that began before
-//  the asking and ended after the reading is in the window before, which its
-//  report then takes into its range: it is known by there being samples since
-//  the last reading that are in no window asked for since.
+//  Min and max are wanted since the last report, and only the thread may write:
+//  so the pump asks for a new window by a number, and the thread keeps the
+//  newest windows apart.
 //
 //  A bucket grows with the sample after: CPUs (AMD's at least) read no
-//  time-stamp counter before they know where earlier stores go, so who times
-//  again at once would wait for all that makes a bucket of a duration. The
+//  time-stamp counter before they know where earlier stores go, so a thread that
+//  times again at once would wait for all that makes a bucket of a duration. The
 //  newest sample is the reader's to add, as long as its bucket has not grown.
+//
+//  Buckets have 32 bits, and the sum has 64. Before one of them is full, the
+//  thread moves them to the series (zb_timer_spill_).
+
+enum { ZB_WINDOWS_ = 3 };
+
+//  The number of a window and its place among the three, as one word.
+enum { ZB_WINDOW_BITS_ = 2, ZB_WINDOW_FIRST_ = 1 << ZB_WINDOW_BITS_ };
 
 typedef struct zb_timer_ {
+    //  Written by the thread between two values of seq; read by the pump
     uint64_t seq;
     uint64_t count;
-    uint64_t sum_ns;
+    uint64_t sum_ns;     //  since the last spill
     double sum_squares;  //  seconds squared
-    uint64_t asked;      //  by the pump: window of new samples
-    uint64_t read;       //  by the pump: count at the last reading,
-    int unread;          //  and whether it failed
+    uint64_t elsewhere;  //  samples that are in no bucket here: moved to the
+                         //  series, or lost for want of memory
     struct {
-        uint64_t number, before, min_ns, max_ns;
-    } window[ZB_WINDOWS_];      //  by number; samples before it
-    uint64_t last;              //  bucket of the newest sample, plus 1
-    uint64_t lost;              //  samples without bucket, for want of memory
-    uint64_t *page[ZB_PAGES_];  //  of buckets, made at first touch
+        uint64_t asked;   //  which window it is
+        uint64_t before;  //  samples before it
+        uint64_t min_ns, max_ns;
+    } window[ZB_WINDOWS_];
+    uint64_t asked;  //  by the pump (release): window of new samples
+    uint64_t read;   //  the pump's: count at the last reading
+    //  Added by the thread without lock; moved or made under the instance's
+    //  lock, which the pump holds when it reads
+    uint32_t *buckets;  //  pages of 32, in the order in which they were made
+    uint16_t last;      //  bucket of the newest sample, plus 1; 0: it has grown
+    uint8_t unread;     //  the pump's: whether the last reading failed
+    uint8_t
+      page_at[ZB_PAGES_];  //  of an octave: 1 + place of its page; 0: none
 } zb_timer_;
 
-//  What several of them add up to. The pages touched are marked so that
-//  clearing does not cost more than filling.
-typedef struct {
-    uint64_t count, sum_ns;
-    double sum_squares;
-    uint64_t min_ns, max_ns;  //  min > max: none
-    uint64_t last, lost;      //  of the one read last
-    unsigned char touched[ZB_PAGES_];
-    uint64_t bucket[ZB_PAGES_ * ZB_PAGE_SIZE_];
-} zb_sum_;
-
-static uint64_t
+static inline uint64_t
 zb_get_ (const uint64_t *from)
 {
     return __atomic_load_n (from, __ATOMIC_ACQUIRE);
 }
 
-static void
+static inline void
 zb_set_ (uint64_t *to, uint64_t value)
 {
     __atomic_store_n (to, value, __ATOMIC_RELEASE);
 }
 
-static double
+static inline double
 zb_get_double_ (const double *from)
 {
     double value;
@@ -1339,97 +1388,65 @@ zb_get_double_ (const double *from)
     return value;
 }
 
-static void
+static inline void
 zb_set_double_ (double *to, double value)
 {
     __atomic_store (to, &value, __ATOMIC_RELEASE);
 }
 
-static zb_timer_ *
-zb_timer_new_ (void)
-{
-    size_t size = (sizeof (zb_timer_) + 63) / 64 * 64;
-    zb_timer_ *self = (zb_timer_ *) aligned_alloc (64, size);
-    if (self) {
-        memset (self, 0, size);
-        self->asked = 1;
-    }
-    return self;
-}
-
-static void
-zb_timer_destroy_ (zb_timer_ **self_p)
-{
-    zb_timer_ *self = *self_p;
-    int i;
-    if (!self)
-        return;
-    for (i = 0; i < ZB_PAGES_; i++)
-        free (self->page[i]);
-    free (self);
-    *self_p = NULL;
-}
-
-//  Everything to nothing, for the child of a fork.
-static void
-zb_timer_clear_ (zb_timer_ *self)
-{
-    int i;
-    self->seq = self->count = self->sum_ns = self->read = 0;
-    self->last = self->lost = 0;
-    self->unread = 0;
-    self->sum_squares = 0;
-    self->asked = 1;
-    memset (self->window, 0, sizeof self->window);
-    for (i = 0; i < ZB_PAGES_; i++)
-        if (self->page[i])
-            memset (self->page[i], 0, ZB_PAGE_SIZE_ * sizeof (uint64_t));
-}
-
 static inline int
 zb_timer_has_ (const zb_timer_ *self, unsigned bucket)
 {
-    return self->page[bucket / ZB_PAGE_SIZE_] != NULL;
+    return self->page_at[bucket / ZB_PAGE_SIZE_] != 0;
 }
 
-//  Makes the bucket's page. Returns -1 without memory.
-static int
-zb_timer_page_ (zb_timer_ *self, unsigned bucket)
-{
-    int keep = errno;
-    uint64_t *page = (uint64_t *) calloc (ZB_PAGE_SIZE_, sizeof (uint64_t));
-    errno = keep;
-    __atomic_store_n (&self->page[bucket / ZB_PAGE_SIZE_], page,
-                      __ATOMIC_RELEASE);
-    return page ? 0 : -1;
-}
-
-static inline uint64_t *
+//  The bucket must have a page.
+static inline uint32_t *
 zb_timer_place_ (const zb_timer_ *self, unsigned bucket)
 {
-    return self->page[bucket / ZB_PAGE_SIZE_] + bucket % ZB_PAGE_SIZE_;
+    unsigned page = self->page_at[bucket / ZB_PAGE_SIZE_] - 1u;
+    return self->buckets + page * ZB_PAGE_SIZE_ + bucket % ZB_PAGE_SIZE_;
 }
 
-//  By the owning thread only. The bucket should have a page.
+//  Can a sample be added as things are? Else zb_timer_prepare_ must come before.
+static inline int
+zb_timer_ready_ (const zb_timer_ *self, unsigned bucket, uint64_t ns)
+{
+    return zb_timer_has_ (self, bucket) && (self->sum_ns + ns) >> 63 == 0
+           && (!self->last
+               || *zb_timer_place_ (self, self->last - 1u) < UINT32_MAX - 1);
+}
+
+//  The newest sample gets its bucket.
+static inline void
+zb_timer_settle_ (zb_timer_ *self)
+{
+    uint32_t *place;
+    if (!self->last)
+        return;
+    place = zb_timer_place_ (self, self->last - 1u);
+    __atomic_store_n (place, *place + 1, __ATOMIC_RELEASE);
+}
+
+//  Called by the owning thread.
 static inline void
 zb_timer_add_ (zb_timer_ *self, uint64_t ns)
 {
     unsigned bucket = zb_bucket_ (ns);
-    uint64_t last = self->last;
     double seconds = (double) (int64_t) ns * 1e-9;
     uint64_t seq = self->seq, count = self->count, asked;
     unsigned at;
 
     __atomic_store_n (&self->seq, seq + 1, __ATOMIC_RELAXED);
-    //  not before seq is odd: who is preempted here keeps the pump waiting
+    //  not before seq is odd: a thread that is preempted here makes the pump wait
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     asked = zb_get_ (&self->asked);
-    at = asked % ZB_WINDOWS_;
+    at = (unsigned) asked & ((1u << ZB_WINDOW_BITS_) - 1);
     zb_set_ (&self->count, count + 1);
     zb_set_ (&self->sum_ns, self->sum_ns + ns);
     zb_set_double_ (&self->sum_squares, self->sum_squares + seconds * seconds);
-    if (self->window[at].number != asked) {
-        zb_set_ (&self->window[at].number, asked);
+    if (self->window[at].asked != asked) {
+        zb_set_ (&self->window[at].asked, asked);
         zb_set_ (&self->window[at].before, count);
         zb_set_ (&self->window[at].min_ns, ns);
         zb_set_ (&self->window[at].max_ns, ns);
@@ -1438,23 +1455,88 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
         zb_set_ (&self->window[at].min_ns, ns);
     else if (ns > self->window[at].max_ns)
         zb_set_ (&self->window[at].max_ns, ns);
-    if (last) {
-        uint64_t *place = zb_timer_place_ (self, (unsigned) last - 1);
-        zb_set_ (place, *place + 1);
-    }
-    zb_set_ (&self->last, bucket + 1);
+    zb_timer_settle_ (self);
+    __atomic_store_n (&self->last, (uint16_t) (bucket + 1), __ATOMIC_RELEASE);
     if (!ZB_LIKELY_ (zb_timer_has_ (self, bucket))) {
-        zb_set_ (&self->last, 0);
-        zb_set_ (&self->lost, self->lost + 1);
+        __atomic_store_n (&self->last, 0, __ATOMIC_RELEASE);
+        zb_set_ (&self->elsewhere, self->elsewhere + 1);
     }
     zb_set_ (&self->seq, seq + 2);
 }
 
 static void
+zb_timer_init_ (zb_timer_ *self)
+{
+    memset (self, 0, sizeof *self);
+    self->asked = ZB_WINDOW_FIRST_ | 1;
+}
+
+//  Makes a page for the bucket, if it has none. Without memory it still has
+//  none. Called by the owning thread with the instance's lock held.
+static void
+zb_timer_page_ (zb_timer_ *self, unsigned bucket)
+{
+    enum { PAGE = ZB_PAGE_SIZE_ * sizeof (uint32_t) };
+    unsigned pages = 0, i;
+    char *grown;
+    if (zb_timer_has_ (self, bucket))
+        return;
+    for (i = 0; i < ZB_PAGES_; i++)
+        pages += self->page_at[i] != 0;
+    grown = (char *) realloc (self->buckets, (pages + 1) * (size_t) PAGE);
+    if (!grown)
+        return;
+    memset (grown + pages * (size_t) PAGE, 0, PAGE);
+    self->buckets = (uint32_t *) (void *) grown;
+    self->page_at[bucket / ZB_PAGE_SIZE_] = (uint8_t) (pages + 1);
+}
+
+//  --------------------------------------------------------------------------
+//  Timer: its readers
+//
+//  Called with the instance's lock held, all of them. Buckets are read after the
+//  set, or a thread that times flat out would never let the pump finish: they
+//  may run ahead by the samples of that microsecond.
+//
+//  What falls between asking for a window and reading is in both reports'
+//  ranges, in one report's count. A sample that began before the asking and
+//  ended after the reading is in the window before, which its report then takes
+//  into its range: it is known by there being samples since the last reading
+//  that are in no window asked for since.
+
+//  What the parts of one series add up to. The pages that hold something are
+//  marked, so that clearing does not cost more than filling.
+typedef struct {
+    uint64_t count;
+    zb_u128_ sum_ns;
+    double sum_squares;
+    uint64_t min_ns, max_ns;  //  min > max: none
+    unsigned char touched[ZB_PAGES_];
+    uint64_t bucket[ZB_PAGES_ * ZB_PAGE_SIZE_];
+} zb_sum_;
+
+//  What is left of threads that have ended, and what timers have spilled. Pages
+//  are made at first need; a sample without one is in no bucket.
+typedef struct {
+    uint64_t count;  //  of threads that have ended
+    zb_u128_ sum_ns;
+    double sum_squares;
+    uint64_t *page[ZB_PAGES_];
+} zb_retired_;
+
+//  One timer's set: what is read between two equal values of seq.
+typedef struct {
+    uint64_t count, sum_ns, elsewhere, min_ns, max_ns;
+    double sum_squares;
+    unsigned last;
+} zb_set_t_;
+
+static void
 zb_sum_clear_ (zb_sum_ *self)
 {
     int i;
-    self->count = self->sum_ns = self->max_ns = 0;
+    self->count = self->max_ns = 0;
+    self->sum_ns = 0;
     self->min_ns = UINT64_MAX;
     self->sum_squares = 0;
     for (i = 0; i < ZB_PAGES_; i++)
@@ -1466,94 +1548,70 @@ zb_sum_clear_ (zb_sum_ *self)
 }
 
 static void
-zb_sum_range_ (zb_sum_ *self, uint64_t min_ns, uint64_t max_ns)
+zb_range_add_ (uint64_t *min_ns, uint64_t *max_ns, uint64_t min, uint64_t max)
 {
-    if (min_ns < self->min_ns)
-        self->min_ns = min_ns;
-    if (max_ns > self->max_ns)
-        self->max_ns = max_ns;
+    if (min < *min_ns)
+        *min_ns = min;
+    if (max > *max_ns)
+        *max_ns = max;
 }
 
-static void
-zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
-{
-    int i, j;
-    self->count += other->count;
-    self->sum_ns += other->sum_ns;
-    self->sum_squares += other->sum_squares;
-    zb_sum_range_ (self, other->min_ns, other->max_ns);
-    for (i = 0; i < ZB_PAGES_; i++)
-        if (other->touched[i]) {
-            self->touched[i] = 1;
-            for (j = i * ZB_PAGE_SIZE_; j < (i + 1) * ZB_PAGE_SIZE_; j++)
-                self->bucket[j] += other->bucket[j];
-        }
-}
-
-//  Takes the range of a window, if it has that number. Returns the samples
-//  before it, or else `before`.
+//  The window that was asked for so many before (or, below zero, will be after).
 static uint64_t
-zb_timer_range_ (const zb_timer_ *self, uint64_t number, uint64_t before,
-                 zb_sum_ *sum)
+zb_window_ (uint64_t asked, int before)
 {
-    unsigned at = number % ZB_WINDOWS_;
-    if (number == 0 || zb_get_ (&self->window[at].number) != number)
+    uint64_t place = asked & (ZB_WINDOW_FIRST_ - 1);
+    uint64_t number = (asked >> ZB_WINDOW_BITS_) - (uint64_t) (int64_t) before;
+    place = (place + ZB_WINDOWS_ - (uint64_t) (int64_t) before) % ZB_WINDOWS_;
+    return number << ZB_WINDOW_BITS_ | place;
+}
+
+//  Takes the range of a window, if it is there. Returns the samples before it, or
+//  else `before`.
+static uint64_t
+zb_timer_range_ (const zb_timer_ *self, uint64_t asked, uint64_t before,
+                 zb_set_t_ *set)
+{
+    unsigned at = (unsigned) asked & (ZB_WINDOW_FIRST_ - 1);
+    if (asked < ZB_WINDOW_FIRST_ || zb_get_ (&self->window[at].asked) != asked)
         return before;
-    zb_sum_range_ (sum, zb_get_ (&self->window[at].min_ns),
+    zb_range_add_ (&set->min_ns, &set->max_ns,
+                   zb_get_ (&self->window[at].min_ns),
                    zb_get_ (&self->window[at].max_ns));
     return zb_get_ (&self->window[at].before);
 }
 
 //  One try at a consistent set, with the range of this window and the next.
 static int
-zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_sum_ *sum)
+zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_set_t_ *set)
 {
     uint64_t seq = zb_get_ (&self->seq), before;
-    sum->count = before = zb_get_ (&self->count);
-    sum->sum_ns = zb_get_ (&self->sum_ns);
-    sum->sum_squares = zb_get_double_ (&self->sum_squares);
-    sum->last = zb_get_ (&self->last);
-    sum->lost = zb_get_ (&self->lost);
-    sum->min_ns = UINT64_MAX;
-    sum->max_ns = 0;
-    before = zb_timer_range_ (self, window + 1, before, sum);
-    before = zb_timer_range_ (self, window, before, sum);
+    set->count = before = zb_get_ (&self->count);
+    set->sum_ns = zb_get_ (&self->sum_ns);
+    set->sum_squares = zb_get_double_ (&self->sum_squares);
+    set->last = __atomic_load_n (&self->last, __ATOMIC_ACQUIRE);
+    set->elsewhere = zb_get_ (&self->elsewhere);
+    set->min_ns = UINT64_MAX;
+    set->max_ns = 0;
+    before = zb_timer_range_ (self, zb_window_ (window, -1), before, set);
+    before = zb_timer_range_ (self, window, before, set);
     if (before > self->read)
-        zb_timer_range_ (self, window - 1, before, sum);
+        zb_timer_range_ (self, zb_window_ (window, 1), before, set);
     return (seq & 1) == 0 && zb_get_ (&self->seq) == seq ? 0 : -1;
 }
 
-//  Into a sum that may hold something else. Returns how many samples have been
-//  found in buckets.
-static uint64_t
-zb_timer_read_pages_ (const zb_timer_ *self, zb_sum_ *sum)
-{
-    uint64_t samples = 0;
-    int i, j;
-    for (i = 0; i < ZB_PAGES_; i++) {
-        const uint64_t *page =
-          __atomic_load_n (&self->page[i], __ATOMIC_ACQUIRE);
-        uint64_t *bucket = sum->bucket + i * ZB_PAGE_SIZE_;
-        for (j = 0; page && j < ZB_PAGE_SIZE_; j++)
-            samples += bucket[j] = zb_get_ (page + j);
-        if (!page && sum->touched[i])
-            memset (bucket, 0, ZB_PAGE_SIZE_ * sizeof *bucket);
-        sum->touched[i] = page != NULL;
-    }
-    return samples;
-}
-
 //  Asks for a new window and reads what there is up to now. Returns -1 if the
-//  thread was caught writing each time: the next round reads the same window,
-//  and the sum is worth nothing.
+//  thread was caught writing each time: then the next round reads this window.
 static int
-zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
+zb_timer_read_ (zb_timer_ *self, zb_set_t_ *set)
 {
     int tries;
     if (!self->unread)
-        zb_set_ (&self->asked, self->asked + 1);
+        zb_set_ (&self->asked, zb_window_ (self->asked, -1));
     self->unread = 0;
-    for (tries = 0; zb_timer_try_ (self, self->asked - 1, sum) == -1; tries++) {
+    for (tries = 0;
+         zb_timer_try_ (self, zb_window_ (self->asked, 1), set) == -1;
+         tries++) {
         if (tries == 200) {
             self->unread = 1;
             return -1;
@@ -1561,84 +1619,379 @@ zb_timer_read_ (zb_timer_ *self, zb_sum_ *sum)
         if (tries % 16 == 15)
             sched_yield ();
     }
-    self->read = sum->count;
-    //  the newest is missing if there is nothing yet that came after it
-    if (zb_timer_read_pages_ (self, sum) + sum->lost < sum->count && sum->last)
-        sum->bucket[sum->last - 1]++;
+    __atomic_store_n (&self->read, set->count, __ATOMIC_RELAXED);
     return 0;
 }
 
-//  No thread writes it any more: its newest sample gets its bucket.
+//  Adds a timer's buckets. The newest sample is added if nothing has come after
+//  it yet.
 static void
-zb_timer_settle_ (zb_timer_ *self)
+zb_sum_buckets_ (zb_sum_ *self, const zb_timer_ *timer, const zb_set_t_ *set)
 {
-    if (self->last)
-        ++*zb_timer_place_ (self, (unsigned) self->last - 1);
-    self->last = 0;
-}
-
-//  Adds to one that no thread writes any more.
-static void
-zb_timer_merge_ (zb_timer_ *self, const zb_sum_ *sum)
-{
-    unsigned i, bucket;
-    self->count += sum->count;
-    self->sum_ns += sum->sum_ns;
-    self->sum_squares += sum->sum_squares;
-    for (i = 0; i < ZB_PAGES_; i++)
-        for (bucket = i * ZB_PAGE_SIZE_;
-             sum->touched[i] && bucket < (i + 1) * ZB_PAGE_SIZE_; bucket++) {
-            if (sum->bucket[bucket]
-                && (zb_timer_has_ (self, bucket)
-                    || zb_timer_page_ (self, bucket) == 0))
-                *zb_timer_place_ (self, bucket) += sum->bucket[bucket];
+    uint64_t samples = set->elsewhere;
+    unsigned i, j;
+    for (i = 0; i < ZB_PAGES_; i++) {
+        const uint32_t *page;
+        uint64_t *bucket = self->bucket + i * ZB_PAGE_SIZE_;
+        if (!timer->page_at[i])
+            continue;
+        page = zb_timer_place_ (timer, i * ZB_PAGE_SIZE_);
+        self->touched[i] = 1;
+        for (j = 0; j < ZB_PAGE_SIZE_; j++) {
+            uint32_t count = __atomic_load_n (page + j, __ATOMIC_ACQUIRE);
+            bucket[j] += count;
+            samples += count;
         }
+    }
+    if (samples < set->count && set->last)
+        self->bucket[set->last - 1]++;
 }
 
-//  --------------------------------------------------------------------------
-//  Blocks: lines of the cache, for what one owner makes many of
-//
-//  Asked for such lines one by one, malloc loses as much as it gives. A block
-//  is freed when all that lies in it is, and its owner has gone on to the next.
-
-typedef struct zb_block_ {
-    size_t used, references;
-} zb_block_;
-
-enum { ZB_BLOCK_SIZE_ = 16384 };
+//  Adds a timer. Returns -1 if it could not be read as a set.
+static int
+zb_sum_timer_ (zb_sum_ *self, zb_timer_ *timer)
+{
+    zb_set_t_ set;
+    if (zb_timer_read_ (timer, &set) == -1)
+        return -1;
+    self->count += set.count;
+    self->sum_ns += set.sum_ns;
+    self->sum_squares += set.sum_squares;
+    zb_range_add_ (&self->min_ns, &self->max_ns, set.min_ns, set.max_ns);
+    zb_sum_buckets_ (self, timer, &set);
+    return 0;
+}
 
 static void
-zb_block_drop_ (zb_block_ **self_p)
+zb_sum_retired_ (zb_sum_ *self, const zb_retired_ *retired)
 {
-    if (*self_p && --(*self_p)->references == 0)
-        free (*self_p);
+    int i, j;
+    self->count += retired->count;
+    self->sum_ns += retired->sum_ns;
+    self->sum_squares += retired->sum_squares;
+    for (i = 0; i < ZB_PAGES_; i++) {
+        uint64_t *bucket = self->bucket + i * ZB_PAGE_SIZE_;
+        if (!retired->page[i])
+            continue;
+        self->touched[i] = 1;
+        for (j = 0; j < ZB_PAGE_SIZE_; j++)
+            bucket[j] += retired->page[i][j];
+    }
+}
+
+static void
+zb_retired_destroy_ (zb_retired_ **self_p)
+{
+    int i;
+    for (i = 0; *self_p && i < ZB_PAGES_; i++)
+        free ((*self_p)->page[i]);
+    free (*self_p);
     *self_p = NULL;
 }
 
-//  So many bytes of the block, or of a new one, cleared. What is in them has to
-//  drop `*block` in the end. Returns NULL without memory.
-static void *
-zb_block_take_ (zb_block_ **self_p, size_t size, zb_block_ **block)
+static void
+zb_retired_bucket_ (zb_retired_ *self, unsigned bucket, uint64_t samples)
 {
-    zb_block_ *self = *self_p;
-    size = (size + 63) / 64 * 64;
-    if (!self || self->used + size > ZB_BLOCK_SIZE_) {
-        self = (zb_block_ *) aligned_alloc (64, ZB_BLOCK_SIZE_);
-        if (!self)
-            return NULL;
-        self->used = 64;
-        self->references = 1;
-        zb_block_drop_ (self_p);
-        *self_p = self;
+    uint64_t **page = &self->page[bucket / ZB_PAGE_SIZE_];
+    if (!*page)
+        *page = (uint64_t *) calloc (ZB_PAGE_SIZE_, sizeof **page);
+    if (*page)
+        (*page)[bucket % ZB_PAGE_SIZE_] += samples;
+}
+
+//  Moves sum and buckets to the series. The newest sample keeps its bucket, which
+//  is still to grow. Called by the thread, or when it writes no more.
+static void
+zb_timer_spill_ (zb_timer_ *self, zb_retired_ *retired)
+{
+    unsigned bucket;
+    retired->sum_ns += self->sum_ns;
+    self->sum_ns = 0;
+    for (bucket = 0; bucket < ZB_PAGES_ * ZB_PAGE_SIZE_; bucket++) {
+        uint32_t *place;
+        if (!zb_timer_has_ (self, bucket)) {
+            bucket |= ZB_PAGE_SIZE_ - 1;
+            continue;
+        }
+        place = zb_timer_place_ (self, bucket);
+        if (*place)
+            zb_retired_bucket_ (retired, bucket, *place);
+        self->elsewhere += *place;
+        *place = 0;
     }
-    self->used += size;
-    self->references++;
-    *block = self;
-    return memset ((char *) self + self->used - size, 0, size);
+}
+
+//  Makes room for a sample: a page, or buckets that are not full.
+static void
+zb_timer_prepare_ (zb_timer_ *self, zb_retired_ *retired, uint64_t ns)
+{
+    unsigned bucket = zb_bucket_ (ns);
+    zb_timer_page_ (self, bucket);
+    if (zb_timer_has_ (self, bucket) && !zb_timer_ready_ (self, bucket, ns))
+        zb_timer_spill_ (self, retired);
 }
 
 //  --------------------------------------------------------------------------
-//  CURVE: keys of certificate files
+//  Memory: arenas, and the one hash table
+//
+//  An arena hands out what is freed together: an instance's series, a thread's
+//  slots. Asked for such small things one by one, malloc loses as much as it
+//  gives.
+
+typedef struct zb_block_ {
+    struct zb_block_ *next;
+    size_t used, size;
+} zb_block_;
+
+enum { ZB_BLOCK_MIN_ = 1024, ZB_BLOCK_MAX_ = 16384 };
+
+//  So many bytes, cleared. Caller does not own the return value. Returns NULL
+//  without memory.
+static void *
+zb_arena_take_ (zb_block_ **self, size_t size)
+{
+    zb_block_ *block = *self;
+    void *memory = NULL;
+    size = (size + 15) / 16 * 16;
+    if (!block || block->used + size > block->size) {
+        size_t wanted = block ? block->size * 2 : (size_t) ZB_BLOCK_MIN_;
+        if (wanted > ZB_BLOCK_MAX_)
+            wanted = ZB_BLOCK_MAX_;
+        if (wanted < size + 64)
+            wanted = size + 64;
+        if (posix_memalign (&memory, 64, wanted) != 0)
+            return NULL;
+        block = (zb_block_ *) memory;
+        block->next = *self;
+        block->used = 32;
+        block->size = wanted;
+        *self = block;
+    }
+    block->used += size;
+    return memset ((char *) block + block->used - size, 0, size);
+}
+
+static void
+zb_arena_free_ (zb_block_ **self)
+{
+    zb_block_ *block;
+    while ((block = *self)) {
+        *self = block->next;
+        free (block);
+    }
+}
+
+//  Open addressing. An item is found by its hash; whether it is the one that is
+//  looked for, the caller sees. At least a quarter of the places is free.
+typedef struct {
+    uint64_t hash;
+    void *item;
+} zb_place_;
+
+typedef struct {
+    zb_place_ *place;
+    size_t size, used;  //  size: 0, or a power of two
+} zb_map_;
+
+//  The next item of that hash. *at begins as the hash. Returns NULL if there is
+//  no further one.
+static inline void *
+zb_map_next_ (const zb_map_ *self, uint64_t hash, uint64_t *at)
+{
+    const zb_place_ *place;
+    if (!self->size)
+        return NULL;
+    do
+        place = &self->place[(*at)++ & (self->size - 1)];
+    while (place->item && place->hash != hash);
+    return place->item;
+}
+
+static void
+zb_map_put_ (zb_map_ *self, uint64_t hash, void *item)
+{
+    uint64_t at = hash;
+    while (self->place[at & (self->size - 1)].item)
+        at++;
+    self->place[at & (self->size - 1)].hash = hash;
+    self->place[at & (self->size - 1)].item = item;
+    self->used++;
+}
+
+//  Adds an item. Returns -1 without memory.
+static int
+zb_map_add_ (zb_map_ *self, uint64_t hash, void *item)
+{
+    if ((self->used + 1) * 4 > self->size * 3) {
+        zb_map_ grown = {NULL, self->size ? self->size * 2 : 32, 0};
+        size_t i;
+        grown.place = (zb_place_ *) calloc (grown.size, sizeof *grown.place);
+        if (!grown.place)
+            return -1;
+        for (i = 0; i < self->size; i++)
+            if (self->place[i].item)
+                zb_map_put_ (&grown, self->place[i].hash, self->place[i].item);
+        free (self->place);
+        *self = grown;
+    }
+    zb_map_put_ (self, hash, item);
+    return 0;
+}
+
+static void
+zb_map_free_ (zb_map_ *self)
+{
+    free (self->place);
+    self->place = NULL;
+    self->size = self->used = 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Labels: level, type, name and source of a series
+
+//  1 to 255 bytes without '|' and control characters.
+static int
+zb_label_ok_ (const char *text)
+{
+    const char *c = text;
+    if (!text || !*text)
+        return 0;
+    for (; *c; c++)
+        if (*c == '|' || (unsigned char) *c < 0x20 || *c == 0x7f
+            || c - text >= ZB_LABEL_MAX_)
+            return 0;
+    return 1;
+}
+
+//  Chosen at random, once (zb_once_init_): who knows no seed can make no names
+//  that fall into one place.
+static uint64_t zb_seed_;
+
+static inline uint64_t
+zb_mix_ (uint64_t a)
+{
+    zb_u128_ product = (zb_u128_) a * 0x9e3779b97f4a7c15u;
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
+}
+
+//  Eight bytes at a time, each time folding a 128-bit product.
+static inline uint64_t
+zb_hash_ (uint64_t hash, const char *text, size_t size)
+{
+    uint64_t word = 0;
+    uint32_t low, high;
+    hash ^= size;
+    for (; size > 8; text += 8, size -= 8) {
+        memcpy (&word, text, 8);
+        hash = zb_mix_ (hash ^ word);
+    }
+    if (size >= 4) {
+        memcpy (&low, text, 4);
+        memcpy (&high, text + size - 4, 4);
+        word = low | (uint64_t) high << 32;
+    }
+    else if (size > 0)
+        word = (uint64_t) (unsigned char) text[0]
+               | (uint64_t) (unsigned char) text[size / 2] << 8
+               | (uint64_t) (unsigned char) text[size - 1] << 16;
+    return zb_mix_ (hash ^ word);
+}
+
+//  The same bytes? Short ones for the most part: a call would take longer.
+static inline int
+zb_same_ (const char *a, const char *b, size_t size)
+{
+    uint64_t wide_a, wide_b;
+    uint32_t low_a, low_b, high_a, high_b;
+    if (size >= 8) {
+        for (; size > 8; a += 8, b += 8, size -= 8) {
+            memcpy (&wide_a, a, 8);
+            memcpy (&wide_b, b, 8);
+            if (wide_a != wide_b)
+                return 0;
+            if (size < 16) {
+                a -= 16 - size;
+                b -= 16 - size;
+                size = 16;
+            }
+        }
+        memcpy (&wide_a, a, 8);
+        memcpy (&wide_b, b, 8);
+        return wide_a == wide_b;
+    }
+    if (size >= 4) {
+        memcpy (&low_a, a, 4);
+        memcpy (&low_b, b, 4);
+        memcpy (&high_a, a + size - 4, 4);
+        memcpy (&high_b, b + size - 4, 4);
+        return low_a == low_b && high_a == high_b;
+    }
+    while (size && a[size - 1] == b[size - 1])
+        size--;
+    return size == 0;
+}
+
+//  A label that is looked for: nothing is copied. Sizes are those of strings
+//  with their ends; a source of NULL, which is the instance's, has none. The
+//  hash is that of the head, which is level, type and name, and of the source.
+typedef struct {
+    zb_type_t type;
+    const char *level, *name, *source;
+    size_t level_size, name_size, source_size;
+    uint64_t head_hash, source_hash;
+} zb_label_;
+
+static inline uint64_t
+zb_label_hash_ (const zb_label_ *self)
+{
+    return self->head_hash + self->source_hash;
+}
+
+static inline void
+zb_label_set_source_ (zb_label_ *self, const char *source)
+{
+    self->source = source;
+    self->source_size = source ? strlen (source) + 1 : 0;
+    self->source_hash =
+      source ? zb_hash_ (zb_seed_, source, self->source_size) : 0;
+}
+
+static inline void
+zb_label_set_head_ (zb_label_ *self, zb_type_t type, const char *level,
+                    const char *name)
+{
+    self->type = type;
+    self->level = level ? level : "";
+    self->name = name ? name : "";
+    self->level_size = strlen (self->level) + 1;
+    self->name_size = strlen (self->name) + 1;
+    self->head_hash =
+      zb_hash_ (zb_hash_ (zb_seed_ + type, self->level, self->level_size),
+                self->name, self->name_size);
+}
+
+static zb_label_
+zb_label_make_ (zb_type_t type, const char *level, const char *name,
+                const char *source)
+{
+    zb_label_ self;
+    zb_label_set_head_ (&self, type, level, name);
+    zb_label_set_source_ (&self, source);
+    return self;
+}
+
+static int
+zb_label_valid_ (const zb_label_ *self)
+{
+    return zb_label_ok_ (self->level) && zb_label_ok_ (self->name)
+           && (!self->source || zb_label_ok_ (self->source));
+}
+
+//  --------------------------------------------------------------------------
+//  Keys: certificates of CURVE
+//
+//  A file as czmq writes it (zcert(3), in ZPL: rfc.zeromq.org/spec/4). What has
+//  held a secret key is wiped.
 
 //  By a pointer that the compiler does not see through, or it would leave out
 //  what nobody reads afterwards.
@@ -1680,8 +2033,7 @@ zb_key_take_ (const char *line, const char *name, char *key)
     zb_wipe_ (text, sizeof text);
 }
 
-//  Reads the keys in section "curve" of a certificate of czmq's (zcert(3), in
-//  ZPL: rfc.zeromq.org/spec/4). A key that is not there is left as it was.
+//  Reads the keys in section "curve". A key that is not there is left as it was.
 static int
 zb_curve_file_ (const char *path, char *public_key, char *secret_key)
 {
@@ -1710,7 +2062,7 @@ zb_curve_file_ (const char *path, char *public_key, char *secret_key)
 //  "_secret" behind it, where czmq puts the secret half. *secret_key stays ""
 //  if there is none. Returns 0, or -1: errno of open, EINVAL for what is no
 //  certificate.
-int
+static int
 zb_curve_read_ (const char *path, char *public_key, char *secret_key)
 {
     size_t size = strlen (path) + sizeof "_secret";
@@ -1730,65 +2082,149 @@ zb_curve_read_ (const char *path, char *public_key, char *secret_key)
 }
 
 //  --------------------------------------------------------------------------
-//  Links: the connections of a socket, one a broker
+//  Link: one connection to a broker
 //
-//  ZeroMQ connects again when a connection breaks, but gives it up for good
-//  when a handshake fails (libzmq 4.3, session_base_t::engine_error): a broker
-//  that did not know our key yet, or whose port somebody else had for a while,
-//  would never see us again. So we read its monitor, and make such a link
-//  anew. The workers of the executable do the same.
-
-//
-//  In a host program we make all anew, of the transports that programs use:
-//  ZeroMQ takes random numbers for it from rand (), and so from the host's.
+//  ZeroMQ connects again when a connection breaks, but takes random numbers for
+//  it from rand (), and so from the host's; and it gives up for good when a
+//  handshake fails (libzmq 4.3, session_base_t::engine_error). So we make each
+//  connection anew ourselves, of the transports that programs use; others are
+//  left to ZeroMQ, and nothing is known of them.
 
 enum {
-    ZB_LINK_RETRY_MS_ = 2000,
-    ZB_LINK_FIRST_MS_ = 100,   //  ours: that doubles up to the one above
-    ZB_LINK_LIMIT_MS_ = 5000,  //  for TCP's part of a try
-    ZB_LINK_HANDSHAKE_MS_ =
-      40000,                     //  ours: for all of it; ZeroMQ gives it 30 s
-    ZB_LINK_SILENCE_MS_ = 2000,  //  ours: of a try that nothing is heard of;
+    ZB_LINK_FIRST_MS_ = 100,         //  before the next try; doubles
+    ZB_LINK_RETRY_MS_ = 2000,        //  up to this
+    ZB_LINK_LIMIT_MS_ = 5000,        //  for TCP's part of a try
+    ZB_LINK_HANDSHAKE_MS_ = 40000,   //  for all of it; ZeroMQ gives it 30 s
+    ZB_LINK_SILENCE_MS_ = 2000,      //  of a try that nothing is heard of;
     ZB_LINK_SILENCE_MAX_MS_ = 16000  //  doubles up to this
 };
 
+typedef enum {
+    ZB_LINK_WAITING_,  //  to be made anew when it is due
+    ZB_LINK_TRYING_,   //  made, but nothing has come of it; given up when due
+    ZB_LINK_UP_        //  the handshake is done
+} zb_link_state_;
+
+//  The pump's alone, as all that follows of links.
 typedef struct {
-    char *endpoint;    //  as it was given
-    char name[128];    //  what ZeroMQ calls it, after it has looked it up
-    int up;            //  the handshake is done
-    int given_up;      //  not ZeroMQ's any more
-    int64_t again_ms;  //  make it anew then, unless it gets up; 0: no need to
-    int ours, trying;  //  to make anew; and made, but nothing has come of it
+    char *endpoint;  //  as it was given
+    char name[128];  //  what ZeroMQ calls it, after it has looked it up
+    int managed;     //  by us
+    zb_link_state_ state;
+    int open;      //  ZeroMQ has it still
+    int was_up;    //  once at least
+    int answered;  //  this try: somebody is there
+    int refused;   //  the last try: nobody is there, as the network says
+    int64_t tried_ms, due_ms;
     int delay_ms, silence_ms;
-    const char *said;  //  the owner's: why it failed last
 } zb_link_;
+
+//  ZeroMQ takes any number for a port, and would try it for ever; and it refuses
+//  others only when a socket is there.
+static int
+zb_endpoint_ok_ (const char *endpoint, size_t size)
+{
+    char transport[16], text[512];
+    const char *address, *colon;
+    char *end;
+    long port;
+    size_t i;
+    if (size >= sizeof text)
+        return 0;
+    memcpy (text, endpoint, size);
+    text[size] = 0;
+    for (i = 0; i < size; i++)
+        if ((unsigned char) text[i] <= ' ')
+            return 0;
+    address = strstr (text, "://");
+    i = address ? (size_t) (address - text) : 0;
+    if (i == 0 || i >= sizeof transport || !address[3])
+        return 0;
+    memcpy (transport, text, i);
+    transport[i] = 0;
+    if (strcmp (transport, "tcp") != 0)
+        return strcmp (transport, "inproc") == 0 || zmq_has (transport);
+    colon = strrchr (address + 3, ':');
+    if (!colon || colon == address + 3)
+        return 0;
+    port = strtol (colon + 1, &end, 10);
+    return end != colon + 1 && *end == 0 && port >= 1 && port <= 65535;
+}
+
+static int
+zb_link_connect_ (zb_link_ *self, void *socket, int64_t now_ms)
+{
+    //  ZeroMQ notes the interval with each connection
+    int interval_ms = self->managed ? -1 : ZB_LINK_FIRST_MS_;
+    self->state = ZB_LINK_TRYING_;
+    self->open = 1;
+    self->answered = self->refused = 0;
+    self->tried_ms = now_ms;
+    self->due_ms = self->managed ? now_ms + self->silence_ms : INT64_MAX;
+    zmq_setsockopt (socket, ZMQ_RECONNECT_IVL, &interval_ms,
+                    sizeof interval_ms);
+    return zmq_connect (socket, self->endpoint);
+}
+
+static void
+zb_link_disconnect_ (zb_link_ *self, void *socket)
+{
+    if (self->open)
+        zmq_disconnect (socket, self->endpoint);
+    self->open = 0;
+}
+
+//  It is lost, or a try has failed.
+static void
+zb_link_lost_ (zb_link_ *self, int64_t now_ms)
+{
+    self->state = ZB_LINK_WAITING_;
+    self->due_ms = now_ms + self->delay_ms
+                   - (int64_t) (zb_random_ () % (unsigned) self->delay_ms) / 2;
+    self->delay_ms *= 2;
+    if (self->delay_ms > ZB_LINK_RETRY_MS_)
+        self->delay_ms = ZB_LINK_RETRY_MS_;
+}
+
+//  What a report of ZeroMQ's monitor means for a link. That a try has ended is
+//  said once or twice. CLOSED without anything before is an answer of the
+//  network, unless it comes so late that ZeroMQ has given up waiting for one.
+static void
+zb_link_apply_ (zb_link_ *self, int event, int64_t now_ms)
+{
+    if (!self->managed || self->state == ZB_LINK_WAITING_)
+        return;
+    switch (event) {
+        case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+            self->state = ZB_LINK_UP_;
+            self->was_up = 1;
+            self->due_ms = INT64_MAX;
+            self->delay_ms = ZB_LINK_FIRST_MS_;
+            self->silence_ms = ZB_LINK_SILENCE_MS_;
+            break;
+        case ZMQ_EVENT_CONNECTED:
+        case ZMQ_EVENT_CONNECT_DELAYED:
+            self->answered |= event == ZMQ_EVENT_CONNECTED;
+            if (self->state == ZB_LINK_TRYING_)
+                self->due_ms = now_ms + ZB_LINK_HANDSHAKE_MS_;
+            break;
+        case ZMQ_EVENT_CONNECT_RETRIED:
+            break;
+        default:
+            self->refused = event == ZMQ_EVENT_CLOSED && !self->answered
+                            && now_ms - self->tried_ms < ZB_LINK_LIMIT_MS_;
+            zb_link_lost_ (self, now_ms);
+    }
+}
+
+//  --------------------------------------------------------------------------
+//  Links: all of an instance, one a broker, and their monitor
 
 typedef struct {
     void *socket, *monitor;
     zb_link_ *link;
     size_t size;
-    int ours;  //  to make anew, as far as we can
 } zb_links_;
-
-//  A report of the monitor. The link is NULL if there is none.
-typedef struct {
-    zb_link_ *link;
-    int event, value;  //  ZMQ_EVENT_..., and what it says
-    int was_up;
-} zb_link_report_;
-
-//  ZeroMQ takes any number for a port, and would try it for ever.
-static int
-zb_endpoint_ok_ (const char *endpoint)
-{
-    const char *colon = strrchr (endpoint, ':');
-    char *end = NULL;
-    long port;
-    if (strncmp (endpoint, "tcp://", 6) != 0)
-        return 1;
-    port = strtol (colon + 1, &end, 10);
-    return *end == 0 && port >= 1 && port <= 65535;
-}
 
 static void
 zb_links_free_ (zb_links_ *self)
@@ -1818,9 +2254,8 @@ zb_links_watch_ (zb_links_ *self, void *context)
     static unsigned number;
     const int events =
       ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_DELAYED
-      | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED
-      | (self->ours ? ZMQ_EVENT_CLOSED : 0) | ZMQ_EVENT_HANDSHAKE_SUCCEEDED
-      | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+      | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED
+      | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
       | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
     char name[64];
     int none = 0;
@@ -1835,18 +2270,28 @@ zb_links_watch_ (zb_links_ *self, void *context)
     return zmq_connect (self->monitor, name);
 }
 
-//  ZeroMQ notes the interval with each connection.
+//  Adds a link and connects it, unless it is there already.
 static int
-zb_link_connect_ (zb_links_ *self, zb_link_ *link, int64_t now_ms)
+zb_links_add_ (zb_links_ *self, const char *endpoint, size_t size)
 {
-    int interval_ms = link->ours ? -1 : ZB_LINK_FIRST_MS_;
-    link->given_up = 0;
-    link->trying = link->ours;
-    link->again_ms = link->ours ? now_ms + link->silence_ms : 0;
-    if (self->ours)
-        zmq_setsockopt (self->socket, ZMQ_RECONNECT_IVL, &interval_ms,
-                        sizeof interval_ms);
-    return zmq_connect (self->socket, link->endpoint);
+    zb_link_ *link = &self->link[self->size];
+    size_t i;
+    link->endpoint = (char *) calloc (1, size + 1);
+    if (!link->endpoint)
+        return -1;
+    memcpy (link->endpoint, endpoint, size);
+    for (i = 0; i < self->size; i++)
+        if (strcmp (self->link[i].endpoint, link->endpoint) == 0) {
+            free (link->endpoint);
+            link->endpoint = NULL;
+            return 0;
+        }
+    link->managed = strncmp (endpoint, "tcp://", 6) == 0
+                    || strncmp (endpoint, "ipc://", 6) == 0;
+    link->delay_ms = ZB_LINK_FIRST_MS_;
+    link->silence_ms = ZB_LINK_SILENCE_MS_;
+    self->size++;
+    return zb_link_connect_ (link, self->socket, zb_clock_ms_ ());
 }
 
 //  Connects the socket to endpoints, separated by commas; one that is named
@@ -1856,38 +2301,18 @@ static int
 zb_links_open_ (zb_links_ *self, void *context, void *socket,
                 const char *endpoints)
 {
-    const char *at = endpoints, *end;
-    size_t most = 1, i;
-    int rc = 0, keep;
+    const char *at = endpoints;
+    size_t max = 1;
+    int rc, keep;
     self->socket = socket;
     for (; *at; at++)
-        most += *at == ',';
-    self->link = (zb_link_ *) calloc (most, sizeof *self->link);
+        max += *at == ',';
+    self->link = (zb_link_ *) calloc (max, sizeof *self->link);
     rc = self->link ? zb_links_watch_ (self, context) : -1;
-    for (at = endpoints; at && rc == 0; at = *end ? end + 1 : NULL) {
-        zb_link_ *link = &self->link[self->size];
-        end = at + strcspn (at, ",");
-        link->endpoint = (char *) calloc (1, (size_t) (end - at) + 1);
-        if (!link->endpoint) {
-            rc = -1;
-            break;
-        }
-        memcpy (link->endpoint, at, (size_t) (end - at));
-        link->ours =
-          self->ours
-          && (strncmp (at, "tcp://", 6) == 0 || strncmp (at, "ipc://", 6) == 0);
-        link->delay_ms = ZB_LINK_FIRST_MS_;
-        link->silence_ms = ZB_LINK_SILENCE_MS_;
-        self->size++;
-        for (i = 0; strcmp (self->link[i].endpoint, link->endpoint) != 0; i++) {
-        }
-        errno = EINVAL;
-        if (&self->link[i] == link)
-            rc = zb_endpoint_ok_ (link->endpoint)
-                   ? zb_link_connect_ (self, link, zb_clock_ms_ ())
-                   : -1;
-        else
-            free (self->link[--self->size].endpoint);
+    for (at = endpoints; at && rc == 0;) {
+        size_t size = strcspn (at, ",");
+        rc = zb_links_add_ (self, at, size);
+        at = at[size] ? at + size + 1 : NULL;
     }
     keep = errno;
     if (rc == -1)
@@ -1907,216 +2332,172 @@ zb_links_find_ (zb_links_ *self, const char *name)
         if (strcmp (link->endpoint, name) == 0
             || strcmp (link->name, name) == 0)
             return link;
-        if (link->again_ms > broken->again_ms)
+        if (link->state != ZB_LINK_UP_
+            && (broken->state == ZB_LINK_UP_
+                || link->tried_ms > broken->tried_ms))
             broken = link;
     }
     snprintf (broken->name, sizeof broken->name, "%s", name);
     return broken;
 }
 
-static void
-zb_link_give_up_ (zb_links_ *self, zb_link_ *link)
-{
-    if (!link->given_up)
-        zmq_disconnect (self->socket, link->endpoint);
-    link->given_up = 1;
-}
-
-//  One of ours is lost, or a try has failed, which may be said twice.
-static void
-zb_link_lost_ (zb_link_ *link, int64_t now_ms)
-{
-    if (link->given_up || (link->again_ms && !link->trying))
-        return;
-    link->trying = 0;
-    link->again_ms =
-      now_ms + link->delay_ms
-      - (int64_t) (zb_random_ () % (unsigned) link->delay_ms) / 2;
-    link->delay_ms *= 2;
-    if (link->delay_ms > ZB_LINK_RETRY_MS_)
-        link->delay_ms = ZB_LINK_RETRY_MS_;
-}
-
-static void
-zb_link_apply_ours_ (zb_link_ *link, int event, int64_t now_ms)
-{
-    if (link->given_up)
-        return;  //  of a try that took too long
-    switch (event) {
-        case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-            link->up = 1;
-            link->trying = 0;
-            link->again_ms = 0;
-            link->delay_ms = ZB_LINK_FIRST_MS_;
-            link->silence_ms = ZB_LINK_SILENCE_MS_;
-            break;
-        case ZMQ_EVENT_CONNECTED:
-        case ZMQ_EVENT_CONNECT_DELAYED:
-            if (link->trying)
-                link->again_ms = now_ms + ZB_LINK_HANDSHAKE_MS_;
-            break;
-        case ZMQ_EVENT_CONNECT_RETRIED:
-            break;
-        default:
-            link->up = 0;
-            zb_link_lost_ (link, now_ms);
-    }
-}
-
-//  What a report means for its link. A DISCONNECTED that is not followed by
-//  CONNECT_RETRIED was the last that ZeroMQ has to say.
-static void
-zb_links_apply_ (zb_links_ *self, const zb_link_report_ *report, int64_t now_ms)
-{
-    zb_link_ *link = report->link;
-    if (link->ours) {
-        zb_link_apply_ours_ (link, report->event, now_ms);
-        return;
-    }
-    switch (report->event) {
-        case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-            link->up = 1;
-            link->again_ms = 0;
-            break;
-        case ZMQ_EVENT_CONNECTED:
-        case ZMQ_EVENT_CONNECT_DELAYED:
-        case ZMQ_EVENT_CONNECT_RETRIED:
-            if (!link->given_up)
-                link->again_ms = 0;
-            break;
-        case ZMQ_EVENT_DISCONNECTED:
-            link->up = 0;
-            if (!link->given_up)
-                link->again_ms = now_ms + ZB_LINK_RETRY_MS_;
-            break;
-        default:  //  a handshake failed
-            link->up = 0;
-            link->again_ms = now_ms + ZB_LINK_RETRY_MS_;
-            zb_link_give_up_ (self, link);
-    }
-}
-
-//  Takes in the next report of the monitor.
-static zb_link_report_
+//  Takes in the next report of the monitor. Returns what happened, one of
+//  ZMQ_EVENT_..., or 0 if there is nothing.
+static int
 zb_links_read_ (zb_links_ *self, int64_t now_ms)
 {
-    zb_link_report_ report = {NULL, 0, 0, 0};
     unsigned char bytes[6] = {0};
     char name[128];
     uint16_t event;
     int size;
     if (zmq_recv (self->monitor, bytes, sizeof bytes, ZMQ_DONTWAIT) == -1)
-        return report;
+        return 0;
     size = zmq_recv (self->monitor, name, sizeof name, ZMQ_DONTWAIT);
     if (size < 0 || size >= (int) sizeof name)
         size = size < 0 ? 0 : (int) sizeof name - 1;
     name[size] = 0;
     memcpy (&event, bytes, sizeof event);
-    memcpy (&report.value, bytes + 2, sizeof report.value);
-    report.event = event;
-    report.link = zb_links_find_ (self, name);
-    report.was_up = report.link->up;
-    zb_links_apply_ (self, &report, now_ms);
-    return report;
+    zb_link_apply_ (zb_links_find_ (self, name), event, now_ms);
+    return event;
 }
 
-//  When the next one is to be made anew, INT64_MAX if none is.
+//  When something is to be done next.
 static int64_t
-zb_links_next_ (const zb_links_ *self)
+zb_links_due_ (const zb_links_ *self)
 {
     const zb_link_ *link;
-    int64_t next_ms = INT64_MAX;
+    int64_t due_ms = INT64_MAX;
     for (link = self->link; link < self->link + self->size; link++)
-        if (link->again_ms && link->again_ms < next_ms)
-            next_ms = link->again_ms;
-    return next_ms;
+        if (link->due_ms < due_ms)
+            due_ms = link->due_ms;
+    return due_ms;
 }
 
-//  Makes anew what is due. Returns when the next one is, INT64_MAX if none is.
-//  ZeroMQ finds a connection by the address of an object, which may be freed
-//  and used again: so none is made before all that are broken are gone.
-static int64_t
+//  Makes anew what is due. ZeroMQ finds a connection by the address of an
+//  object, which may be freed and used again: so none is made before all that
+//  are broken are gone.
+static void
 zb_links_mend_ (zb_links_ *self, int64_t now_ms)
 {
     zb_link_ *link, *end = self->link + self->size;
-    if (zb_links_next_ (self) > now_ms)
-        return zb_links_next_ (self);
+    if (zb_links_due_ (self) > now_ms)
+        return;
     //  nothing is said of a try that has found no address
     for (link = self->link; link < end; link++)
-        if (link->trying && link->again_ms <= now_ms) {
+        if (link->state == ZB_LINK_TRYING_ && link->due_ms <= now_ms) {
             link->silence_ms *= 2;
             if (link->silence_ms > ZB_LINK_SILENCE_MAX_MS_)
                 link->silence_ms = ZB_LINK_SILENCE_MAX_MS_;
             zb_link_lost_ (link, now_ms);
         }
     for (link = self->link; link < end; link++)
-        if (link->again_ms && !link->trying)
-            zb_link_give_up_ (self, link);
+        if (link->state == ZB_LINK_WAITING_)
+            zb_link_disconnect_ (link, self->socket);
     for (link = self->link; link < end; link++)
-        if (link->again_ms && !link->trying && link->again_ms <= now_ms
-            && zb_link_connect_ (self, link, now_ms) == -1)
+        if (link->state == ZB_LINK_WAITING_ && link->due_ms <= now_ms
+            && zb_link_connect_ (link, self->socket, now_ms) == -1)
             zb_link_lost_ (link, now_ms);
-    return zb_links_next_ (self);
+}
+
+//  Lets what waits be tried now.
+static void
+zb_links_hurry_ (zb_links_ *self, int64_t now_ms)
+{
+    size_t i;
+    for (i = 0; i < self->size; i++)
+        if (self->link[i].state == ZB_LINK_WAITING_) {
+            self->link[i].due_ms = now_ms;
+            self->link[i].refused = 0;
+        }
 }
 
 //  --------------------------------------------------------------------------
-//  Instance, level, series, ring, thread: who owns what
+//  Structures: who owns what, and which lock guards it
 //
-//  The instance owns levels and series, a thread its slots and rings. Who
-//  leaves first folds the slots into the series (a thread), or marks them
-//  dead and lets them be (an instance): so a thread in the midst of a macro
-//  never writes to memory that another one has freed.
+//      instance ── levels ── series ─┐
+//         │                        slots: a series in a thread
+//         └─ shares ──────────────── ┘
+//      thread ── shares: what a thread has of an instance, with the ring
+//
+//  The instance owns levels and series; a thread its shares, their slots and
+//  rings. A thread that ends folds its slots into their series. An instance that
+//  closes only marks shares dead: the thread frees them, so that one in the midst
+//  of a macro never writes to memory that another has freed.
+//
+//  "lock" below is that of the instance. What is called constant does not change
+//  once others know the structure.
 
 //  One gauge reading, or one timing in classic mode.
 typedef struct {
     struct zb_series_ *series;
     double value;
-    uint64_t ns;  //  of zb_now_
+    uint64_t ns;  //  of zb_now_; in a queue, of the wall clock
 } zb_reading_;
 
-//  Readings on their way from one thread to the pump of one instance: single
-//  producer, single consumer.
+//  A part of a ring: single producer, single consumer. The ring begins small,
+//  and goes on in a part of twice the size when one is full. The consumer frees
+//  a part that it has read to the end and that has a next one.
 typedef struct zb_ring_ {
-    uint64_t head;       //  thread: next to write
-    uint64_t tail_seen;  //  thread: tail when last looked at
-    uint64_t dropped;    //  thread: came when the ring was full
-    int writing;         //  thread: a signal handler must not write now
-    int hurried;         //  the pump was woken, and has not come
-    int wake_fd;         //  of the pump
-    int dead;
-    zb_t *owner;
-    struct zb_ring_ *next;     //  same instance, next thread
-    struct zb_ring_ *sibling;  //  same thread, next instance
-    uint64_t tail __attribute__ ((aligned (64)));  //  pump: next to read
-    zb_reading_ reading[ZB_RING_SIZE_];
+    uint64_t head;          //  thread (release): next to write
+    uint64_t tail_seen;     //  thread: tail when last looked at
+    uint64_t size;          //  constant, a power of two
+    struct zb_ring_ *next;  //  thread (release), once
+    uint64_t tail __attribute__ ((aligned (64)));  //  pump (release): to read
+    //  behind it: size readings
 } zb_ring_;
 
-//  What listeners have been told of a series.
+//  What a thread has of an instance.
+typedef struct zb_share_ {
+    //  The thread sets it after each change (release); the pump takes it back
+    //  before it looks (acquire). Comes first: a slot points to it
+    uint32_t changed;
+    //  zb_lock_
+    uint32_t dead;              //  the instance is closed
+    struct zb_share_ *sibling;  //  same thread
+    //  Constant
+    zb_t *owner;
+    //  Lock: added to by the thread, walked by the pump
+    zb_slot_ *slots;
+    zb_ring_ *ring_first;               //  the pump's: to be read
+    struct zb_share_ *next, *previous;  //  same instance
+    //  The thread's
+    zb_block_ *arena;  //  of slots and timers
+    zb_ring_ *ring;    //  to be written
+    int writing;       //  a signal handler must not write to the ring now
+    //  Atomic
+    int hurried;       //  the pump was woken for the ring, and has not come
+    uint64_t dropped;  //  readings that found the ring full
+} zb_share_;
+
+//  What has been reported of a series.
 typedef struct {
+    zb_u128_ sum_ns;
     double total;
     uint64_t count;
+    uint64_t first;  //  SEQ of the first report
     int64_t at_ms;
-    uint32_t green;          //  level's green when told
-    unsigned char known;     //  told at all
-    unsigned char echoed;    //  told twice
-    uint64_t sum_ns, first;  //  first: SEQ of the first report
-} zb_told_;
+    uint32_t listen_epoch;   //  the level's, then
+    unsigned char known;     //  reported at all
+    unsigned char repeated;  //  twice without a change
+} zb_reported_;
 
-//  What tells whether it has changed stands first, in one line of the cache:
-//  each round looks at all series.
+//  Of a series: zero is to be reported, too; or a child has reported what its
+//  parent had not.
+enum { ZB_FRESH_ = 1, ZB_FRESH_HEIR_ };
+
+//  All of it: lock. What tells whether it has changed stands first, in one line
+//  of the cache, since each round looks at all series.
 typedef struct zb_series_ {
-    zb_slot_ *slots;  //  one a thread and way of naming it
-    zb_timer_ *gone;  //  of threads that are gone, NULL before there is one
-    double total;     //  the same of a counter
-    zb_type_t type;
-    int fresh;  //  made in this process, not before fork
-    zb_told_ told;
-    struct zb_level_ *level;
-    struct zb_series_ *chain;  //  same place of the hash table
-    uint64_t hash;
-    uint64_t min_ns, max_ns;  //  read and not reported yet
-    zb_block_ *block;         //  where it lies
-    uint16_t name_at, head_size, source_size;
+    zb_type_t type;   //  constant
+    uint8_t touched;  //  a part may have changed since it was reported
+    uint8_t fresh;    //  one of the next
+    uint16_t name_at, head_size, source_size;  //  constant, of the text behind
+    zb_slot_ *slots;                           //  its parts in threads
+    zb_retired_ *retired;  //  timer: the part of no thread, never NULL
+    double total;          //  counter: the same
+    zb_reported_ reported;
+    struct zb_level_ *level;  //  constant
+    uint64_t min_ns, max_ns;  //  timer: seen and not reported yet
 } zb_series_;
 
 //  A reading that was sent, and may have been lost on its way.
@@ -2127,12 +2508,16 @@ typedef struct {
     int64_t sent_ms;
 } zb_kept_;
 
+//  All of it: lock. The list of levels only ever grows at its head.
 typedef struct zb_level_ {
-    struct zb_level_ *next;
-    char *name, *topic;       //  "info", "info|"
-    int heard;                //  somebody listens
-    uint32_t green;           //  how often it turned so
+    struct zb_level_ *next;  //  constant
+    char *name, *topic;      //  constant: "info", "info|"
+    int has_listener;
+    uint32_t listen_epoch;    //  grows when it gets one
+    int inherited;            //  a parent's stream, of which the child reports
+                              //  what was not reported when it forked
     uint64_t seq, gauge_seq;  //  of the next report
+    uint64_t heirs_seq;       //  the child's: of the first it may use
     char id[48];              //  of the stream: |ID: or, before birth, empty
     size_t id_size;
     zb_series_ **series;  //  counters and timers
@@ -2141,7 +2526,7 @@ typedef struct zb_level_ {
     size_t queue_size, queue_max, queue_at;
     zb_kept_ *kept;  //  the newest of those sent, SEQ by SEQ: a ring
     size_t kept_size, kept_max, kept_at;
-    size_t again;  //  of those kept, to be sent again: the newest
+    size_t to_resend;  //  of those kept: the newest
 } zb_level_;
 
 //  A topic that somebody wants: all that begins with it.
@@ -2151,97 +2536,116 @@ typedef struct {
 } zb_topic_;
 
 struct zb_s {
-    zb_t *next;
+    //  zb_lock_
+    zb_t *next;   //  instance, or one that is being closed
+    int users;    //  threads that are in zb_flush or zb_stats
+    int closing;  //  off the list: one thread ends it
+    int pump_runs;
+    pthread_t pump;
+
+    //  Constant
     pthread_mutex_t lock;
-    pthread_cond_t told;  //  a round is over, or the pump is
+    pthread_cond_t news;  //  a round is over, the pump has ended, a stop
     char *endpoint, *source;
     char server_key[ZB_KEY_SIZE_];  //  of the broker; "": no CURVE
     char public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
     int interval_ms, linger_ms, classic, disabled;
+    int config_error;  //  errno of why it never can connect, or 0
+    void *context_given;
+
+    //  Lock
     size_t max_series;
-
     zb_level_ *levels;
-    zb_series_ **table;  //  by hash, chained
-    size_t table_size, series_size;
-    zb_block_ *block;  //  of series
-    zb_ring_ *rings;
-    zb_topic_ subscription[ZB_SUBSCRIPTIONS_MAX_];
+    zb_map_ series;     //  by label
+    zb_block_ *arena;   //  of series
+    zb_share_ *shares;  //  by next
+    zb_share_ *past;    //  of a parent's threads, in a child
+    size_t slots_size;
+    zb_topic_ subscription[ZB_TOPICS_KNOWN_MAX_];
     size_t subscriptions_size;
-    size_t crowd;         //  subscriptions beyond: then all levels are heard
+    size_t overflow;      //  subscriptions beyond: then all levels have one
     size_t topics_bytes;  //  of both
-    int64_t alone_ms;     //  not connected until then, if it came to that
-    int64_t settled_ms;   //  when the last subscription came
-    uint64_t random;
-
-    void *context, *context_given, *socket;
-    zb_links_ links;    //  the pump's
-    int zmq_fd[2];      //  of the socket, and of their monitor
-    int zmq_news;       //  the pump: they must be asked before it sleeps
-    int64_t zmq_ok_ms;  //  the pump: when there were descriptors to spare,
-    int64_t opened_ms;  //  and when some were opened to see that
-    int connected;      //  of these
-    uint64_t denied;
-    int wake_fd;
-    pthread_t pump;
-    int pump_runs, stop;
-    int pump_left, pump_ended;  //  after its last round, and ZeroMQ too
-    int64_t deadline_ms;        //  of a stop
+    size_t markers;       //  brokers whose list of subscriptions is complete
+    int64_t settled_ms;   //  when the last subscription has settled
+    int list_complete;    //  each broker that is there has said who listens
+    int unreachable;      //  there is no broker, and there was none
+    int error;            //  errno of why there is no socket
+    int stop;             //  a last report is wanted,
+    int64_t deadline_ms;  //  until then
+    int pump_left;        //  after its last round: looks at no slot any more
+    int pump_ended;       //  and ZeroMQ has ended, too
     uint64_t round, round_wanted;
-
+    uint64_t random;  //  of the streams' IDs
     uint64_t sent, repeated, messages, bytes;
     uint64_t dropped_series, refused, dropped_ring, dropped_held;
-    uint64_t dropped_async;
-    uint64_t dropped_told;       //  as zibrato.dropped
-    struct zb_series_ *dropped;  //  that series
+    uint64_t dropped_reported;  //  as zibrato.dropped,
+    zb_series_ *dropped;        //  that series
 
+    //  Atomic
+    uint64_t dropped_async, denied;
+    int connected;
+
+    //  The pump's
+    void *context, *socket;
+    zb_links_ links;
+    int epoll_fd;        //  of the socket, the monitor and zb_wake_fd_
+    int zmq_news;        //  ZeroMQ must be asked before the pump sleeps
+    int64_t zmq_ok_ms;   //  when there were descriptors to spare,
+    int64_t opened_ms;   //  and when some were opened to see that
+    int64_t retry_ms;    //  not opened before
+    int64_t shunned_ms;  //  a broker wants too much: not connected before
     char message[ZB_MESSAGE_MAX_];
-    zb_sum_ sum, part;  //  of the series being reported
+    zb_sum_ sum;  //  of the series being reported
     struct {
         zb_series_ *series;
-        zb_told_ told;
+        zb_reported_ reported;
         uint64_t min_ns, max_ns;
-    } undo[ZB_UNDO_MAX_];  //  for a message that could not go
+    } undo[ZB_LINES_MAX_];  //  for a message that could not go
 };
 
-//  What a thread owns. The table finds a slot by label without a lock.
+//  What a thread owns.
 typedef struct zb_thread_ {
-    struct zb_thread_ *next;
-    zb_slot_ *slots;       //  by sibling
-    zb_ring_ *rings;       //  by sibling
-    zb_slot_ *dead_slots;  //  of closed instances, to be freed
-    zb_ring_ *dead_rings;
-    zb_block_ *block;  //  of slots
-    zb_slot_ **table;  //  open addressing, a power of two
-    size_t table_size, used;
-    uint32_t generation;  //  zb_generation_ at the last purge
+    //  zb_lock_
+    struct zb_thread_ *next, *previous;
+    zb_share_ *shares;  //  by sibling
+    zb_share_ *dead;    //  of closed instances, to be freed
+    //  The thread's
+    zb_map_ slots;        //  by label: finds one without a lock
+    uint64_t generation;  //  zb_generation_ at the last purge
     int goodbyes;         //  rounds of key destructors
 } zb_thread_;
 
+//  Guards what has no other guard named here.
 static pthread_mutex_t zb_lock_ = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t zb_once_ = PTHREAD_ONCE_INIT;
-static pthread_key_t zb_key_;
-static int zb_key_made_;
 static zb_t *zb_instances_;
-static zb_t *zb_default_;
+static zb_t *zb_default_;        //  atomic, written under zb_lock_
 static int zb_default_implied_;  //  opened by a measurement, not by zb_open
 static int zb_default_closed_;   //  and not to be opened anew
+static zb_t *zb_orphans_;        //  closed, but ZeroMQ has not ended yet
+static int zb_closers_;          //  threads in zb_close
+static int64_t zb_closers_until_ms_;
 static zb_thread_ *zb_threads_;
-static zb_t *zb_orphans_;     //  closed, but ZeroMQ has not ended yet
-static int zb_stalled_;       //  instances wait for a pump:
-static int64_t zb_retry_ms_;  //  0: after a fork; else since it failed
-static int zb_over_;          //  nothing is measured any more
-static int zb_exiting_;       //  the program ends: this is no dlclose
+static zb_thread_ *zb_past_;  //  in a child: of the parent's
+static int zb_stalled_;       //  atomic: instances wait for a pump,
+static int64_t zb_retry_ms_;  //  atomic: 0 after a fork, else until then
+static int zb_over_;          //  atomic: nothing is measured any more
+static pid_t zb_pid_;         //  of the process that knows all this
+static pthread_once_t zb_once_ = PTHREAD_ONCE_INIT;
+static pthread_cond_t
+  zb_idle_;                    //  with zb_lock_: an instance has no user left,
+                               //  or a thread has left zb_close
+static int zb_exiting_;        //  the program ends: this is no dlclose
+static pthread_key_t zb_key_;  //  constant, as the next, after zb_once_
+static int zb_key_made_;
+
+//  A thread's own.
 static __thread zb_thread_ *zb_self_;
+static __thread int zb_busy_;         //  is in here; see below
+static __thread uint64_t zb_missed_;  //  by signal handlers then
+static __thread int zb_gone_;         //  its last destructor has run
 
 //  What stands for the slot where nothing is to be measured: never written to.
 static zb_slot_ zb_nowhere_;
-
-//  A signal handler may measure while its thread is in here, holding locks or
-//  changing the thread's tables. So each way in marks the thread as busy; what
-//  a handler measures then is dropped, and counted when the thread leaves.
-static __thread int zb_busy_;
-static __thread uint64_t zb_missed_;
-static __thread int zb_gone_;  //  its last destructor has run
 
 static void zb_once_init_ (void);
 
@@ -2257,14 +2661,37 @@ zb_default_set_ (zb_t *instance)
     __atomic_store_n (&zb_default_, instance, __ATOMIC_RELEASE);
 }
 
+static uint64_t
+zb_generation_get_ (void)
+{
+    return __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+}
+
 static void
-zb_bump_generation_ (void)
+zb_generation_bump_ (void)
 {
     __atomic_add_fetch (&zb_generation_, 1, __ATOMIC_ACQ_REL);
 }
 
+static char *
+zb_strdup_ (const char *string)
+{
+    size_t size = strlen (string) + 1;
+    char *copy = (char *) malloc (size);
+    if (copy)
+        memcpy (copy, string, size);
+    return copy;
+}
+
+//  --------------------------------------------------------------------------
+//  Ways in: busy threads, cancellation, waking a pump
+//
+//  A signal handler may measure while its thread is in here, holding locks or
+//  changing the thread's own tables. So each way in marks the thread as busy;
+//  what a handler measures then is dropped, and counted when the thread leaves.
+
 //  Returns -1 if the thread is in here already.
-static int
+static inline int
 zb_enter_ (void)
 {
     if (zb_busy_)
@@ -2277,10 +2704,8 @@ zb_enter_ (void)
 //  What was missed goes to the default instance, whichever it was meant for:
 //  that one may be closed by now.
 static void
-zb_leave_ (void)
+zb_leave_missed_ (void)
 {
-    __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    zb_busy_ = 0;
     while (__atomic_load_n (&zb_missed_, __ATOMIC_RELAXED)
            && zb_enter_ () == 0) {
         uint64_t missed =
@@ -2295,141 +2720,135 @@ zb_leave_ (void)
     }
 }
 
+static inline void
+zb_leave_ (void)
+{
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    zb_busy_ = 0;
+    if (!ZB_LIKELY_ (__atomic_load_n (&zb_missed_, __ATOMIC_RELAXED) == 0))
+        zb_leave_missed_ ();
+}
+
 static void
 zb_miss_ (void)
 {
     __atomic_add_fetch (&zb_missed_, 1, __ATOMIC_RELAXED);
 }
 
-//  A descriptor that wakes a pump. When an instance closes it is kept for the
-//  next one: a thread that is just about to wake the old pump must not write
-//  to whatever file would have got its number.
-static pthread_mutex_t zb_wake_lock_ = PTHREAD_MUTEX_INITIALIZER;
-static int zb_wake_spare_[16];
-static size_t zb_wake_spares_;
+//  A child of clone () or _Fork (), which nobody has announced: locks may be
+//  held in it by threads that it does not have. It measures nothing.
+static int
+zb_stranger_ (void)
+{
+    return zb_pid_ && zb_pid_ != getpid ();
+}
+
+//  The way in for all that takes a lock. Returns -1 if there is none. *state is
+//  for zb_end_.
+static int
+zb_begin_ (int *state)
+{
+    if (__atomic_load_n (&zb_over_, __ATOMIC_ACQUIRE) || zb_stranger_ ()
+        || zb_enter_ () == -1)
+        return -1;
+    pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, state);
+    pthread_once (&zb_once_, zb_once_init_);
+    return 0;
+}
+
+static void
+zb_end_ (int state)
+{
+    zb_leave_ ();
+    pthread_setcancelstate (state, NULL);
+}
+
+//  Wakes all pumps. There is one such descriptor in the process, and it stays
+//  open: a thread that is just about to write to it must not meet whatever file
+//  has got its number. It is never read: each write is an event (epoll (7),
+//  EPOLLET) for each pump that waits.
+static int zb_wake_fd_ = -1;  //  atomic
 
 static int
 zb_wake_open_ (void)
 {
-    int fd = -1;
-    pthread_mutex_lock (&zb_wake_lock_);
-    if (zb_wake_spares_)
-        fd = zb_wake_spare_[--zb_wake_spares_];
-    pthread_mutex_unlock (&zb_wake_lock_);
-    return fd != -1 ? fd : eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-
-static void
-zb_wake_close_ (int *fd)
-{
-    pthread_mutex_lock (&zb_wake_lock_);
-    if (zb_wake_spares_ < sizeof zb_wake_spare_ / sizeof *zb_wake_spare_)
-        zb_wake_spare_[zb_wake_spares_++] = *fd;
-    else
-        close (*fd);
-    pthread_mutex_unlock (&zb_wake_lock_);
-    *fd = -1;
-}
-
-//  Closes the spare ones: at exit, and in a child, which would wake its
-//  parent with them.
-static void
-zb_wake_clear_ (void)
-{
-    while (zb_wake_spares_)
-        close (zb_wake_spare_[--zb_wake_spares_]);
-}
-
-static void
-zb_wake_ (int fd)
-{
-    uint64_t one = 1;
-    if (fd != -1 && write (fd, &one, sizeof one) == -1) {
-        //  EAGAIN: it has been woken already
-    }
-}
-
-static char *
-zb_strdup_ (const char *string)
-{
-    size_t size = strlen (string) + 1;
-    char *copy = (char *) malloc (size);
-    if (copy)
-        memcpy (copy, string, size);
-    return copy;
-}
-
-//  --------------------------------------------------------------------------
-//  Labels: level, type, name and source as one string, and its hash
-
-//  1 to 255 bytes without '|' and control characters.
-static int
-zb_label_ok_ (const char *text)
-{
-    const char *c = text;
-    if (!text || !*text)
+    int none = -1, fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE);
+    if (fd != -1)
         return 0;
-    for (; *c; c++)
-        if (*c == '|' || (unsigned char) *c < 0x20 || *c == 0x7f
-            || c - text >= ZB_LABEL_MAX_)
-            return 0;
-    return 1;
+    fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd != -1
+        && !__atomic_compare_exchange_n (&zb_wake_fd_, &none, fd, 0,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        close (fd);
+    return fd == -1 ? -1 : 0;
 }
 
-//  Large enough for three labels, four terminators and the type.
-typedef struct {
-    char text[3 * ZB_LABEL_MAX_ + 8];
-    size_t size;
-    uint64_t hash;
-} zb_label_;
-
-//  A source of NULL is a label of its own: the instance's.
-static int
-zb_label_make_ (zb_label_ *self, zb_type_t type, const char *level,
-                const char *name, const char *source)
+//  At the end of the program, and in a child, which would wake its parent.
+static void
+zb_wake_close_ (void)
 {
-    zb_text_ text = {self->text, 0, sizeof self->text};
-    size_t i;
-    if (!zb_label_ok_ (level) || !zb_label_ok_ (name)
-        || (source && !zb_label_ok_ (source)))
-        return -1;
-    zb_put_char_ (&text, (char) ('0' + type));
-    zb_put_ (&text, level, strlen (level) + 1);
-    zb_put_ (&text, name, strlen (name) + 1);
-    if (source)
-        zb_put_ (&text, source, strlen (source) + 1);
-    self->size = text.size;
-    //  FNV-1a, 64 bits (draft-eastlake-fnv)
-    self->hash = 0xcbf29ce484222325u;
-    for (i = 0; i < text.size; i++)
-        self->hash =
-          (self->hash ^ (unsigned char) text.text[i]) * 0x100000001b3u;
-    return 0;
+    int fd = __atomic_exchange_n (&zb_wake_fd_, -1, __ATOMIC_ACQ_REL);
+    if (fd != -1)
+        close (fd);
+}
+
+static void
+zb_wake_ (void)
+{
+    int state, keep = errno,
+               fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE);
+    uint64_t one = 1;
+    if (fd == -1)
+        return;
+    pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
+    if (write (fd, &one, sizeof one) == -1) {
+        //  EAGAIN: 2^64 writes
+    }
+    pthread_setcancelstate (state, NULL);
+    errno = keep;
 }
 
 //  --------------------------------------------------------------------------
-//  Levels and series. The caller holds the instance's lock.
+//  Levels and series. Called with the instance's lock held.
 
 static int
 zb_topic_is_ (const char *topic, size_t size, const zb_level_ *level)
 {
-    size_t most = strlen (level->topic);
-    return memcmp (topic, level->topic, size < most ? size : most) == 0;
+    size_t max = strlen (level->topic);
+    return memcmp (topic, level->topic, size < max ? size : max) == 0;
 }
 
+//  Looks anew whether a level has a listener. One that comes wants all states,
+//  and the readings that it may have missed.
 static void
 zb_level_listen_ (zb_t *self, zb_level_ *level)
 {
-    int heard = self->crowd > 0;
+    int has = self->overflow > 0;
     size_t i;
-    for (i = 0; i < self->subscriptions_size && !heard; i++)
-        heard = zb_topic_is_ (self->subscription[i].text,
-                              self->subscription[i].size, level);
-    if (heard && !level->heard)
-        level->green++;
-    if (heard != level->heard)
-        level->again = heard ? level->kept_size : 0;
-    level->heard = heard;
+    for (i = 0; i < self->subscriptions_size && !has; i++)
+        has = zb_topic_is_ (self->subscription[i].text,
+                            self->subscription[i].size, level);
+    if (has && !level->has_listener)
+        level->listen_epoch++;
+    if (has != level->has_listener)
+        level->to_resend = has ? level->kept_size : 0;
+    level->has_listener = has;
+}
+
+static void
+zb_level_destroy_ (zb_level_ **self_p)
+{
+    zb_level_ *self = *self_p;
+    size_t i;
+    for (i = 0; i < self->series_size; i++)
+        zb_retired_destroy_ (&self->series[i]->retired);
+    free (self->name);
+    free (self->topic);
+    free (self->series);
+    free (self->queue);
+    free (self->kept);
+    free (self);
+    *self_p = NULL;
 }
 
 static zb_level_ *
@@ -2437,7 +2856,7 @@ zb_level_find_ (zb_t *self, const char *name)
 {
     zb_level_ *level;
     for (level = self->levels; level; level = level->next)
-        if (strcmp (level->name, name) == 0)
+        if (!level->inherited && strcmp (level->name, name) == 0)
             return level;
     level = (zb_level_ *) calloc (1, sizeof *level);
     if (!level)
@@ -2445,9 +2864,7 @@ zb_level_find_ (zb_t *self, const char *name)
     level->name = zb_strdup_ (name);
     level->topic = (char *) malloc (strlen (name) + 2);
     if (!level->name || !level->topic) {
-        free (level->name);
-        free (level->topic);
-        free (level);
+        zb_level_destroy_ (&level);
         return NULL;
     }
     strcpy (level->topic, name);
@@ -2488,41 +2905,32 @@ zb_series_source_ (const zb_series_ *self)
 }
 
 static int
-zb_series_is_ (const zb_series_ *self, const char *name, const char *source)
+zb_series_is_ (const zb_series_ *self, const zb_label_ *label)
 {
-    const char *own = zb_series_head_ (self) + self->name_at;
-    size_t size = (size_t) (self->head_size - self->name_at - 1);
-    return strncmp (own, name, size) == 0 && name[size] == 0
-           && strcmp (zb_series_source_ (self), source) == 0;
+    size_t size = (size_t) (self->head_size - self->name_at);
+    return self->type == label->type && size == label->name_size
+           && memcmp (zb_series_head_ (self) + self->name_at, label->name,
+                      size - 1)
+                == 0
+           && strcmp (zb_series_source_ (self), label->source) == 0
+           && strcmp (self->level->name, label->level) == 0;
 }
 
 static void
-zb_series_label_ (zb_series_ *self, const char *level, const char *type,
-                  const char *name, const char *source)
+zb_series_label_ (zb_series_ *self, const zb_label_ *label)
 {
+    static const char *const types[] = {"", "Counter", "Timer", "Gauge"};
     zb_text_ text = {zb_series_head_ (self), 0, 4 * ZB_LABEL_MAX_};
-    zb_put_string_ (&text, level);
+    zb_put_string_ (&text, label->level);
     zb_put_char_ (&text, '|');
-    zb_put_string_ (&text, type);
+    zb_put_string_ (&text, types[label->type]);
     zb_put_char_ (&text, '|');
     self->name_at = (uint16_t) text.size;
-    zb_put_string_ (&text, name);
+    zb_put_string_ (&text, label->name);
     zb_put_char_ (&text, '|');
     self->head_size = (uint16_t) text.size;
-    self->source_size = (uint16_t) strlen (source);
-    zb_put_ (&text, source, self->source_size + 1u);
-}
-
-static void
-zb_series_destroy_ (zb_series_ **self_p)
-{
-    zb_block_ *block;
-    if (!*self_p)
-        return;
-    block = (*self_p)->block;
-    zb_timer_destroy_ (&(*self_p)->gone);
-    zb_block_drop_ (&block);
-    *self_p = NULL;
+    self->source_size = (uint16_t) (label->source_size - 1);
+    zb_put_ (&text, label->source, label->source_size);
 }
 
 //  How a type is kept: in classic mode a timing goes its way like a reading,
@@ -2535,107 +2943,142 @@ zb_kind_ (const zb_t *self, zb_type_t type)
 
 //  Caller does not own the return value. Returns NULL without memory.
 static zb_series_ *
-zb_series_new_ (zb_t *self, uint64_t hash, zb_type_t type, const char *level,
-                const char *name, const char *source)
+zb_series_new_ (zb_t *self, const zb_label_ *label)
 {
-    static const char *const types[] = {"", "Counter", "Timer", "Gauge"};
-    size_t size = sizeof (zb_series_) + strlen (level) + strlen (types[type])
-                  + strlen (name) + strlen (source) + 4;
-    zb_block_ *block;
-    zb_series_ *series =
-      (zb_series_ *) zb_block_take_ (&self->block, size, &block);
-    if (!series)
+    zb_type_t kind = zb_kind_ (self, label->type);
+    zb_level_ *level = zb_level_find_ (self, label->level);
+    zb_retired_ *retired = NULL;
+    zb_series_ *series = (zb_series_ *) zb_arena_take_ (
+      &self->arena, sizeof *series + label->level_size + sizeof "Counter"
+                      + label->name_size + label->source_size);
+    if (kind == ZB_TYPE_TIMER)
+        retired = (zb_retired_ *) calloc (1, sizeof *retired);
+    if (!series || !level || (kind == ZB_TYPE_TIMER && !retired)) {
+        free (retired);
         return NULL;
-    series->block = block;
-    zb_series_label_ (series, level, types[type], name, source);
-    series->hash = hash;
-    series->type = type;
-    series->fresh = !self->classic;
-    series->told.at_ms = zb_clock_ms_ ();
+    }
+    zb_series_label_ (series, label);
+    series->type = label->type;
+    series->level = level;
+    series->retired = retired;
+    series->fresh = self->classic ? 0 : ZB_FRESH_;
+    series->reported.at_ms = zb_clock_ms_ ();
     series->min_ns = UINT64_MAX;
-    series->level = zb_level_find_ (self, level);
-    if (!series->level
-        || (zb_kind_ (self, type) != ZB_TYPE_GAUGE
-            && zb_level_add_ (series->level, series) == -1))
-        zb_series_destroy_ (&series);
+    if (kind != ZB_TYPE_GAUGE && zb_level_add_ (level, series) == -1) {
+        free (retired);
+        return NULL;
+    }
     return series;
 }
 
-static int
-zb_table_grow_ (zb_t *self)
-{
-    size_t i, size = self->table_size ? self->table_size * 2 : 64;
-    zb_series_ **table = (zb_series_ **) calloc (size, sizeof *table);
-    if (!table)
-        return -1;
-    for (i = 0; i < self->table_size; i++)
-        while (self->table[i]) {
-            zb_series_ *series = self->table[i];
-            self->table[i] = series->chain;
-            series->chain = table[series->hash & (size - 1)];
-            table[series->hash & (size - 1)] = series;
-        }
-    free (self->table);
-    self->table = table;
-    self->table_size = size;
-    return 0;
-}
-
-//  Finds or makes a series. Returns NULL, counted, if there is no room.
+//  Finds or makes a series; the label's source is not NULL. Returns NULL,
+//  counted, if there is no room.
 static zb_series_ *
-zb_series_find_ (zb_t *self, zb_type_t type, const char *level,
-                 const char *name, const char *source)
+zb_series_find_ (zb_t *self, const zb_label_ *label)
 {
-    zb_label_ label;
-    zb_series_ *series = NULL;
-    zb_label_make_ (&label, type, level, name, source);
-    if (self->table_size)
-        series = self->table[label.hash & (self->table_size - 1)];
-    for (; series; series = series->chain)
-        if (series->hash == label.hash && series->type == type
-            && strcmp (series->level->name, level) == 0
-            && zb_series_is_ (series, name, source))
+    uint64_t hash = zb_label_hash_ (label), at = hash;
+    zb_series_ *series;
+    while ((series = (zb_series_ *) zb_map_next_ (&self->series, hash, &at)))
+        if (zb_series_is_ (series, label))
             return series;
-    if (self->series_size < self->max_series
-        && (self->series_size < self->table_size || zb_table_grow_ (self) == 0))
-        series = zb_series_new_ (self, label.hash, type, level, name, source);
-    if (series) {
-        series->chain = self->table[label.hash & (self->table_size - 1)];
-        self->table[label.hash & (self->table_size - 1)] = series;
-        self->series_size++;
+    if (self->series.used < self->max_series)
+        series = zb_series_new_ (self, label);
+    //  without room in the map, the series stays empty and unknown
+    if (series && zb_map_add_ (&self->series, hash, series) == -1) {
+        series->fresh = 0;
+        series = NULL;
     }
-    else
-        __atomic_add_fetch (&self->dropped_series, 1, __ATOMIC_RELAXED);
+    if (!series)
+        self->dropped_series++;
     return series;
 }
 
 //  --------------------------------------------------------------------------
-//  Rings and queues of readings
+//  Readings: ring, queue, and what is kept to be repeated
 
-//  By the owning thread.
-static void
-zb_ring_put_ (zb_ring_ *self, zb_series_ *series, double value, uint64_t ns)
+static zb_reading_ *
+zb_ring_at_ (zb_ring_ *self, uint64_t at)
 {
-    uint64_t head = self->head;
-    zb_reading_ *reading = &self->reading[head % ZB_RING_SIZE_];
-    if (head - self->tail_seen >= ZB_RING_SIZE_ / 2) {
-        self->tail_seen = zb_get_ (&self->tail);
-        if (head - self->tail_seen >= ZB_RING_SIZE_) {
-            __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
-            return;
-        }
-        if (head - self->tail_seen >= ZB_RING_SIZE_ / 2
-            && !__atomic_exchange_n (&self->hurried, 1, __ATOMIC_ACQ_REL)) {
-            int keep = errno;
-            zb_wake_ (self->wake_fd);
-            errno = keep;
-        }
+    return (zb_reading_ *) (void *) (self + 1) + (at & (self->size - 1));
+}
+
+//  Caller owns the return value. Returns NULL without memory.
+static zb_ring_ *
+zb_ring_new_ (uint64_t size)
+{
+    void *memory = NULL;
+    zb_ring_ *self;
+    if (posix_memalign (&memory, 64, sizeof *self + size * sizeof (zb_reading_))
+        != 0)
+        return NULL;
+    self = (zb_ring_ *) memory;
+    memset (self, 0, sizeof *self);
+    self->size = size;
+    return self;
+}
+
+//  The part of the ring to write to, when half of the one that there is seems to
+//  be full: it may be read by now, or have a next one. Wakes the pump, once.
+//  Returns NULL if there is no room. Called by the owning thread.
+static zb_ring_ *
+zb_share_ring_ (zb_share_ *self)
+{
+    zb_ring_ *ring = self->ring, *next = NULL;
+    uint64_t ahead;
+    ring->tail_seen = zb_get_ (&ring->tail);
+    ahead = ring->head - ring->tail_seen;
+    if (ring->size == ZB_RING_MAX_ && ahead >= ring->size / 2
+        && !__atomic_exchange_n (&self->hurried, 1, __ATOMIC_ACQ_REL))
+        zb_wake_ ();
+    if (ahead < ring->size)
+        return ring;
+    //  it allocates: a signal handler must not interrupt that
+    if (ring->size < ZB_RING_MAX_ && zb_enter_ () == 0) {
+        next = zb_ring_new_ (ring->size * 2);
+        zb_leave_ ();
     }
+    if (next) {
+        __atomic_store_n (&ring->next, next, __ATOMIC_RELEASE);
+        self->ring = next;
+    }
+    return next;
+}
+
+static inline void
+zb_share_put_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
+{
+    zb_ring_ *ring = self->ring;
+    zb_reading_ *reading;
+    if (ring->head - ring->tail_seen >= ring->size / 2)
+        ring = zb_share_ring_ (self);
+    if (!ring) {
+        __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    reading = zb_ring_at_ (ring, ring->head);
     reading->series = series;
     reading->value = value;
     reading->ns = ns;
-    zb_set_ (&self->head, head + 1);
+    zb_set_ (&ring->head, ring->head + 1);
+    __atomic_store_n (&self->changed, 1, __ATOMIC_RELEASE);
 }
+
+//  The same, unless it is a signal handler that has interrupted it.
+static inline void
+zb_share_offer_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
+{
+    if (self->writing) {
+        __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    self->writing = 1;
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    zb_share_put_ (self, series, value, ns);
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    self->writing = 0;
+}
+
+//  From here on: called with the instance's lock held.
 
 //  Makes a ring that is full twice as large, its oldest item the first. Returns
 //  NULL without memory; else the given one is freed.
@@ -2650,21 +3093,6 @@ zb_grow_ (void *ring, size_t max, size_t at, size_t item)
     if (grown)
         free (ring);
     return grown;
-}
-
-//  The same, unless it is a signal handler that has interrupted it.
-static void
-zb_ring_offer_ (zb_ring_ *self, zb_series_ *series, double value, uint64_t ns)
-{
-    if (self->writing) {
-        __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
-        return;
-    }
-    self->writing = 1;
-    __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    zb_ring_put_ (self, series, value, ns);
-    __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    self->writing = 0;
 }
 
 //  The oldest reading goes when the queue has its full length.
@@ -2721,7 +3149,7 @@ zb_kept_next_ (zb_level_ *self, size_t others)
             self->kept_max = self->kept_max ? self->kept_max * 2 : 64;
             self->kept_at = 0;
         }
-        else if (self->kept_size > self->again)
+        else if (self->kept_size > self->to_resend)
             zb_kept_drop_ (self);
         else
             return NULL;
@@ -2733,291 +3161,314 @@ zb_kept_next_ (zb_level_ *self, size_t others)
 static void
 zb_kept_prune_ (zb_level_ *self, int64_t now_ms)
 {
-    while (self->kept_size > self->again
+    while (self->kept_size > self->to_resend
            && (self->kept_size > ZB_KEPT_MAX_
                || now_ms - zb_kept_at_ (self, 0)->sent_ms > ZB_KEPT_MS_))
         zb_kept_drop_ (self);
 }
 
-//  The caller holds the instance's lock.
-static void
-zb_ring_drain_ (zb_t *instance, zb_ring_ *self)
+//  Nanoseconds of the wall clock less those of zb_now_, as of now.
+static uint64_t
+zb_wall_offset_ (void)
 {
-    uint64_t tail = self->tail, head;
+    return zb_clock_read_ (CLOCK_REALTIME) - zb_now_ ();
+}
+
+//  Moves what is in a thread's ring to the queues. There a reading has a time of
+//  the wall clock: it may wait longer than this machine stays awake.
+static void
+zb_share_drain_ (zb_t *instance, zb_share_ *self)
+{
+    uint64_t offset = self->ring_first ? zb_wall_offset_ () : 0;
     __atomic_store_n (&self->hurried, 0, __ATOMIC_RELEASE);
-    head = zb_get_ (&self->head);
-    for (; tail != head; tail++)
-        zb_queue_put_ (instance, &self->reading[tail % ZB_RING_SIZE_]);
-    zb_set_ (&self->tail, tail);
+    while (self->ring_first) {
+        zb_ring_ *ring = self->ring_first;
+        zb_ring_ *next = __atomic_load_n (&ring->next, __ATOMIC_ACQUIRE);
+        uint64_t tail = ring->tail, head = zb_get_ (&ring->head);
+        for (; tail != head; tail++) {
+            zb_reading_ reading = *zb_ring_at_ (ring, tail);
+            reading.ns += offset;
+            zb_queue_put_ (instance, &reading);
+        }
+        zb_set_ (&ring->tail, tail);
+        if (!next)
+            break;
+        self->ring_first = next;
+        free (ring);
+    }
 }
 
 static uint64_t
 zb_ring_dropped_ (const zb_t *self)
 {
     uint64_t dropped = self->dropped_ring;
-    zb_ring_ *ring;
-    for (ring = self->rings; ring; ring = ring->next)
-        dropped += zb_get_ (&ring->dropped);
+    zb_share_ *share;
+    for (share = self->shares; share; share = share->next)
+        dropped += zb_get_ (&share->dropped);
     return dropped;
 }
 
 //  --------------------------------------------------------------------------
-//  Threads and slots
+//  Threads: shares and slots
+//
+//  The thread's own tables are changed by the thread alone, under zb_lock_; so it
+//  reads them without.
 
-static zb_slot_ *
-zb_slot_find_ (zb_thread_ *thread, const zb_label_ *label, zb_t *owner)
+static zb_share_ *
+zb_slot_share_ (const zb_slot_ *self)
 {
-    size_t at;
-    if (!thread->table_size)
-        return NULL;
-    for (at = label->hash & (thread->table_size - 1); thread->table[at];
-         at = (at + 1) & (thread->table_size - 1)) {
-        zb_slot_ *slot = thread->table[at];
-        if (slot->hash == label->hash && slot->owner == owner
-            && slot->label_size == label->size
-            && memcmp (slot + 1, label->text, label->size) == 0)
+    return (zb_share_ *) (void *) self->changed;
+}
+
+static const char *
+zb_slot_source_ (const zb_slot_ *self)
+{
+    return self->label_size > self->head_size
+             ? (const char *) (self + 1) + self->head_size
+             : NULL;
+}
+
+static inline int
+zb_slot_is_ (const zb_slot_ *self, const zb_label_ *label, const zb_t *owner)
+{
+    const char *text = (const char *) (self + 1);
+    size_t head_size = label->level_size + label->name_size;
+    return self->type == label->type && zb_slot_share_ (self)->owner == owner
+           && self->head_size == head_size
+           && self->label_size == head_size + label->source_size
+           && zb_same_ (text, label->level, label->level_size)
+           && zb_same_ (text + label->level_size, label->name, label->name_size)
+           && zb_same_ (text + head_size, label->source, label->source_size);
+}
+
+static inline zb_slot_ *
+zb_slot_find_ (const zb_thread_ *thread, const zb_label_ *label, zb_t *owner)
+{
+    uint64_t hash = zb_label_hash_ (label), at = hash;
+    zb_slot_ *slot;
+    while ((slot = (zb_slot_ *) zb_map_next_ (&thread->slots, hash, &at)))
+        if (zb_slot_is_ (slot, label, owner))
             return slot;
-    }
     return NULL;
 }
 
-static void
-zb_slot_index_ (zb_thread_ *thread, zb_slot_ *slot)
+static uint64_t
+zb_slot_hash_ (const zb_slot_ *self)
 {
-    size_t at = slot->hash & (thread->table_size - 1);
-    while (thread->table[at])
-        at = (at + 1) & (thread->table_size - 1);
-    thread->table[at] = slot;
+    const char *text = (const char *) (self + 1);
+    zb_label_ label =
+      zb_label_make_ ((zb_type_t) self->type, text, text + strlen (text) + 1,
+                      zb_slot_source_ (self));
+    return zb_label_hash_ (&label);
 }
 
-//  Makes the table anew for at least `more` further slots.
-static int
-zb_thread_reindex_ (zb_thread_ *self, size_t more)
+static void
+zb_share_destroy_ (zb_share_ **self_p)
 {
-    size_t size = 64;
-    zb_slot_ *slot, **table;
-    while (size < (self->used + more) * 2)
-        size *= 2;
-    table = (zb_slot_ **) calloc (size, sizeof *table);
-    if (!table)
-        return -1;
-    free (self->table);
-    self->table = table;
-    self->table_size = size;
+    zb_share_ *self = *self_p;
+    zb_slot_ *slot;
+    zb_ring_ *ring;
     for (slot = self->slots; slot; slot = slot->sibling)
-        zb_slot_index_ (self, slot);
-    return 0;
-}
-
-static void
-zb_slot_destroy_ (zb_slot_ **self_p)
-{
-    zb_block_ *block;
-    if (!*self_p)
-        return;
-    block = (*self_p)->block;
-    zb_timer_destroy_ (&(*self_p)->timer);
-    zb_block_drop_ (&block);
+        if (slot->timer)
+            free (slot->timer->buckets);
+    while ((ring = self->ring_first)) {
+        self->ring_first = ring->next;
+        free (ring);
+    }
+    zb_arena_free_ (&self->arena);
+    free (self);
     *self_p = NULL;
 }
 
-//  Frees what the purge before has removed.
 static void
-zb_thread_bury_ (zb_thread_ *self)
+zb_shares_destroy_ (zb_share_ **list)
 {
-    zb_slot_ *slot;
-    zb_ring_ *ring;
-    while ((slot = self->dead_slots)) {
-        self->dead_slots = slot->sibling;
-        zb_slot_destroy_ (&slot);
-    }
-    while ((ring = self->dead_rings)) {
-        self->dead_rings = ring->sibling;
-        free (ring);
+    zb_share_ *share;
+    while ((share = *list)) {
+        *list = share->sibling;
+        zb_share_destroy_ (&share);
     }
 }
 
-//  Removes the slots and rings of closed instances. The caller holds zb_lock_
-//  and is the thread. It may be a signal handler that has interrupted a macro
+//  Takes the shares of closed instances from a thread. Called by that thread,
+//  which holds zb_lock_. It may be a signal handler that has interrupted a macro
 //  just when that was about to write to one of them: so they are freed at the
-//  next time.
+//  next time. Without memory for a new table, slots are found no more, and made
+//  anew.
 static void
 zb_thread_purge_ (zb_thread_ *self)
 {
-    zb_slot_ **slot = &self->slots, *dead_slot;
-    zb_ring_ **ring = &self->rings, *dead_ring;
-    zb_thread_bury_ (self);
-    self->used = 0;
-    while ((dead_slot = *slot)) {
-        if (dead_slot->dead) {
-            *slot = dead_slot->sibling;
-            dead_slot->sibling = self->dead_slots;
-            self->dead_slots = dead_slot;
-        }
-        else {
-            self->used++;
-            slot = &dead_slot->sibling;
-        }
-    }
-    while ((dead_ring = *ring)) {
-        if (dead_ring->dead) {
-            *ring = dead_ring->sibling;
-            dead_ring->sibling = self->dead_rings;
-            self->dead_rings = dead_ring;
+    zb_share_ **at = &self->shares, *share;
+    zb_slot_ *slot;
+    zb_shares_destroy_ (&self->dead);
+    self->generation = zb_generation_get_ ();
+    while ((share = *at) && !share->dead)
+        at = &share->sibling;
+    if (!share)
+        return;
+    for (at = &self->shares; (share = *at);)
+        if (share->dead) {
+            *at = share->sibling;
+            share->sibling = self->dead;
+            self->dead = share;
         }
         else
-            ring = &dead_ring->sibling;
-    }
-    if (self->table)
-        memset (self->table, 0, self->table_size * sizeof *self->table);
-    for (dead_slot = self->slots; dead_slot; dead_slot = dead_slot->sibling)
-        zb_slot_index_ (self, dead_slot);
-    self->generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+            at = &share->sibling;
+    zb_map_free_ (&self->slots);
+    for (share = self->shares; share; share = share->sibling)
+        for (slot = share->slots; slot; slot = slot->sibling)
+            zb_map_add_ (&self->slots, zb_slot_hash_ (slot), slot);
 }
 
-//  The ring of this thread for an instance, made at first need.
-static zb_ring_ *
-zb_ring_find_ (zb_thread_ *thread, zb_t *owner)
+//  The thread's share of an instance, made at first need. Called by the thread
+//  with both locks held. Returns NULL without memory.
+static zb_share_ *
+zb_share_find_ (zb_thread_ *thread, zb_t *owner)
 {
-    zb_ring_ *ring;
-    size_t size = (sizeof (zb_ring_) + 63) / 64 * 64;
-    for (ring = thread->rings; ring; ring = ring->sibling)
-        if (ring->owner == owner && !ring->dead)
-            return ring;
-    ring = (zb_ring_ *) aligned_alloc (64, size);
-    if (!ring)
+    zb_share_ *self;
+    for (self = thread->shares; self; self = self->sibling)
+        if (self->owner == owner && !self->dead)
+            return self;
+    self = (zb_share_ *) calloc (1, sizeof *self);
+    if (!self)
         return NULL;
-    memset (ring, 0, offsetof (zb_ring_, reading));
-    ring->owner = owner;
-    ring->wake_fd = owner->wake_fd;
-    ring->next = owner->rings;
-    owner->rings = ring;
-    ring->sibling = thread->rings;
-    thread->rings = ring;
-    return ring;
+    self->owner = owner;
+    self->next = owner->shares;
+    if (self->next)
+        self->next->previous = self;
+    owner->shares = self;
+    self->sibling = thread->shares;
+    thread->shares = self;
+    return self;
 }
 
-//  A slot for a series, in this thread. The caller holds both locks.
+//  What a slot writes to beside itself. Returns -1 without memory.
+static int
+zb_slot_equip_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
+{
+    if (kind == ZB_TYPE_TIMER) {
+        self->timer =
+          (zb_timer_ *) zb_arena_take_ (&share->arena, sizeof *self->timer);
+        if (!self->timer)
+            return -1;
+        zb_timer_init_ (self->timer);
+    }
+    else if (kind == ZB_TYPE_GAUGE && !share->ring) {
+        share->ring = zb_ring_new_ (ZB_RING_MIN_);
+        if (!share->ring)
+            return -1;
+        share->ring_first = share->ring;
+    }
+    return 0;
+}
+
+//  A slot for a series. Called by the thread with both locks held. Returns NULL
+//  without memory, or if the instance has too many.
 static zb_slot_ *
 zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
               const zb_label_ *label)
 {
-    zb_type_t kind = zb_kind_ (owner, series->type);
-    zb_block_ *block;
-    zb_slot_ *self = (zb_slot_ *) zb_block_take_ (
-      &thread->block, sizeof *self + label->size, &block);
-    if (!self)
+    zb_share_ *share = zb_share_find_ (thread, owner);
+    size_t head_size = label->level_size + label->name_size;
+    char *text;
+    zb_slot_ *self;
+    if (!share || owner->slots_size >= ZB_SLOTS_MAX_)
         return NULL;
-    self->block = block;
-    if (kind == ZB_TYPE_TIMER)
-        self->timer = zb_timer_new_ ();
-    else if (kind == ZB_TYPE_GAUGE)
-        self->ring = zb_ring_find_ (thread, owner);
-    if ((kind != ZB_TYPE_COUNTER && !self->timer && !self->ring)
-        || ((thread->used + 1) * 2 > thread->table_size
-            && zb_thread_reindex_ (thread, 1) == -1)) {
-        zb_slot_destroy_ (&self);
+    self = (zb_slot_ *) zb_arena_take_ (&share->arena, sizeof *self + head_size
+                                                         + label->source_size);
+    if (!self
+        || zb_slot_equip_ (self, share, zb_kind_ (owner, series->type)) == -1
+        || zb_map_add_ (&thread->slots, zb_label_hash_ (label), self) == -1)
         return NULL;
-    }
+    text = (char *) (self + 1);
+    memcpy (text, label->level, label->level_size);
+    memcpy (text + label->level_size, label->name, label->name_size);
+    if (label->source)
+        memcpy (text + head_size, label->source, label->source_size);
+    self->type = (uint8_t) label->type;
+    self->head_size = (uint16_t) head_size;
+    self->label_size = (uint16_t) (head_size + label->source_size);
+    self->source_hash = label->source_hash;
+    self->changed = &share->changed;
     self->series = series;
-    self->owner = owner;
-    self->hash = label->hash;
-    self->label_size = (uint32_t) label->size;
-    memcpy (self + 1, label->text, label->size);
     self->next = series->slots;
+    if (self->next)
+        self->next->previous = self;
     series->slots = self;
-    self->sibling = thread->slots;
-    thread->slots = self;
-    zb_slot_index_ (thread, self);
-    thread->used++;
+    self->sibling = share->slots;
+    share->slots = self;
+    owner->slots_size++;
     return self;
 }
 
+//  Adds what a slot has measured to its series, when its thread measures no
+//  more. Called with the instance's lock held.
 static void
-zb_series_range_ (zb_series_ *self, uint64_t min_ns, uint64_t max_ns)
-{
-    if (min_ns < self->min_ns)
-        self->min_ns = min_ns;
-    if (max_ns > self->max_ns)
-        self->max_ns = max_ns;
-}
-
-static void
-zb_series_unlink_ (zb_slot_ *slot)
-{
-    zb_slot_ **at = &slot->series->slots;
-    while (*at != slot)
-        at = &(*at)->next;
-    *at = slot->next;
-}
-
-//  Adds what a slot has measured to what is gone: the first timer to go becomes
-//  that, which takes no memory. Its thread does not measure any more; the
-//  caller holds the instance's lock.
-static void
-zb_slot_fold_ (zb_t *instance, zb_slot_ *self)
+zb_slot_fold_ (zb_slot_ *self)
 {
     zb_series_ *series = self->series;
-    series->total += self->total;
-    if (self->timer && zb_timer_read_ (self->timer, &instance->part) == 0) {
-        zb_series_range_ (series, instance->part.min_ns, instance->part.max_ns);
-        if (series->gone)
-            zb_timer_merge_ (series->gone, &instance->part);
-        else {
-            zb_timer_settle_ (self->timer);
-            series->gone = self->timer;
-            self->timer = NULL;
-        }
+    zb_timer_ *timer = self->timer;
+    zb_set_t_ set;
+    if (timer) {
+        zb_timer_settle_ (timer);
+        timer->last = 0;
+        if (zb_timer_read_ (timer, &set) == 0)
+            zb_range_add_ (&series->min_ns, &series->max_ns, set.min_ns,
+                           set.max_ns);
+        zb_timer_spill_ (timer, series->retired);
+        series->retired->count += timer->count;
+        series->retired->sum_squares += timer->sum_squares;
     }
-    zb_series_unlink_ (self);
+    series->total += self->total;
+    series->touched = 1;
+    if (self->previous)
+        self->previous->next = self->next;
+    else
+        series->slots = self->next;
+    if (self->next)
+        self->next->previous = self->previous;
 }
 
 static void
-zb_ring_unlink_ (zb_t *instance, zb_ring_ *ring)
+zb_share_fold_ (zb_share_ *self)
 {
-    zb_ring_ **at = &instance->rings;
-    while (*at != ring)
-        at = &(*at)->next;
-    *at = ring->next;
+    zb_t *owner = self->owner;
+    zb_slot_ *slot;
+    pthread_mutex_lock (&owner->lock);
+    for (slot = self->slots; slot; slot = slot->sibling) {
+        zb_slot_fold_ (slot);
+        owner->slots_size--;
+    }
+    zb_share_drain_ (owner, self);
+    owner->dropped_ring += self->dropped;
+    if (self->previous)
+        self->previous->next = self->next;
+    else
+        owner->shares = self->next;
+    if (self->next)
+        self->next->previous = self->previous;
+    pthread_mutex_unlock (&owner->lock);
 }
 
-//  Folds all that this thread measured, and frees it. The caller holds
-//  zb_lock_.
+//  Folds all that a thread measured, and frees it. Called with zb_lock_ held, by
+//  the thread or when it is no more.
 static void
 zb_thread_destroy_ (zb_thread_ **self_p)
 {
-    zb_thread_ *self = *self_p, **at = &zb_threads_;
-    zb_t *instance;
-    zb_slot_ *slot;
-    zb_ring_ *ring;
-    for (instance = zb_instances_; instance; instance = instance->next) {
-        pthread_mutex_lock (&instance->lock);
-        for (slot = self->slots; slot; slot = slot->sibling)
-            if (slot->owner == instance && !slot->dead)
-                zb_slot_fold_ (instance, slot);
-        for (ring = self->rings; ring; ring = ring->sibling)
-            if (ring->owner == instance && !ring->dead) {
-                zb_ring_drain_ (instance, ring);
-                instance->dropped_ring += ring->dropped;
-                zb_ring_unlink_ (instance, ring);
-            }
-        pthread_mutex_unlock (&instance->lock);
-    }
-    while ((slot = self->slots)) {
-        self->slots = slot->sibling;
-        zb_slot_destroy_ (&slot);
-    }
-    while ((ring = self->rings)) {
-        self->rings = ring->sibling;
-        free (ring);
-    }
-    while (*at && *at != self)
-        at = &(*at)->next;
-    if (*at)
-        *at = self->next;
-    zb_thread_bury_ (self);
-    zb_block_drop_ (&self->block);
-    free (self->table);
+    zb_thread_ *self = *self_p;
+    zb_share_ *share;
+    for (share = self->shares; share; share = share->sibling)
+        if (!share->dead)
+            zb_share_fold_ (share);
+    zb_shares_destroy_ (&self->shares);
+    zb_shares_destroy_ (&self->dead);
+    if (self->previous)
+        self->previous->next = self->next;
+    else
+        zb_threads_ = self->next;
+    if (self->next)
+        self->next->previous = self->previous;
+    zb_map_free_ (&self->slots);
     free (self);
     *self_p = NULL;
 }
@@ -3029,31 +3480,37 @@ static void
 zb_thread_exit_ (void *argument)
 {
     zb_thread_ *self = (zb_thread_ *) argument;
-    if (++self->goodbyes < 3 && pthread_setspecific (zb_key_, self) == 0)
+    int entered;
+    if (self != zb_self_
+        || (++self->goodbyes < 3 && pthread_setspecific (zb_key_, self) == 0))
         return;
-    zb_enter_ ();
+    entered = zb_enter_ () == 0;
     pthread_mutex_lock (&zb_lock_);
     zb_self_ = NULL;
     zb_gone_ = 1;
     zb_thread_destroy_ (&self);
     pthread_mutex_unlock (&zb_lock_);
-    zb_leave_ ();
+    if (entered)
+        zb_leave_ ();
 }
 
-//  Without a key, or room for its value, nobody would free it.
+//  Called with zb_lock_ held. Returns NULL if nobody would free it: without a
+//  key, or room for its value, or at the very end of a thread.
 static zb_thread_ *
 zb_thread_self_ (void)
 {
     zb_thread_ *self;
-    if (zb_self_ || !zb_key_made_)
+    if (zb_self_ || !zb_key_made_ || zb_gone_)
         return zb_self_;
     self = (zb_thread_ *) calloc (1, sizeof *self);
     if (!self || pthread_setspecific (zb_key_, self) != 0) {
         free (self);
         return NULL;
     }
-    self->generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
+    self->generation = zb_generation_get_ ();
     self->next = zb_threads_;
+    if (self->next)
+        self->next->previous = self;
     zb_threads_ = self;
     return zb_self_ = self;
 }
@@ -3062,64 +3519,74 @@ zb_thread_self_ (void)
 //  Subscriptions: which levels have a listener
 
 //  There is no room for a topic: from the first such to the last one, nobody
-//  can say what is not wanted.
+//  can say what is not wanted. Called with the lock held.
 static void
-zb_subscription_crowd_ (zb_t *self, int more, size_t size)
+zb_subscription_overflow_ (zb_t *self, int more, size_t size)
 {
     zb_level_ *level;
-    if (!more && self->crowd == 0)
+    if (!more && self->overflow == 0)
         return;
-    self->crowd += more ? 1 : (size_t) -1;
+    self->overflow += more ? 1 : (size_t) -1;
     if (!more && size > self->topics_bytes)
         size = self->topics_bytes;
     self->topics_bytes += more ? size : (size_t) 0 - size;
-    for (level = self->levels; level && self->crowd <= 1; level = level->next)
+    for (level = self->levels; level && self->overflow <= 1;
+         level = level->next)
         zb_level_listen_ (self, level);
 }
 
+//  A broker's last: 0xff and 16 digits, its own (section 3).
+static int
+zb_marker_is_ (const char *topic, size_t size)
+{
+    return size == 17 && (unsigned char) *topic == ZB_MARKER_;
+}
+
 //  "\1info|" adds one, "\0info|" takes it away. One that is too long for any
-//  level may still want a part of one.
+//  level may still want a part of one. Called with the lock held.
 static void
 zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
 {
     zb_topic_ *known = self->subscription;
     zb_topic_ *end = known + self->subscriptions_size;
     const char *topic = bytes + 1;
+    int more = bytes[0];
     zb_level_ *level;
     size--;
     while (known < end
            && (known->size != size || memcmp (known->text, topic, size) != 0))
         known++;
-    if (bytes[0])
+    if (zb_marker_is_ (topic, size) && (more || self->markers))
+        self->markers += more ? 1 : (size_t) -1;
+    if (more)
         self->settled_ms = zb_clock_ms_ () + ZB_SETTLE_MS_;
-    if (bytes[0] && known == end && size <= ZB_TOPIC_MAX_
-        && known < self->subscription + ZB_SUBSCRIPTIONS_MAX_) {
+    if (more && known == end && size <= ZB_TOPIC_MAX_
+        && known < self->subscription + ZB_TOPICS_KNOWN_MAX_) {
         memcpy (known->text, topic, size);
         known->size = size;
         self->subscriptions_size++;
         self->topics_bytes += size;
     }
-    else if (!bytes[0] && known < end) {
+    else if (!more && known < end) {
         memmove (known, end - 1, sizeof *known);
         self->subscriptions_size--;
         self->topics_bytes -= size;
     }
     else if (known == end)
-        zb_subscription_crowd_ (self, bytes[0], size);
+        zb_subscription_overflow_ (self, more, size);
     for (level = self->levels; level; level = level->next)
         if (zb_topic_is_ (topic, size, level))
             zb_level_listen_ (self, level);
 }
 
-//  Takes in what the broker says, but not for ever. Returns how many there
-//  were.
+//  Takes in what brokers say, but not for ever. Returns how many there were.
 static int
 zb_subscriptions_read_ (zb_t *self)
 {
     char bytes[ZB_SUBSCRIPTION_MAX_];
     int count = 0, size;
     while (
-      count < ZB_SUBSCRIPTIONS_MAX_
+      count < ZB_TOPICS_KNOWN_MAX_
       && (size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
            != -1) {
         count++;
@@ -3133,42 +3600,43 @@ zb_subscriptions_read_ (zb_t *self)
 }
 
 //  --------------------------------------------------------------------------
-//  Connections of an instance
+//  ZeroMQ: is there what it needs; socket, connection. All of it: pump only.
+//
+//  ZeroMQ ends the process where the system refuses it something: a descriptor,
+//  a thread, a call that a filter does not allow (libzmq 4.3: epoll.cpp,
+//  thread.cpp, tcp.cpp, signaler.cpp). So all of that is tried before.
 
-//  Takes in what became of them. Returns how many reports there were.
-static int
-zb_links_take_ (zb_t *self)
+static void *
+zb_spare_thread_ (void *argument)
 {
-    zb_link_report_ report;
-    int connected = 0, count = 0;
-    uint64_t denied = 0;
-    size_t i;
-    while ((report = zb_links_read_ (&self->links, zb_clock_ms_ ())).link) {
-        denied += report.event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
-                  || report.event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-                  || report.event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-        count++;
-    }
-    for (i = 0; i < self->links.size; i++)
-        connected += self->links.link[i].up;
-    __atomic_store_n (&self->connected, connected, __ATOMIC_RELAXED);
-    __atomic_add_fetch (&self->denied, denied, __ATOMIC_RELAXED);
-    return count;
+    pthread_mutex_t *gate = (pthread_mutex_t *) argument;
+    pthread_mutex_lock (gate);
+    pthread_mutex_unlock (gate);
+    return NULL;
 }
 
-//  Is there a connection? When one is lost, ZeroMQ goes on for a moment to take
-//  messages for it. Of other transports we do not know.
+//  Can so many threads be at the same time? Returns -1, errno set.
 static int
-zb_links_up_ (zb_t *self)
+zb_spare_threads_ (void)
 {
-    size_t i;
-    zb_links_take_ (self);
-    for (i = 0; i < self->links.size; i++)
-        if (!self->links.link[i].ours || self->links.link[i].up)
-            return 1;
-    return 0;
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread[ZB_SPARE_THREADS_];
+    int got = 0, rc = 0;
+    pthread_mutex_lock (&gate);
+    while (
+      got < ZB_SPARE_THREADS_
+      && (rc = pthread_create (&thread[got], NULL, zb_spare_thread_, &gate))
+           == 0)
+        got++;
+    pthread_mutex_unlock (&gate);
+    while (got)
+        pthread_join (thread[--got], NULL);
+    pthread_mutex_destroy (&gate);
+    errno = rc;
+    return rc ? -1 : 0;
 }
 
+//  Are there so many descriptors? Returns -1, errno set.
 static int
 zb_spare_descriptors_ (int count)
 {
@@ -3179,6 +3647,40 @@ zb_spare_descriptors_ (int count)
     keep = errno;
     while (got)
         close (fd[--got]);
+    errno = keep;
+    return rc;
+}
+
+//  Would each system call that ZeroMQ insists on be answered? Returns -1, errno
+//  set.
+static int
+zb_zmq_calls_ (void)
+{
+    int policy, one = 1, rc = -1, keep;
+    struct sched_param priority;
+    struct epoll_event event;
+    struct pollfd item = {-1, POLLIN, 0};
+    unsigned char byte;
+    int wait = epoll_create1 (EPOLL_CLOEXEC);
+    int stream = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset (&event, 0, sizeof event);
+    event.events = EPOLLIN;
+    item.fd = stream;
+    errno = pthread_getschedparam (pthread_self (), &policy, &priority);
+    if (errno == 0)
+        errno = pthread_setschedparam (pthread_self (), policy, &priority);
+    if (errno == 0 && wait != -1 && stream != -1
+        && epoll_ctl (wait, EPOLL_CTL_ADD, stream, &event) == 0
+        && epoll_wait (wait, &event, 1, 0) != -1 && poll (&item, 1, 0) != -1
+        && fcntl (stream, F_SETFL, fcntl (stream, F_GETFL) | O_NONBLOCK) == 0
+        && setsockopt (stream, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) == 0
+        && (getrandom (&byte, 1, GRND_NONBLOCK) == 1 || errno == EAGAIN))
+        rc = 0;
+    keep = errno;
+    if (wait != -1)
+        close (wait);
+    if (stream != -1)
+        close (stream);
     errno = keep;
     return rc;
 }
@@ -3197,6 +3699,40 @@ zb_spare_numbers_ (int count)
     for (i = 1; i <= LOOKED_AT && count > 0; i++)
         count -= fcntl ((int) limit.rlim_cur - i, F_GETFD) == -1;
     return count <= 0 ? 0 : -1;
+}
+
+//  Takes in what became of the links. Returns how many reports there were.
+static int
+zb_links_take_ (zb_t *self)
+{
+    int event, connected = 0, count = 0;
+    uint64_t denied = 0;
+    size_t i;
+    while ((event = zb_links_read_ (&self->links, zb_clock_ms_ ()))) {
+        denied += event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+                  || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+                  || event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+        count++;
+    }
+    for (i = 0; i < self->links.size; i++)
+        connected += self->links.link[i].state == ZB_LINK_UP_;
+    __atomic_store_n (&self->connected, connected, __ATOMIC_RELAXED);
+    __atomic_add_fetch (&self->denied, denied, __ATOMIC_RELAXED);
+    return count;
+}
+
+//  Is there a connection? When one is lost, ZeroMQ goes on for a moment to take
+//  messages for it. Of other transports we do not know.
+static int
+zb_links_up_ (zb_t *self)
+{
+    size_t i;
+    zb_links_take_ (self);
+    for (i = 0; i < self->links.size; i++)
+        if (!self->links.link[i].managed
+            || self->links.link[i].state == ZB_LINK_UP_)
+            return 1;
+    return 0;
 }
 
 //  When a connection is lost, ZeroMQ looks for its endpoint in a way that takes
@@ -3221,9 +3757,28 @@ zb_zmq_ok_ (zb_t *self)
     }
     zb_links_take_ (self);
     for (i = 0; i < self->links.size; i++)
-        if (self->links.link[i].ours && !self->links.link[i].up)
+        if (self->links.link[i].managed
+            && self->links.link[i].state != ZB_LINK_UP_)
             return 0;
     return 1;
+}
+
+//  Has each broker that there is said who listens? Has there never been one? In
+//  both cases a stop has nothing to wait for. Of other transports we never know.
+static void
+zb_links_judge_ (zb_t *self)
+{
+    size_t i, up = 0, refused = 0;
+    for (i = 0; i < self->links.size; i++) {
+        const zb_link_ *link = &self->links.link[i];
+        up += link->state == ZB_LINK_UP_;
+        refused += link->state != ZB_LINK_UP_ && link->refused && !link->was_up;
+    }
+    pthread_mutex_lock (&self->lock);
+    self->list_complete =
+      up > 0 && self->markers >= up && up + refused == self->links.size;
+    self->unreachable = up == 0 && refused == self->links.size;
+    pthread_mutex_unlock (&self->lock);
 }
 
 typedef struct {
@@ -3250,7 +3805,7 @@ zb_curve_apply_ (zb_t *self)
 }
 
 static int
-zb_connect_ (zb_t *self)
+zb_zmq_connect_ (zb_t *self)
 {
     static const zb_sockopt_ options[] = {
       {ZMQ_SNDHWM, ZB_HWM_},
@@ -3268,32 +3823,89 @@ zb_connect_ (zb_t *self)
       {ZMQ_RCVHWM, ZB_AHEAD_MAX_},
     };
     const int64_t frame_max = ZB_SUBSCRIPTION_MAX_;
-    size_t i, size = sizeof (int);
+    size_t i;
     zmq_setsockopt (self->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
     for (i = 0; i < sizeof options / sizeof *options; i++)
         zmq_setsockopt (self->socket, options[i].option, &options[i].value,
                         sizeof options[i].value);
     if (zb_curve_apply_ (self) == -1)
         return -1;
-    self->links.ours = self->zmq_news = 1;
-    if (zb_links_open_ (&self->links, self->context, self->socket,
-                        self->endpoint)
-        == -1)
+    return zb_links_open_ (&self->links, self->context, self->socket,
+                           self->endpoint);
+}
+
+//  What the pump sleeps on: ZeroMQ's two descriptors, and the one that wakes it.
+static int
+zb_zmq_watch_ (zb_t *self)
+{
+    struct epoll_event event;
+    int fd[3], i;
+    size_t size = sizeof (int);
+    if (zb_wake_open_ () == -1
+        || (self->epoll_fd = epoll_create1 (EPOLL_CLOEXEC)) == -1)
         return -1;
-    zmq_getsockopt (self->socket, ZMQ_FD, &self->zmq_fd[0], &size);
-    return zmq_getsockopt (self->links.monitor, ZMQ_FD, &self->zmq_fd[1],
-                           &size);
+    fd[0] = zb_wake_fd_;
+    zmq_getsockopt (self->socket, ZMQ_FD, &fd[1], &size);
+    zmq_getsockopt (self->links.monitor, ZMQ_FD, &fd[2], &size);
+    for (i = 0; i < 3; i++) {
+        memset (&event, 0, sizeof event);
+        event.events = i == 0 ? EPOLLIN | (uint32_t) EPOLLET : EPOLLIN;
+        event.data.u32 = i > 0;
+        if (epoll_ctl (self->epoll_fd, EPOLL_CTL_ADD, fd[i], &event) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+//  Closes what there is. ZeroMQ may take long for it, if it is asking a name
+//  server.
+static void
+zb_zmq_close_ (zb_t *self, int linger_ms)
+{
+    if (self->epoll_fd != -1)
+        close (self->epoll_fd);
+    self->epoll_fd = -1;
+    zb_links_close_ (&self->links);
+    if (self->socket) {
+        zmq_setsockopt (self->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+        zmq_close (self->socket);
+    }
+    self->socket = NULL;
+    while (self->context && !self->context_given
+           && zmq_ctx_term (self->context) == -1 && errno == EINTR) {
+        //  a debugger came in between
+    }
+    self->context = NULL;
+}
+
+//  Opens socket and connections, if there is all that ZeroMQ needs. Returns -1,
+//  errno set, with nothing left over.
+static int
+zb_zmq_open_ (zb_t *self)
+{
+    int keep;
+    if (zb_zmq_calls_ () == -1 || zb_spare_descriptors_ (ZB_SPARE_FDS_) == -1
+        || zb_spare_threads_ () == -1)
+        return -1;
+    self->context = self->context_given ? self->context_given : zmq_ctx_new ();
+    if (self->context)
+        self->socket = zmq_socket (self->context, ZMQ_XPUB);
+    if (self->socket && zb_zmq_connect_ (self) == 0
+        && zb_zmq_watch_ (self) == 0) {
+        self->zmq_news = 1;
+        return 0;
+    }
+    keep = errno;
+    zb_zmq_close_ (self, 0);
+    errno = keep;
+    return -1;
 }
 
 //  --------------------------------------------------------------------------
-//  Reports: lines of one level into a message
-//
-//  A report is written under the instance's lock and sent without it. What a
-//  line says is noted as told when it is written, and taken back (undo) when
-//  the message finds no room in ZeroMQ's pipe.
+//  Reports: which series are due. Called with the lock held.
 
 //  Why a series is reported.
-enum { ZB_NOTHING_, ZB_CHANGED_, ZB_REPEATED_ };
+typedef enum { ZB_NOTHING_, ZB_CHANGED_, ZB_REPEATED_ } zb_due_;
 
 static double
 zb_series_total_ (const zb_series_ *self)
@@ -3308,7 +3920,7 @@ zb_series_total_ (const zb_series_ *self)
 static uint64_t
 zb_series_count_ (const zb_series_ *self)
 {
-    uint64_t count = self->gone ? self->gone->count : 0;
+    uint64_t count = self->retired ? self->retired->count : 0;
     const zb_slot_ *slot;
     for (slot = self->slots; slot; slot = slot->next)
         if (slot->timer)
@@ -3316,89 +3928,126 @@ zb_series_count_ (const zb_series_ *self)
     return count;
 }
 
-//  A sum that overflowed is no number, and stays untold.
+//  A sum that overflowed is no number, and stays unreported.
 static int
 zb_series_changed_ (const zb_series_ *self)
 {
     double total;
+    if (!self->touched)
+        return 0;
     if (self->type == ZB_TYPE_TIMER)
-        return zb_series_count_ (self) != self->told.count;
+        return zb_series_count_ (self) != self->reported.count;
     total = zb_series_total_ (self);
-    return total != self->told.total && zb_finite_ (total);
+    return total != self->reported.total && zb_finite_ (total);
 }
 
-//  What is told again would be told twice in classic lines.
-static int
-zb_series_due_ (const zb_t *instance, const zb_series_ *self, uint32_t green,
+//  Marks the series of what has changed in a thread since the pump looked last,
+//  and takes its readings.
+static void
+zb_share_scan_ (zb_t *self, zb_share_ *share)
+{
+    zb_slot_ *slot;
+    zb_share_drain_ (self, share);
+    for (slot = share->slots; slot; slot = slot->sibling) {
+        if (slot->timer) {
+            if (zb_get_ (&slot->timer->count) != slot->timer->read)
+                slot->series->touched = 1;
+        }
+        else {
+            double total = zb_get_double_ (&slot->total);
+            if (total != slot->total_seen) {
+                slot->total_seen = total;
+                slot->series->touched = 1;
+            }
+        }
+    }
+}
+
+//  Looks at the threads that have changed something, or at all: a thread that was
+//  interrupted between a change and its mark may be the one that exits.
+static void
+zb_scan_ (zb_t *self, int all)
+{
+    zb_share_ *share;
+    zb_level_ *level;
+    size_t i;
+    for (share = self->shares; share; share = share->next)
+        if (all || __atomic_load_n (&share->changed, __ATOMIC_RELAXED)) {
+            __atomic_exchange_n (&share->changed, 0, __ATOMIC_ACQUIRE);
+            zb_share_scan_ (self, share);
+        }
+    for (level = self->levels; level; level = level->next)
+        if (level->inherited == 1) {
+            level->inherited = 2;
+            for (i = 0; i < level->series_size; i++)
+                level->series[i]->touched = 1;
+        }
+}
+
+//  Repeating would count twice in classic lines. An inherited series is reported
+//  if it had changed, and once more.
+static zb_due_
+zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
                 int64_t now_ms)
 {
-    const zb_told_ *told = &self->told;
-    int64_t age_ms = now_ms - told->at_ms;
+    const zb_reported_ *reported = &self->reported;
+    int64_t age_ms = now_ms - reported->at_ms;
     int hurry = instance->stop || instance->round != instance->round_wanted;
     if (zb_series_changed_ (self))
         return ZB_CHANGED_;
-    //  zero is told, too, but not while its thread may be about to add
-    if (!told->known)
-        return self->fresh && (hurry || age_ms >= ZB_QUIET_MS_)
+    self->touched = 0;
+    if (level->inherited)
+        return self->fresh == ZB_FRESH_HEIR_
+                   && (reported->listen_epoch != level->listen_epoch
+                       || (!reported->repeated && age_ms >= ZB_QUIET_MS_))
+                 ? ZB_REPEATED_
+                 : ZB_NOTHING_;
+    //  zero is reported, too, but not while its thread may be about to add
+    if (!reported->known)
+        return self->fresh == ZB_FRESH_ && (hurry || age_ms >= ZB_QUIET_MS_)
                    && zb_finite_ (zb_series_total_ (self))
                  ? ZB_CHANGED_
                  : ZB_NOTHING_;
-    if (told->green == green
-        && age_ms < (told->echoed ? ZB_BEAT_MS_ : ZB_QUIET_MS_))
+    if (reported->listen_epoch == level->listen_epoch
+        && age_ms < (reported->repeated ? ZB_BEAT_MS_ : ZB_QUIET_MS_))
         return ZB_NOTHING_;
-    return !instance->classic && zb_finite_ (zb_series_total_ (self))
-             ? ZB_REPEATED_
-             : ZB_NOTHING_;
+    return instance->classic ? ZB_NOTHING_ : ZB_REPEATED_;
 }
 
 //  The next series that is due, from there on, or where the level ends. The
-//  caches are told ahead where the walk goes: it is the pump's longest.
+//  caches learn ahead where the walk goes: it is the pump's longest.
 static size_t
 zb_level_next_ (const zb_t *instance, const zb_level_ *self, size_t at,
-                int64_t now_ms, int *due)
+                int64_t now_ms, zb_due_ *due)
 {
     enum { AHEAD = 24 };
     for (*due = ZB_NOTHING_; at < self->series_size; at++) {
-        if (at + 2 * AHEAD < self->series_size) {
-            __builtin_prefetch (self->series[at + 2 * AHEAD]);
-            __builtin_prefetch (self->series[at + AHEAD]->slots);
-        }
-        *due = zb_series_due_ (instance, self->series[at], self->green, now_ms);
+        if (at + AHEAD < self->series_size)
+            __builtin_prefetch (self->series[at + AHEAD]);
+        *due = zb_series_due_ (instance, self->series[at], self, now_ms);
         if (*due != ZB_NOTHING_)
             break;
     }
     return at;
 }
 
-//  Sums a timer's shares. Returns -1 if one could not be read as a set.
+//  Sums a timer's parts. Returns -1 if one could not be read as a set; one that
+//  a child has inherited never can be then.
 static int
-zb_series_sum_ (zb_t *instance, zb_series_ *self)
+zb_series_sum_ (zb_sum_ *sum, zb_series_ *self)
 {
     zb_slot_ *slot;
-    zb_sum_ *part = &instance->sum;
     int rc = 0;
-    if (self->gone) {
-        part->count = self->gone->count;
-        part->sum_ns = self->gone->sum_ns;
-        part->sum_squares = self->gone->sum_squares;
-        part->min_ns = UINT64_MAX;
-        part->max_ns = 0;
-        zb_timer_read_pages_ (self->gone, part);
-        part = &instance->part;
-    }
-    for (slot = self->slots; slot; slot = slot->next) {
-        if (zb_timer_read_ (slot->timer, part) == -1)
+    zb_sum_clear_ (sum);
+    zb_sum_retired_ (sum, self->retired);
+    for (slot = self->slots; slot; slot = slot->next)
+        if (zb_sum_timer_ (sum, slot->timer) == -1)
             rc = -1;
-        else if (part == &instance->sum)
-            part = &instance->part;
-        else
-            zb_sum_add_ (&instance->sum, part);
-    }
-    if (part == &instance->sum)
-        zb_sum_clear_ (part);
-    zb_sum_range_ (&instance->sum, self->min_ns, self->max_ns);
-    self->min_ns = instance->sum.min_ns;
-    self->max_ns = instance->sum.max_ns;
+    zb_range_add_ (&self->min_ns, &self->max_ns, sum->min_ns, sum->max_ns);
+    sum->min_ns = self->min_ns;
+    sum->max_ns = self->max_ns;
+    if (rc == -1 && self->level->inherited)
+        self->touched = 0;
     return rc;
 }
 
@@ -3415,6 +4064,9 @@ zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
       self->id, sizeof self->id, "|%llx-%016llx:", (unsigned long long) unix_ms,
       (unsigned long long) instance->random);
 }
+
+//  --------------------------------------------------------------------------
+//  Lines: a report as text. Called with the lock held.
 
 //  level|type|name|
 static void
@@ -3474,7 +4126,7 @@ zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
     zb_put_char_ (text, ':');
     zb_put_uint_ (text, sum->count);
     zb_put_char_ (text, ':');
-    zb_put_decimal_ (text, sum->sum_ns, 9);
+    zb_put_seconds_ (text, sum->sum_ns);
     zb_put_char_ (text, ':');
     zb_put_double_ (text, sum->sum_squares);
     zb_put_char_ (text, ':');
@@ -3505,33 +4157,34 @@ typedef struct {
     zb_level_ *level;
     size_t at;                //  next series of the level
     size_t states, changed;   //  lines of series, and new ones of them
-    size_t again, readings;   //  lines of those kept, and of the queue
+    size_t resent, readings;  //  lines of those kept, and of the queue
     uint64_t seq, gauge_seq;  //  the level's before
     int64_t now_ms;
-    uint64_t now_ns, unix_ns;  //  zb_now_ and the wall clock, as one
-    char time[32];             //  |time|, of all lines of series
+    uint64_t unix_ns;
+    char time[32];  //  |time|, of all lines of series
     size_t time_size;
 } zb_message_;
 
-//  One line for a counter or timer; told afterwards. Returns -1 if it has to
-//  wait for the next round.
+//  One line for a counter or timer, reported afterwards. What has not changed is
+//  repeated as it was. Returns -1 if it has to wait for the next round.
 static int
 zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
-               const zb_message_ *message)
+               const zb_message_ *message, zb_due_ due)
 {
     zb_level_ *level = series->level;
-    zb_told_ *told = &series->told;
-    uint64_t first = told->known ? told->first : level->seq;
+    zb_reported_ *reported = &series->reported;
+    uint64_t first = reported->known ? reported->first : level->seq;
     double total = 0;
     int timed = series->type == ZB_TYPE_TIMER;
-    if (timed && zb_series_sum_ (self, series) == -1)
+    if (timed && zb_series_sum_ (&self->sum, series) == -1)
         return -1;
     zb_put_head_ (text, series);
     if (timed)
-        zb_put_decimal_ (text, self->sum.sum_ns - told->sum_ns, 9);
+        zb_put_seconds_ (text, self->sum.sum_ns - reported->sum_ns);
     else {
-        total = zb_series_total_ (series);
-        zb_put_double_ (text, total - told->total);
+        total =
+          due == ZB_REPEATED_ ? reported->total : zb_series_total_ (series);
+        zb_put_double_ (text, total - reported->total);
     }
     zb_put_ (text, message->time, message->time_size);
     zb_put_source_ (text, series);
@@ -3546,15 +4199,22 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
             zb_put_double_ (text, total);
         }
     }
-    told->first = first;
-    told->known = 1;
-    told->total = total;
-    told->count = timed ? self->sum.count : 0;
-    told->sum_ns = timed ? self->sum.sum_ns : 0;
-    told->green = level->green;
+    reported->first = first;
+    reported->known = 1;
+    reported->total = total;
+    reported->count = timed ? self->sum.count : 0;
+    reported->sum_ns = timed ? self->sum.sum_ns : 0;
+    reported->listen_epoch = level->listen_epoch;
     level->seq++;
     return 0;
 }
+
+//  --------------------------------------------------------------------------
+//  Messages: lines of one level
+//
+//  A message is written under the lock and sent without it. What a line says is
+//  noted as reported when it is written, and taken back (undo) when the message
+//  finds no room in ZeroMQ's pipe.
 
 //  Nothing is written yet; the walk over the level's series goes on.
 static void
@@ -3563,7 +4223,7 @@ zb_message_begin_ (zb_message_ *self, char *text, size_t capacity)
     self->text.text = text;
     self->text.size = 0;
     self->text.capacity = capacity;
-    self->states = self->changed = self->again = self->readings = 0;
+    self->states = self->changed = self->resent = self->readings = 0;
     self->seq = self->level->seq;
     self->gauge_seq = self->level->gauge_seq;
 }
@@ -3602,63 +4262,74 @@ zb_message_add_ (zb_message_ *self, const zb_text_ *line)
 //  What it takes to undo a line.
 static void
 zb_message_note_ (zb_t *self, zb_message_ *message, zb_series_ *series,
-                  const zb_told_ *before)
+                  const zb_reported_ *before)
 {
     self->undo[message->states].series = series;
-    self->undo[message->states].told = *before;
+    self->undo[message->states].reported = *before;
     self->undo[message->states].min_ns = series->min_ns;
     self->undo[message->states++].max_ns = series->max_ns;
     series->min_ns = UINT64_MAX;
     series->max_ns = 0;
 }
 
+//  Adds a series that is due. Returns -1 if the message is full.
+static int
+zb_message_state_ (zb_t *self, zb_message_ *message, zb_series_ *series,
+                   zb_due_ due)
+{
+    zb_level_ *level = message->level;
+    zb_text_ line = zb_message_line_ (message);
+    zb_reported_ before = series->reported;
+    if (zb_put_state_ (self, &line, series, message, due) == -1)
+        return 0;
+    if (zb_message_add_ (message, &line) == -1) {
+        series->reported = before;
+        level->seq--;
+        return -1;
+    }
+    series->reported.at_ms = message->now_ms;
+    series->reported.repeated = due == ZB_REPEATED_;
+    if (level->inherited)
+        series->fresh = ZB_FRESH_HEIR_;
+    zb_message_note_ (self, message, series, &before);
+    message->changed += due == ZB_CHANGED_;
+    return 0;
+}
+
 static void
 zb_message_series_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t most = self->classic ? 1 : ZB_UNDO_MAX_;
-    int due;
-    for (; message->states < most; message->at++) {
-        zb_series_ *series;
-        zb_told_ before;
-        zb_text_ line = zb_message_line_ (message);
+    size_t max = self->classic ? 1 : ZB_LINES_MAX_;
+    zb_due_ due;
+    for (; message->states < max; message->at++) {
         message->at =
           zb_level_next_ (self, level, message->at, message->now_ms, &due);
         if (due == ZB_NOTHING_)
             return;
-        series = level->series[message->at];
         if (message->at + 4 < level->series_size) {
             //  the next ones are likely to be due, too
             const zb_series_ *next = level->series[message->at + 4];
             __builtin_prefetch (&next->level);
             __builtin_prefetch (next + 1);
         }
-        before = series->told;
-        if (zb_put_state_ (self, &line, series, message) == -1)
-            continue;
-        if (zb_message_add_ (message, &line) == -1) {
-            series->told = before;
-            level->seq--;
+        if (zb_message_state_ (self, message, level->series[message->at], due)
+            == -1)
             return;
-        }
-        series->told.at_ms = message->now_ms;
-        series->told.echoed = due == ZB_REPEATED_;
-        zb_message_note_ (self, message, series, &before);
-        message->changed += due == ZB_CHANGED_;
     }
 }
 
 //  What was lost with a listener comes before what is new.
 static void
-zb_message_again_ (zb_message_ *message)
+zb_message_resend_ (zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t kept = level->kept_size - level->again;
-    uint64_t seq = level->gauge_seq - level->again;
-    for (; message->again < level->again; message->again++) {
+    size_t kept = level->kept_size - level->to_resend;
+    uint64_t seq = level->gauge_seq - level->to_resend;
+    for (; message->resent < level->to_resend; message->resent++) {
         zb_text_ line = zb_message_line_ (message);
-        zb_put_reading_ (&line, zb_kept_at_ (level, kept + message->again),
-                         seq + message->again, message->gauge_seq);
+        zb_put_reading_ (&line, zb_kept_at_ (level, kept + message->resent),
+                         seq + message->resent, message->gauge_seq);
         if (zb_message_add_ (message, &line) == -1)
             return;
     }
@@ -3673,11 +4344,10 @@ zb_message_reading_ (zb_t *self, zb_message_ *message)
     const zb_reading_ *reading =
       &level->queue[(level->queue_at + message->readings) % level->queue_max];
     zb_text_ line = zb_message_line_ (message);
-    uint64_t unix_ns = message->unix_ns - (message->now_ns - reading->ns);
     if (self->classic) {
         zb_put_head_ (&line, reading->series);
         zb_put_double_ (&line, reading->value);
-        zb_put_time_ (&line, unix_ns);
+        zb_put_time_ (&line, reading->ns);
         zb_put_source_ (&line, reading->series);
     }
     else {
@@ -3686,7 +4356,7 @@ zb_message_reading_ (zb_t *self, zb_message_ *message)
             return -1;
         kept->series = reading->series;
         kept->value = reading->value;
-        kept->unix_ns = unix_ns;
+        kept->unix_ns = reading->ns;
         zb_put_reading_ (&line, kept, level->gauge_seq, message->gauge_seq);
     }
     return zb_message_add_ (message, &line);
@@ -3696,14 +4366,14 @@ static void
 zb_message_readings_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t most = ZB_UNDO_MAX_;
+    size_t max = ZB_LINES_MAX_;
     if (self->classic)
-        most = message->states == 0;
+        max = message->states == 0;
     zb_kept_prune_ (level, message->now_ms);
-    zb_message_again_ (message);
-    if (message->again < level->again)
+    zb_message_resend_ (message);
+    if (message->resent < level->to_resend)
         return;
-    for (; message->readings < level->queue_size && message->readings < most;
+    for (; message->readings < level->queue_size && message->readings < max;
          message->readings++) {
         if (zb_message_reading_ (self, message) == -1)
             return;
@@ -3716,38 +4386,42 @@ static void
 zb_message_sent_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t i, kept = level->kept_size - level->again;
+    size_t i, kept = level->kept_size - level->to_resend;
     level->queue_size -= message->readings;
     if (level->queue_max)
         level->queue_at =
           (level->queue_at + message->readings) % level->queue_max;
     if (!self->classic) {
-        for (i = 0; i < message->again + message->readings; i++)
+        for (i = 0; i < message->resent + message->readings; i++)
             zb_kept_at_ (level, kept + i)->sent_ms = message->now_ms;
         level->kept_size += message->readings;
-        level->again -= message->again;
+        level->to_resend -= message->resent;
         zb_kept_prune_ (level, message->now_ms);
     }
     self->sent += message->changed + message->readings;
-    self->repeated += message->states - message->changed + message->again;
+    self->repeated += message->states - message->changed + message->resent;
     self->messages++;
     self->bytes += message->text.size;
 }
 
-//  It did not: nothing is told, and ranges go on. Meanwhile a thread that ended
-//  may have widened them.
+//  It did not: nothing is reported, and ranges go on. Meanwhile a thread that
+//  ended may have widened them.
 static void
 zb_message_undo_ (zb_t *self, zb_message_ *message)
 {
     while (message->states--) {
         zb_series_ *series = self->undo[message->states].series;
-        series->told = self->undo[message->states].told;
-        zb_series_range_ (series, self->undo[message->states].min_ns,
-                          self->undo[message->states].max_ns);
+        series->reported = self->undo[message->states].reported;
+        series->touched = 1;
+        zb_range_add_ (&series->min_ns, &series->max_ns,
+                       self->undo[message->states].min_ns,
+                       self->undo[message->states].max_ns);
     }
     message->level->seq = message->seq;
     message->level->gauge_seq = message->gauge_seq;
 }
+
+//  From here on: pump only, without the lock.
 
 //  Goes to the next series that is due. Returns 0 if there is nothing to say,
 //  as in most rounds of most programs: then ZeroMQ is left alone, which would
@@ -3756,14 +4430,15 @@ static int
 zb_message_seek_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    int found = 0, due;
+    zb_due_ due;
+    int found = 0;
     pthread_mutex_lock (&self->lock);
     message->now_ms = zb_clock_ms_ ();
-    if (level->heard) {
+    if (level->has_listener) {
         zb_kept_prune_ (level, message->now_ms);
         message->at =
           zb_level_next_ (self, level, message->at, message->now_ms, &due);
-        found = due != ZB_NOTHING_ || level->queue_size || level->again;
+        found = due != ZB_NOTHING_ || level->queue_size || level->to_resend;
     }
     pthread_mutex_unlock (&self->lock);
     return found;
@@ -3776,9 +4451,8 @@ zb_message_fill_ (zb_t *self, zb_message_ *message)
     pthread_mutex_lock (&self->lock);
     zb_message_begin_ (message, self->message, sizeof self->message);
     message->now_ms = zb_clock_ms_ ();
-    message->now_ns = zb_now_ ();
     zb_message_date_ (message, zb_clock_read_ (CLOCK_REALTIME));
-    if (message->level->heard) {
+    if (message->level->has_listener) {
         zb_level_birth_ (self, message->level, message->unix_ns / 1000000);
         zb_message_series_ (self, message);
         zb_message_readings_ (self, message);
@@ -3821,135 +4495,153 @@ zb_report_ (zb_t *self, zb_level_ *level)
 }
 
 //  --------------------------------------------------------------------------
-//  The pump: one thread an instance
+//  Pump: rounds
+//
+//  One thread an instance. It makes ZeroMQ's context and socket, so that no
+//  thread of the host's ever waits for that, and reports every interval_ms.
 
-//  Measurements that wait; at a stop also readings that are to go again, and
-//  none whose level has had time to find a listener and has none. The caller
-//  holds the lock, and for a stop has emptied the rings.
+//  What is waited for.
+typedef enum {
+    ZB_HELD_ALL_,     //  whatever waits, for a listener or the next report
+    ZB_HELD_WANTED_,  //  what somebody listens to, as far as that is known
+    ZB_HELD_AT_STOP_  //  that, and readings that are to be sent again
+} zb_held_t_;
+
+//  Measurements that wait. Called with the lock held.
 static uint64_t
-zb_held_ (zb_t *self, int at_stop)
+zb_held_ (zb_t *self, zb_held_t_ which)
 {
-    int settled = at_stop && self->subscriptions_size
-                  && zb_clock_ms_ () >= self->settled_ms;
+    //  brokers of old have no marker, but say at once what they have to say
+    int settled =
+      which != ZB_HELD_ALL_
+      && (self->list_complete
+          || (self->subscriptions_size && zb_clock_ms_ () >= self->settled_ms));
     uint64_t held = 0;
     zb_level_ *level;
-    zb_ring_ *ring;
     size_t i;
+    zb_scan_ (self, 1);
     for (level = self->levels; level; level = level->next) {
-        if (settled && !level->heard)
+        if (settled && !level->has_listener)
             continue;
-        held += level->queue_size + (at_stop ? level->again : 0);
+        held += level->queue_size;
+        held += which == ZB_HELD_AT_STOP_ ? level->to_resend : 0;
         for (i = 0; i < level->series_size; i++)
             held += (uint64_t) zb_series_changed_ (level->series[i]);
     }
-    for (ring = self->rings; ring && !settled; ring = ring->next)
-        held += zb_get_ (&ring->head) - zb_get_ (&ring->tail);
     return held;
 }
 
-//  Losses are a series of their own, at level zibrato.
+//  Losses are a series of their own, at level zibrato. Called with the lock held.
 static void
 zb_pump_dropped_ (zb_t *self)
 {
-    uint64_t dropped =
-      __atomic_load_n (&self->dropped_series, __ATOMIC_RELAXED)
-      + __atomic_load_n (&self->refused, __ATOMIC_RELAXED)
-      + __atomic_load_n (&self->dropped_async, __ATOMIC_RELAXED)
-      + zb_ring_dropped_ (self) + self->dropped_held;
-    if (dropped == self->dropped_told)
+    uint64_t dropped = self->dropped_series + self->refused
+                       + zb_get_ (&self->dropped_async)
+                       + zb_ring_dropped_ (self) + self->dropped_held;
+    if (dropped == self->dropped_reported)
         return;
     if (!self->dropped) {
         size_t max_series = self->max_series;
+        zb_label_ label = zb_label_make_ (ZB_TYPE_COUNTER, "zibrato",
+                                          "zibrato.dropped", self->source);
         self->max_series = SIZE_MAX;
-        self->dropped = zb_series_find_ (self, ZB_TYPE_COUNTER, "zibrato",
-                                         "zibrato.dropped", self->source);
+        self->dropped = zb_series_find_ (self, &label);
         self->max_series = max_series;
     }
-    if (self->dropped)
-        self->dropped->total += (double) (dropped - self->dropped_told);
-    self->dropped_told = dropped;
+    if (self->dropped) {
+        self->dropped->total += (double) (dropped - self->dropped_reported);
+        self->dropped->touched = 1;
+    }
+    self->dropped_reported = dropped;
 }
 
-//  Where there is nothing to poll.
-static void
-zb_pump_nap_ (zb_t *self)
-{
-    struct timespec until;
-    clock_gettime (CLOCK_MONOTONIC, &until);
-    until.tv_sec += (until.tv_nsec + ZB_NAP_MS_ * 1000000) / 1000000000;
-    until.tv_nsec = (until.tv_nsec + ZB_NAP_MS_ * 1000000) % 1000000000;
-    pthread_mutex_lock (&self->lock);
-    pthread_cond_timedwait (&self->told, &self->lock, &until);
-    pthread_mutex_unlock (&self->lock);
-}
-
-//  Whoever wants more than anybody can want would fill our memory, by way of
-//  ZeroMQ's. It is left alone for a while, which takes all of it back.
+//  A broker that wants more than anybody can want would fill our memory, by way
+//  of ZeroMQ's. It is left alone for a while, which takes all of it back.
 static void
 zb_pump_shun_ (zb_t *self)
 {
     int64_t now = zb_clock_ms_ ();
     int none = 0;
     size_t i;
-    if (now < self->alone_ms
-        || (self->subscriptions_size + self->crowd <= ZB_TOPICS_MAX_
+    if (now < self->shunned_ms
+        || (self->subscriptions_size + self->overflow <= ZB_TOPICS_MAX_
             && self->topics_bytes <= ZB_TOPICS_BYTES_MAX_))
         return;
-    self->alone_ms = now + ZB_ALONE_MS_;
+    self->shunned_ms = now + ZB_SHUN_MS_;
     self->zmq_news = 1;
     //  or ZeroMQ would go on reading as long as there is much to send
     zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
     for (i = 0; i < self->links.size; i++) {
-        zb_link_give_up_ (&self->links, &self->links.link[i]);
-        self->links.link[i].up = self->links.link[i].trying = 0;
-        self->links.link[i].again_ms = self->alone_ms;
+        zb_link_disconnect_ (&self->links.link[i], self->socket);
+        self->links.link[i].state = ZB_LINK_WAITING_;
+        self->links.link[i].due_ms = self->shunned_ms;
     }
 }
 
+//  Takes in what threads have measured, and reports it if there is a socket.
 static void
-zb_pump_round_ (zb_t *self)
+zb_pump_round_ (zb_t *self, int reports)
 {
     zb_level_ *level;
-    zb_ring_ *ring;
     uint64_t wanted;
-    zb_pump_shun_ (self);
+    if (self->socket)
+        zb_pump_shun_ (self);
     pthread_mutex_lock (&self->lock);
     wanted = self->round_wanted;
-    for (ring = self->rings; ring; ring = ring->next)
-        zb_ring_drain_ (self, ring);
+    zb_scan_ (self, self->stop || self->round != wanted);
     zb_pump_dropped_ (self);
     level = self->levels;
     pthread_mutex_unlock (&self->lock);
     //  levels are only ever put before the first, so this walk needs no lock
-    for (; level; level = level->next)
+    for (; level && reports; level = level->next)
         if (zb_report_ (self, level) == -1)
             break;
+    if (self->socket)
+        zb_links_judge_ (self);
     pthread_mutex_lock (&self->lock);
     self->round = wanted;
-    pthread_cond_broadcast (&self->told);
+    pthread_cond_broadcast (&self->news);
     pthread_mutex_unlock (&self->lock);
 }
 
-//  Returns what poll does: how many of the descriptors are ready.
+//  --------------------------------------------------------------------------
+//  Pump: its life
+
+static struct timespec
+zb_until_ (int64_t ms)
+{
+    struct timespec until;
+    until.tv_sec = (time_t) (ms / 1000);
+    until.tv_nsec = (long) (ms % 1000) * 1000000;
+    return until;
+}
+
+//  Where there is nothing to poll.
+static void
+zb_pump_nap_ (zb_t *self, int64_t ms)
+{
+    struct timespec until;
+    int64_t max_ms;
+    pthread_mutex_lock (&self->lock);
+    max_ms = self->stop ? ZB_NAP_MS_ / 10 : ZB_NAP_MS_;
+    until = zb_until_ (zb_clock_ms_ () + (ms < max_ms ? ms : max_ms));
+    pthread_cond_timedwait (&self->news, &self->lock, &until);
+    pthread_mutex_unlock (&self->lock);
+}
+
+//  Sleeps until there is news, or so long. Returns how much of it is ZeroMQ's.
 static int
 zb_pump_poll_ (zb_t *self, int64_t ms)
 {
-    struct pollfd items[3];
-    uint64_t count;
-    int rc, i;
-    for (i = 0; i < 3; i++) {
-        items[i].fd = i ? self->zmq_fd[i - 1] : self->wake_fd;
-        items[i].events = POLLIN;
-        items[i].revents = 0;
-    }
-    rc = poll (items, 3, ms < 0 ? 0 : (int) ms);
+    struct epoll_event event[3];
+    int rc, i, ours = 0;
+    rc = epoll_wait (self->epoll_fd, event, 3, ms < 0 ? 0 : (int) ms);
     if (rc == -1)
-        zb_pump_nap_ (self);
-    self->zmq_news |= rc > (items[0].revents != 0);
-    if (items[0].revents && read (self->wake_fd, &count, sizeof count) == -1) {
-        //  EAGAIN: somebody else has read it
-    }
-    return items[0].revents ? 0 : rc;
+        zb_pump_nap_ (self, ms);
+    for (i = 0; i < rc; i++)
+        ours += event[i].data.u32 == 0;
+    self->zmq_news |= rc > ours;
+    return ours ? 0 : rc;
 }
 
 //  Asks ZeroMQ for what is new, and mends connections. Returns how much there
@@ -3968,7 +4660,7 @@ zb_pump_ask_ (zb_t *self)
     if (count == 0 && errno == ETERM)
         return -1;
     now_ms = zb_clock_ms_ ();
-    self->zmq_news = count > 0 || zb_links_next_ (&self->links) <= now_ms;
+    self->zmq_news = count > 0 || zb_links_due_ (&self->links) <= now_ms;
     zb_links_mend_ (&self->links, now_ms);
     return count;
 }
@@ -3982,13 +4674,17 @@ zb_pump_ask_ (zb_t *self)
 static int
 zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 {
-    int64_t now_ms, mend_ms, ms;
+    int64_t now_ms, due_ms, ms;
     int rc = 0;
     while (rc == 0) {
         now_ms = zb_clock_ms_ ();
-        mend_ms = zb_links_next_ (&self->links);
-        ms = (mend_ms < next_ms ? mend_ms : next_ms) - now_ms;
-        if (self->zmq_news || mend_ms <= now_ms)
+        if (!self->socket) {
+            zb_pump_nap_ (self, next_ms - now_ms);
+            return 0;
+        }
+        due_ms = zb_links_due_ (&self->links);
+        ms = (due_ms < next_ms ? due_ms : next_ms) - now_ms;
+        if (self->zmq_news || due_ms <= now_ms)
             rc = zb_pump_ask_ (self);
         else if (zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms) <= 0)
             return 0;
@@ -3996,52 +4692,83 @@ zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
     if (rc == -1 && errno == ETERM)
         return -1;
     if (rc == -1)
-        zb_pump_nap_ (self);
+        zb_pump_nap_ (self, ZB_NAP_MS_);
     return 0;
 }
 
-//  Returns 1 when a stop has nothing left to do, or no time.
+//  Opens ZeroMQ, if there is none and it is time to try. Returns whether reports
+//  can go.
+static int
+zb_pump_ready_ (zb_t *self, int stop)
+{
+    int64_t now_ms = zb_clock_ms_ ();
+    int error = self->config_error;
+    if (!self->socket && !error) {
+        if (now_ms < self->retry_ms && !stop)
+            return 0;
+        self->retry_ms = now_ms + ZB_RETRY_MS_;
+        error = zb_zmq_open_ (self) == -1 ? errno : 0;
+    }
+    pthread_mutex_lock (&self->lock);
+    self->error = error;
+    pthread_mutex_unlock (&self->lock);
+    return self->socket
+           && ((!self->zmq_news && !stop) || zb_pump_ask_ (self) != -1
+               || errno == ETERM);
+}
+
+//  Returns 1 when a stop has nothing left to do, or no time. When it is first
+//  seen, what could not be opened or connected is tried once more.
 static int
 zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
 {
-    int done;
+    int64_t now_ms = zb_clock_ms_ ();
+    int first, done = 0;
     pthread_mutex_lock (&self->lock);
+    first = self->stop && !*stop;
     *stop = self->stop;
-    if (self->stop)
+    if (self->stop) {
         *until_ms = self->deadline_ms;
-    done = self->stop
-           && (zb_held_ (self, 1) == 0 || zb_clock_ms_ () >= self->deadline_ms);
+        self->unreachable &= !first;
+        done = now_ms >= self->deadline_ms || self->config_error
+               || (!self->socket && !first) || self->unreachable
+               || zb_held_ (self, ZB_HELD_AT_STOP_) == 0;
+    }
     pthread_mutex_unlock (&self->lock);
+    if (first && self->socket) {
+        zb_links_hurry_ (&self->links, now_ms);
+        self->zmq_news = 1;
+    }
     return done;
 }
 
-//  Closes what ZeroMQ has opened. It may take ZeroMQ long, if it is asking a
-//  name server; so this is done here, and not where the host would wait.
+//  A name, the processors that the process may have, and not those of the thread
+//  that has measured first. The kernel cuts the mask down to what there is.
+static void
+zb_pump_settle_in_ (void)
+{
+    unsigned long all[128];
+    memset (all, 0xff, sizeof all);
+    syscall (SYS_sched_setaffinity, 0, sizeof all, all);
+    prctl (PR_SET_NAME, "zibrato", 0, 0, 0);
+}
+
+//  Closes what ZeroMQ has opened; here, and not where the host would wait.
 static void
 zb_pump_end_ (zb_t *self, int64_t until_ms)
 {
     int64_t left_ms;
-    int linger;
     pthread_mutex_lock (&self->lock);
     self->pump_left = 1;
-    pthread_cond_broadcast (&self->told);
+    pthread_cond_broadcast (&self->news);
     pthread_mutex_unlock (&self->lock);
-    while (!zb_zmq_ok_ (self))
-        zb_pump_nap_ (self);
+    while (self->socket && !zb_zmq_ok_ (self))
+        poll (NULL, 0, ZB_NAP_MS_);
     left_ms = until_ms - zb_clock_ms_ ();
-    linger = left_ms < 0 ? 0 : (int) left_ms;
-    zb_links_close_ (&self->links);
-    zmq_setsockopt (self->socket, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_close (self->socket);
-    self->socket = NULL;
-    while (!self->context_given && zmq_ctx_term (self->context) == -1
-           && errno == EINTR) {
-        //  a debugger came in between
-    }
-    self->context = NULL;
+    zb_zmq_close_ (self, left_ms < 0 ? 0 : (int) left_ms);
     pthread_mutex_lock (&self->lock);
     self->pump_ended = 1;
-    pthread_cond_broadcast (&self->told);
+    pthread_cond_broadcast (&self->news);
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -4051,11 +4778,10 @@ zb_pump_ (void *argument)
     zb_t *self = (zb_t *) argument;
     int64_t until_ms = 0;
     int stop = 0;
+    zb_pump_settle_in_ ();
     do {
         zb_tsc_tend_ ();
-        if ((!self->zmq_news && !stop) || zb_pump_ask_ (self) != -1
-            || errno == ETERM)
-            zb_pump_round_ (self);
+        zb_pump_round_ (self, zb_pump_ready_ (self, stop));
         until_ms = zb_clock_ms_ () + self->interval_ms;
     } while (!zb_pump_done_ (self, &stop, &until_ms)
              && zb_pump_wait_ (self, until_ms, stop) == 0);
@@ -4063,180 +4789,38 @@ zb_pump_ (void *argument)
     return NULL;
 }
 
-//  --------------------------------------------------------------------------
-//  Instances
-
-static void *
-zb_spare_thread_ (void *argument)
-{
-    pthread_mutex_t *gate = (pthread_mutex_t *) argument;
-    pthread_mutex_lock (gate);
-    pthread_mutex_unlock (gate);
-    return NULL;
-}
-
-//  Can so many threads be at the same time? Returns -1, errno set.
-static int
-zb_spare_threads_ (void)
-{
-    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-    pthread_t thread[ZB_SPARE_THREADS_];
-    int got = 0, rc = 0;
-    pthread_mutex_lock (&gate);
-    while (
-      got < ZB_SPARE_THREADS_
-      && (rc = pthread_create (&thread[got], NULL, zb_spare_thread_, &gate))
-           == 0)
-        got++;
-    pthread_mutex_unlock (&gate);
-    while (got)
-        pthread_join (thread[--got], NULL);
-    pthread_mutex_destroy (&gate);
-    errno = rc;
-    return rc ? -1 : 0;
-}
-
-//  Socket and thread. ZeroMQ ends the process if it cannot have a descriptor or
-//  a thread: so we try whether there are some, with a few more for others that
-//  are quicker. Returns -1, errno set, with something left over.
-static int
-zb_pump_try_ (zb_t *self)
-{
-    int rc;
-    self->wake_fd = zb_wake_open_ ();
-    if (self->wake_fd == -1 || zb_spare_descriptors_ (ZB_SPARE_FDS_) == -1
-        || zb_spare_threads_ () == -1)
-        return -1;
-    self->context = self->context_given ? self->context_given : zmq_ctx_new ();
-    if (self->context)
-        self->socket = zmq_socket (self->context, ZMQ_XPUB);
-    if (!self->socket || zb_connect_ (self) == -1)
-        return -1;
-    errno = rc = pthread_create (&self->pump, NULL, zb_pump_, self);
-    return rc ? -1 : 0;
-}
-
-//  Threads inherit the mask, so that no signal of the host's comes to one of
-//  ours or of ZeroMQ's. Returns -1, errno set, with nothing left over.
+//  Starts the pump, with attributes of its own: nothing of the thread that has
+//  measured first. Returns -1, errno set. Called with zb_lock_ held.
 static int
 zb_pump_start_ (zb_t *self)
 {
     sigset_t all, before;
-    int rc, keep, none = 0;
-    sigfillset (&all);
-    pthread_sigmask (SIG_SETMASK, &all, &before);
-    self->pump_left = self->pump_ended = 0;
-    rc = zb_pump_try_ (self);
-    keep = errno;
+    pthread_attr_t attributes;
+    struct sched_param priority;
+    int rc = pthread_attr_init (&attributes);
+    if (rc == 0) {
+        memset (&priority, 0, sizeof priority);
+        pthread_attr_setstacksize (&attributes, ZB_STACK_SIZE_);
+        pthread_attr_setinheritsched (&attributes, PTHREAD_EXPLICIT_SCHED);
+        pthread_attr_setschedpolicy (&attributes, SCHED_OTHER);
+        pthread_attr_setschedparam (&attributes, &priority);
+        //  threads inherit the mask: no signal of the host's comes to ours
+        sigfillset (&all);
+        pthread_sigmask (SIG_SETMASK, &all, &before);
+        self->pump_left = self->pump_ended = 0;
+        rc = pthread_create (&self->pump, &attributes, zb_pump_, self);
+        if (rc == EINVAL || rc == EPERM)
+            rc = pthread_create (&self->pump, NULL, zb_pump_, self);
+        pthread_sigmask (SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy (&attributes);
+    }
     self->pump_runs = rc == 0;
-    if (rc == -1 && self->socket) {
-        zb_links_close_ (&self->links);
-        zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
-        zmq_close (self->socket);
-    }
-    if (rc == -1 && self->context && !self->context_given)
-        zmq_ctx_term (self->context);
-    if (rc == -1) {
-        if (self->wake_fd != -1)
-            zb_wake_close_ (&self->wake_fd);
-        self->socket = self->context = NULL;
-    }
-    pthread_sigmask (SIG_SETMASK, &before, NULL);
-    errno = keep;
-    return rc;
+    errno = rc;
+    return rc ? -1 : 0;
 }
 
-//  Asks the pump to report for the last time.
-static void
-zb_pump_stop_ (zb_t *self, int64_t deadline_ms)
-{
-    pthread_mutex_lock (&self->lock);
-    self->stop = 1;
-    self->deadline_ms = deadline_ms;
-    pthread_mutex_unlock (&self->lock);
-    zb_wake_ (self->wake_fd);
-}
-
-//  Waits for that. Returns -1 if ZeroMQ takes longer than it may: the pump goes
-//  on, but measures nothing any more.
-static int
-zb_pump_join_ (zb_t *self)
-{
-    int64_t until_ms = self->deadline_ms + ZB_ORPHAN_MS_;
-    struct timespec until;
-    int rc = 0;
-    if (!self->pump_runs)
-        return 0;
-    until.tv_sec = (time_t) (until_ms / 1000);
-    until.tv_nsec = (long) (until_ms % 1000) * 1000000;
-    pthread_mutex_lock (&self->lock);
-    while (!self->pump_left)
-        pthread_cond_wait (&self->told, &self->lock);
-    while (!self->pump_ended && rc == 0)
-        rc = pthread_cond_timedwait (&self->told, &self->lock, &until);
-    rc = self->pump_ended ? 0 : -1;
-    pthread_mutex_unlock (&self->lock);
-    if (rc == 0)
-        pthread_join (self->pump, NULL);
-    self->pump_runs = rc != 0;
-    return rc;
-}
-
-static void
-zb_level_destroy_ (zb_level_ **self_p)
-{
-    zb_level_ *self = *self_p;
-    free (self->name);
-    free (self->topic);
-    free (self->series);
-    free (self->queue);
-    free (self->kept);
-    free (self);
-    *self_p = NULL;
-}
-
-//  Nobody else knows the instance any more.
-static void
-zb_destroy_ (zb_t **self_p)
-{
-    zb_t *self = *self_p;
-    zb_level_ *level;
-    zb_series_ *series;
-    size_t i;
-    for (i = 0; i < self->table_size; i++)
-        while ((series = self->table[i])) {
-            self->table[i] = series->chain;
-            zb_series_destroy_ (&series);
-        }
-    while ((level = self->levels)) {
-        self->levels = level->next;
-        zb_level_destroy_ (&level);
-    }
-    if (self->wake_fd != -1)
-        zb_wake_close_ (&self->wake_fd);
-    zb_block_drop_ (&self->block);
-    free (self->table);
-    free (self->endpoint);
-    free (self->source);
-    zb_wipe_ (self->secret_key, sizeof self->secret_key);
-    pthread_mutex_destroy (&self->lock);
-    pthread_cond_destroy (&self->told);
-    free (self);
-    *self_p = NULL;
-}
-
-static int
-zb_locks_init_ (zb_t *self)
-{
-    pthread_condattr_t attributes;
-    int rc = pthread_mutex_init (&self->lock, NULL);
-    if (rc == 0 && (rc = pthread_condattr_init (&attributes)) == 0) {
-        pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
-        rc = pthread_cond_init (&self->told, &attributes);
-        pthread_condattr_destroy (&attributes);
-    }
-    return rc;
-}
+//  --------------------------------------------------------------------------
+//  Options: of an instance, and from the environment
 
 //  The option, or the variable, or the default; -1 if it is out of range. A
 //  variable that is no number in range does as if it were not there.
@@ -4264,7 +4848,8 @@ zb_config_string_ (const char *option, const char *variable,
     return option && *option ? option : missing;
 }
 
-//  Caller owns the return value.
+//  Caller owns the return value. An address of IPv6 stands in brackets, or is put
+//  there.
 static char *
 zb_config_endpoint_ (const zb_config_t *config)
 {
@@ -4283,14 +4868,29 @@ zb_config_endpoint_ (const zb_config_t *config)
     text = (char *) malloc (size);
     if (text)
         snprintf (text, size,
-                  strchr (host, ':') ? "tcp://[%s]:%d" : "tcp://%s:%d", host,
-                  port);
+                  strchr (host, ':') && *host != '[' ? "tcp://[%s]:%d"
+                                                     : "tcp://%s:%d",
+                  host, port);
     return text;
+}
+
+//  Are all of them endpoints?
+static int
+zb_config_endpoints_ok_ (const char *endpoints)
+{
+    const char *at = endpoints;
+    while (at) {
+        size_t size = strcspn (at, ",");
+        if (!zb_endpoint_ok_ (at, size))
+            return 0;
+        at = at[size] ? at + size + 1 : NULL;
+    }
+    return 1;
 }
 
 //  The keys stay here, since a child of fork needs them and may not be able to
 //  read the file any more. Returns -1, errno set: EINVAL unless it is that of
-//  opening the file.
+//  opening the file, ENOTSUP where libzmq has no CURVE.
 static int
 zb_config_curve_ (zb_t *self, const zb_config_t *config)
 {
@@ -4305,8 +4905,8 @@ zb_config_curve_ (zb_t *self, const zb_config_t *config)
         || zb_curve_read_ (cert, self->public_key, self->secret_key) == -1)
         return -1;
     memcpy (self->server_key, key, ZB_KEY_SIZE_);
-    errno = EINVAL;
-    return *self->secret_key ? 0 : -1;
+    errno = zmq_has ("curve") ? EINVAL : ENOTSUP;
+    return *self->secret_key && zmq_has ("curve") ? 0 : -1;
 }
 
 static int
@@ -4316,71 +4916,281 @@ zb_disabled_ (void)
     return text && *text && strcmp (text, "0") != 0;
 }
 
-//  Starts the pump, if there is to be one. One that is wanting for descriptors,
-//  threads or memory does not matter to the default instance: it counts, and
-//  tries again.
+//  Takes what the options say. Returns -1, errno set, if one is wrong. What is
+//  wrong with where to connect to is noted in config_error, as it may come from
+//  the environment, where nobody would see an error.
 static int
-zb_begin_ (zb_t *self, int implied)
+zb_config_apply_ (zb_t *self, const zb_config_t *config)
 {
-    if (self->disabled || zb_pump_start_ (self) == 0)
-        return 0;
-    if (!implied || errno == EINVAL)
-        return -1;
-    zb_retry_ms_ = zb_clock_ms_ () + ZB_RETRY_MS_;
-    __atomic_store_n (&zb_stalled_, 1, __ATOMIC_RELAXED);
-    return 0;
-}
-
-//  Returns NULL, errno set: EINVAL for an option out of range.
-static zb_t *
-zb_new_ (const zb_config_t *config, int implied)
-{
-    zb_t *self = (zb_t *) calloc (1, sizeof *self);
     const char *source =
       zb_config_string_ (config->source, "ZIBRATO_SOURCE", "not_specified");
     int max_series = zb_config_int_ (config->max_series, "ZIBRATO_MAX_SERIES",
                                      1, 10000000, 10000);
+    //  a variable that is wrong does as if it were not there
+    if (!config->source && !zb_label_ok_ (source))
+        source = "not_specified";
+    self->classic = config->classic == 1;
+    self->disabled = zb_disabled_ ();
+    self->context_given = config->context;
+    self->max_series = (size_t) max_series;
+    self->interval_ms = zb_config_int_ (config->interval_ms,
+                                        "ZIBRATO_INTERVAL_MS", 1, 3600000, 250);
+    self->linger_ms =
+      zb_config_int_ (config->linger_ms, "ZIBRATO_LINGER_MS", 0, 3600000, 500);
+    errno = EINVAL;
+    if (!zb_label_ok_ (source) || max_series == -1 || self->interval_ms == -1
+        || self->linger_ms == -1
+        || zb_config_int_ (config->port, "", 1, 65535, 0) == -1)
+        return -1;
+    self->source = zb_strdup_ (source);
+    self->endpoint = zb_config_endpoint_ (config);
+    errno = ENOMEM;
+    if (!self->source || !self->endpoint)
+        return -1;
+    if (!zb_config_endpoints_ok_ (self->endpoint))
+        self->config_error = EINVAL;
+    else if (!self->disabled && zb_config_curve_ (self, config) == -1)
+        self->config_error = errno;
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Instances
+//
+//  An instance is used or ended, never both. A thread that uses one holds a
+//  count; the thread that ends it takes it off the list first, so that it is the
+//  only one, asks for a stop, at which every wait ends, and waits for the count.
+
+static int
+zb_locks_init_ (zb_t *self)
+{
+    pthread_condattr_t attributes;
+    int rc = pthread_mutex_init (&self->lock, NULL);
+    if (rc == 0 && (rc = pthread_condattr_init (&attributes)) == 0) {
+        pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+        rc = pthread_cond_init (&self->news, &attributes);
+        pthread_condattr_destroy (&attributes);
+    }
+    return rc;
+}
+
+//  Nobody else knows the instance any more.
+static void
+zb_destroy_ (zb_t **self_p)
+{
+    zb_t *self = *self_p;
+    zb_level_ *level;
+    while ((level = self->levels)) {
+        self->levels = level->next;
+        zb_level_destroy_ (&level);
+    }
+    zb_shares_destroy_ (&self->past);
+    zb_map_free_ (&self->series);
+    zb_arena_free_ (&self->arena);
+    free (self->endpoint);
+    free (self->source);
+    zb_wipe_ (self->secret_key, sizeof self->secret_key);
+    pthread_mutex_destroy (&self->lock);
+    pthread_cond_destroy (&self->news);
+    free (self);
+    *self_p = NULL;
+}
+
+//  Returns NULL, errno set. One that a measurement opens always counts, whatever
+//  the environment says of where to connect to.
+static zb_t *
+zb_new_ (const zb_config_t *config, int implied)
+{
+    zb_t *self = (zb_t *) calloc (1, sizeof *self);
     if (!self)
         return NULL;
     if ((errno = zb_locks_init_ (self)) != 0) {
         free (self);
         return NULL;
     }
-    //  a variable that is wrong does as if it were not there
-    if (!config->source && !zb_label_ok_ (source))
-        source = "not_specified";
-    errno = EINVAL;
-    self->wake_fd = -1;
-    self->classic = config->classic == 1;
-    self->disabled = zb_disabled_ ();
-    self->context_given = config->context;
-    self->endpoint = zb_config_endpoint_ (config);
-    self->source = zb_strdup_ (source);
-    self->max_series = (size_t) max_series;
-    self->interval_ms = zb_config_int_ (config->interval_ms,
-                                        "ZIBRATO_INTERVAL_MS", 1, 3600000, 250);
-    self->linger_ms =
-      zb_config_int_ (config->linger_ms, "ZIBRATO_LINGER_MS", 0, 3600000, 500);
-    if (!self->endpoint || !self->source || !zb_label_ok_ (source)
-        || max_series == -1 || self->interval_ms == -1 || self->linger_ms == -1
-        || (!self->disabled && zb_config_curve_ (self, config) == -1)
-        || zb_begin_ (self, implied) == -1) {
-        int keep = errno;
+    self->epoll_fd = -1;
+    self->sum.min_ns = UINT64_MAX;
+    if (zb_config_apply_ (self, config) == -1
+        || (self->config_error && !implied)) {
+        int keep = self->config_error ? self->config_error : errno;
         zb_destroy_ (&self);
         errno = keep;
     }
     return self;
 }
 
+//  Starts the pump, or notes that it is to be started later: the instance counts
+//  meanwhile. Called with zb_lock_ held.
 static void
 zb_list_ (zb_t *self)
 {
     self->next = zb_instances_;
     zb_instances_ = self;
+    if (self->disabled || self->pump_runs || zb_pump_start_ (self) == 0)
+        return;
+    __atomic_store_n (&zb_retry_ms_, zb_clock_ms_ () + ZB_RETRY_MS_,
+                      __ATOMIC_RELAXED);
+    __atomic_store_n (&zb_stalled_, 1, __ATOMIC_RELAXED);
+}
+
+//  The instance that `to` names, if it is open; NULL is the default. Called with
+//  zb_lock_ held.
+static zb_t *
+zb_instance_ (zb_t *to)
+{
+    zb_config_t config = ZB_CONFIG_INIT_;
+    zb_t *self;
+    if (!to && !zb_default_ && !zb_default_closed_) {
+        self = zb_new_ (&config, 1);
+        zb_default_closed_ = self == NULL;
+        if (self) {
+            zb_list_ (self);
+            zb_default_set_ (self);
+            zb_default_implied_ = 1;
+        }
+    }
+    if (!to)
+        return zb_default_;
+    for (self = zb_instances_; self && self != to;)
+        self = self->next;
+    return self;
+}
+
+//  Starts the pumps that there should be: in the child of a fork, on its first
+//  measurement or flush, and when they could not be started before. Called with
+//  zb_lock_ held.
+static void
+zb_revive_ (void)
+{
+    zb_t *self;
+    int failed = 0, keep = errno;
+    int64_t now_ms = zb_clock_ms_ ();
+    if (now_ms < zb_retry_ms_)
+        return;
+    for (self = zb_instances_; self; self = self->next)
+        if (!self->disabled && !self->pump_runs && zb_pump_start_ (self) == -1)
+            failed = 1;
+    if (failed)
+        __atomic_store_n (&zb_retry_ms_, now_ms + ZB_RETRY_MS_,
+                          __ATOMIC_RELAXED);
+    __atomic_store_n (&zb_stalled_, failed, __ATOMIC_RELAXED);
+    errno = keep;
+}
+
+//  The same without waiting; at the end not for what a child has inherited.
+//  Called with zb_lock_ held.
+static void
+zb_revive_now_ (int ending)
+{
+    if (!zb_stalled_ || (ending && !zb_retry_ms_))
+        return;
+    __atomic_store_n (&zb_retry_ms_, zb_retry_ms_ ? 1 : 0, __ATOMIC_RELAXED);
+    zb_revive_ ();
+}
+
+//  Counts the calling thread in. Returns NULL if there is no such instance.
+static zb_t *
+zb_use_ (zb_t *to)
+{
+    zb_t *self;
+    pthread_mutex_lock (&zb_lock_);
+    for (self = zb_instances_; self && self != (to ? to : zb_default_);)
+        self = self->next;
+    if (self)
+        self->users++;
+    pthread_mutex_unlock (&zb_lock_);
+    return self;
+}
+
+static void
+zb_unuse_ (zb_t *self)
+{
+    pthread_mutex_lock (&zb_lock_);
+    if (--self->users == 0 && self->closing)
+        pthread_cond_broadcast (&zb_idle_);
+    pthread_mutex_unlock (&zb_lock_);
+}
+
+//  Takes the instance off the list: no thread enters it any more, and the caller
+//  is the one to end it. Returns -1 if there is none such. Called with zb_lock_
+//  held.
+static int
+zb_unlist_ (zb_t *self)
+{
+    zb_t **at = &zb_instances_;
+    while (*at && *at != self)
+        at = &(*at)->next;
+    if (!*at)
+        return -1;
+    *at = self->next;
+    self->closing = 1;
+    if (zb_default_ == self) {
+        zb_default_set_ (NULL);
+        zb_default_closed_ = 1;
+    }
+    zb_generation_bump_ ();
+    return 0;
+}
+
+//  Asks for a last report, and ends all waits.
+static void
+zb_stop_ (zb_t *self, int64_t deadline_ms)
+{
+    pthread_mutex_lock (&self->lock);
+    self->stop = 1;
+    self->deadline_ms = deadline_ms;
+    pthread_cond_broadcast (&self->news);
+    pthread_mutex_unlock (&self->lock);
+    zb_wake_ ();
+}
+
+//  Waits for that. Returns -1 if ZeroMQ takes longer than it may: the pump goes
+//  on, but looks at no measurement any more.
+static int
+zb_pump_join_ (zb_t *self)
+{
+    struct timespec until = zb_until_ (self->deadline_ms + ZB_ORPHAN_MS_);
+    int rc = 0;
+    if (!self->pump_runs)
+        return 0;
+    pthread_mutex_lock (&self->lock);
+    while (!self->pump_left)
+        pthread_cond_wait (&self->news, &self->lock);
+    while (!self->pump_ended && rc == 0)
+        rc = pthread_cond_timedwait (&self->news, &self->lock, &until);
+    rc = self->pump_ended ? 0 : -1;
+    pthread_mutex_unlock (&self->lock);
+    if (rc == 0)
+        pthread_join (self->pump, NULL);
+    return rc;
+}
+
+//  Ends an instance that is off the list and was asked to stop. The pump looks at
+//  slots as long as their threads know that it may.
+static void
+zb_finish_ (zb_t **self_p)
+{
+    zb_t *self = *self_p;
+    zb_share_ *share;
+    int late = zb_pump_join_ (self) == -1;
+    pthread_mutex_lock (&zb_lock_);
+    while (self->users)
+        pthread_cond_wait (&zb_idle_, &zb_lock_);
+    for (share = self->shares; share; share = share->next)
+        share->dead = 1;
+    zb_generation_bump_ ();
+    if (late) {
+        self->next = zb_orphans_;
+        zb_orphans_ = self;
+    }
+    pthread_mutex_unlock (&zb_lock_);
+    if (!late)
+        zb_destroy_ (&self);
+    *self_p = NULL;
 }
 
 //  Frees what was closed before ZeroMQ was ready for it; with `wait`, when it
-//  is. The caller does not hold zb_lock_.
+//  is. Called without zb_lock_.
 static void
 zb_reap_ (int wait)
 {
@@ -4409,168 +5219,130 @@ zb_t *
 zb_open_ (const zb_config_t *config)
 {
     zb_t *self;
-    int keep = errno;
+    int keep = errno, state;
     errno = EDEADLK;
-    if (zb_over_ || zb_enter_ () == -1)
+    if (zb_begin_ (&state) == -1)
         return NULL;
-    pthread_once (&zb_once_, zb_once_init_);
     zb_reap_ (0);
     self = zb_new_ (config, 0);
-    if (self) {
+    if (self && !self->disabled) {
+        //  before others know it: one that cannot have a thread is refused
         pthread_mutex_lock (&zb_lock_);
+        if (zb_pump_start_ (self) == -1) {
+            keep = errno;
+            zb_destroy_ (&self);
+            errno = keep;
+        }
+        pthread_mutex_unlock (&zb_lock_);
+    }
+    if (!self)
+        keep = errno;
+    pthread_mutex_lock (&zb_lock_);
+    if (self) {
         zb_list_ (self);
         if (!zb_default_ || zb_default_implied_) {
             zb_default_set_ (self);
             zb_default_implied_ = 0;
         }
-        zb_bump_generation_ ();
-        pthread_mutex_unlock (&zb_lock_);
+        zb_generation_bump_ ();
     }
-    else
-        keep = errno;
-    zb_leave_ ();
+    pthread_mutex_unlock (&zb_lock_);
+    zb_end_ (state);
     errno = keep;
     return self;
-}
-
-//  Takes the instance from the lists, so that no thread enters it any more.
-//  Returns 0, or -1 if there is none such. The caller holds zb_lock_.
-static int
-zb_unlist_ (zb_t *self)
-{
-    zb_t **at = &zb_instances_;
-    size_t i;
-    zb_series_ *series;
-    zb_slot_ *slot;
-    zb_ring_ *ring;
-    while (*at && *at != self)
-        at = &(*at)->next;
-    if (!*at)
-        return -1;
-    *at = self->next;
-    if (zb_default_ == self) {
-        zb_default_set_ (NULL);
-        zb_default_closed_ = 1;
-    }
-    pthread_mutex_lock (&self->lock);
-    for (i = 0; i < self->table_size; i++)
-        for (series = self->table[i]; series; series = series->chain)
-            for (slot = series->slots; slot; slot = slot->next)
-                slot->dead = 1;
-    for (ring = self->rings; ring; ring = ring->next)
-        ring->dead = 1;
-    pthread_mutex_unlock (&self->lock);
-    zb_bump_generation_ ();
-    return 0;
-}
-
-//  The pump, asked to stop before, reads slots while they are alive.
-static void
-zb_finish_ (zb_t **self_p)
-{
-    int late = zb_pump_join_ (*self_p), rc;
-    pthread_mutex_lock (&zb_lock_);
-    rc = zb_unlist_ (*self_p);
-    if (rc == 0 && late) {
-        (*self_p)->next = zb_orphans_;
-        zb_orphans_ = *self_p;
-        *self_p = NULL;
-    }
-    pthread_mutex_unlock (&zb_lock_);
-    if (rc == 0 && *self_p)
-        zb_destroy_ (self_p);
-}
-
-//  Starts the pumps that there should be: in the child of a fork, on its first
-//  measurement or flush, and when they could not be started before. The caller
-//  holds zb_lock_.
-static void
-zb_revive_ (void)
-{
-    zb_t *self;
-    zb_ring_ *ring;
-    int failed = 0, keep = errno;
-    if (zb_retry_ms_ && zb_clock_ms_ () < zb_retry_ms_)
-        return;
-    for (self = zb_instances_; self; self = self->next)
-        if (!self->disabled && !self->pump_runs) {
-            if (zb_pump_start_ (self) == -1)
-                failed = 1;
-            else
-                for (ring = self->rings; ring; ring = ring->next)
-                    ring->wake_fd = self->wake_fd;
-        }
-    if (failed)
-        __atomic_store_n (&zb_retry_ms_, zb_clock_ms_ () + ZB_RETRY_MS_,
-                          __ATOMIC_RELAXED);
-    __atomic_store_n (&zb_stalled_, failed, __ATOMIC_RELAXED);
-    errno = keep;
-}
-
-//  The last chance of what was measured, but not of what a child inherited.
-static void
-zb_revive_last_ (void)
-{
-    pthread_mutex_lock (&zb_lock_);
-    if (zb_stalled_ && zb_retry_ms_) {
-        zb_retry_ms_ = 1;
-        zb_revive_ ();
-    }
-    pthread_mutex_unlock (&zb_lock_);
 }
 
 void
 zb_close (zb_t **self_p)
 {
     zb_t *self = *self_p;
-    int keep = errno;
-    if (!self || zb_enter_ () == -1)
-        return;
+    int64_t until_ms;
+    int keep = errno, state, rc;
     *self_p = NULL;
-    zb_revive_last_ ();
-    zb_pump_stop_ (self, zb_clock_ms_ () + self->linger_ms);
-    zb_finish_ (&self);
-    zb_reap_ (0);
-    zb_leave_ ();
+    if (!self || zb_begin_ (&state) == -1)
+        return;
+    pthread_mutex_lock (&zb_lock_);
+    zb_revive_now_ (1);
+    rc = zb_unlist_ (self);
+    if (rc == 0) {
+        until_ms = zb_clock_ms_ () + self->linger_ms;
+        zb_closers_++;
+        if (until_ms > zb_closers_until_ms_)
+            zb_closers_until_ms_ = until_ms;
+    }
+    pthread_mutex_unlock (&zb_lock_);
+    if (rc == 0) {
+        zb_stop_ (self, until_ms);
+        zb_finish_ (&self);
+        zb_reap_ (0);
+        pthread_mutex_lock (&zb_lock_);
+        zb_closers_--;
+        pthread_cond_broadcast (&zb_idle_);
+        pthread_mutex_unlock (&zb_lock_);
+    }
+    zb_end_ (state);
     errno = keep;
 }
 
-//  Asks for rounds until nothing is held.
-static int
-zb_flush_busy_ (zb_t *self, int ms)
+//  --------------------------------------------------------------------------
+//  Flush and statistics
+
+//  What the wait of a flush has to undo when its thread is cancelled.
+typedef struct {
+    zb_t *instance;
+    int state;
+} zb_waiter_;
+
+static void
+zb_wait_cancelled_ (void *argument)
 {
-    int64_t deadline = zb_clock_ms_ () + ms;
-    struct timespec until;
+    zb_waiter_ *self = (zb_waiter_ *) argument;
+    pthread_mutex_unlock (&self->instance->lock);
+    zb_unuse_ (self->instance);
+    zb_end_ (self->state);
+}
+
+//  Waits for the pump's news; the only place in here where a thread of the host
+//  can be cancelled. Called with the instance's lock held.
+static int
+zb_wait_ (zb_waiter_ *waiter, const struct timespec *until)
+{
+    zb_t *self = waiter->instance;
+    int rc;
+    pthread_cleanup_push (zb_wait_cancelled_, waiter);
+    pthread_setcancelstate (waiter->state, NULL);
+    rc = pthread_cond_timedwait (&self->news, &self->lock, until);
+    pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, NULL);
+    pthread_cleanup_pop (0);
+    return rc;
+}
+
+//  Asks for rounds until nothing wanted is held. Returns -1 if there is no time
+//  left, or no pump.
+static int
+zb_flush_rounds_ (zb_waiter_ *waiter, int64_t deadline_ms)
+{
+    zb_t *self = waiter->instance;
+    struct timespec until = zb_until_ (deadline_ms);
     uint64_t wanted, held;
-    int rc = 0, pumps;
-    pthread_mutex_lock (&zb_lock_);
-    if (zb_stalled_) {
-        if (zb_retry_ms_)
-            zb_retry_ms_ = 1;  //  now
-        zb_revive_ ();
-    }
-    if (!self)
-        self = zb_default_get_ ();
-    pumps = self && self->pump_runs;
-    pthread_mutex_unlock (&zb_lock_);
-    if (!self || self->disabled)
-        return 0;
-    until.tv_sec = (time_t) (deadline / 1000);
-    until.tv_nsec = (long) (deadline % 1000) * 1000000;
+    int rc = 0;
     pthread_mutex_lock (&self->lock);
-    do {
-        held = zb_held_ (self, 0);
-        if (!pumps)
-            break;
+    for (;;) {
         wanted = ++self->round_wanted;
-        zb_wake_ (self->wake_fd);
-        while (rc == 0 && self->round < wanted)
-            rc = pthread_cond_timedwait (&self->told, &self->lock, &until);
-        held = zb_held_ (self, 0);
+        zb_wake_ ();
+        while (rc == 0 && self->round < wanted && !self->stop
+               && !self->pump_left)
+            rc = zb_wait_ (waiter, &until);
+        held = zb_held_ (self, ZB_HELD_WANTED_);
+        if (rc != 0 || held == 0 || self->stop || self->pump_left
+            || self->error)
+            break;
         //  what is held now goes when a listener comes, which is a round
-        if (rc == 0 && held)
-            rc = pthread_cond_timedwait (&self->told, &self->lock, &until);
-    } while (rc == 0 && held);
+        rc = zb_wait_ (waiter, &until);
+        if (rc != 0)
+            break;
+    }
+    held = held ? zb_held_ (self, ZB_HELD_WANTED_) : 0;
     pthread_mutex_unlock (&self->lock);
     return held ? -1 : 0;
 }
@@ -4578,11 +5350,26 @@ zb_flush_busy_ (zb_t *self, int ms)
 int
 zb_flush (zb_t *self, int ms)
 {
-    int keep = errno, rc;
-    if (zb_enter_ () == -1)
+    int keep = errno, state, runs, rc = 0;
+    zb_waiter_ waiter;
+    if (zb_begin_ (&state) == -1)
         return -1;
-    rc = zb_flush_busy_ (self, ms);
-    zb_leave_ ();
+    pthread_mutex_lock (&zb_lock_);
+    zb_revive_now_ (0);
+    pthread_mutex_unlock (&zb_lock_);
+    waiter.instance = zb_use_ (self);
+    waiter.state = state;
+    if (waiter.instance) {
+        pthread_mutex_lock (&zb_lock_);
+        runs = waiter.instance->pump_runs;
+        pthread_mutex_unlock (&zb_lock_);
+        if (runs)
+            rc = zb_flush_rounds_ (&waiter, zb_clock_ms_ () + ms);
+        else
+            rc = waiter.instance->disabled ? 0 : -1;
+        zb_unuse_ (waiter.instance);
+    }
+    zb_end_ (state);
     errno = keep;
     return rc;
 }
@@ -4593,9 +5380,9 @@ zb_stats_read_ (zb_t *self, zb_stats_t *stats)
     zb_level_ *level;
     pthread_mutex_lock (&self->lock);
     stats->sent = self->sent;
-    stats->held = zb_held_ (self, 0);
-    stats->dropped_series = zb_get_ (&self->dropped_series);
-    stats->refused = zb_get_ (&self->refused);
+    stats->held = zb_held_ (self, ZB_HELD_ALL_);
+    stats->dropped_series = self->dropped_series;
+    stats->refused = self->refused;
     stats->dropped_ring = zb_ring_dropped_ (self);
     stats->dropped_held = self->dropped_held;
     stats->dropped_async = zb_get_ (&self->dropped_async);
@@ -4603,225 +5390,322 @@ zb_stats_read_ (zb_t *self, zb_stats_t *stats)
                      + stats->dropped_ring + stats->dropped_held
                      + stats->dropped_async;
     stats->measured = stats->sent + stats->held + stats->dropped;
-    stats->series = self->series_size;
+    stats->series = self->series.used;
     stats->repeated = self->repeated;
     stats->messages = self->messages;
     stats->bytes = self->bytes;
     stats->connected = __atomic_load_n (&self->connected, __ATOMIC_RELAXED);
     stats->denied = zb_get_ (&self->denied);
+    stats->error = self->error ? self->error : self->config_error;
     for (level = self->levels; level; level = level->next)
-        stats->listening |= level->heard;
+        stats->listening |= level->has_listener;
     pthread_mutex_unlock (&self->lock);
 }
 
 int
 zb_stats (zb_t *self, zb_stats_t *stats)
 {
+    int keep = errno, state;
     memset (stats, 0, sizeof *stats);
-    if (!self)
-        self = zb_default_get_ ();
-    if (!self || zb_enter_ () == -1)
+    if (zb_begin_ (&state) == -1)
         return -1;
     zb_leave_ ();  //  what was missed is counted
     zb_enter_ ();
-    zb_stats_read_ (self, stats);
-    zb_leave_ ();
-    return 0;
+    self = zb_use_ (self);
+    if (self) {
+        zb_stats_read_ (self, stats);
+        zb_unuse_ (self);
+    }
+    zb_end_ (state);
+    errno = keep;
+    return self ? 0 : -1;
 }
 
 //  --------------------------------------------------------------------------
-//  The slow path: from a label to a slot
+//  Slow path: from a label to a slot
 
-//  The instance that `to` names, if it is open. The caller holds zb_lock_.
-static zb_t *
-zb_instance_ (zb_t *to)
-{
-    zb_config_t config = ZB_CONFIG_INIT_;
-    zb_t *self;
-    if (!to && !zb_default_ && !zb_default_closed_) {
-        zb_default_closed_ = 1;  //  one try
-        self = zb_new_ (&config, 1);
-        if (self) {
-            zb_list_ (self);
-            zb_default_set_ (self);
-            zb_default_implied_ = 1;
-            zb_default_closed_ = 0;
-        }
-    }
-    if (!to)
-        return zb_default_;
-    for (self = zb_instances_; self && self != to;)
-        self = self->next;
-    return self;
-}
+//  One measurement, with all that names it.
+typedef struct {
+    zb_label_ label;
+    zb_t *to;
+    double
+      value;      //  of a counter or gauge; of a timer in classic mode: seconds
+    uint64_t ns;  //  of a timer
+} zb_sample_;
 
-//  Makes the slot for a label that this thread has not met.
+//  The slot that this thread has for a label, if nothing has changed since. While
+//  a pump is wanting, passes that find it is time take the way that starts one.
 static zb_slot_ *
-zb_slot_make_ (const zb_label_ *label, zb_type_t type, const char *level,
-               const char *name, const char *source, zb_t *to)
+zb_lookup_own_ (const zb_sample_ *sample)
 {
-    zb_slot_ *slot = NULL;
-    zb_series_ *series;
-    zb_thread_ *thread = zb_thread_self_ ();
-    zb_t *instance = zb_instance_ (to);
-    if (!instance || instance->disabled)
-        return &zb_nowhere_;
-    pthread_mutex_lock (&instance->lock);
-    series = zb_series_find_ (instance, type, level, name,
-                              source ? source : instance->source);
-    if (series && thread)
-        slot = zb_slot_new_ (thread, instance, series, label);
-    if (series && !slot)
-        __atomic_add_fetch (&instance->dropped_series, 1, __ATOMIC_RELAXED);
-    pthread_mutex_unlock (&instance->lock);
-    return slot;
-}
-
-static void
-zb_refuse_ (zb_t *to)
-{
-    zb_t *instance;
-    pthread_mutex_lock (&zb_lock_);
-    instance = zb_over_ ? NULL : zb_instance_ (to);
-    if (instance)
-        __atomic_add_fetch (&instance->refused, 1, __ATOMIC_RELAXED);
-    pthread_mutex_unlock (&zb_lock_);
-}
-
-//  The slot that this thread has for a label, if nothing has changed since.
-static zb_slot_ *
-zb_lookup_own_ (const zb_label_ *label, zb_t *to, uint32_t generation)
-{
-    zb_t *owner = to ? to : zb_default_get_ ();
-    if (!zb_self_ || !owner || zb_self_->generation != generation)
+    zb_thread_ *thread = zb_self_;
+    zb_t *owner = sample->to ? sample->to : zb_default_get_ ();
+    if (!thread || !owner || thread->generation != zb_generation_get_ ())
         return NULL;
     if (__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
         && zb_clock_ms_ () >= __atomic_load_n (&zb_retry_ms_, __ATOMIC_RELAXED))
         return NULL;
-    return zb_slot_find_ (zb_self_, label, owner);
+    return zb_slot_find_ (thread, &sample->label, owner);
 }
 
-//  Returns the slot, or NULL if the measurement must be dropped; counted.
-static zb_slot_ *
-zb_lookup_busy_ (zb_type_t type, const char *level, const char *name,
-                 double value, const char *source, zb_t *to)
+//  Adds a measurement where its thread cannot have a slot: for want of memory, at
+//  the very end of a thread, or beyond the bound of slots. Called with both locks
+//  held.
+static void
+zb_series_add_ (zb_t *self, zb_series_ *series, const zb_sample_ *sample)
 {
-    zb_label_ label;
-    zb_slot_ *slot;
-    zb_t *owner;
-    uint32_t generation;
-    pthread_once (&zb_once_, zb_once_init_);
-    if (!zb_finite_ (value)
-        || zb_label_make_ (&label, type, level, name, source) == -1) {
-        zb_refuse_ (to);
-        return NULL;
+    zb_type_t kind = zb_kind_ (self, series->type);
+    series->touched = 1;
+    if (kind == ZB_TYPE_COUNTER)
+        series->total += sample->value;
+    else if (kind == ZB_TYPE_TIMER) {
+        double seconds = (double) sample->ns * 1e-9;
+        series->retired->count++;
+        series->retired->sum_ns += sample->ns;
+        series->retired->sum_squares += seconds * seconds;
+        zb_retired_bucket_ (series->retired, zb_bucket_ (sample->ns), 1);
+        zb_range_add_ (&series->min_ns, &series->max_ns, sample->ns,
+                       sample->ns);
     }
-    generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
-    slot = zb_lookup_own_ (&label, to, generation);
-    if (slot)
-        return slot;
+    else {
+        zb_reading_ reading = {series, sample->value,
+                               zb_clock_read_ (CLOCK_REALTIME)};
+        zb_queue_put_ (self, &reading);
+    }
+}
+
+//  Makes the slot for a label that this thread has not met. Returns NULL if the
+//  measurement has been added or refused. Called with zb_lock_ held.
+static zb_slot_ *
+zb_slot_make_ (zb_t *self, const zb_sample_ *sample)
+{
+    const zb_label_ *label = &sample->label;
+    zb_thread_ *thread = zb_thread_self_ ();
+    zb_slot_ *slot = NULL;
+    zb_series_ *series = NULL;
+    zb_label_ whole;
+    pthread_mutex_lock (&self->lock);
+    if (!zb_finite_ (sample->value) || !zb_label_valid_ (label))
+        self->refused++;
+    else {
+        whole = label->source ? *label
+                              : zb_label_make_ (label->type, label->level,
+                                                label->name, self->source);
+        series = zb_series_find_ (self, &whole);
+    }
+    if (series && thread)
+        slot = zb_slot_new_ (thread, self, series, label);
+    if (series && !slot)
+        zb_series_add_ (self, series, sample);
+    pthread_mutex_unlock (&self->lock);
+    return slot;
+}
+
+//  The way with locks: also in a thread that has just begun, or after instances
+//  have been opened or closed. Returns NULL if there is nothing left to do.
+static zb_slot_ *
+zb_lookup_slow_ (const zb_sample_ *sample)
+{
+    zb_slot_ *slot = NULL;
+    zb_t *owner;
     pthread_mutex_lock (&zb_lock_);
-    if (zb_stalled_)
-        zb_revive_ ();
-    if (zb_self_ && zb_self_->generation != generation)
-        zb_thread_purge_ (zb_self_);
-    owner = zb_instance_ (to);
-    slot = zb_self_ && owner ? zb_slot_find_ (zb_self_, &label, owner) : NULL;
-    if (!slot)
-        slot = zb_slot_make_ (&label, type, level, name, source, to);
+    if (!zb_over_) {
+        if (zb_stalled_)
+            zb_revive_ ();
+        if (zb_self_ && zb_self_->generation != zb_generation_get_ ())
+            zb_thread_purge_ (zb_self_);
+        owner = zb_instance_ (sample->to);
+        if (!owner || owner->disabled)
+            slot = &zb_nowhere_;
+        else if (zb_self_ && zb_finite_ (sample->value))
+            slot = zb_slot_find_ (zb_self_, &sample->label, owner);
+        if (!slot)
+            slot = zb_slot_make_ (owner, sample);
+    }
     pthread_mutex_unlock (&zb_lock_);
     return slot;
 }
 
+//  Returns the slot that the measurement goes to; zb_nowhere_ if none is wanted;
+//  NULL if it has been added, or dropped and counted.
 static zb_slot_ *
-zb_lookup_ (zb_type_t type, const char *level, const char *name, double value,
-            const char *source, zb_t *to)
+zb_find_ (const zb_sample_ *sample)
 {
     zb_slot_ *slot = NULL;
-    if (zb_over_)
-        return NULL;
-    if (zb_enter_ () == -1)
+    int state;
+    if (zb_busy_) {
         zb_miss_ ();
-    else {
-        if (zb_gone_)
-            zb_miss_ ();
-        else
-            slot = zb_lookup_busy_ (type, level, name, value, source, to);
+        return NULL;
+    }
+    if (ZB_LIKELY_ (zb_finite_ (sample->value))) {
+        zb_enter_ ();
+        slot = zb_lookup_own_ (sample);
         zb_leave_ ();
+    }
+    if (!slot && zb_begin_ (&state) == 0) {
+        slot = zb_lookup_slow_ (sample);
+        zb_end_ (state);
     }
     return slot;
 }
 
-//  The slot that a cell is to have, or NULL if there is nothing to write to.
-//  While a pump is wanting, cells remember nothing, so that passes come here
-//  and try to start one. The cell changes while the thread is busy: what a
-//  handler finds in it is either right or too old.
-static zb_slot_ *
-zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, double value,
-             const char *source, zb_t *to)
+//  The slot of a source that the cell has met before: sources often take turns.
+//  Called when nothing but the source is another one than last time.
+static inline zb_slot_ *
+zb_cell_way_ (const zb_cell_ *cell, const zb_label_ *label, unsigned *way)
 {
-    int keep = errno, off;
-    uint32_t generation = __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
-    zb_slot_ *slot =
-      zb_lookup_ (site->type, site->level, site->name, value, source, to);
-    errno = keep;
-    if (!slot || zb_enter_ () == -1)
-        return NULL;
-    off = slot == &zb_nowhere_;
-    __atomic_store_n (&cell->generation, 0, __ATOMIC_RELEASE);
+    unsigned i, at = cell->turn;
+    for (i = 0; i < ZB_WAYS_; i++) {
+        zb_slot_ *slot = cell->way[at];
+        if (slot && slot->source_hash == label->source_hash
+            && slot->label_size - slot->head_size == (int) label->source_size
+            && zb_same_ ((const char *) (slot + 1) + slot->head_size,
+                         label->source, label->source_size)) {
+            *way = at;
+            return slot;
+        }
+        at = at + 1 < ZB_WAYS_ ? at + 1 : 0;
+    }
+    *way = cell->turn;
+    return NULL;
+}
+
+//  Notes a slot in the cell; the one before gets a way. A handler that comes in
+//  between finds no generation, or all of it. The thread is busy.
+static inline void
+zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, zb_t *to, uint64_t generation,
+              unsigned way)
+{
+    int more = cell->generation == generation && cell->to == to && cell->slot;
+    __atomic_store_n (&cell->generation, 0, __ATOMIC_RELAXED);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    cell->slot = off ? NULL : slot;
+    if (more) {
+        cell->way[way] = cell->slot;
+        cell->turn = way + 1 < ZB_WAYS_ ? way + 1 : 0;
+    }
+    else
+        memset (cell->way, 0, sizeof cell->way);
+    cell->slot = slot == &zb_nowhere_ ? NULL : slot;
+    cell->source = cell->slot ? zb_slot_source_ (slot) : NULL;
     cell->to = to;
-    //  source is the last of the slot's label
-    cell->source = NULL;
-    if (source && !off)
-        cell->source =
-          (const char *) (slot + 1) + slot->label_size - strlen (source) - 1;
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    if (!__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED))
-        __atomic_store_n (&cell->generation, generation, __ATOMIC_RELEASE);
-    zb_leave_ ();
+    __atomic_store_n (&cell->generation, generation, __ATOMIC_RELAXED);
+}
+
+//  The slot for a source other than last time, without a lock, or NULL. The
+//  thread is busy.
+static inline zb_slot_ *
+zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
+               unsigned *way)
+{
+    zb_slot_ *slot;
+    zb_label_ *label = &sample->label;
+    const char *text = (const char *) (cell->slot + 1);
+    slot = zb_cell_way_ (cell, label, way);
+    if (slot)
+        return slot;
+    label->type = site->type;
+    label->level = site->level;
+    label->name = site->name;
+    label->level_size = strlen (text) + 1;
+    label->name_size = cell->slot->head_size - label->level_size;
+    label->head_hash = cell->head_hash;
+    return zb_lookup_own_ (sample);
+}
+
+//  The slot that a measurement at a site goes to, or NULL if there is nothing to
+//  write to. While a pump is wanting, cells remember nothing, so that passes come
+//  here and try to start one. The cell is NULL in a scope that ends elsewhere.
+static zb_slot_ *
+zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
+             const char *source)
+{
+    uint64_t generation = zb_generation_get_ ();
+    int keep;
+    unsigned way = 0;
+    zb_slot_ *slot = NULL;
+    if (zb_busy_) {
+        zb_miss_ ();
+        return NULL;
+    }
+    zb_label_set_source_ (&sample->label, source);
+    if (cell && cell->generation == generation && cell->to == sample->to
+        && cell->slot && zb_finite_ (sample->value)) {
+        zb_enter_ ();
+        slot = zb_cell_find_ (site, cell, sample, &way);
+        if (slot)
+            zb_cell_set_ (cell, slot, sample->to, generation, way);
+        zb_leave_ ();
+        if (slot)
+            return slot;
+    }
+    keep = errno;
+    zb_label_set_head_ (&sample->label, site->type, site->level, site->name);
+    slot = zb_find_ (sample);
     errno = keep;
-    return off ? NULL : slot;
+    if (slot && cell && !__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
+        && zb_enter_ () == 0) {
+        zb_cell_set_ (cell, slot, sample->to, generation, way);
+        cell->head_hash = sample->label.head_hash;
+        zb_leave_ ();
+        errno = keep;
+    }
+    return slot == &zb_nowhere_ ? NULL : slot;
 }
 
 void
 zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
                 const char *source, zb_t *to)
 {
-    zb_slot_ *slot = zb_resolve_ (site, cell, value, source, to);
+    zb_sample_ sample;
+    zb_slot_ *slot;
+    sample.to = to;
+    sample.value = value;
+    sample.ns = 0;
+    slot = zb_resolve_ (site, cell, &sample, source);
     if (slot)
         zb_slot_add_ (slot, value);
 }
 
-//  Marks the thread as busy, for it allocates: a signal handler must not then.
+//  A timer that needs room first, which takes locks.
 static void
-zb_timer_add_first_ (zb_timer_ *self, uint64_t ns)
+zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
 {
-    if (zb_enter_ () == -1) {
+    zb_share_ *share = zb_slot_share_ (self);
+    int state, keep = errno;
+    if (zb_begin_ (&state) == -1) {
         zb_miss_ ();
         return;
     }
-    zb_timer_page_ (self, zb_bucket_ (ns));
-    zb_timer_add_ (self, ns);
-    zb_leave_ ();
+    pthread_mutex_lock (&zb_lock_);
+    if (!share->dead) {
+        pthread_mutex_lock (&share->owner->lock);
+        zb_timer_prepare_ (self->timer, self->series->retired, ns);
+        pthread_mutex_unlock (&share->owner->lock);
+        zb_timer_add_ (self->timer, ns);
+    }
+    pthread_mutex_unlock (&zb_lock_);
+    zb_end_ (state);
+    errno = keep;
 }
 
 //  In classic mode a timing is a reading.
 static inline void
-zb_slot_time_ (zb_slot_ *self, uint64_t ns, double seconds)
+zb_slot_time_ (zb_slot_ *self, uint64_t ns)
 {
     zb_timer_ *timer = self->timer;
     if (ZB_LIKELY_ (timer && (timer->seq & 1) == 0)) {
-        if (ZB_LIKELY_ (zb_timer_has_ (timer, zb_bucket_ (ns))))
+        if (ZB_LIKELY_ (zb_timer_ready_ (timer, zb_bucket_ (ns), ns)))
             zb_timer_add_ (timer, ns);
         else
-            zb_timer_add_first_ (timer, ns);
+            zb_slot_time_slow_ (self, ns);
+        __atomic_store_n (self->changed, 1, __ATOMIC_RELEASE);
     }
     else if (timer)
         zb_miss_ ();  //  a signal handler has interrupted the timer's own
     else
-        zb_ring_offer_ (self->ring, self->series, seconds, zb_now_ ());
+        zb_share_offer_ (zb_slot_share_ (self), self->series,
+                         (double) (int64_t) ns * 1e-9, zb_now_ ());
 }
 
 void
@@ -4829,52 +5713,80 @@ zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
                const char *source, zb_t *to)
 {
     uint64_t ns = zb_elapsed_ (start);
-    zb_slot_ *slot = ZB_LIKELY_ (zb_hit_ (cell, source, to))
-                       ? cell->slot
-                       : zb_resolve_ (site, cell, 0, source, to);
+    zb_sample_ sample;
+    zb_slot_ *slot;
+    if (ZB_LIKELY_ (cell && zb_hit_ (cell, source, to)))
+        slot = cell->slot;
+    else {
+        sample.to = to;
+        sample.value = (double) (int64_t) ns * 1e-9;
+        sample.ns = ns;
+        slot = zb_resolve_ (site, cell, &sample, source);
+    }
     if (slot)
-        zb_slot_time_ (slot, ns, (double) (int64_t) ns * 1e-9);
+        zb_slot_time_ (slot, ns);
 }
 
 void
 zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
                const char *source, zb_t *to)
 {
-    zb_slot_ *slot =
-      ZB_LIKELY_ (zb_finite_ (value) && zb_hit_ (cell, source, to))
-        ? cell->slot
-        : zb_resolve_ (site, cell, value, source, to);
+    zb_sample_ sample;
+    zb_slot_ *slot;
+    if (ZB_LIKELY_ (zb_finite_ (value) && zb_hit_ (cell, source, to)))
+        slot = cell->slot;
+    else {
+        sample.to = to;
+        sample.value = value;
+        sample.ns = 0;
+        slot = zb_resolve_ (site, cell, &sample, source);
+    }
     if (slot)
-        zb_ring_offer_ (slot->ring, slot->series, value, zb_now_ ());
+        zb_share_offer_ (zb_slot_share_ (slot), slot->series, value,
+                         zb_now_ ());
 }
 
 void
 zb_record_ (zb_type_t type, const char *level, const char *name,
             const zb_options_ *options)
 {
+    double ns = options->value * 1e9 + 0.5;
     int keep = errno;
-    double value = options->value;
-    double ns = value * 1e9 + 0.5;
+    zb_sample_ sample;
     zb_slot_ *slot;
     //  a duration is neither negative nor longer than 292 years: else it is
     //  refused as what is badly named
-    if (type == ZB_TYPE_TIMER && (value < 0 || ns >= 9.2e18))
+    if (type == ZB_TYPE_TIMER && (options->value < 0 || ns >= 9.2e18))
         level = "";
-    slot = zb_lookup_ (type, level, name, value, options->source, options->to);
+    sample.label = zb_label_make_ (type, level, name, options->source);
+    sample.to = options->to;
+    sample.value = options->value;
+    sample.ns =
+      type == ZB_TYPE_TIMER && *level && zb_finite_ (ns) ? (uint64_t) ns : 0;
+    slot = zb_find_ (&sample);
     if (!slot || slot == &zb_nowhere_) {
-        //  counted, or off
+        //  added, counted, or off
     }
     else if (type == ZB_TYPE_COUNTER)
-        zb_slot_add_ (slot, value);
+        zb_slot_add_ (slot, sample.value);
     else if (type == ZB_TYPE_TIMER)
-        zb_slot_time_ (slot, (uint64_t) ns, value);
+        zb_slot_time_ (slot, sample.ns);
     else
-        zb_ring_offer_ (slot->ring, slot->series, value, zb_now_ ());
+        zb_share_offer_ (zb_slot_share_ (slot), slot->series, sample.value,
+                         zb_now_ ());
     errno = keep;
 }
 
 //  --------------------------------------------------------------------------
-//  Fork and exit
+//  Fork: what a child inherits
+//
+//  The child of fork has one thread, and none of ours. It leaves all that it
+//  finds where it is and begins anew: the work is the same for one series and for
+//  a million. What its parent has counted and not reported yet is the parent's to
+//  report; but a parent that is about to end at once, as daemon (3) does it,
+//  never will. So the child that measures reports it, too, as the parent's
+//  stream, with numbers that the parent has left to it: a state that comes twice,
+//  or late, changes nothing.
 
 //  A signal handler that has interrupted us forks while its own thread may hold
 //  the locks: then they are left alone, and its child measures nothing.
@@ -4882,12 +5794,20 @@ static void
 zb_fork_prepare_ (void)
 {
     zb_t *self;
+    zb_level_ *level;
     if (zb_busy_++ > 0)
         return;
     pthread_mutex_lock (&zb_lock_);
-    for (self = zb_instances_; self; self = self->next)
+    for (self = zb_instances_; self; self = self->next) {
         pthread_mutex_lock (&self->lock);
-    pthread_mutex_lock (&zb_wake_lock_);
+        for (level = self->levels; level; level = level->next)
+            if (level->series_size && !self->classic && !level->inherited) {
+                zb_level_birth_ (self, level,
+                                 zb_clock_read_ (CLOCK_REALTIME) / 1000000);
+                level->heirs_seq = level->seq;
+                level->seq += level->series_size;
+            }
+    }
     pthread_mutex_lock (&zb_tsc_lock_);
 }
 
@@ -4900,72 +5820,51 @@ zb_fork_parent_ (void)
         return;
     }
     pthread_mutex_unlock (&zb_tsc_lock_);
-    pthread_mutex_unlock (&zb_wake_lock_);
     for (self = zb_instances_; self; self = self->next)
         pthread_mutex_unlock (&self->lock);
     pthread_mutex_unlock (&zb_lock_);
     zb_leave_ ();
 }
 
-//  A series of the parent: nothing is measured yet, nothing is told.
+//  The levels are the parent's streams from now on, the shares those of threads
+//  that are no more. ZeroMQ's socket and context are left alone.
 static void
-zb_series_clear_ (zb_series_ *self)
-{
-    zb_slot_ *slot;
-    self->total = 0;
-    if (self->gone)
-        zb_timer_clear_ (self->gone);
-    for (slot = self->slots; slot; slot = slot->next) {
-        slot->total = 0;
-        if (slot->timer)
-            zb_timer_clear_ (slot->timer);
-    }
-    self->min_ns = UINT64_MAX;
-    self->max_ns = 0;
-    self->fresh = 0;
-    memset (&self->told, 0, sizeof self->told);
-}
-
-//  The pump and ZeroMQ's threads exist in the parent only: their socket and
-//  context are left alone, and made anew when the child measures.
-static void
-zb_clear_ (zb_t *self)
+zb_inherit_ (zb_t *self)
 {
     zb_level_ *level;
-    zb_ring_ *ring;
-    size_t i;
-    for (i = 0; i < self->table_size; i++) {
-        zb_series_ *series;
-        for (series = self->table[i]; series; series = series->chain)
-            zb_series_clear_ (series);
-    }
+    zb_share_ *share;
     for (level = self->levels; level; level = level->next) {
-        level->heard = 0;
-        level->seq = level->gauge_seq = 0;
-        level->queue_size = 0;
-        level->kept_size = level->again = 0;
-        level->id[0] = 0;
+        if (!level->inherited)
+            level->seq = level->heirs_seq;
+        level->inherited = 1;
+        level->has_listener = 0;
+        level->queue_size = level->kept_size = level->to_resend = 0;
+        if (self->classic)
+            level->series_size = 0;
     }
-    for (ring = self->rings; ring; ring = ring->next) {
-        ring->tail = ring->tail_seen = ring->head;
-        ring->dropped = 0;
-        ring->hurried = 0;
-        ring->wake_fd = -1;
+    while ((share = self->shares)) {
+        self->shares = share->next;
+        share->sibling = self->past;
+        self->past = share;
     }
-    self->subscriptions_size = self->crowd = self->topics_bytes = 0;
-    self->alone_ms = 0;
+    zb_map_free_ (&self->series);
+    self->slots_size = 0;
+    self->dropped = NULL;
+    self->subscriptions_size = self->overflow = self->topics_bytes = 0;
+    self->markers = 0;
+    self->list_complete = self->unreachable = self->error = 0;
     self->sent = self->repeated = self->messages = self->bytes = 0;
     self->dropped_series = self->refused = self->dropped_ring = 0;
-    self->dropped_held = self->dropped_async = self->dropped_told = 0;
-    self->random = 0;
-    self->context = self->context_given = self->socket = NULL;
-    zb_links_free_ (&self->links);
+    self->dropped_held = self->dropped_async = self->dropped_reported = 0;
+    self->random = self->denied = 0;
     self->connected = 0;
-    self->denied = 0;
-    if (self->wake_fd != -1)
-        close (self->wake_fd);  //  the parent has it, too
-    self->wake_fd = -1;
-    self->pump_runs = self->stop = 0;
+    self->context = self->context_given = self->socket = NULL;
+    memset (&self->links, 0, sizeof self->links);
+    self->retry_ms = self->shunned_ms = 0;
+    if (self->epoll_fd != -1)
+        close (self->epoll_fd);
+    self->epoll_fd = -1;
+    self->users = self->pump_runs = self->stop = 0;
     zb_locks_init_ (self);
 }
 
@@ -4974,28 +5873,32 @@ zb_fork_child_ (void)
 {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     zb_t *self;
-    zb_thread_ *thread, *next;
+    zb_thread_ **past = &zb_past_;
     if (zb_busy_ > 1) {
         zb_busy_--;
         zb_over_ = 1;
         return;
     }
-    zb_lock_ = zb_wake_lock_ = zb_tsc_lock_ = unlocked;
-    zb_wake_clear_ ();
+    zb_lock_ = zb_tsc_lock_ = unlocked;
+    zb_wake_close_ ();
     for (self = zb_instances_; self; self = self->next)
-        zb_clear_ (self);
-    //  the other threads do not exist here
-    for (thread = zb_threads_; thread; thread = next) {
-        next = thread->next;
-        if (thread != zb_self_)
-            zb_thread_destroy_ (&thread);
-    }
-    zb_orphans_ = NULL;  //  the parent's
-    zb_stalled_ = 1;
+        zb_inherit_ (self);
+    while (*past)
+        past = &(*past)->next;
+    *past = zb_threads_;
+    zb_threads_ = NULL;
+    zb_self_ = NULL;
+    zb_orphans_ = NULL;  //  the parent's, as what it was closing
+    zb_closers_ = 0;
+    zb_pid_ = getpid ();
     zb_retry_ms_ = 0;
-    zb_bump_generation_ ();
+    zb_stalled_ = 1;
+    zb_generation_bump_ ();
     zb_leave_ ();
 }
+
+//  --------------------------------------------------------------------------
+//  Exit
 
 //  The functions of atexit run before the destructors at the end of a program,
 //  and after them at dlclose.
@@ -5008,8 +5911,17 @@ zb_exiting_set_ (void)
 static void
 zb_once_init_ (void)
 {
+    pthread_condattr_t attributes;
     if (atexit (zb_exiting_set_) != 0)
         zb_exiting_ = 1;
+    zb_seed_ = zb_random_ ();
+    zb_pid_ = getpid ();
+    if (pthread_condattr_init (&attributes) == 0) {
+        pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init (&zb_idle_, &attributes);
+        pthread_condattr_destroy (&attributes);
+    }
+    __atomic_store_n (&zb_generation_, zb_random_ () | 1, __ATOMIC_RELEASE);
     zb_key_made_ =
       pthread_atfork (zb_fork_prepare_, zb_fork_parent_, zb_fork_child_) == 0
       && pthread_key_create (&zb_key_, zb_thread_exit_) == 0;
@@ -5032,30 +5944,62 @@ zb_exit_threads_ (void)
         pthread_key_delete (zb_key_);
 }
 
+//  Takes all instances off the list, and asks them to stop. Returns them, by
+//  next. Called with zb_lock_ held.
+static zb_t *
+zb_exit_begin_ (void)
+{
+    zb_t *self, *ending = NULL;
+    int64_t now_ms = zb_clock_ms_ ();
+    zb_revive_now_ (1);
+    __atomic_store_n (&zb_over_, 1, __ATOMIC_RELEASE);
+    while ((self = zb_instances_)) {
+        zb_unlist_ (self);
+        self->next = ending;
+        ending = self;
+        zb_stop_ (self, now_ms + self->linger_ms);
+    }
+    return ending;
+}
+
+//  Waits for other threads that are in zb_close, no longer than they may take.
+//  Called with zb_lock_ held.
+static void
+zb_exit_closers_ (void)
+{
+    struct timespec until =
+      zb_until_ (zb_closers_until_ms_ + 2 * ZB_ORPHAN_MS_);
+    int rc = 0;
+    while (zb_closers_ && rc == 0)
+        rc = pthread_cond_timedwait (&zb_idle_, &zb_lock_, &until);
+}
+
 //  At exit (or dlclose) all instances report for the last time, within the
 //  longest linger_ms in all.
 __attribute__ ((destructor)) static void
 zb_exit_ (void)
 {
-    int64_t now_ms;
-    zb_t *self;
+    zb_t *self, *ending;
+    int state;
     //  exit () in a signal handler that has interrupted us: locks may be held
-    if (zb_over_ || zb_enter_ () == -1)
+    if (!zb_pid_ || zb_begin_ (&state) == -1)
         return;
-    zb_revive_last_ ();
-    now_ms = zb_clock_ms_ ();
     pthread_mutex_lock (&zb_lock_);
-    for (self = zb_instances_; self; self = self->next)
-        zb_pump_stop_ (self, now_ms + self->linger_ms);
+    ending = zb_exit_begin_ ();
     pthread_mutex_unlock (&zb_lock_);
-    while ((self = zb_instances_))
+    while ((self = ending)) {
+        ending = self->next;
         zb_finish_ (&self);
+    }
+    pthread_mutex_lock (&zb_lock_);
+    zb_exit_closers_ ();
+    pthread_mutex_unlock (&zb_lock_);
     zb_reap_ (!zb_exiting_);
-    zb_wake_clear_ ();
-    __atomic_store_n (&zb_over_, 1, __ATOMIC_RELEASE);
+    zb_wake_close_ ();
     zb_exit_threads_ ();
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     zb_busy_ = 0;
+    pthread_setcancelstate (state, NULL);
 }
 
 #ifdef __cplusplus
