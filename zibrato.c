@@ -45,7 +45,6 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define ZIBRATO_BACKEND
 #define ZIBRATO_IMPLEMENTATION
 #include "zibrato.h"
 
@@ -96,7 +95,7 @@ enum { KEPT_MAX = 16 * 1024 * 1024 };
 //  Basics: a log line is event=... key=value ... on stderr
 
 //  The one place that writes log lines: one call, one line, so that lines of
-//  several threads do not mix. Contract in zibrato.h, section 4.
+//  several threads do not mix. The contract is in zibrato_backend.h.
 void
 zb_log (int severity, const char *event, const char *format, ...)
 {

@@ -11,8 +11,7 @@
 #ifndef ZB_CURVE_H
 #define ZB_CURVE_H
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "../workers/zibrato_backend.h"
 
 #include <czmq.h>
 

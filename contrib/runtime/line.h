@@ -5,8 +5,7 @@
 #ifndef ZB_LINE_H
 #define ZB_LINE_H
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "../workers/zibrato_backend.h"
 
 typedef struct {
     const char *text;

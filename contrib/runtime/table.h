@@ -12,8 +12,7 @@
 #ifndef ZB_TABLE_H
 #define ZB_TABLE_H
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "../workers/zibrato_backend.h"
 
 #include <string.h>
 
