@@ -1,7 +1,8 @@
 #  install.cmake - what cmake --install puts where
 #
-#  bin/zibrato, include/zibrato.h, zibrato.pc for users of the header alone, the
-#  CMake package with zibrato::zibrato, and the documents.
+#  bin/zibrato, include/zibrato.h, include/zibrato_backend.h for who writes a
+#  plugin, zibrato.pc for users of the header alone, the CMake package with
+#  zibrato::zibrato, and the documents.
 
 include (CMakePackageConfigHelpers)
 
@@ -10,7 +11,7 @@ set (package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/zibrato)
 if (TARGET zibrato)
     install (TARGETS zibrato)
 endif ()
-install (FILES zibrato.h TYPE INCLUDE)
+install (FILES zibrato.h contrib/workers/zibrato_backend.h TYPE INCLUDE)
 install (FILES README.md LICENSE.txt TYPE DOC)
 install (FILES contrib/completions/zibrato OPTIONAL
          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)

@@ -5,8 +5,7 @@
 #ifndef ZB_HANDSHAKE_H
 #define ZB_HANDSHAKE_H
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "../workers/zibrato_backend.h"
 
 #include "peers.h"
 

@@ -4,8 +4,7 @@
 
 #include "queue.h"
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "../workers/zibrato_backend.h"
 
 #include <czmq.h>
 #include <inttypes.h>

@@ -4,8 +4,7 @@
 
 #include "sender.h"
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "../workers/zibrato_backend.h"
 
 #include "fault.h"
 

@@ -6,8 +6,7 @@
 #ifndef ZB_HTTP_H
 #define ZB_HTTP_H
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "zibrato_backend.h"
 
 typedef struct http http_t;
 

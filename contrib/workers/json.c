@@ -1,10 +1,9 @@
 /*  json - a row as a JSON object, as backends send or print it. The contract
-    is in zibrato.h, section 4.
+    is in zibrato_backend.h.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "zibrato_backend.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

@@ -7,8 +7,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
+#include "zibrato_backend.h"
 
 #include <errno.h>
 #include <inttypes.h>

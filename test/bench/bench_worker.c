@@ -13,9 +13,6 @@
 
 #include <zmq.h>
 
-#define ZIBRATO_BACKEND
-#include "../../zibrato.h"
-
 enum { BATCH = 60 * 1024, WARM_PASSES = 2, IDLE_LOOKS = 5 };
 
 //  --------------------------------------------------------------------------

@@ -5,8 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define ZIBRATO_BACKEND
-#include "zibrato.h"
+#include "zibrato_backend.h"
 
 #include <inttypes.h>
 #include <stdio.h>

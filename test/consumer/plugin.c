@@ -1,0 +1,40 @@
+/*  plugin.c - a backend made with what is installed, in C and C++ alike
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "zibrato.h"
+#include "zibrato_backend.h"
+
+static int s_flag;
+static zb_option_t s_options[2];
+static zb_backend_t s_backend;
+
+static zb_outcome_t
+s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+{
+    (void) reply;
+    zb_log (6, "flushed", "first=%s rows=%d key=%s", count ? *rows : "none",
+            (int) count, zb_request_key ());
+    return zb_time_left_ms () > 0 ? ZB_DELIVERED : ZB_RETRY;
+}
+
+static size_t
+s_post (const zb_row_t *row, char *text, size_t size)
+{
+    return zb_row_json (row, "when", text, size);
+}
+
+const zb_backend_t *
+zibrato_backend (void)
+{
+    s_options[0].name = "consumer";
+    s_options[0].help = "says that this plugin was loaded";
+    s_options[0].flag = &s_flag;
+    s_backend.abi = ZB_BACKEND_ABI;
+    s_backend.name = "consumer";
+    s_backend.summary = "Takes everything";
+    s_backend.options = s_options;
+    s_backend.post = s_post;
+    s_backend.flush = s_flush;
+    return &s_backend;
+}
