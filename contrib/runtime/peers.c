@@ -133,7 +133,7 @@ peers_init (peers_t *self, void *programs)
 {
     struct rlimit files;
     memset (self, 0, sizeof *self);
-    self->topics.upstream = programs;
+    topics_init (&self->topics, programs);
     self->max = PEERS_MAX;
     if (getrlimit (RLIMIT_NOFILE, &files) != 0)
         return;

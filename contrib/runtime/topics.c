@@ -27,14 +27,38 @@ topic_live (const void *item, int64_t since)
     return ((const topic_t *) item)->wanted > 0;
 }
 
+//  A topic that sorts among the markers of brokers.
+static int
+topic_is_reserved (const topic_t *self)
+{
+    return self->size > 0 && (unsigned char) self->text[1] == 0xff;
+}
+
+//  ZeroMQ before 4.3.5 breaks a new connection when it tells it of a topic of
+//  246 to 255 bytes (libzmq issue 4367).
+static int
+topic_can_be_told (const topic_t *self)
+{
+    return !topic_is_reserved (self) && (self->size < 246 || self->size > 255);
+}
+
+static int
+topics_has_marker (const topics_t *self, const topic_t *topic)
+{
+    return topic_is_reserved (topic) && topic->size == MARKER_SIZE
+           && memcmp (topic->text + 1, self->marker + 1, MARKER_SIZE) == 0;
+}
+
 //  Programs hear the first that is wanted, and that the last is not any more.
 static void
 topics_tell (topics_t *self, topic_t *topic, char on)
 {
     char *text = topic->text, all = on;
     int changed = 1;
+    if (topics_has_marker (self, topic))
+        return;
     if (on)
-        topic->told = self->told < TOPICS_TOLD
+        topic->told = topic_can_be_told (topic) && self->told < TOPICS_TOLD
                       && self->told_bytes + topic->size < TOLD_BYTES_MAX;
     if (topic->told) {
         self->told += on ? 1 : (size_t) -1;
@@ -77,6 +101,43 @@ topics_find (topics_t *self, const char *text, size_t size, int make)
         table_put (&self->topics, hash, topic);
     }
     return topic;
+}
+
+//  Does ZeroMQ tell a new connection of topics in the order of their bytes? It
+//  does not if it was built with a radix tree, as it is with its drafts.
+static int
+topics_are_sorted (void)
+{
+    static const char *const said[] = {"\1\xff", "\1b", "\1\xfe", "\1a"};
+    static const char *const sorted[] = {"\1a", "\1b", "\1\xfe", "\1\xff"};
+    zsock_t *sub = zsock_new (ZMQ_XSUB), *pub = zsock_new (ZMQ_XPUB);
+    char text[2];
+    int i, are = zsock_bind (sub, "inproc://zibrato-sorted") == 0;
+    for (i = 0; i < 4; i++)
+        zmq_send (zsock_resolve (sub), said[i], 2, ZMQ_DONTWAIT);
+    are &= zsock_connect (pub, "inproc://zibrato-sorted") == 0;
+    zsock_events (sub);  //  takes the connection in, and tells it of them
+    for (i = 0; i < 4; i++)
+        are &= zmq_recv (zsock_resolve (pub), text, 2, ZMQ_DONTWAIT) == 2
+               && memcmp (text, sorted[i], 2) == 0;
+    zsock_destroy (&sub);
+    zsock_destroy (&pub);
+    return are;
+}
+
+void
+topics_init (topics_t *self, void *upstream)
+{
+    uint64_t random;
+    self->upstream = upstream;
+    if (!topics_are_sorted () || getentropy (&random, sizeof random) == -1) {
+        zb_log (LOG_WARNING, "unsorted",
+                "reason=\"ZeroMQ has a radix tree: a program that ends cannot "
+                "know that nobody listens, and waits\"");
+        return;
+    }
+    snprintf (self->marker, sizeof self->marker, "\1\xff%016" PRIx64, random);
+    zmq_send (upstream, self->marker, 1 + MARKER_SIZE, ZMQ_DONTWAIT);
 }
 
 int

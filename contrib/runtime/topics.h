@@ -7,6 +7,13 @@
     Programs are told of TOPICS_TOLD at most; when there are more, they are
     told that everything is wanted: then no level loses its listener.
 
+    Programs are also told of a marker: the byte 0xff and 16 hexadecimal digits,
+    at random for each broker. ZeroMQ tells a new connection of all topics in
+    the order of their bytes. So a program that has got the marker has got the
+    whole list, and knows what nobody wants. Whatever workers say, the marker
+    stays, and no other topic that begins with 0xff reaches programs by name:
+    it would come after the marker, or look like another broker's.
+
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #ifndef ZB_TOPICS_H
@@ -19,7 +26,8 @@ enum {
     TOLD_BYTES_MAX = 64 * 1024,    //  a quarter of the bytes that it bears
     TOPICS_MAX = 8192,             //  of all workers together
     TOPIC_BYTES_MAX = 512 * 1024,  //  of those; ZeroMQ takes 50 for each byte
-    TOPICS_OF_ONE = 1024           //  of one worker
+    TOPICS_OF_ONE = 1024,          //  of one worker
+    MARKER_SIZE = 17
 };
 
 typedef struct {
@@ -37,10 +45,16 @@ typedef struct {
 
 typedef struct {
     table_t topics;
-    size_t live, bytes;               //  of topics that somebody wants
-    size_t told, told_bytes, beyond;  //  known to programs by name, and not
-    void *upstream;                   //  XSUB
+    size_t live, bytes;                //  of topics that somebody wants
+    size_t told, told_bytes, beyond;   //  known to programs by name, and not
+    void *upstream;                    //  XSUB
+    char marker[1 + MARKER_SIZE + 1];  //  as it goes upstream, with its end
 } topics_t;
+
+//  From now on programs hear of topics through this XSUB, and always of the
+//  marker; before anybody connects to it. There is no marker, and a line in the
+//  log, where ZeroMQ does not keep the order. The topics are all zero.
+void topics_init (topics_t *self, void *upstream);
 
 //  A worker wants a topic (1) or does not any more (0). Returns 0, or -1 if
 //  it was not on its list.
