@@ -282,6 +282,7 @@ the_host_may_be_ipv6_with_brackets_or_without (void)
           "edge", "flush", 20000,
           LIST (hosts[i], text_new ("ZIBRATO_PORT=%d", broker.port)));
         process_await (edge, "flushed");
+        assert_int_equal (edge_number (edge, "flush="), 0);
         sink_await (&sink, NULL, "two.wanted", 0, 10 * (i + 1));
         process_close_input (edge);
         edge_end (edge);
