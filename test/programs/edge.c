@@ -354,17 +354,6 @@ s_run_small_open (void)
 //  --------------------------------------------------------------------------
 //  Flushing, and what cannot be
 
-//  The member behind the last one of a header that has no such member yet.
-static int
-s_error (const zb_stats_t *stats)
-{
-    size_t at = offsetof (zb_stats_t, denied) + sizeof stats->denied;
-    int error = 0;
-    if (at < sizeof *stats)
-        memcpy (&error, (const char *) stats + at, sizeof error);
-    return error;
-}
-
 //  Measures at two levels and flushes for NUMBER milliseconds. Goes on until
 //  input ends, so that what has arrived until then was sent by the flush.
 static int

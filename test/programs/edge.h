@@ -108,6 +108,17 @@ s_listening (zb_t *zb)
     return stats.listening;
 }
 
+//  Why nothing can be sent. A header of before has no such member.
+static int
+s_error (const zb_stats_t *stats)
+{
+    size_t at = offsetof (zb_stats_t, denied) + sizeof stats->denied;
+    int error = 0;
+    if (at < sizeof *stats)
+        memcpy (&error, (const char *) stats + at, sizeof error);
+    return error;
+}
+
 //  How many entries a folder of /proc/self has.
 static long
 s_entries (const char *path)
