@@ -249,6 +249,7 @@ s_check_useless (const char *const *env, int error)
     assert_true (edge_number (edge, "measured=") > 0);
     assert_int_equal (edge_number (edge, "error="), error);
     assert_true (edge_number (edge, "ms=") < 15000);
+    assert_true (edge_leaving_ms (edge) < 10000);
 }
 
 static void

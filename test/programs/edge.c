@@ -34,7 +34,7 @@ s_closing (void)
     if (!zb)
         return 1;
     zb_count ("info", "closing.count");
-    s_thread_new (NULL, s_close, zb);
+    pthread_detach (s_thread_new (NULL, s_close, zb));
     while (s_started == 0)
         sched_yield ();
     s_nap (s_number);
@@ -154,7 +154,6 @@ s_stats_closed (void)
     return s_leave ();
 }
 
-//  Main returns while a thread flushes for NUMBER milliseconds.
 static void *
 s_flush_default (void *argument)
 {
@@ -164,11 +163,12 @@ s_flush_default (void *argument)
     return NULL;
 }
 
+//  Main returns while a thread flushes for NUMBER milliseconds.
 static int
 s_flush_exit (void)
 {
     zb_count ("info", "flush.count");
-    s_thread_new (NULL, s_flush_default, NULL);
+    pthread_detach (s_thread_new (NULL, s_flush_default, NULL));
     s_await_sleep (&s_tid);
     return s_leave ();
 }
@@ -394,19 +394,22 @@ s_instances_live (int count)
     return fine;
 }
 
-//  Instances one after the other, and at the same time, NUMBER times.
+//  Instances one after the other, and at the same time, NUMBER times. Threads may
+//  take a moment to be gone.
 static int
 s_instances (void)
 {
-    long descriptors = s_entries ("/proc/self/fd"),
-         tasks = s_entries ("/proc/self/task");
+    long descriptors = -s_entries ("/proc/self/fd"),
+         tasks = -s_entries ("/proc/self/task");
     for (long i = 0; i < s_number; i++)
         if (!s_instances_live (1) || !s_instances_live (1)
             || !s_instances_live (1) || !s_instances_live (3))
             return 1;
+    for (int i = 0; i < 500 && s_entries ("/proc/self/task") + tasks > 0; i++)
+        s_nap (10000);
     printf ("descriptors=%ld tasks=%ld\n",
-            s_entries ("/proc/self/fd") - descriptors,
-            s_entries ("/proc/self/task") - tasks);
+            s_entries ("/proc/self/fd") + descriptors,
+            s_entries ("/proc/self/task") + tasks);
     return s_leave ();
 }
 

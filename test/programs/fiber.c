@@ -17,6 +17,7 @@ enum { STACK_SIZE = 64 * 1024, AT_ONCE = 100 };
 typedef struct {
     ucontext_t self, caller;  //  caller: who runs it at the moment
     char *stack;
+    bool slowly;
 } fiber_t;
 
 static _Thread_local fiber_t *s_current;
@@ -37,10 +38,27 @@ s_fiber_measure (fiber_t *self)
     s_fiber_yield (self);
 }
 
+//  The same, as a program has it that was compiled to be debugged: what a scope
+//  knows of its thread is in memory, and not found anew.
+#ifdef __clang__
+__attribute__ ((noinline, optnone)) static void
+#else
+__attribute__ ((noinline, optimize ("O0"))) static void
+#endif
+s_fiber_measure_slowly (fiber_t *self)
+{
+    ZB_COUNT_ME ("info", "fiber.count");
+    ZB_TIME_ME ("info", "fiber.time");
+    s_fiber_yield (self);
+}
+
 static void
 s_fiber_run (void)
 {
-    s_fiber_measure (s_current);
+    if (s_current->slowly)
+        s_fiber_measure_slowly (s_current);
+    else
+        s_fiber_measure (s_current);
 }
 
 //  Runs the fiber on this thread until it yields or ends.
@@ -54,7 +72,9 @@ s_fiber_resume (fiber_t *self)
 static fiber_t *
 s_fiber_new (void)
 {
+    static _Atomic long number;
     fiber_t *self = calloc (1, sizeof *self);
+    self->slowly = number++ % 2;
     self->stack = malloc (STACK_SIZE);
     getcontext (&self->self);
     self->self.uc_stack.ss_sp = self->stack;
@@ -71,24 +91,31 @@ s_fiber_destroy (fiber_t *self)
     free (self);
 }
 
+static pthread_barrier_t s_all_begun;
+
 static void *
 s_begin (void *argument)
 {
     s_fiber_resume (argument);
+    pthread_barrier_wait (&s_all_begun);
     return NULL;
 }
 
-//  Fibers are finished by main after the threads that began them have ended,
-//  each with a thread of its own, whose memory others have got meanwhile.
+//  Fibers are begun by a thread each, and finished by main when all of these
+//  have ended and most of their memory is no more there.
 static int
 s_after_the_end (void)
 {
     fiber_t *fibers[AT_ONCE];
+    pthread_t threads[AT_ONCE];
+    pthread_barrier_init (&s_all_begun, NULL, AT_ONCE);
     for (long done = 0; done < s_number; done += AT_ONCE) {
         for (int i = 0; i < AT_ONCE; i++) {
             fibers[i] = s_fiber_new ();
-            s_thread_join (s_thread_new (NULL, s_begin, fibers[i]));
+            threads[i] = s_thread_new (NULL, s_begin, fibers[i]);
         }
+        for (int i = 0; i < AT_ONCE; i++)
+            s_thread_join (threads[i]);
         for (int i = 0; i < AT_ONCE; i++) {
             s_fiber_resume (fibers[i]);
             s_fiber_destroy (fibers[i]);
@@ -133,7 +160,9 @@ s_meanwhile (void)
     pthread_t thread = s_thread_new (NULL, s_begin_many, NULL);
     while (!s_stop) {
         fiber_t *self = s_begun;
-        if (self) {
+        if (!self)
+            sched_yield ();
+        else {
             s_fiber_resume (self);
             s_begun = NULL;
             s_fiber_destroy (self);
