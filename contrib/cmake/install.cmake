@@ -1,8 +1,9 @@
 #  install.cmake - what cmake --install puts where
 #
 #  bin/zibrato, include/zibrato.h, include/zibrato_backend.h for who writes a
-#  plugin, zibrato.pc for users of the header alone, the CMake package with
-#  zibrato::zibrato, and the documents.
+#  plugin, zibrato.pc for users of the header alone, zibrato-body.pc for those who
+#  want the body from the library, the CMake package with zibrato::zibrato, and the
+#  documents.
 
 include (CMakePackageConfigHelpers)
 
@@ -32,8 +33,9 @@ install (FILES ${PROJECT_BINARY_DIR}/zibratoConfig.cmake
                ${PROJECT_BINARY_DIR}/zibratoConfigVersion.cmake
          DESTINATION ${package_dir})
 
-#  pkg-config --cflags --libs zibrato. Its paths are relative to where the file
-#  is, so that cmake --install --prefix may move it.
+#  pkg-config --cflags --libs zibrato, or zibrato-body, which Requires: the other
+#  for header, libzmq and threads. Their paths are relative to where the files
+#  are, so that cmake --install --prefix may move it.
 file (RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
       ${CMAKE_INSTALL_PREFIX})
 string (REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
@@ -42,6 +44,8 @@ if (IS_ABSOLUTE ${CMAKE_INSTALL_INCLUDEDIR})
 else ()
     set (pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif ()
-configure_file (contrib/cmake/zibrato.pc.in zibrato.pc @ONLY)
-install (FILES ${PROJECT_BINARY_DIR}/zibrato.pc
-         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach (package zibrato zibrato-body)
+    configure_file (contrib/cmake/${package}.pc.in ${package}.pc @ONLY)
+    install (FILES ${PROJECT_BINARY_DIR}/${package}.pc
+             DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach ()

@@ -257,6 +257,56 @@ s_drifts (void)
     return 0;
 }
 
+//  Makes a counter that is used be so for 30 days already, at its rate.
+static void
+s_make_old (void)
+{
+    uint64_t days_ns = (uint64_t) 30 * 24 * 3600 * 1000000000, ticks;
+    pthread_mutex_lock (&zb_tsc_lock_);
+    ticks = (uint64_t) (((zb_u128_) days_ns << 32) / zb_tsc_.rate);
+    zb_tsc_.base_ns -= zb_tsc_ns_ (ticks);
+    zb_tsc_.base_ticks -= ticks;
+    pthread_mutex_unlock (&zb_tsc_lock_);
+}
+
+//  What a counter may be off grows neither with its age nor with that of the
+//  machine: one whose rate changes late is given up as soon as one whose rate
+//  changes at once. Durations across that moment are right.
+static int
+s_bends_late (double ppm)
+{
+    moment_t start;
+    double timed, took;
+    S_CHECK (s_await (1));
+    s_make_old ();
+    s_sleep_ms (1500);
+    S_CHECK (s_on ());
+    s_bent_at = __rdtsc ();
+    s_ppm = ppm;
+    start = s_moment ();
+    S_CHECK (!s_await (0));
+    S_CHECK (zb_clock_ns_ () - start.ns < 5000000000u);
+    timed = (double) zb_elapsed_ (start.ours);
+    took = (double) (zb_clock_ns_ () - start.ns);
+    S_CHECK (fabs (timed - took) < took * 1e-3 + 1000000);
+    start = s_moment ();
+    s_sleep_ms (1000);
+    S_CHECK (s_check_since (start) == 0 && !s_on ());
+    return 0;
+}
+
+static int
+s_speeds_up_late (void)
+{
+    return s_bends_late (500000);
+}
+
+static int
+s_slows_down_late (void)
+{
+    return s_bends_late (-500000);
+}
+
 //  Ahead by an hour, or back: given up, and until then no duration is negative.
 static int
 s_jumps (long long offset)
@@ -264,7 +314,7 @@ s_jumps (long long offset)
     uint64_t start;
     S_CHECK (s_await (1));
     start = zb_ticks_ ();
-    __atomic_store_n (&s_offset, offset, __ATOMIC_RELEASE);
+    __atomic_store_n (&s_offset, s_offset + offset, __ATOMIC_RELEASE);
     S_CHECK (zb_elapsed_ (start) < (uint64_t) 24 * 3600 * 1000000000);
     S_CHECK (!s_await (0));
     S_CHECK (zb_elapsed_ (zb_ticks_ ()) < 1000000000);
@@ -374,11 +424,26 @@ test_astray (void **state)
         skip ();
     s_alone (s_drifts);
     s_alone (s_jumps_ahead);
+    //  far from zero, however short the machine is up
+    s_offset = 20000000000000;
     s_alone (s_jumps_back);
     s_offset = INT64_MAX / 2 + 1;
     s_alone (s_is_large);
     s_offset = INT64_MIN;
     s_alone (s_is_large);
+    s_offset = 0;
+}
+
+static void
+test_astray_late (void **state)
+{
+    (void) state;
+    if (!s_has_counter ())
+        skip ();
+    //  what is taken away for the age is there
+    s_offset = INT64_MAX / 8;
+    s_alone (s_speeds_up_late);
+    s_alone (s_slows_down_late);
     s_offset = 0;
 }
 
@@ -392,6 +457,7 @@ main (void)
       cmocka_unit_test (test_opening),
 #ifdef __x86_64__
       cmocka_unit_test (test_not_invariant), cmocka_unit_test (test_astray),
+      cmocka_unit_test (test_astray_late),
 #endif
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
