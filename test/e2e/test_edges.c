@@ -15,19 +15,35 @@ enum { LINGER_MS = 500, TRIES = 3 };
 //  --------------------------------------------------------------------------
 //  Closing while others use it
 
-//  Twenty times each, with a little more time in between each time.
+//  Twenty times, with a little more time in between each time.
+static void
+s_check_closing (const char *const *env)
+{
+    for (long i = 0; i < 20; i++)
+        edge_run ("edge", "closing", i * i * 50, env);
+}
+
 static void
 main_may_return_while_a_thread_closes (void)
 {
     broker_t silent;
     int fds[2];
-    const char *const *envs[] = {edge_silent (&silent, &fds[0]),
-                                 edge_refused (&fds[1])};
-    for (long i = 0; i < 20; i++)
-        for (int j = 0; j < 2; j++)
-            edge_run ("edge", "closing", i * i * 50, envs[j]);
+    s_check_closing (edge_environment (edge_silent (&silent, &fds[0]),
+                                       LIST ("ZIBRATO_LINGER_MS=300")));
+    s_check_closing (edge_refused (&fds[1]));
     close (fds[0]);
     close (fds[1]);
+}
+
+static void
+what_is_being_closed_when_main_returns_arrives (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    s_check_closing (edge_delivers (broker));
+    sink_await (&sink, NULL, "closing.count", 0, 20);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "closing.count", 20);
 }
 
 static void
@@ -323,6 +339,7 @@ a_thread_that_measures_stays_as_it_was (void)
 
 static const struct CMUnitTest tests[] = {
   TEST (main_may_return_while_a_thread_closes),
+  TEST (what_is_being_closed_when_main_returns_arrives),
   TEST (two_threads_may_close_the_same_instance),
   TEST (closing_ends_a_flush),
   TEST (stats_of_what_is_being_closed_add_up),

@@ -30,7 +30,7 @@ s_close (void *argument)
 static int
 s_closing (void)
 {
-    zb_t *zb = zb_open (.linger_ms = 300);
+    zb_t *zb = zb_open ();
     if (!zb)
         return 1;
     zb_count ("info", "closing.count");
