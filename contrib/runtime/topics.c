@@ -4,6 +4,8 @@
 
 #include "topics.h"
 
+#include "../workers/zibrato_backend.h"
+
 #include <czmq.h>
 
 typedef struct {

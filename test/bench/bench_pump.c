@@ -23,24 +23,25 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 //  How often the pump woke because an interval was over.
 static uint64_t s_rounds;
 
 static int
-counting_poll (struct pollfd *items, nfds_t size, int timeout)
+counting_wait (int fd, struct epoll_event *events, int size, int timeout)
 {
-    int rc = poll (items, size, timeout);
+    int rc = epoll_wait (fd, events, size, timeout);
     if (rc == 0)
         __atomic_add_fetch (&s_rounds, 1, __ATOMIC_RELAXED);
     return rc;
 }
 
-#define poll counting_poll
+#define epoll_wait counting_wait
 #define ZIBRATO_IMPLEMENTATION
 #include "../../zibrato.h"
-#undef poll
+#undef epoll_wait
 
 enum { FAST_MS = 20, USUAL_MS = 250, OCTAVES = 8, WAIT_S = 60 };
 
@@ -100,7 +101,8 @@ subject_name (const subject_t *self)
         else
             zb_time ("info", name, 1e-6, .to = self->instance);
     }
-    for (slot = zb_self_->slots, i = self->size; i; slot = slot->sibling)
+    for (slot = zb_self_->shares->slots, i = self->size; i;
+         slot = slot->sibling)
         self->slot[--i] = slot;
 }
 
@@ -114,7 +116,7 @@ subject_touch (const subject_t *self, uint64_t ns)
             zb_slot_add_ (self->slot[i], 1);
         else
             for (j = 0; j < OCTAVES; j++)
-                zb_timer_add_ (self->slot[i]->timer, ns << j);
+                zb_slot_time_ (self->slot[i], ns << j);
 }
 
 static void
@@ -188,10 +190,12 @@ reader_read (const subject_t *subject, bool text)
         sum += read_words (subject->slot[i], 64);
         if (!timer)
             continue;
-        sum += read_words (timer, offsetof (zb_timer_, page));
+        sum += read_words (timer, offsetof (zb_timer_, page_at));
         for (j = 0; j < ZB_PAGES_ && text; j++)
-            if (timer->page[j])
-                sum += read_words (timer->page[j], ZB_PAGE_SIZE_ * 8);
+            if (timer->page_at[j])
+                sum += read_words (
+                  zb_timer_place_ (timer, (unsigned) j * ZB_PAGE_SIZE_),
+                  ZB_PAGE_SIZE_ * sizeof (uint32_t));
     }
     if (text)
         sum += read_words (subject->text, subject->text_size);

@@ -30,7 +30,7 @@ s_is_wanted (const zb_t *self, const char *level)
 {
     char topic[16];
     size_t i, size = (size_t) snprintf (topic, sizeof topic, "%s|", level);
-    int wanted = self->crowd > 0;
+    int wanted = self->overflow > 0;
     for (i = 0; i < self->subscriptions_size; i++) {
         const zb_topic_ *known = &self->subscription[i];
         wanted |= s_begins (topic, size, known->text, known->size)
@@ -49,7 +49,7 @@ static void
 s_check_known_once (const zb_t *self)
 {
     size_t i, j;
-    CHECK (self->subscriptions_size <= ZB_SUBSCRIPTIONS_MAX_);
+    CHECK (self->subscriptions_size <= ZB_TOPICS_KNOWN_MAX_);
     for (i = 0; i < self->subscriptions_size; i++)
         for (j = 0; j < i; j++)
             CHECK (!s_is (&self->subscription[i], self->subscription[j].text,
@@ -70,19 +70,19 @@ s_knows (const zb_t *self, const char *topic, size_t size)
 static void
 s_apply (zb_t *self, const char *bytes, size_t size)
 {
-    size_t crowd = self->crowd;
+    size_t overflow = self->overflow;
     int knew = s_knows (self, bytes + 1, size - 1);
     int room = size - 1 <= ZB_TOPIC_MAX_
-               && self->subscriptions_size < ZB_SUBSCRIPTIONS_MAX_;
+               && self->subscriptions_size < ZB_TOPICS_KNOWN_MAX_;
     char *copy = (char *) malloc (size);
     CHECK (copy);
     memcpy (copy, bytes, size);
     zb_subscription_apply_ (self, copy, size);
     CHECK (s_knows (self, copy + 1, size - 1) == (copy[0] && (knew || room)));
-    if (knew || (copy[0] && room) || (!copy[0] && !crowd))
-        CHECK (self->crowd == crowd);
+    if (knew || (copy[0] && room) || (!copy[0] && !overflow))
+        CHECK (self->overflow == overflow);
     else
-        CHECK (self->crowd == (copy[0] ? crowd + 1 : crowd - 1));
+        CHECK (self->overflow == (copy[0] ? overflow + 1 : overflow - 1));
     free (copy);
 }
 
@@ -111,10 +111,10 @@ s_empty (zb_t *self)
         memcpy (bytes + 1, self->subscription[0].text, size);
         s_apply (self, bytes, 1 + size);
     }
-    while (self->crowd)
+    while (self->overflow)
         s_apply (self, "", 1);
     for (level = self->levels; level; level = level->next)
-        CHECK (!level->heard);
+        CHECK (!level->has_listener);
 }
 
 static void
@@ -133,6 +133,6 @@ fuzz (const char *text, size_t size)
     }
     s_check_known_once (self);
     for (level = self->levels; level; level = level->next)
-        CHECK (level->heard == s_is_wanted (self, level->name));
+        CHECK (level->has_listener == s_is_wanted (self, level->name));
     s_empty (self);
 }

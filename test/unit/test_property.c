@@ -231,6 +231,15 @@ world_ms (const world_t *self)
     return self->base_ms + (int64_t) self->round * ROUND_MS;
 }
 
+//  The wall clock of that world.
+static uint64_t
+s_unix_ns (const world_t *self)
+{
+    return (uint64_t) (UNIX_SECONDS * INT64_C (1000) + world_ms (self)
+                       - self->base_ms)
+           * 1000000;
+}
+
 //  --------------------------------------------------------------------------
 //  Publishers
 
@@ -241,7 +250,7 @@ publisher_start (publisher_t *self, int begins)
     self->zb = (zb_t *) calloc (1, sizeof *self->zb);
     assert_non_null (self->zb);
     assert_int_equal (zb_locks_init_ (self->zb), 0);
-    self->zb->wake_fd = -1;
+    self->zb->epoll_fd = -1;
     self->zb->source = zb_strdup_ ("s0");
     self->zb->max_series = 1000;
     self->zb->random = s_any ();
@@ -256,12 +265,12 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
     double value = (double) (int64_t) (s_any () % 2001) / 8 - 100;
     uint64_t ns = 1 + (s_any () >> 28 >> s_any () % 36);
     sum_t *sum = &measured[s_key ((int) type, name, source)];
-    zb_series_ *series =
-      zb_series_find_ (self->zb, type, s_levels[s_any () % LEVELS],
-                       s_names[name], s_sources[source]);
-    zb_reading_ reading = {series, value,
-                           (uint64_t) world_ms (world) * 1000000};
+    zb_label_ label = zb_label_make_ (type, s_levels[s_any () % LEVELS],
+                                      s_names[name], s_sources[source]);
+    zb_series_ *series = zb_series_find_ (self->zb, &label);
+    zb_reading_ reading = {series, value, s_unix_ns (world)};
     assert_non_null (series);
+    series->touched = 1;
     if (type == ZB_TYPE_GAUGE)
         zb_queue_put_ (self->zb, &reading);
     else if (type == ZB_TYPE_COUNTER) {
@@ -269,13 +278,9 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
         sum->value += value;
     }
     else {
-        if (!series->gone)
-            series->gone = zb_timer_new_ ();
-        if (!zb_timer_has_ (series->gone, zb_bucket_ (ns)))
-            zb_timer_page_ (series->gone, zb_bucket_ (ns));
-        zb_timer_add_ (series->gone, ns);
-        zb_timer_settle_ (series->gone);
-        zb_series_range_ (series, ns, ns);
+        zb_sample_ sample;
+        sample.ns = ns;
+        zb_series_add_ (self->zb, series, &sample);
         sum_range (sum, (double) ns, (double) ns);
         sum->count++;
         sum->sum_ns += ns;
@@ -309,17 +314,16 @@ static int
 publisher_message (publisher_t *self, const world_t *world, zb_level_ *level,
                    zb_message_ *message)
 {
-    int64_t ms = world_ms (world) - world->base_ms;
     memset (message, 0, sizeof *message);
     message->level = level;
     zb_message_begin_ (message, self->zb->message, world->message_max);
     message->now_ms = world_ms (world);
-    message->now_ns = (uint64_t) message->now_ms * 1000000;
-    zb_message_date_ (message, (uint64_t) (UNIX_SECONDS * INT64_C (1000) + ms)
-                                 * 1000000);
-    if (!level->heard)
+    zb_message_date_ (message, s_unix_ns (world));
+    if (!level->has_listener)
         return 0;
-    zb_level_birth_ (self->zb, level, (uint64_t) (world->born_ms + ms));
+    zb_level_birth_ (
+      self->zb, level,
+      (uint64_t) (world->born_ms + world_ms (world) - world->base_ms));
     zb_message_series_ (self->zb, message);
     zb_message_readings_ (self->zb, message);
     return message->text.size > 0;
