@@ -214,12 +214,38 @@ each_broker_has_its_own_marker (void)
     broker_stop (other);
 }
 
+//  A broker that has just started does not know its workers yet, and does not
+//  say that nobody listens: what lives for a moment then is not lost.
+static void
+the_list_waits_for_workers_to_come_back (void)
+{
+    enum { LIVES = 5 };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, LIST ("--levels", "info"));
+    const char *const *env = broker_environment (broker);
+    for (int i = 0; i < LIVES; i++) {
+        broker_kill (broker);
+        broker_launch (broker);
+        process_t *program =
+          process_start (LIST (program_path ("measure")),
+                         LIST (env[0], env[1], "ZIBRATO_LINGER_MS=20000"));
+        process_send (program, "count\tinfo\tlife\t1\n");
+        process_close_input (program);
+        assert_int_equal (process_wait (program), 0);
+    }
+    sink_await (&sink, NULL, "life", 0, LIVES);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "life", LIVES);
+    broker_stop (broker);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (without_workers_there_is_only_the_marker),
   TEST (all_levels_come_before_the_marker),
   TEST (the_marker_comes_last_when_all_is_wanted),
   TEST (no_worker_touches_the_marker),
   TEST (each_broker_has_its_own_marker),
+  TEST (the_list_waits_for_workers_to_come_back),
 };
 
 HARNESS_MAIN (tests)

@@ -117,6 +117,7 @@ pair_new (void)
     self->context = zmq_ctx_new ();
     self->sub = pair_socket (self, ZMQ_XSUB);
     topics_init (&self->topics, self->sub);
+    topics_mark (&self->topics);
     assert_int_equal (zmq_bind (self->sub, "tcp://127.0.0.1:*"), 0);
     zmq_getsockopt (self->sub, ZMQ_LAST_ENDPOINT, self->endpoint[0], &size);
     snprintf (self->endpoint[1], sizeof self->endpoint[1], "ipc://%s/socket",
