@@ -1697,6 +1697,8 @@ enum {
     HEALTH_MS = 10000,  //  between reports of the broker's health
     FAULTS_MS = 1000,   //  between looks at what is wrong
     PAUSE_MS = 10,      //  of programs, while workers read
+    RETURN_MS = 3000,   //  until workers of the last broker are back: they try
+                        //  every two seconds (ZB_LINK_RETRY_MS_)
     FORWARDED = 1000    //  messages in one go, as zmq_proxy does
 };
 
@@ -1931,6 +1933,15 @@ broker_health (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
+//  Handler for zloop_timer: the list of what workers want is one.
+static int
+broker_mark (zloop_t *loop, int timer, void *argument)
+{
+    (void) loop, (void) timer, (void) argument;
+    topics_mark (&s_broker.peers.topics);
+    return 0;
+}
+
 //  Binds the pair of ports, or finds a free pair for port 0. It looks at random
 //  places ("!"): the neighbour of the first free port may be taken for long.
 static void
@@ -2065,6 +2076,7 @@ broker_run (void)
                .curve_cert = "", .interval_ms = HEALTH_MS, .linger_ms = 0);
     broker_poll (loop, s_broker.programs, broker_ready, NULL);
     broker_poll (loop, s_broker.workers, broker_ready, NULL);
+    zloop_timer (loop, RETURN_MS, 1, broker_mark, NULL);
     zloop_timer (loop, PEERS_TICK_MS, 0, broker_look, NULL);
     zloop_timer (loop, FAULTS_MS, 0, broker_faults, NULL);
     zloop_timer (loop, HEALTH_MS, 0, broker_health, NULL);

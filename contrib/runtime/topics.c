@@ -139,7 +139,13 @@ topics_init (topics_t *self, void *upstream)
         return;
     }
     snprintf (self->marker, sizeof self->marker, "\1\xff%016" PRIx64, random);
-    zmq_send (upstream, self->marker, 1 + MARKER_SIZE, ZMQ_DONTWAIT);
+}
+
+void
+topics_mark (topics_t *self)
+{
+    if (*self->marker)
+        zmq_send (self->upstream, self->marker, 1 + MARKER_SIZE, ZMQ_DONTWAIT);
 }
 
 int

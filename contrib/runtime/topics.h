@@ -51,10 +51,15 @@ typedef struct {
     char marker[1 + MARKER_SIZE + 1];  //  as it goes upstream, with its end
 } topics_t;
 
-//  From now on programs hear of topics through this XSUB, and always of the
-//  marker; before anybody connects to it. There is no marker, and a line in the
-//  log, where ZeroMQ does not keep the order. The topics are all zero.
+//  Programs will hear of topics through this XSUB; before anybody connects to
+//  it. There is no marker, and a line in the log, where ZeroMQ does not keep the
+//  order. The topics are all zero.
 void topics_init (topics_t *self, void *upstream);
+
+//  From now on programs hear of the marker. To be called when the workers that
+//  were there before the broker have had time to come back: until then the list
+//  says nothing about them.
+void topics_mark (topics_t *self);
 
 //  A worker wants a topic (1) or does not any more (0). Returns 0, or -1 if
 //  it was not on its list.
