@@ -57,6 +57,7 @@
 #endif
 #if !defined __SIZEOF_INT128__ && !defined ZB_DISABLE
 #error "zibrato.h needs __int128, a 64-bit target; elsewhere define ZB_DISABLE"
+#define ZB_DISABLE
 #endif
 
 #define ZIBRATO_VERSION "1.0.0"
@@ -317,9 +318,12 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //  exponential histogram of scale 5 (OpenTelemetry metrics data model,
 //  "ExponentialHistogram"). A state that is only repeated has value 0.
 //
-//  A broker subscribes, at each publisher, to what its workers want, in the
-//  order of bytes, and last to a topic of its own that no level matches: 0xff
-//  and 16 hexadecimal digits. Who has got that has got the whole list.
+//  Once connected, a publisher gets all subscriptions that a broker has, and
+//  then its marker: a subscription to byte 0xff and 16 lower-case hexadecimal
+//  digits, random for each broker process. Whoever has it has the whole list of
+//  that broker; changes come after it. It may be ignored. A broker that has just
+//  begun sends it later, when its workers are back, and one whose ZeroMQ keeps no
+//  order sends none.
 
 //  Also used below: what a series is.
 typedef enum {
@@ -3556,8 +3560,11 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
     while (known < end
            && (known->size != size || memcmp (known->text, topic, size) != 0))
         known++;
-    if (zb_marker_is_ (topic, size) && (more || self->markers))
-        self->markers += more ? 1 : (size_t) -1;
+    if (zb_marker_is_ (topic, size)) {
+        if (more || self->markers)
+            self->markers += more ? 1 : (size_t) -1;
+        return;
+    }
     if (more)
         self->settled_ms = zb_clock_ms_ () + ZB_SETTLE_MS_;
     if (more && known == end && size <= ZB_TOPIC_MAX_
@@ -4398,6 +4405,8 @@ zb_message_sent_ (zb_t *self, zb_message_ *message)
         level->to_resend -= message->resent;
         zb_kept_prune_ (level, message->now_ms);
     }
+    if (level->inherited)
+        message->changed = 0;
     self->sent += message->changed + message->readings;
     self->repeated += message->states - message->changed + message->resent;
     self->messages++;
@@ -4502,7 +4511,8 @@ zb_report_ (zb_t *self, zb_level_ *level)
 
 //  What is waited for.
 typedef enum {
-    ZB_HELD_ALL_,     //  whatever waits, for a listener or the next report
+    ZB_HELD_ALL_,     //  whatever waits, for a listener or the next report,
+                      //  of this process
     ZB_HELD_WANTED_,  //  what somebody listens to, as far as that is known
     ZB_HELD_AT_STOP_  //  that, and readings that are to be sent again
 } zb_held_t_;
@@ -4521,7 +4531,8 @@ zb_held_ (zb_t *self, zb_held_t_ which)
     size_t i;
     zb_scan_ (self, 1);
     for (level = self->levels; level; level = level->next) {
-        if (settled && !level->has_listener)
+        if ((settled && !level->has_listener)
+            || (level->inherited && which == ZB_HELD_ALL_))
             continue;
         held += level->queue_size;
         held += which == ZB_HELD_AT_STOP_ ? level->to_resend : 0;
@@ -4564,7 +4575,8 @@ zb_pump_shun_ (zb_t *self)
     int none = 0;
     size_t i;
     if (now < self->shunned_ms
-        || (self->subscriptions_size + self->overflow <= ZB_TOPICS_MAX_
+        || (self->subscriptions_size + self->overflow + self->markers
+              <= ZB_TOPICS_MAX_
             && self->topics_bytes <= ZB_TOPICS_BYTES_MAX_))
         return;
     self->shunned_ms = now + ZB_SHUN_MS_;
@@ -5258,9 +5270,9 @@ zb_close (zb_t **self_p)
     zb_t *self = *self_p;
     int64_t until_ms;
     int keep = errno, state, rc;
-    *self_p = NULL;
     if (!self || zb_begin_ (&state) == -1)
         return;
+    *self_p = NULL;
     pthread_mutex_lock (&zb_lock_);
     zb_revive_now_ (1);
     rc = zb_unlist_ (self);
@@ -5705,7 +5717,7 @@ zb_slot_time_ (zb_slot_ *self, uint64_t ns)
         zb_miss_ ();  //  a signal handler has interrupted the timer's own
     else
         zb_share_offer_ (zb_slot_share_ (self), self->series,
-                         (double) (int64_t) ns * 1e-9, zb_now_ ());
+                         (double) (int64_t) ns / 1e9, zb_now_ ());
 }
 
 void

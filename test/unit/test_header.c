@@ -26,6 +26,7 @@
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -1828,6 +1829,22 @@ test_max_series (void **state)
     peer_close (&peer);
 }
 
+//  A listening socket of which nobody takes connections.
+static int
+s_silent (char *endpoint, size_t size)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+    assert_int_equal (bind (fd, (struct sockaddr *) &address, length), 0);
+    assert_int_equal (listen (fd, 1), 0);
+    assert_int_equal (getsockname (fd, (struct sockaddr *) &address, &length),
+                      0);
+    snprintf (endpoint, size, "tcp://127.0.0.1:%d", ntohs (address.sin_port));
+    return fd;
+}
+
 //  What was measured just before is delivered, and it takes no longer than
 //  linger_ms when it cannot be.
 static void
@@ -1837,7 +1854,8 @@ test_close (void **state)
     zb_t *zb, *none = NULL;
     pthread_t closer;
     int64_t before;
-    int i;
+    char endpoint[64];
+    int i, silent;
     (void) state;
     peer_open (&peer, "");
     for (i = 0; i < 20; i++) {
@@ -1852,11 +1870,19 @@ test_close (void **state)
         assert_null (zb);
     }
     peer_close (&peer);
-    zb = zb_open (.endpoint = "tcp://127.0.0.1:1", .linger_ms = 300);
+    //  somebody is there, but says nothing; and nobody is there
+    silent = s_silent (endpoint, sizeof endpoint);
+    zb = zb_open (.endpoint = endpoint, .linger_ms = 300);
     zb_count ("info", "n", .to = zb);
     before = zb_clock_ms_ ();
     zb_close (&zb);
     assert_in_range (zb_clock_ms_ () - before, 250, 1500);
+    close (silent);
+    zb = zb_open (.endpoint = "tcp://127.0.0.1:1", .linger_ms = WAIT_MS);
+    zb_count ("info", "n", .to = zb);
+    before = zb_clock_ms_ ();
+    zb_close (&zb);
+    assert_in_range (zb_clock_ms_ () - before, 0, WAIT_MS / 2);
     zb_close (&none);  //  nothing to close
 }
 
@@ -2317,8 +2343,11 @@ test_fork (void **state)
     peer_drain (&peer, 100);
     assert_int_equal (peer_count (&peer, "g"), 100 * CHILDREN + 1);
     assert_int_equal (peer_count (&peer, "kept"), 1);
+    //  in the parent's stream, a child may have reported for it, with numbers
+    //  that the parent has left out
     for (i = 0; (size_t) i < peer.size; i++)
-        peer_check_stream (&peer, peer.lines[i].id);
+        if (strcmp (peer.lines[i].id, peer.lines[0].id) != 0)
+            peer_check_stream (&peer, peer.lines[i].id);
     zb_close (&zb);
     peer_close (&peer);
 }
