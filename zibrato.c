@@ -34,7 +34,9 @@
         request      rows that are delivered together
         queue        requests that wait for the sender
         sender       delivers them, a thread of its own
-        curve        certificates, and who may connect
+        certificate  reads a key pair
+        curve        makes certificates, and says who may connect
+        links        connections, for the worker
         handshake    why a connection did not come to be
         topics       what workers want, for the broker
         peers        connections, and what each may cost, for the broker
@@ -45,13 +47,13 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define ZIBRATO_IMPLEMENTATION
 #include "zibrato.h"
 
 #include "contrib/runtime/curve.h"
 #include "contrib/runtime/fault.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
+#include "contrib/runtime/links.h"
 #include "contrib/runtime/names.h"
 #include "contrib/runtime/peers.h"
 #include "contrib/runtime/queue.h"
@@ -66,6 +68,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -76,7 +79,7 @@ enum {
     WORKER_MARK = 4000,               //  messages that a worker has not read
     PROGRAM_MARK = 256,               //  messages of a program, the same
     SUBSCRIPTION_MAX = 1024,          //  bytes of a topic, and what CURVE adds
-    SUBSCRIPTIONS_AHEAD = 2,          //  of a worker, see ZB_AHEAD_MAX_
+    SUBSCRIPTIONS_AHEAD = 2,          //  of a worker, that we have not read
     SUBSCRIPTION_BUFFER = 16 * 1024,  //  bytes of them in the kernel
     BACKLOG = 1024,                   //  connections not accepted yet
     CONNECT_MS = 2000,                //  then try again
@@ -142,7 +145,19 @@ s_die (const char *format, ...)
 static int64_t
 s_wall_us (void)
 {
-    return (int64_t) (zb_clock_read_ (CLOCK_REALTIME) / 1000);
+    struct timespec now;
+    clock_gettime (CLOCK_REALTIME, &now);
+    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+//  What nobody can guess.
+static uint64_t
+s_random (void)
+{
+    uint64_t bits;
+    if (getrandom (&bits, sizeof bits, 0) != sizeof bits)
+        s_die ("getrandom:");
+    return bits;
 }
 
 //  When the worker has to be done with a stop, milliseconds of zclock_mono.
@@ -455,7 +470,7 @@ s_host_resolve (const char *host, char *address, size_t size)
 typedef struct {
     uint64_t count;
     double sum, min, max, sum_squares;  //  a timer's in nanoseconds, but for
-    zb_u128_ sum_ns;                    //  sum_squares
+    __extension__ unsigned __int128 sum_ns;  //  sum_squares
     hist_t hist;
 } samples_t;
 
@@ -578,7 +593,7 @@ entry_sample (entry_t *self, const zb_line_t *line)
         uint64_t ns = (uint64_t) line->value_ns;
         value = (double) ns;
         samples->sum_ns += ns;
-        hist_at (&samples->hist, (int) zb_bucket_ (ns) + ZB_BUCKET_0_)->count++;
+        hist_at (&samples->hist, hist_bucket (ns))->count++;
         samples->sum_squares += value * value * 1e-18;
     }
     else
@@ -758,7 +773,7 @@ typedef struct {
 typedef struct {
     const zb_backend_t *backend;
     zsock_t *xsub;
-    zb_links_ links;  //  its connections
+    links_t *links;  //  its connections
     zloop_t *loop;
     ledger_t *ledger;
     queue_t *queue;
@@ -788,7 +803,7 @@ typedef struct {
     } told;  //  as the worker's health, until the last flush
     int64_t forget_ms;
     int hours;  //  how often we have forgotten
-    int ready, mend_timer;
+    int ready, renew_timer;
     char source[256];  //  of the worker's health
 } worker_t;
 
@@ -1131,7 +1146,7 @@ static void
 worker_entry (worker_t *self, const entry_t *entry)
 {
     zb_row_t row;
-    char name[ZB_LABEL_MAX_ + 32];
+    char name[LINE_LABEL_MAX + 32];
     size_t i;
     if (entry->type != ZB_TYPE_COUNTER && entry->samples->count == 0)
         return;
@@ -1145,7 +1160,7 @@ worker_entry (worker_t *self, const entry_t *entry)
         int length =
           snprintf (suffix, sizeof suffix, ".p%g", self->percentile[i]);
         //  what is too long loses its end, but not the suffix
-        snprintf (name, sizeof name, "%.*s%s", ZB_LABEL_MAX_ - length,
+        snprintf (name, sizeof name, "%.*s%s", LINE_LABEL_MAX - length,
                   entry->text, suffix);
         row.type = ZB_TYPE_GAUGE;
         row.name = name;
@@ -1437,40 +1452,40 @@ worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
 //  then a broker knows what we want. Why one fails is said once, until that
 //  changes; which of the two sides finds out first is chance, and no change.
 static void
-worker_link (worker_t *self, const zb_link_report_ *report)
+worker_link (worker_t *self, const link_report_t *report)
 {
-    zb_link_ *link = report->link;
+    link_t *link = report->link;
     const char *reason = handshake_worker_reason (report->event, report->value,
                                                   s_worker.server != NULL);
     if (report->event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         zb_log (LOG_INFO, self->ready ? "connected" : "ready",
                 "mode=%s broker=%s", self->backend->name, link->endpoint);
         self->ready = 1;
-        link->said = NULL;
+        link->reason = NULL;
     }
-    else if (report->event == ZMQ_EVENT_DISCONNECTED && report->was_up)
+    else if (report->event == ZMQ_EVENT_DISCONNECTED && report->was_connected)
         zb_log (LOG_WARNING, "disconnected", "broker=%s", link->endpoint);
-    else if (reason && reason != link->said
-             && !(link->said
+    else if (reason && reason != link->reason
+             && !(link->reason
                   && report->event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)) {
         zb_log (LOG_ERR, "refused", "broker=%s reason=\"%s\"", link->endpoint,
                 reason);
-        link->said = reason;
+        link->reason = reason;
     }
 }
 
 //  Handler for zloop_timer: makes broken connections anew.
 static int
-worker_mend (zloop_t *loop, int timer, void *argument)
+worker_renew (zloop_t *loop, int timer, void *argument)
 {
     worker_t *self = (worker_t *) argument;
     int64_t now_ms = zclock_mono (), next_ms;
     (void) timer;
-    self->mend_timer = 0;
-    next_ms = zb_links_mend_ (&self->links, now_ms);
+    self->renew_timer = 0;
+    next_ms = links_renew (self->links, now_ms);
     if (next_ms != INT64_MAX)
-        self->mend_timer = zloop_timer (loop, (size_t) (next_ms - now_ms) + 1,
-                                        1, worker_mend, self);
+        self->renew_timer = zloop_timer (loop, (size_t) (next_ms - now_ms) + 1,
+                                         1, worker_renew, self);
     return 0;
 }
 
@@ -1479,13 +1494,13 @@ static int
 worker_links (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
     worker_t *self = (worker_t *) argument;
-    zb_link_report_ report;
+    link_report_t report;
     (void) item;
-    while ((report = zb_links_read_ (&self->links, zclock_mono ())).link)
+    while (links_read (self->links, &report, zclock_mono ()))
         worker_link (self, &report);
-    if (self->mend_timer)
-        zloop_timer_end (loop, self->mend_timer);
-    return worker_mend (loop, 0, self);
+    if (self->renew_timer)
+        zloop_timer_end (loop, self->renew_timer);
+    return worker_renew (loop, 0, self);
 }
 
 //  Connects to the brokers, or ends the program.
@@ -1507,9 +1522,8 @@ worker_connect (worker_t *self)
     if (wrong)
         s_die ("--curve-server %s --curve-cert %s: %s", s_worker.server,
                s_worker.cert, wrong);
-    if (zb_links_open_ (&self->links, zsys_init (), zsock_resolve (self->xsub),
-                        endpoints)
-        == -1)
+    self->links = links_new (self->xsub, endpoints);
+    if (!self->links)
         s_die ("connect to %s:", endpoints);
 }
 
@@ -1520,9 +1534,9 @@ static void
 worker_subscribe (worker_t *self, char wanted)
 {
     char *levels = strdup (s_worker.levels), *rest = levels, *level;
-    char topic[ZB_LABEL_MAX_ + 3];
+    char topic[LINE_LABEL_MAX + 3];
     while ((level = strsep (&rest, ","))) {
-        if (*s_worker.levels && !zb_label_ok_ (level))
+        if (*s_worker.levels && !line_label_ok (level, strlen (level)))
             s_die ("--levels %s: expected labels separated by commas",
                    s_worker.levels);
         snprintf (topic, sizeof topic, *level ? "%c%s|" : "%c", wanted, level);
@@ -1568,7 +1582,8 @@ static void
 worker_loop (worker_t *self, int stop_fd)
 {
     zmq_pollitem_t stop = {NULL, stop_fd, ZMQ_POLLIN, 0};
-    zmq_pollitem_t links = {self->links.monitor, 0, ZMQ_POLLIN, 0};
+    zmq_pollitem_t links = {zsock_resolve (self->links->monitor), 0, ZMQ_POLLIN,
+                            0};
     self->loop = zloop_new ();
     zloop_poller (self->loop, &links, worker_links, self);
     zloop_reader (self->loop, self->xsub, worker_readable, self);
@@ -1576,7 +1591,7 @@ worker_loop (worker_t *self, int stop_fd)
     zloop_timer (self->loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
                  worker_tick, self);
     zloop_start (self->loop);
-    zb_links_close_ (&self->links);
+    links_destroy (&self->links);
     worker_drain (self);
     zloop_destroy (&self->loop);
 }
@@ -1651,7 +1666,7 @@ worker_run (const zb_backend_t *backend)
     zsock_set_rcvhwm (self.xsub, WORKER_MARK);
     worker_subscribe (&self, 1);
     sender.queue = self.queue;
-    snprintf (sender.id, sizeof sender.id, "%016" PRIx64, zb_random_ ());
+    snprintf (sender.id, sizeof sender.id, "%016" PRIx64, s_random ());
     if (s_worker.spool)
         worker_load (&self);
     worker_connect (&self);
@@ -2085,7 +2100,7 @@ static const zb_option_t s_keygen_arguments[] = {
 static int
 keygen_run (void)
 {
-    char key[ZB_KEY_SIZE_];
+    char key[CERTIFICATE_KEY];
     const char *wrong = curve_keygen (s_keygen.dir, s_keygen.name, key);
     if (wrong)
         s_die ("keygen %s %s: %s", s_keygen.dir, s_keygen.name, wrong);
@@ -2257,7 +2272,7 @@ main (int argc, char **argv)
     char *ask[] = {help};
     const char *mode = argc > 1 ? argv[1] : "";
     int rc = -1;
-    table_seed = zb_random_ ();
+    table_seed = s_random ();
     mallopt (M_TRIM_THRESHOLD, KEPT_MAX);
     if (streq (mode, "--version") || streq (mode, "-V")) {
         printf ("zibrato %s\n", ZIBRATO_VERSION);

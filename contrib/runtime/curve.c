@@ -34,13 +34,13 @@ s_file_new (const char *path, mode_t mode)
 static int
 s_cert_save (const char *public_path, const char *secret_path, char *public_key)
 {
-    char public_read[ZB_KEY_SIZE_], secret_read[ZB_KEY_SIZE_];
+    char public_read[CERTIFICATE_KEY], secret_read[CERTIFICATE_KEY];
     zcert_t *cert = zcert_new ();
     int rc = -1;
     errno = EIO;
     if (cert && zcert_save_public (cert, public_path) == 0
         && zcert_save_secret (cert, secret_path) == 0
-        && zb_curve_read_ (secret_path, public_read, secret_read) == 0
+        && certificate_read (secret_path, public_read, secret_read) == 0
         && streq (public_read, zcert_public_txt (cert))
         && streq (secret_read, zcert_secret_txt (cert))) {
         strcpy (public_key, public_read);
@@ -59,7 +59,8 @@ s_name_ok (const char *name)
 }
 
 const char *
-curve_keygen (const char *dir, const char *name, char public_key[ZB_KEY_SIZE_])
+curve_keygen (const char *dir, const char *name,
+              char public_key[CERTIFICATE_KEY])
 {
     char public_path[PATH_MAX], secret_path[PATH_MAX];
     const char *wrong = NULL;
@@ -92,16 +93,18 @@ curve_keygen (const char *dir, const char *name, char public_key[ZB_KEY_SIZE_])
 const char *
 curve_connect (zsock_t *socket, const char *server, const char *cert)
 {
-    char key[ZB_KEY_SIZE_], public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
+    char key[CERTIFICATE_KEY], public_key[CERTIFICATE_KEY],
+      secret_key[CERTIFICATE_KEY];
     uint8_t bytes[32];
     const char *wrong = NULL;
     if (!zsys_has_curve ())
         return s_no_curve;
-    if (strlen (server) == ZB_KEY_SIZE_ - 1 && zmq_z85_decode (bytes, server))
+    if (strlen (server) == CERTIFICATE_KEY - 1
+        && zmq_z85_decode (bytes, server))
         strcpy (key, server);
-    else if (zb_curve_read_ (server, key, secret_key) == -1)
+    else if (certificate_read (server, key, secret_key) == -1)
         return errno == EINVAL ? s_no_cert : strerror (errno);
-    if (zb_curve_read_ (cert, public_key, secret_key) == -1)
+    if (certificate_read (cert, public_key, secret_key) == -1)
         wrong = errno == EINVAL ? s_no_cert : strerror (errno);
     else if (!*secret_key)
         wrong = s_no_secret;
@@ -122,7 +125,8 @@ curve_connect (zsock_t *socket, const char *server, const char *cert)
 static void
 s_list_file (zhashx_t *listed, const char *dir, const char *name)
 {
-    char path[PATH_MAX], public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
+    char path[PATH_MAX], public_key[CERTIFICATE_KEY],
+      secret_key[CERTIFICATE_KEY];
     size_t size = strlen (name);
     struct stat status;
     if (*name == '.' || (size >= 7 && streq (name + size - 7, "_secret"))
@@ -131,7 +135,7 @@ s_list_file (zhashx_t *listed, const char *dir, const char *name)
         return;
     if (stat (path, &status) == 0 && !S_ISREG (status.st_mode))
         return;
-    if (zb_curve_read_ (path, public_key, secret_key) == 0)
+    if (certificate_read (path, public_key, secret_key) == 0)
         zhashx_insert (listed, public_key, listed);
     else
         zb_log (LOG_WARNING, "unreadable", "file=\"%s\" reason=\"%s\"", path,
@@ -190,13 +194,13 @@ const char *
 curve_listen (curve_t **self_p, const char *cert, const char *dir, zsock_t *one,
               zsock_t *other)
 {
-    char public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
+    char public_key[CERTIFICATE_KEY], secret_key[CERTIFICATE_KEY];
     const char *wrong = NULL;
     curve_t *self;
     *self_p = NULL;
     if (!zsys_has_curve ())
         return s_no_curve;
-    if (zb_curve_read_ (cert, public_key, secret_key) == -1)
+    if (certificate_read (cert, public_key, secret_key) == -1)
         wrong = errno == EINVAL ? s_no_cert : strerror (errno);
     else if (!*secret_key)
         wrong = s_no_secret;

@@ -1,8 +1,5 @@
 /*  curve - who may connect: certificates, and the list of keys
 
-    A certificate is two files, as czmq's zcert writes them: NAME with the
-    public key, NAME_secret with both. Where one is read, either name will do.
-
     Functions that return a text return NULL if all went well, or what is wrong:
     a static text, or strerror's.
 
@@ -13,12 +10,14 @@
 
 #include "../workers/zibrato_backend.h"
 
+#include "certificate.h"
+
 #include <czmq.h>
 
 //  Makes DIR, unless it is there, and a certificate in it. Overwrites nothing.
 //  public_key gets the public key, Z85.
-const char *
-curve_keygen (const char *dir, const char *name, char public_key[ZB_KEY_SIZE_]);
+const char *curve_keygen (const char *dir, const char *name,
+                          char public_key[CERTIFICATE_KEY]);
 
 //  A worker's side: makes a socket, before it connects, a CURVE client. The
 //  server is a key, or the file of a certificate.
@@ -27,10 +26,11 @@ curve_connect (zsock_t *socket, const char *server, const char *cert);
 
 //  The broker's side.
 typedef struct {
-    const char *dir;             //  of those who may connect
-    zhashx_t *listed;            //  their public keys
-    zactor_t *auth;              //  zauth, with a copy of the list
-    char (*seen)[ZB_KEY_SIZE_];  //  by descriptor: the key of its last message
+    const char *dir;   //  of those who may connect
+    zhashx_t *listed;  //  their public keys
+    zactor_t *auth;    //  zauth, with a copy of the list
+    char (
+      *seen)[CERTIFICATE_KEY];  //  by descriptor: the key of its last message
     size_t seen_size;
 } curve_t;
 

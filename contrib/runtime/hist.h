@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+//  Those that a duration in 64 bits of nanoseconds can have.
+enum { BUCKET_MIN = -957, BUCKET_MAX = BUCKET_MIN + 65 * 32 - 1 };
+
 typedef struct {
     int index;
     uint64_t count;
@@ -24,6 +27,9 @@ bucket_t *hist_place (hist_t *self, size_t *at, int index);
 
 //  The place of an index, wherever it is.
 bucket_t *hist_at (hist_t *self, int index);
+
+//  The index of a duration. What took no time at all is where a nanosecond is.
+int hist_bucket (uint64_t ns);
 
 //  Nanoseconds at the lower edge of a bucket, 292 years at most.
 double hist_edge_ns (int index);

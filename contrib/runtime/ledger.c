@@ -441,8 +441,8 @@ ledger_restore_stream (ledger_t *self, const char *text, size_t size)
     int64_t heard;
     stream_t met, *stream;
     if (s_fields (text, size, field, 6) < 5 || field[0].size == 0
-        || field[0].size > ZB_LABEL_MAX_ || field[1].size == 0
-        || field[1].size > ZB_LABEL_MAX_
+        || field[0].size > LINE_LABEL_MAX || field[1].size == 0
+        || field[1].size > LINE_LABEL_MAX
         || sscanf (s_copy (copy, sizeof copy, field[2]), "%" SCNd64, &heard)
              != 1
         || heard < 0 || stream_restore_met (&met, field + 3) == -1)

@@ -5,6 +5,8 @@
 
 #include "line.h"
 
+#include "hist.h"
+
 #include <ctype.h>
 #include <czmq.h>
 #include <endian.h>
@@ -326,7 +328,7 @@ s_label (span_t span, int clean)
     for (i = 0; !clean && i < span.size; i++)
         if ((unsigned char) span.text[i] < 0x20 || span.text[i] == 0x7f)
             return -1;
-    return span.size >= 1 && span.size <= ZB_LABEL_MAX_ ? 0 : -1;
+    return span.size >= 1 && span.size <= LINE_LABEL_MAX ? 0 : -1;
 }
 
 static const struct {
@@ -395,10 +397,10 @@ line_bucket_next (span_t *rest, int *index, uint64_t *count)
 static int
 s_buckets (span_t rest)
 {
-    int index, next = ZB_BUCKET_0_, rc;
+    int index, next = BUCKET_MIN, rc;
     uint64_t count;
     while ((rc = line_bucket_next (&rest, &index, &count)) == 1) {
-        if (index < next || index >= ZB_BUCKET_0_ + ZB_PAGES_ * ZB_PAGE_SIZE_)
+        if (index < next || index > BUCKET_MAX)
             return -1;
         next = index + 1;
     }
@@ -524,14 +526,16 @@ line_parse (const char *text, size_t size, zb_line_t *line)
 //  --------------------------------------------------------------------------
 //  Lines that a plugin has read
 
-//  A text that stands between bars.
+int
+line_label_ok (const char *text, size_t size)
+{
+    return s_label ((span_t){text, size}, 0) == 0 && !memchr (text, '|', size);
+}
+
 static int
 s_check_label (const char *text, size_t size)
 {
-    return !text || s_label ((span_t){text, size}, 0) == -1
-               || memchr (text, '|', size)
-             ? -1
-             : 0;
+    return text && line_label_ok (text, size) ? 0 : -1;
 }
 
 static int

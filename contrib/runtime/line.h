@@ -7,6 +7,8 @@
 
 #include "../workers/zibrato_backend.h"
 
+enum { LINE_LABEL_MAX = 255 };  //  bytes of a level, name, source or ID
+
 typedef struct {
     const char *text;
     size_t size;
@@ -19,6 +21,10 @@ const char *line_parse (const char *text, size_t size, zb_line_t *line);
 //  Returns NULL if line_parse could have read such a line, or what is wrong with
 //  it, as above: what somebody else has read is not to be relied on.
 const char *line_check (const zb_line_t *line);
+
+//  May it stand between bars: 1 to LINE_LABEL_MAX bytes, none of them a '|' or a
+//  control character?
+int line_label_ok (const char *text, size_t size);
 
 //  Reads the next "i=n" of a timer's buckets and moves on. Returns 1, 0 at the
 //  end, -1 if it is none.

@@ -18,7 +18,7 @@ typedef struct {
     uint64_t classic;  //  of those, without a stream
     uint64_t dropped;  //  lines, all in all, as last said: see ledger_t.unmet
     uint64_t worst_lines;
-    char worst[ZB_LABEL_MAX_ * 2 + 128];  //  who has most of them
+    char worst[LINE_LABEL_MAX * 2 + 128];  //  who has most of them
 } names_t;
 
 //  Does a row of its own belong to the line? Who was known keeps it, even if

@@ -12,8 +12,8 @@
 #ifndef ZB_TABLE_H
 #define ZB_TABLE_H
 
-#include "../workers/zibrato_backend.h"
-
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef struct {
@@ -45,7 +45,8 @@ extern uint64_t table_seed;
 static inline uint64_t
 table_hash_mix (uint64_t a, uint64_t b)
 {
-    zb_u128_ product = (zb_u128_) a * b;
+    __extension__ typedef unsigned __int128 product_t;
+    product_t product = (product_t) a * b;
     return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 

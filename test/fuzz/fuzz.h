@@ -61,7 +61,7 @@ check_label (const char *line, size_t line_size, const char *text, size_t size)
 {
     size_t i;
     CHECK (text >= line && text + size <= line + line_size);
-    CHECK (size >= 1 && size <= ZB_LABEL_MAX_);
+    CHECK (size >= 1 && size <= LINE_LABEL_MAX);
     for (i = 0; i < size; i++) {
         CHECK ((unsigned char) text[i] >= ' ' && text[i] != 0x7f);
         CHECK (text[i] != '|');
@@ -73,11 +73,11 @@ check_label (const char *line, size_t line_size, const char *text, size_t size)
 __attribute__ ((unused)) static void
 check_buckets (span_t rest)
 {
-    int index, last = ZB_BUCKET_0_ - 1, rc;
+    int index, last = BUCKET_MIN - 1, rc;
     uint64_t count;
     while ((rc = line_bucket_next (&rest, &index, &count)) == 1) {
         CHECK (index > last);
-        CHECK (index < ZB_BUCKET_0_ + ZB_PAGES_ * ZB_PAGE_SIZE_);
+        CHECK (index <= BUCKET_MAX);
         CHECK (hist_edge_ns (index + 1) <= 9.2e18);
         last = index;
     }

@@ -1,11 +1,15 @@
 /*  fuzz_certificate.c - whatever is in the files of a CURVE certificate, what is
-    read from them are keys, or nothing
+    read from them are keys, or nothing, and programs and workers read the same
 
     The input is the public file and the secret one, separated by a zero byte.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 //  fuzz: -max_len=2048
+
+//  The body, with its statics.
+#define ZIBRATO_IMPLEMENTATION
+#include "../../zibrato.h"
 
 #include "fuzz.h"
 
@@ -24,6 +28,7 @@ fuzz (const char *text, size_t size)
     const char *place = getenv ("TMPDIR"), *zero = memchr (text, 0, size);
     char path[PATH_MAX], other[PATH_MAX + 8];
     char public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
+    char public_ours[CERTIFICATE_KEY], secret_ours[CERTIFICATE_KEY];
     int rc;
     snprintf (path, sizeof path, "%s/zibrato-fuzz-%d", place ? place : "/tmp",
               (int) getpid ());
@@ -39,6 +44,9 @@ fuzz (const char *text, size_t size)
     CHECK (!*public_key || zb_key_ok_ (public_key));
     CHECK (!*secret_key || zb_key_ok_ (secret_key));
     CHECK (rc == 0 || errno == EINVAL);
+    CHECK (certificate_read (path, public_ours, secret_ours) == rc);
+    CHECK (rc == 0 || errno == EINVAL);
+    CHECK (streq (public_ours, public_key) && streq (secret_ours, secret_key));
     unlink (path);
     unlink (other);
 }

@@ -15,12 +15,10 @@
 
 static size_t s_rows;  //  but for those of the worker's own health
 
-static size_t s_rows;  //  but for those of the worker's own health
-
 static int
 s_is_label (const char *text)
 {
-    return *text && strlen (text) <= ZB_LABEL_MAX_ && zb_label_ok_ (text);
+    return line_label_ok (text, strlen (text));
 }
 
 //  The object that the backends send: complete, and the numbers are the row's.

@@ -7,6 +7,10 @@
 
 //  fuzz: -max_len=16384
 
+//  The body, with its statics.
+#define ZIBRATO_IMPLEMENTATION
+#include "../../zibrato.h"
+
 #include "fuzz.h"
 
 static const char *const s_levels[] = {"info", "debug", "err", "error", "i"};

@@ -1,7 +1,10 @@
-/*  test_curve.c - certificate files as they come, keys as they are given, and
-    links that are made anew
+/*  test_curve.c - certificate files as they come, and keys as they are given
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  The body, with its statics.
+#define ZIBRATO_IMPLEMENTATION
+#include "../../zibrato.h"
 
 #include "unit.h"
 
@@ -57,12 +60,20 @@ s_write (const char *name, const char *format, ...)
     return path;
 }
 
+//  By both, the executable's reader and the header's; errno is the latter's, and
+//  the same.
 static void
 s_check_read (const char *path, const char *public_key, const char *secret_key)
 {
-    char public_read[ZB_KEY_SIZE_], secret_read[ZB_KEY_SIZE_];
-    int rc = zb_curve_read_ (path, public_read, secret_read);
+    char public_read[CERTIFICATE_KEY], secret_read[CERTIFICATE_KEY];
+    int error, rc = certificate_read (path, public_read, secret_read);
+    error = errno;
     assert_int_equal (rc, *public_key ? 0 : -1);
+    assert_string_equal (public_read, public_key);
+    assert_string_equal (secret_read, secret_key);
+    rc = zb_curve_read_ (path, public_read, secret_read);
+    assert_int_equal (rc, *public_key ? 0 : -1);
+    assert_true (rc == 0 || errno == error);
     assert_string_equal (public_read, public_key);
     assert_string_equal (secret_read, secret_key);
 }
@@ -174,7 +185,7 @@ test_open (void **state)
 static void
 test_without_curve (void **state)
 {
-    char key[ZB_KEY_SIZE_];
+    char key[CERTIFICATE_KEY];
     curve_t *curve;
     zsock_t *one = zsock_new (ZMQ_XSUB), *other = zsock_new (ZMQ_XPUB);
     (void) state;
@@ -190,64 +201,10 @@ test_without_curve (void **state)
 }
 
 //  --------------------------------------------------------------------------
-//  Links: reports in the order that ZeroMQ makes them
+//  Endpoints
 
 static void
-s_links_report (zb_links_ *links, int event, const char *name, int64_t now_ms)
-{
-    zb_link_report_ report = {zb_links_find_ (links, name), event, 0, 0};
-    zb_links_apply_ (links, &report, now_ms);
-}
-
-static void
-test_links (void **state)
-{
-    void *context = zmq_ctx_new (), *socket = zmq_socket (context, ZMQ_XPUB);
-    zb_links_ links = {0};
-    int none = 0;
-    (void) state;
-    zmq_setsockopt (socket, ZMQ_LINGER, &none, sizeof none);
-    //  one that is named twice is one
-    assert_int_equal (zb_links_open_ (&links, context, socket,
-                                      "tcp://localhost:9,tcp://127.0.0.9:9,"
-                                      "tcp://localhost:9"),
-                      0);
-    assert_int_equal (links.size, 2);
-    s_links_report (&links, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, "tcp://localhost:9",
-                    0);
-    assert_true (links.link[0].up && !links.link[1].up);
-    assert_true (zb_links_mend_ (&links, 1000000) == INT64_MAX);
-    //  broken, and ZeroMQ sees to it, by the address
-    s_links_report (&links, ZMQ_EVENT_DISCONNECTED, "tcp://localhost:9", 1000);
-    assert_true (zb_links_mend_ (&links, 1001) == 1000 + ZB_LINK_RETRY_MS_);
-    s_links_report (&links, ZMQ_EVENT_CONNECT_RETRIED, "tcp://127.0.0.1:9",
-                    1001);
-    assert_true (zb_links_mend_ (&links, 1000000) == INT64_MAX);
-    assert_ptr_equal (zb_links_find_ (&links, "tcp://127.0.0.1:9"),
-                      &links.link[0]);
-    assert_false (links.link[0].up);
-    //  it does not: the link is made anew
-    s_links_report (&links, ZMQ_EVENT_DISCONNECTED, "tcp://127.0.0.1:9", 5000);
-    assert_true (zb_links_mend_ (&links, 5000 + ZB_LINK_RETRY_MS_)
-                 == INT64_MAX);
-    //  refused: ours from then on, whatever ZeroMQ still has to say
-    s_links_report (&links, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
-                    "tcp://127.0.0.9:9", 9000);
-    s_links_report (&links, ZMQ_EVENT_DISCONNECTED, "tcp://127.0.0.9:9", 9001);
-    s_links_report (&links, ZMQ_EVENT_CONNECT_RETRIED, "tcp://127.0.0.9:9",
-                    9001);
-    assert_true (links.link[1].given_up);
-    assert_true (zb_links_mend_ (&links, 9002) == 9000 + ZB_LINK_RETRY_MS_);
-    assert_true (zb_links_mend_ (&links, 9000 + ZB_LINK_RETRY_MS_)
-                 == INT64_MAX);
-    assert_false (links.link[1].given_up);
-    zb_links_close_ (&links);
-    zmq_close (socket);
-    zmq_ctx_term (context);
-}
-
-static void
-test_links_bad (void **state)
+test_endpoints (void **state)
 {
     static const char *const endpoints[] = {
       "",           "tcp://127.0.0.1:0",       "tcp://127.0.0.1:9,",
@@ -277,7 +234,6 @@ main (void)
       cmocka_unit_test_setup_teardown (test_no_files, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_open, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_without_curve, s_setup, s_teardown),
-      cmocka_unit_test (test_links),
-      cmocka_unit_test (test_links_bad)};
+      cmocka_unit_test (test_endpoints)};
     return cmocka_run_group_tests_name ("curve", tests, NULL, NULL);
 }

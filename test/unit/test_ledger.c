@@ -11,6 +11,10 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  The body, with its statics.
+#define ZIBRATO_IMPLEMENTATION
+#include "../../zibrato.h"
+
 #include "unit.h"
 
 #include <sys/wait.h>
@@ -74,7 +78,7 @@ publisher_measure (model_t *series)
         series->sample[series->samples++] = ns;
         series->sum_ns += (int64_t) ns;
         series->sum_squares += (double) ns * (double) ns * 1e-18;
-        series->bucket[zb_bucket_ (ns)]++;
+        series->bucket[hist_bucket (ns) - BUCKET_MIN]++;
     }
 }
 
@@ -106,7 +110,7 @@ publisher_put_timer (char *text, const model_t *series)
     for (j = 0; j < BUCKETS_ALL; j++)
         if (series->bucket[j])
             text += sprintf (text, "%s%d=%" PRIu64, comma++ ? "," : "",
-                             j + ZB_BUCKET_0_, series->bucket[j]);
+                             j + BUCKET_MIN, series->bucket[j]);
     *text = 0;
 }
 
@@ -235,7 +239,7 @@ s_take (ledger_t *ledger, const publisher_t *publisher, const sent_t *sent,
         got->sum_ns += increment.sum_ns;
         got->sum_squares += increment.sum_squares;
         for (i = 0; i < increment.hist.size; i++)
-            got->bucket[increment.hist.bucket[i].index - ZB_BUCKET_0_] +=
+            got->bucket[increment.hist.bucket[i].index - BUCKET_MIN] +=
               increment.hist.bucket[i].count;
     }
     free (increment.hist.bucket);

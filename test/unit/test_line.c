@@ -429,8 +429,10 @@ s_check_number (const char *text)
         fail_msg ("%s: %d %.17g, expected %.17g", text, rc, got, wanted);
 }
 
+__extension__ typedef unsigned __int128 wide_t;
+
 static void
-s_print_u128 (char *text, zb_u128_ value)
+s_print_u128 (char *text, wide_t value)
 {
     char digits[40];
     size_t at = sizeof digits;
@@ -495,7 +497,7 @@ s_make_halfway (char *text)
 {
     uint64_t odd = (s_any () >> 10) | 1ull << 53 | 1;
     int i, shift = (int) (s_any () % 25);
-    zb_u128_ value = odd;
+    wide_t value = odd;
     if (s_any () % 2) {
         s_print_u128 (text, value << shift);
         if (s_any () % 3 == 0)
@@ -647,7 +649,7 @@ test_nanoseconds (void **state)
 
 //  value / 10^places, written plainly or with an exponent.
 static void
-s_print_scaled (char *text, zb_u128_ value, int places)
+s_print_scaled (char *text, wide_t value, int places)
 {
     char digits[48];
     int size, shift = (int) (s_any () % 12);
@@ -676,7 +678,7 @@ test_nanoseconds_random (void **state)
     for (i = 0; i < 300000; i++) {
         uint64_t ns = s_any () >> 1 >> s_any () % 63;
         int more = (int) (s_any () % 10);  //  places behind the ninth
-        zb_u128_ value = ns, scale = 1, digits;
+        wide_t value = ns, scale = 1, digits;
         for (j = 0; j < more; j++)
             scale *= 10;
         digits = value * scale + s_any () % (uint64_t) scale;
@@ -732,7 +734,7 @@ test_buckets (void **state)
                    {"100001=1", -1}};
     static char text[64 * 1024];
     size_t i;
-    int most = ZB_PAGES_ * ZB_PAGE_SIZE_, index;
+    int most = BUCKET_MAX - BUCKET_MIN + 1, index;
     (void) state;
     for (i = 0; i < sizeof buckets / sizeof *buckets; i++)
         if (s_buckets (s_span (buckets[i].text)) != buckets[i].rc)
@@ -741,9 +743,9 @@ test_buckets (void **state)
     *text = 0;
     for (index = 0, i = 0; index < most; index++)
         i += (size_t) sprintf (text + i, "%s%d=9", index ? "," : "",
-                               index + ZB_BUCKET_0_);
+                               index + BUCKET_MIN);
     assert_int_equal (s_buckets (s_span (text)), 0);
-    sprintf (text + i, ",%d=9", index + ZB_BUCKET_0_);
+    sprintf (text + i, ",%d=9", index + BUCKET_MIN);
     assert_int_equal (s_buckets (s_span (text)), -1);
 }
 

@@ -26,6 +26,10 @@
 
 //  ctest: NOTSAN - there is one thread
 
+//  The body, with its statics.
+#define ZIBRATO_IMPLEMENTATION
+#include "../../zibrato.h"
+
 #include "unit.h"
 
 #ifdef __SANITIZE_ADDRESS__
