@@ -468,9 +468,10 @@ s_host_resolve (const char *host, char *address, size_t size)
 
 //  What only timers and gauges have.
 typedef struct {
+    zb_ns_t sum_ns;
     uint64_t count;
-    double sum, min, max, sum_squares;  //  a timer's in nanoseconds, but for
-    __extension__ unsigned __int128 sum_ns;  //  sum_squares
+    double sum, min, max;  //  a timer's in nanoseconds
+    double sum_squares;    //  and this in seconds
     hist_t hist;
 } samples_t;
 
@@ -590,10 +591,11 @@ entry_sample (entry_t *self, const zb_line_t *line)
     samples_t *samples = self->samples;
     double value = line->value;
     if (line->type == ZB_TYPE_TIMER) {
-        uint64_t ns = (uint64_t) line->value_ns;
-        value = (double) ns;
+        zb_ns_t ns = line->value_ns;
+        uint64_t most = ns < UINT64_MAX ? (uint64_t) ns : UINT64_MAX;
+        value = ns == most ? (double) most : (double) ns;
         samples->sum_ns += ns;
-        hist_at (&samples->hist, hist_bucket (ns))->count++;
+        hist_at (&samples->hist, hist_bucket (most))->count++;
         samples->sum_squares += value * value * 1e-18;
     }
     else
@@ -612,7 +614,7 @@ entry_increment (entry_t *self, const increment_t *increment)
         self->sum += increment->value;
         return;
     }
-    samples->sum_ns += (uint64_t) increment->sum_ns;
+    samples->sum_ns += increment->sum_ns;
     samples->sum_squares += increment->sum_squares;
     for (i = 0; i < increment->hist.size; i++) {
         const bucket_t *bucket = &increment->hist.bucket[i];

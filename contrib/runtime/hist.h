@@ -18,7 +18,7 @@ typedef struct {
 
 typedef struct {
     bucket_t *bucket;
-    size_t size, max;
+    uint32_t size, max;
 } hist_t;
 
 //  The place of an index, made if it is not there. Looks from `at` on, since

@@ -269,6 +269,20 @@ ledger_save_stream (ledger_t *self, stream_t *stream)
     stream->saved = self->save;
 }
 
+//  Seconds of a sum, exact, whose whole part may have more than 64 bits.
+static void
+ledger_print_seconds (ledger_t *self, zb_ns_t ns)
+{
+    static const uint64_t half = UINT64_C (1000000000000000000);
+    zb_ns_t seconds = ns / 1000000000;
+    if (seconds < half)
+        ledger_print (self, "%" PRIu64, (uint64_t) seconds);
+    else
+        ledger_print (self, "%" PRIu64 "%018" PRIu64,
+                      (uint64_t) (seconds / half), (uint64_t) (seconds % half));
+    ledger_print (self, ".%09" PRIu64, (uint64_t) (ns % 1000000000));
+}
+
 //  As a publisher would repeat it.
 static void
 ledger_save_series (ledger_t *self, series_t *series)
@@ -285,9 +299,9 @@ ledger_save_series (ledger_t *self, series_t *series)
     if (series->type == ZB_TYPE_COUNTER)
         ledger_print (self, "%.17g", series->total);
     else {
-        ledger_print (self, "%" PRIu64 ":%" PRId64 ".%09" PRId64 ":%.17g:0:0:",
-                      timed->count, timed->sum_ns / 1000000000,
-                      timed->sum_ns % 1000000000, timed->sum_squares);
+        ledger_print (self, "%" PRIu64 ":", timed->count);
+        ledger_print_seconds (self, timed->sum_ns);
+        ledger_print (self, ":%.17g:0:0:", timed->sum_squares);
         for (i = 0; i < timed->hist.size; i++)
             ledger_print (self, "%s%d=%" PRIu64, i ? "," : "",
                           timed->hist.bucket[i].index,
@@ -568,8 +582,11 @@ ledger_buckets (series_t *series, const zb_line_t *line, int count_them,
         known->count = count;
     }
     //  buckets may run ahead of the count: then the mean is all that is known
-    if (out->min_ns > out->max_ns && out->count)
-        out->min_ns = out->max_ns = out->sum_ns / (int64_t) out->count;
+    if (out->min_ns > out->max_ns && out->count) {
+        zb_ns_t mean = out->sum_ns / out->count;
+        out->min_ns = out->max_ns =
+          mean < INT64_MAX ? (int64_t) mean : INT64_MAX;
+    }
 }
 
 //  A repetition, or a timer that has fewer samples than before.

@@ -129,7 +129,7 @@ s_split (const char *text, size_t size, span_t *fields, size_t most, int *clean)
 
 //  (negative ? -1 : 1) * digits * 10^exponent, unless digits were cut.
 typedef struct {
-    uint64_t digits;
+    zb_ns_t digits;
     int exponent;
     int negative, cut;
     int next;  //  the first digit that was cut
@@ -161,8 +161,8 @@ decimal_cut (decimal_t *self, const char *c, const char *end)
     for (; c < end; c++) {
         if (*c == '.')
             point = 1;
-        else if (self->digits < UINT64_MAX / 10 - 1) {
-            self->digits = self->digits * 10 + (uint64_t) (*c - '0');
+        else if (self->digits < ~(zb_ns_t) 0 / 10 - 1) {
+            self->digits = self->digits * 10 + (unsigned) (*c - '0');
             self->exponent -= point;
         }
         else {
@@ -199,16 +199,18 @@ s_decimal (span_t span, decimal_t *number)
 {
     const char *c = span.text, *end = c + span.size, *begin;
     size_t digits, places = 0;
+    uint64_t few = 0;  //  digits, unless they are to be read again
     *number = (decimal_t){0, 0, 0, 0, 0};
     if (c < end && (*c == '-' || *c == '+'))
         number->negative = *c++ == '-';
     begin = c;
-    digits = s_digits (&c, end, &number->digits);
+    digits = s_digits (&c, end, &few);
     if (c < end && *c == '.') {
         c++;
-        places = s_digits (&c, end, &number->digits);
+        places = s_digits (&c, end, &few);
         number->exponent = -(int) places;
     }
+    number->digits = few;
     if (digits + places > DIGITS_SAFE)
         decimal_cut (number, begin, c);
     if (digits + places == 0)
@@ -232,7 +234,7 @@ s_number (span_t span, double *value)
         return -1;
     if (number.digits < (1ull << 53) && !number.cut && number.exponent >= -22
         && number.exponent <= 22) {
-        double digits = (double) number.digits;
+        double digits = (double) (uint64_t) number.digits;
         *value = number.exponent < 0 ? digits / s_powers[-number.exponent]
                                      : digits * s_powers[number.exponent];
         if (number.negative)
@@ -253,28 +255,50 @@ s_value (span_t span, double *value)
     return s_number (span, value) == -1 || fabs (*value) > VALUE_MAX ? -1 : 0;
 }
 
-//  Seconds as nanoseconds, rounded; -1 if negative, or beyond 292 years.
-static int
-s_nanoseconds (span_t span, int64_t *ns)
+//  A division of 128 bits is a call, even if they are few.
+static inline zb_ns_t
+s_tenth (zb_ns_t number)
 {
+    return number >> 64 ? number / 10 : (uint64_t) number / 10;
+}
+
+//  Seconds as nanoseconds, rounded; -1 if negative, or beyond ZB_NS_MAX. Up to
+//  that a factor of 10^9 always has room.
+static int
+s_nanoseconds (span_t span, zb_ns_t *ns)
+{
+    static const uint32_t powers[] = {1,         10,        100,     1000,
+                                      10000,     100000,    1000000, 10000000,
+                                      100000000, 1000000000};
     decimal_t number;
-    int places;
+    int places, step;
     if (s_decimal (span, &number) == -1 || (number.negative && number.digits))
         return -1;
-    for (places = number.exponent + 9; places > 0 && number.digits; places--) {
-        if (number.digits > INT64_MAX / 10)
+    for (places = number.exponent + 9; places > 0 && number.digits;
+         places -= step) {
+        if (number.digits > ZB_NS_MAX)
             return -1;
-        number.digits *= 10;
+        step = places < 9 ? places : 9;
+        number.digits *= powers[step];
     }
     for (; places < -1 && number.digits; places++)
-        number.digits /= 10;
+        number.digits = s_tenth (number.digits);
     if (places == -1)
-        number.digits = (number.digits + 5) / 10;
+        number.digits = s_tenth (number.digits + 5);
     else if (places == 0)
         number.digits += number.next >= 5;
-    if (number.digits > INT64_MAX)
+    *ns = number.digits;
+    return number.digits > ZB_NS_MAX ? -1 : 0;
+}
+
+//  The same of one sample, for which 292 years are enough.
+static int
+s_sample (span_t span, int64_t *ns)
+{
+    zb_ns_t any;
+    if (s_nanoseconds (span, &any) == -1 || any > INT64_MAX)
         return -1;
-    *ns = (int64_t) number.digits;
+    *ns = (int64_t) any;
     return 0;
 }
 
@@ -420,9 +444,8 @@ s_stream_timer (span_t rest, zb_line_t *line)
     line->buckets_size = rest.size;
     return s_nanoseconds (sum, &line->sum_ns) == -1
                || s_value (squares, &line->sum_squares) == -1
-               || s_nanoseconds (min, &line->min_ns) == -1
-               || s_nanoseconds (max, &line->max_ns) == -1
-               || s_buckets (rest) == -1
+               || s_sample (min, &line->min_ns) == -1
+               || s_sample (max, &line->max_ns) == -1 || s_buckets (rest) == -1
              ? -1
              : 0;
 }
@@ -480,7 +503,8 @@ s_clear (zb_line_t *line)
     line->id = line->buckets = NULL;
     line->id_size = line->buckets_size = 0;
     line->value = line->total = line->sum_squares = 0;
-    line->value_ns = line->sum_ns = line->min_ns = line->max_ns = 0;
+    line->value_ns = line->sum_ns = 0;
+    line->min_ns = line->max_ns = 0;
     line->seq = line->first = line->sent = line->count = 0;
     line->sent_given = 0;
 }
@@ -558,8 +582,9 @@ s_check_stream (const zb_line_t *line)
         return -1;
     if (line->type == ZB_TYPE_COUNTER)
         return s_check_value (line->total);
-    return line->count > INTEGER_MAX || line->sum_ns < 0 || line->min_ns < 0
-               || line->max_ns < 0 || s_check_value (line->sum_squares) == -1
+    return line->count > INTEGER_MAX || line->sum_ns > ZB_NS_MAX
+               || line->min_ns < 0 || line->max_ns < 0
+               || s_check_value (line->sum_squares) == -1
                || s_buckets ((span_t){line->buckets, line->buckets_size}) == -1
              ? -1
              : 0;
@@ -575,7 +600,7 @@ line_check (const zb_line_t *line)
         return "unknown type";
     if (s_check_label (line->name, line->name_size) == -1)
         return "bad name";
-    if (line->value_ns < 0 || s_check_value (line->value) == -1)
+    if (line->value_ns > ZB_NS_MAX || s_check_value (line->value) == -1)
         return "bad value";
     if (line->time < 0 || line->time >= TIME_MAX)
         return "bad time";

@@ -28,11 +28,18 @@
 extern "C" {
 #endif
 
-#define ZB_BACKEND_ABI 2
+#define ZB_BACKEND_ABI 3
 #define ZB_ROW_MAX     4096  //  bytes that post may write
 
 //  --------------------------------------------------------------------------
 //  1. Data
+
+//  Nanoseconds that add up: 10,000 connections that wait have the 292 years of
+//  63 bits together within eleven days.
+__extension__ typedef unsigned __int128 zb_ns_t;
+
+//  Nanoseconds that a line can have, at most: sums of such have room to spare.
+#define ZB_NS_MAX ((zb_ns_t) 1 << 96)
 
 //  One row of a flush: what a series measured in a window (a counter) or in
 //  one second of it (a timer or gauge). Valid during the call only.
@@ -54,15 +61,16 @@ typedef struct {
     const char *level, *name, *source, *id, *buckets;
     size_t level_size, name_size, source_size, id_size, buckets_size;
     double value;  //  increment or reading; a Timer's is in value_ns
-    int64_t value_ns;
+    zb_ns_t value_ns;
     int64_t time;  //  Unix seconds, rounded down
     uint64_t seq, first;
     uint64_t sent;   //  Gauge, if it says so:
     int sent_given;  //  1: it does
     double total;    //  Counter
     uint64_t count;  //  Timer, the following too
-    int64_t sum_ns, min_ns, max_ns;
+    int64_t min_ns, max_ns;
     double sum_squares;
+    zb_ns_t sum_ns;
 } zb_line_t;
 
 //  --------------------------------------------------------------------------

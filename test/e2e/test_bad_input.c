@@ -339,6 +339,7 @@ impossible_lines_harm_nobody (void)
       "info|Gauge|high|9e125|1700000000|test",
       "info|Timer|long|9000000000|1700000000|test",
       "info|Timer|long|9000000000|1700000000|test",
+      "info|Timer|long|70000000000000000000|1700000000|test",
       "info|Counter|good|1|18446744073|test",
       "info|Gauge|late|1|99999999999.999|test",
     };

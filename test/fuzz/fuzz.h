@@ -102,7 +102,7 @@ check_line (const char *text, size_t size, const zb_line_t *line)
     check_number (line->sum_squares);
     CHECK (line->type >= ZB_TYPE_COUNTER && line->type <= ZB_TYPE_GAUGE);
     CHECK (line->time >= 0 && line->time < INT64_C (100000000000));
-    CHECK (line->value_ns >= 0 && line->sum_ns >= 0);
+    CHECK (line->value_ns <= ZB_NS_MAX && line->sum_ns <= ZB_NS_MAX);
     CHECK (line->min_ns >= 0 && line->max_ns >= 0);
     CHECK (line->first <= line->seq || !line->id
            || line->type == ZB_TYPE_GAUGE);

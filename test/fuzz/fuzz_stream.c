@@ -18,7 +18,7 @@ s_check_increment (const zb_line_t *line, const increment_t *increment)
     CHECK (isfinite (increment->value));
     CHECK (isfinite (increment->sum_squares) && increment->sum_squares >= 0);
     CHECK (increment->count <= line->count);
-    CHECK (increment->sum_ns >= 0 && increment->sum_ns <= line->sum_ns);
+    CHECK (increment->sum_ns <= line->sum_ns);
     if (increment->count) {
         CHECK (increment->min_ns >= 0);
         CHECK (increment->min_ns <= increment->max_ns);

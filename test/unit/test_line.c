@@ -91,6 +91,13 @@ test_streams (void **state)
     assert_int_equal (line.max_ns, 500000000);
     s_same_text (line.buckets, line.buckets_size,
                  "-65=1,-33=1,0=9007199254740992");
+    //  10,000 connections that waited for 23 days, and for three years
+    assert_null (s_parse ("a|Timer|n|20000000000.000000001|2|s|i:9:0:3:"
+                          "1000000000000.123456789:0.75:0.25:0.5:",
+                          &line));
+    assert_true (line.value_ns == (zb_ns_t) 20000000000 * 1000000000 + 1);
+    assert_true (line.sum_ns
+                 == (zb_ns_t) 1000000000000 * 1000000000 + 123456789);
     assert_null (s_parse ("a|Gauge|n|1|2|s|i:9007199254740992", &line));
     assert_true (line.seq == 1ull << 53);
     assert_false (line.sent_given);
@@ -192,7 +199,11 @@ static const struct {
   {"a|Timer|n|-1e-30|2|s", "bad value"},
   {"a|Timer|n|nan|2|s", "bad value"},
   {"a|Timer|n|1e999|2|s", "bad value"},
-  {"a|Timer|n|9223372036.854775808|2|s", "bad value"},
+  {"a|Timer|n|79228162514264337593.543950337|2|s", "bad value"},
+  {"a|Timer|n|1|2|s|i:1:1:1:79228162514264337593.543950337:1:1:1:",
+   "bad stream"},
+  {"a|Timer|n|1|2|s|i:1:1:1:1:1:9223372036.854775808:1:", "bad stream"},
+  {"a|Timer|n|1|2|s|i:1:1:1:1:1:1:9223372036.854775808:", "bad stream"},
   {"a|Counter|n|1||s", "bad time"},
   {"a|Counter|n|1|now|s", "bad time"},
   {"a|Counter|n|1|-1|s", "bad time"},
@@ -252,7 +263,10 @@ static const struct {
   {"a|Gauge|n|-9.99999999999999e125|2|s", NULL},
   {"a|Timer|n|0|2|s", NULL},
   {"a|Timer|n|-0|2|s", NULL},
-  {"a|Timer|n|9223372036.854775807|2|s", NULL},
+  {"a|Timer|n|79228162514264337593.543950336|2|s", NULL},
+  {"a|Timer|n|1|2|s|i:1:1:1:79228162514264337593.543950336:1:1:1:", NULL},
+  {"a|Timer|n|1|2|s|i:1:1:1:1:1:9223372036.854775807:1:", NULL},
+  {"a|Timer|n|1|2|s|i:1:1:1:1:1:1:9223372036.854775807:", NULL},
   {"a:b/c d#\xc3\xa4|Counter|n.x:y|1|2|s p", NULL},
   {"a|Counter|n|1|0|s", NULL},
   {"a|Counter|n|1|1e9|s", NULL},
@@ -375,7 +389,7 @@ test_check (void **state)
     assert_null (line_check (&line));
     WRONG_NUMBER (value, (double) NAN, "bad value");
     WRONG_NUMBER (value, 1.1e126, "bad value");
-    WRONG_NUMBER (value_ns, -1, "bad value");
+    WRONG_NUMBER (value_ns, ZB_NS_MAX + 1, "bad value");
     WRONG_NUMBER (time, -1, "bad time");
     WRONG_NUMBER (time, INT64_C (100000000000), "bad time");
     WRONG (level, "", "bad stream");
@@ -386,7 +400,9 @@ test_check (void **state)
     WRONG_NUMBER (seq, 0, "bad stream");
     WRONG_NUMBER (seq, UINT64_MAX, "bad stream");
     WRONG_NUMBER (count, UINT64_MAX, "bad stream");
-    WRONG_NUMBER (sum_ns, -1, "bad stream");
+    WRONG_NUMBER (sum_ns, ZB_NS_MAX + 1, "bad stream");
+    WRONG_NUMBER (min_ns, -1, "bad stream");
+    WRONG_NUMBER (max_ns, -1, "bad stream");
     WRONG_NUMBER (sum_squares, (double) INFINITY, "bad stream");
     line = good;
     line.type = ZB_TYPE_COUNTER;
@@ -429,10 +445,8 @@ s_check_number (const char *text)
         fail_msg ("%s: %d %.17g, expected %.17g", text, rc, got, wanted);
 }
 
-__extension__ typedef unsigned __int128 wide_t;
-
 static void
-s_print_u128 (char *text, wide_t value)
+s_print_u128 (char *text, zb_ns_t value)
 {
     char digits[40];
     size_t at = sizeof digits;
@@ -497,7 +511,7 @@ s_make_halfway (char *text)
 {
     uint64_t odd = (s_any () >> 10) | 1ull << 53 | 1;
     int i, shift = (int) (s_any () % 25);
-    wide_t value = odd;
+    zb_ns_t value = odd;
     if (s_any () % 2) {
         s_print_u128 (text, value << shift);
         if (s_any () % 3 == 0)
@@ -580,17 +594,20 @@ test_number_edges (void **state)
 }
 
 //  --------------------------------------------------------------------------
-//  Nanoseconds: rounded half up, exact up to INT64_MAX
+//  Nanoseconds: rounded half up, exact up to ZB_NS_MAX
 
 static void
-s_check_ns (const char *text, int wanted_rc, int64_t wanted)
+s_check_ns (const char *text, int wanted_rc, zb_ns_t wanted)
 {
-    int64_t got = -1;
+    zb_ns_t got = 1;
     span_t span = s_span (text);
+    char told[40], known[40];
     int rc = s_nanoseconds (span, &got);
+    s_print_u128 (told, got);
+    s_print_u128 (known, wanted);
     if (rc != wanted_rc || (rc == 0 && got != wanted))
-        fail_msg ("%s: %d %" PRId64 ", expected %d %" PRId64, text, rc, got,
-                  wanted_rc, wanted);
+        fail_msg ("%s: %d %s, expected %d %s", text, rc, told, wanted_rc,
+                  known);
 }
 
 static void
@@ -618,16 +635,14 @@ test_nanoseconds (void **state)
                   {"1.0000000015", 1000000002},
                   {"123456789.987654321", 123456789987654321},
                   {"1e9", 1000000000000000000},
-                  {"9.3e9", -1},
-                  {"1e10", -1},
                   {"1e30", -1},
+                  {"1e20", -1},
                   {"0e30", 0},
                   {"0e-30", 0},
                   {"1e-300", 0},
                   {"1e-100000000", 0},
                   {"1e100000000", -1},
                   {"9223372036.854775807", INT64_MAX},
-                  {"9223372036.854775808", -1},
                   {"9223372036854775807e-9", INT64_MAX},
                   {"9223372036854775807000e-12", INT64_MAX},
                   {"9223372036.8547758069", INT64_MAX},
@@ -642,14 +657,56 @@ test_nanoseconds (void **state)
     size_t i;
     (void) state;
     for (i = 0; i < sizeof values / sizeof *values; i++)
-        s_check_ns (values[i].text, values[i].ns == -1 ? -1 : 0, values[i].ns);
-    //  rounding up leaves the range
-    s_check_ns ("9223372036.8547758075", -1, 0);
+        s_check_ns (values[i].text, values[i].ns == -1 ? -1 : 0,
+                    (zb_ns_t) values[i].ns);
+}
+
+//  Beyond 64 bits.
+static void
+test_nanoseconds_many (void **state)
+{
+    static const struct {
+        const char *text, *ns;  //  NULL: to be refused
+    } values[] = {
+      {"9223372036.8547758075", "9223372036854775808"},
+      {"9.3e9", "9300000000000000000"},
+      {"18446744073.709551615", "18446744073709551615"},
+      {"18446744073.709551616", "18446744073709551616"},
+      {"18446744073.7095516165", "18446744073709551617"},
+      {"20000000000", "20000000000000000000"},
+      {"2e10", "20000000000000000000"},
+      {"20000000000.123456789", "20000000000123456789"},
+      {"20000000000.1234567889999999999999999999", "20000000000123456789"},
+      {"1e12", "1000000000000000000000"},
+      {"1000000000000.000000001", "1000000000000000000001"},
+      {"1000000000000000000001e-9", "1000000000000000000001"},
+      {"100000000000000000000000e-11", "1000000000000000000000"},
+      {"7.9e19", "79000000000000000000000000000"},
+      {"79228162514264337593.543950336", "79228162514264337593543950336"},
+      {"79228162514264337593.54395033649999999999999",
+       "79228162514264337593543950336"},
+      {"00000000000000000000079228162514264337593.543950336",
+       "79228162514264337593543950336"},
+      {"79228162514264337593.5439503365", NULL},
+      {"79228162514264337593.543950337", NULL},
+      {"340282366920938463463374607431.768211456", NULL},
+      {"340282366920938463463374607431768211456e-9", NULL},
+      {"340282366920938463463374607431768211457", NULL},
+      {"8e19", NULL}};
+    size_t i;
+    (void) state;
+    for (i = 0; i < sizeof values / sizeof *values; i++) {
+        const char *digit = values[i].ns ? values[i].ns : "";
+        zb_ns_t ns = 0;
+        for (; *digit; digit++)
+            ns = ns * 10 + (unsigned) (*digit - '0');
+        s_check_ns (values[i].text, values[i].ns ? 0 : -1, ns);
+    }
 }
 
 //  value / 10^places, written plainly or with an exponent.
 static void
-s_print_scaled (char *text, wide_t value, int places)
+s_print_scaled (char *text, zb_ns_t value, int places)
 {
     char digits[48];
     int size, shift = (int) (s_any () % 12);
@@ -676,9 +733,10 @@ test_nanoseconds_random (void **state)
     int i, j;
     (void) state;
     for (i = 0; i < 300000; i++) {
-        uint64_t ns = s_any () >> 1 >> s_any () % 63;
+        //  of up to 97 bits, as many of each
+        zb_ns_t ns = ((zb_ns_t) s_any () << 33 ^ s_any ()) >> s_any () % 97;
         int more = (int) (s_any () % 10);  //  places behind the ninth
-        wide_t value = ns, scale = 1, digits;
+        zb_ns_t value = ns, scale = 1, digits;
         for (j = 0; j < more; j++)
             scale *= 10;
         digits = value * scale + s_any () % (uint64_t) scale;
@@ -686,7 +744,7 @@ test_nanoseconds_random (void **state)
         if (more == 0)
             value = digits;
         s_print_scaled (text, digits, 9 + more);
-        s_check_ns (text, value > INT64_MAX ? -1 : 0, (int64_t) value);
+        s_check_ns (text, value > ZB_NS_MAX ? -1 : 0, value);
     }
 }
 
@@ -789,6 +847,7 @@ main (void)
       cmocka_unit_test (test_numbers),
       cmocka_unit_test (test_number_edges),
       cmocka_unit_test (test_nanoseconds),
+      cmocka_unit_test (test_nanoseconds_many),
       cmocka_unit_test (test_nanoseconds_random),
       cmocka_unit_test (test_buckets),
       cmocka_unit_test (test_bucket_range),
