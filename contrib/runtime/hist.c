@@ -26,17 +26,26 @@ static const uint64_t s_boundaries[OCTAVE] = {
   0xe94f4c7859ce1066u, 0xee6b280000000000u, 0xf3a3a6f29dd0c333u,
   0xf8f969d9b5abf948u, 0xfe6d14c2b5114024u};
 
+//  Boundaries below the first value with these six bits behind the highest: at
+//  most one more is to be tried.
+// clang-format off
+static const uint8_t s_boundaries_below[64] = {
+  0,  1,  1,  2,  3,  3,  4,  5,  5,  6,  6,  7,  8,  8,  9,  10,
+  10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 16, 16, 17, 17, 18, 18,
+  19, 19, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24, 24, 25, 25,
+  26, 26, 26, 27, 27, 28, 28, 28, 29, 29, 30, 30, 30, 31, 31, 31};
+// clang-format on
+
 int
 hist_bucket (uint64_t ns)
 {
-    int zeros, below = 0, step;
+    int zeros, below;
     uint64_t normal;
     if (ns == 0)
         ns = 1;
     zeros = __builtin_clzll (ns);
     normal = ns << zeros;
-    for (step = OCTAVE / 2; step; step /= 2)
-        below += normal > s_boundaries[below + step - 1] ? step : 0;
+    below = s_boundaries_below[normal >> 57 & 63];
     below += normal > s_boundaries[below];
     return BUCKET_MIN + (63 - zeros) * OCTAVE + below;
 }
