@@ -728,6 +728,7 @@ zb_close (zb_t **self_p)
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -772,8 +773,10 @@ int pthread_sigmask (int, const sigset_t *, sigset_t *);
 int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
 int posix_memalign (void **, size_t, size_t);
 #endif
-#if defined __linux__ && !defined __USE_MISC
+#if defined __GLIBC__ && !defined __USE_MISC
 long syscall (long, ...);
+int getprotobyname_r (const char *, struct protoent *, char *, size_t,
+                      struct protoent **);
 #endif
 
 //  What both ends of the wire hold to (section 3).
@@ -817,8 +820,9 @@ enum {
     ZB_SETTLE_MS_ = 100,  //  after a subscription others follow
     ZB_SPARE_MS_ = 1000,  //  how long the host's whole system has descriptors
     ZB_NAP_MS_ = 50,      //  where there is nothing to wait with
-    ZB_RETRY_MS_ = 1000,  //  to start what could not be started
-    ZB_ORPHAN_MS_ = 250   //  past linger_ms for ZeroMQ to end
+    ZB_IDLE_START_MS_ = 50,  //  before ZeroMQ is opened, if nobody waits for it
+    ZB_RETRY_MS_ = 1000,     //  to start what could not be started
+    ZB_ORPHAN_MS_ = 250      //  past linger_ms for ZeroMQ to end
 };
 
 //  What ZeroMQ needs for an instance, with some for others that are quicker
@@ -2147,7 +2151,8 @@ zb_endpoint_ok_ (const char *endpoint, size_t size)
     memcpy (transport, text, i);
     transport[i] = 0;
     if (strcmp (transport, "tcp") != 0)
-        return strcmp (transport, "inproc") == 0 || zmq_has (transport);
+        return strcmp (transport, "inproc") == 0
+               || strcmp (transport, "ipc") == 0 || zmq_has (transport);
     colon = strrchr (address + 3, ':');
     if (!colon || colon == address + 3)
         return 0;
@@ -2521,8 +2526,8 @@ typedef struct zb_level_ {
     int inherited;            //  a parent's stream, of which the child reports
                               //  what was not reported when it forked
     uint64_t seq, gauge_seq;  //  of the next report
-    uint64_t heirs_seq;       //  the child's: of the first it may use
-    char id[48];              //  of the stream: |ID: or, before birth, empty
+    uint64_t heirs_seq, heirs_end;  //  SEQs that a child may use
+    char id[48];  //  of the stream: |ID: or, before birth, empty
     size_t id_size;
     zb_series_ **series;  //  counters and timers
     size_t series_size, series_max;
@@ -2576,8 +2581,9 @@ struct zb_s {
     int error;            //  errno of why there is no socket
     int stop;             //  a last report is wanted,
     int64_t deadline_ms;  //  until then
-    int pump_left;        //  after its last round: looks at no slot any more
-    int pump_ended;       //  and ZeroMQ has ended, too
+    int orphaned;    //  closed, but the pump has not ended: it must look at
+                     //  no slot any more
+    int pump_ended;  //  and ZeroMQ
     uint64_t round, round_wanted;
     uint64_t random;  //  of the streams' IDs
     uint64_t sent, repeated, messages, bytes;
@@ -3658,6 +3664,20 @@ zb_spare_descriptors_ (int count)
     return rc;
 }
 
+//  libsodium takes its random numbers from the one or the other.
+static int
+zb_zmq_random_ (void)
+{
+    unsigned char byte;
+    int fd;
+    if (getrandom (&byte, 1, GRND_NONBLOCK) == 1 || errno == EAGAIN)
+        return 0;
+    fd = open ("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (fd != -1)
+        close (fd);
+    return fd == -1 ? -1 : 0;
+}
+
 //  Would each system call that ZeroMQ insists on be answered? Returns -1, errno
 //  set.
 static int
@@ -3667,7 +3687,6 @@ zb_zmq_calls_ (void)
     struct sched_param priority;
     struct epoll_event event;
     struct pollfd item = {-1, POLLIN, 0};
-    unsigned char byte;
     int wait = epoll_create1 (EPOLL_CLOEXEC);
     int stream = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     memset (&event, 0, sizeof event);
@@ -3681,7 +3700,7 @@ zb_zmq_calls_ (void)
         && epoll_wait (wait, &event, 1, 0) != -1 && poll (&item, 1, 0) != -1
         && fcntl (stream, F_SETFL, fcntl (stream, F_GETFL) | O_NONBLOCK) == 0
         && setsockopt (stream, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) == 0
-        && (getrandom (&byte, 1, GRND_NONBLOCK) == 1 || errno == EAGAIN))
+        && zb_zmq_random_ () == 0)
         rc = 0;
     keep = errno;
     if (wait != -1)
@@ -3970,6 +3989,17 @@ zb_share_scan_ (zb_t *self, zb_share_ *share)
     }
 }
 
+//  A parent that ended at once may also have left in ZeroMQ what it had reported
+//  a moment ago: that is repeated when somebody listens.
+static void
+zb_series_inherit_ (zb_series_ *self)
+{
+    self->touched = 1;
+    if (self->reported.known
+        && zb_clock_ms_ () - self->reported.at_ms < ZB_KEPT_MS_)
+        self->fresh = ZB_FRESH_HEIR_;
+}
+
 //  Looks at the threads that have changed something, or at all: a thread that was
 //  interrupted between a change and its mark may be the one that exits.
 static void
@@ -3987,7 +4017,7 @@ zb_scan_ (zb_t *self, int all)
         if (level->inherited == 1) {
             level->inherited = 2;
             for (i = 0; i < level->series_size; i++)
-                level->series[i]->touched = 1;
+                zb_series_inherit_ (level->series[i]);
         }
 }
 
@@ -4000,6 +4030,8 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
     const zb_reported_ *reported = &self->reported;
     int64_t age_ms = now_ms - reported->at_ms;
     int hurry = instance->stop || instance->round != instance->round_wanted;
+    if (level->inherited && level->seq == level->heirs_end)
+        return ZB_NOTHING_;
     if (zb_series_changed_ (self))
         return ZB_CHANGED_;
     self->touched = 0;
@@ -4443,7 +4475,7 @@ zb_message_seek_ (zb_t *self, zb_message_ *message)
     int found = 0;
     pthread_mutex_lock (&self->lock);
     message->now_ms = zb_clock_ms_ ();
-    if (level->has_listener) {
+    if (level->has_listener && !self->orphaned) {
         zb_kept_prune_ (level, message->now_ms);
         message->at =
           zb_level_next_ (self, level, message->at, message->now_ms, &due);
@@ -4461,7 +4493,7 @@ zb_message_fill_ (zb_t *self, zb_message_ *message)
     zb_message_begin_ (message, self->message, sizeof self->message);
     message->now_ms = zb_clock_ms_ ();
     zb_message_date_ (message, zb_clock_read_ (CLOCK_REALTIME));
-    if (message->level->has_listener) {
+    if (message->level->has_listener && !self->orphaned) {
         zb_level_birth_ (self, message->level, message->unix_ns / 1000000);
         zb_message_series_ (self, message);
         zb_message_readings_ (self, message);
@@ -4600,8 +4632,10 @@ zb_pump_round_ (zb_t *self, int reports)
         zb_pump_shun_ (self);
     pthread_mutex_lock (&self->lock);
     wanted = self->round_wanted;
-    zb_scan_ (self, self->stop || self->round != wanted);
-    zb_pump_dropped_ (self);
+    if (!self->orphaned) {
+        zb_scan_ (self, self->stop || self->round != wanted);
+        zb_pump_dropped_ (self);
+    }
     level = self->levels;
     pthread_mutex_unlock (&self->lock);
     //  levels are only ever put before the first, so this walk needs no lock
@@ -4743,8 +4777,8 @@ zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
         *until_ms = self->deadline_ms;
         self->unreachable &= !first;
         done = now_ms >= self->deadline_ms || self->config_error
-               || (!self->socket && !first) || self->unreachable
-               || zb_held_ (self, ZB_HELD_AT_STOP_) == 0;
+               || self->orphaned || (!self->socket && !first)
+               || self->unreachable || zb_held_ (self, ZB_HELD_AT_STOP_) == 0;
     }
     pthread_mutex_unlock (&self->lock);
     if (first && self->socket) {
@@ -4770,10 +4804,6 @@ static void
 zb_pump_end_ (zb_t *self, int64_t until_ms)
 {
     int64_t left_ms;
-    pthread_mutex_lock (&self->lock);
-    self->pump_left = 1;
-    pthread_cond_broadcast (&self->news);
-    pthread_mutex_unlock (&self->lock);
     while (self->socket && !zb_zmq_ok_ (self))
         poll (NULL, 0, ZB_NAP_MS_);
     left_ms = until_ms - zb_clock_ms_ ();
@@ -4784,6 +4814,20 @@ zb_pump_end_ (zb_t *self, int64_t until_ms)
     pthread_mutex_unlock (&self->lock);
 }
 
+//  A process that measures and then executes another program does so at once, as
+//  a rule. Linux refuses a thread meanwhile (fs_struct's in_exec), and ZeroMQ
+//  would end the process for it: so it is not opened yet, unless somebody waits.
+static void
+zb_pump_hesitate_ (zb_t *self)
+{
+    struct timespec until = zb_until_ (zb_clock_ms_ () + ZB_IDLE_START_MS_);
+    int rc = 0;
+    pthread_mutex_lock (&self->lock);
+    while (rc == 0 && !self->stop && self->round == self->round_wanted)
+        rc = pthread_cond_timedwait (&self->news, &self->lock, &until);
+    pthread_mutex_unlock (&self->lock);
+}
+
 static void *
 zb_pump_ (void *argument)
 {
@@ -4791,6 +4835,7 @@ zb_pump_ (void *argument)
     int64_t until_ms = 0;
     int stop = 0;
     zb_pump_settle_in_ ();
+    zb_pump_hesitate_ (self);
     do {
         zb_tsc_tend_ ();
         zb_pump_round_ (self, zb_pump_ready_ (self, stop));
@@ -4819,7 +4864,7 @@ zb_pump_start_ (zb_t *self)
         //  threads inherit the mask: no signal of the host's comes to ours
         sigfillset (&all);
         pthread_sigmask (SIG_SETMASK, &all, &before);
-        self->pump_left = self->pump_ended = 0;
+        self->pump_ended = 0;
         rc = pthread_create (&self->pump, &attributes, zb_pump_, self);
         if (rc == EINVAL || rc == EPERM)
             rc = pthread_create (&self->pump, NULL, zb_pump_, self);
@@ -5156,8 +5201,9 @@ zb_stop_ (zb_t *self, int64_t deadline_ms)
     zb_wake_ ();
 }
 
-//  Waits for that. Returns -1 if ZeroMQ takes longer than it may: the pump goes
-//  on, but looks at no measurement any more.
+//  Waits for that. Returns -1 if ZeroMQ takes longer than it may, or waits for a
+//  lock of the loader's that the caller holds: the pump goes on, but looks at no
+//  slot any more.
 static int
 zb_pump_join_ (zb_t *self)
 {
@@ -5166,11 +5212,10 @@ zb_pump_join_ (zb_t *self)
     if (!self->pump_runs)
         return 0;
     pthread_mutex_lock (&self->lock);
-    while (!self->pump_left)
-        pthread_cond_wait (&self->news, &self->lock);
     while (!self->pump_ended && rc == 0)
         rc = pthread_cond_timedwait (&self->news, &self->lock, &until);
     rc = self->pump_ended ? 0 : -1;
+    self->orphaned = rc == -1;
     pthread_mutex_unlock (&self->lock);
     if (rc == 0)
         pthread_join (self->pump, NULL);
@@ -5341,12 +5386,13 @@ zb_flush_rounds_ (zb_waiter_ *waiter, int64_t deadline_ms)
     pthread_mutex_lock (&self->lock);
     for (;;) {
         wanted = ++self->round_wanted;
+        pthread_cond_broadcast (&self->news);
         zb_wake_ ();
         while (rc == 0 && self->round < wanted && !self->stop
-               && !self->pump_left)
+               && !self->pump_ended)
             rc = zb_wait_ (waiter, &until);
         held = zb_held_ (self, ZB_HELD_WANTED_);
-        if (rc != 0 || held == 0 || self->stop || self->pump_left
+        if (rc != 0 || held == 0 || self->stop || self->pump_ended
             || self->error)
             break;
         //  what is held now goes when a listener comes, which is a round
@@ -5516,10 +5562,13 @@ zb_slot_make_ (zb_t *self, const zb_sample_ *sample)
 //  The way with locks: also in a thread that has just begun, or after instances
 //  have been opened or closed. Returns NULL if there is nothing left to do.
 static zb_slot_ *
-zb_lookup_slow_ (const zb_sample_ *sample)
+zb_lookup_slow_ (zb_sample_ *sample)
 {
     zb_slot_ *slot = NULL;
     zb_t *owner;
+    //  the very first label was hashed before there was a seed
+    sample->label = zb_label_make_ (sample->label.type, sample->label.level,
+                                    sample->label.name, sample->label.source);
     pthread_mutex_lock (&zb_lock_);
     if (!zb_over_) {
         if (zb_stalled_)
@@ -5541,7 +5590,7 @@ zb_lookup_slow_ (const zb_sample_ *sample)
 //  Returns the slot that the measurement goes to; zb_nowhere_ if none is wanted;
 //  NULL if it has been added, or dropped and counted.
 static zb_slot_ *
-zb_find_ (const zb_sample_ *sample)
+zb_find_ (zb_sample_ *sample)
 {
     zb_slot_ *slot = NULL;
     int state;
@@ -5817,7 +5866,8 @@ zb_fork_prepare_ (void)
                 zb_level_birth_ (self, level,
                                  zb_clock_read_ (CLOCK_REALTIME) / 1000000);
                 level->heirs_seq = level->seq;
-                level->seq += level->series_size;
+                level->seq += 4 * level->series_size;
+                level->heirs_end = level->seq;
             }
     }
     pthread_mutex_lock (&zb_tsc_lock_);
@@ -5985,6 +6035,24 @@ zb_exit_closers_ (void)
     while (zb_closers_ && rc == 0)
         rc = pthread_cond_timedwait (&zb_idle_, &zb_lock_, &until);
 }
+
+#if defined __PIC__ && !defined __PIE__ && defined __GLIBC__
+
+//  The first ZeroMQ context of a process has libraries loaded (libpgm asks for a
+//  protocol, NSS loads what knows it). Who unloads ours holds the loader's lock,
+//  for which the pump would wait then, and the unloading for the pump. So it is
+//  done when ours is loaded.
+__attribute__ ((constructor)) static void
+zb_load_ (void)
+{
+    struct protoent entry, *found;
+    char text[1024];
+    int keep = errno;
+    getprotobyname_r ("pgm", &entry, text, sizeof text, &found);
+    errno = keep;
+}
+
+#endif
 
 //  At exit (or dlclose) all instances report for the last time, within the
 //  longest linger_ms in all.
