@@ -5927,6 +5927,7 @@ zb_inherit_ (zb_t *self)
         close (self->epoll_fd);
     self->epoll_fd = -1;
     self->users = self->pump_runs = self->stop = 0;
+    self->round_wanted = self->round;
     zb_locks_init_ (self);
 }
 
