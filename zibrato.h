@@ -453,10 +453,12 @@ typedef struct {
 //  One series in one thread, which makes, writes and frees it. In section 5
 //  stands who else reads what.
 typedef struct zb_slot_ {
-    double total;               //  counter: this thread's part
-    uint32_t *changed;          //  set after each change: of the thread's share
-    struct zb_timer_ *timer;    //  timer: this thread's part
-    double total_seen;          //  counter: when the pump looked last
+    double total;       //  counter: this thread's part
+    uint32_t *changed;  //  set after each change: of the share
+    union {
+        struct zb_timer_ *timer;  //  timer: this thread's part
+        double total;             //  counter: when the pump looked last
+    } its;
     struct zb_series_ *series;  //  of an instance that is not closed
     struct zb_slot_ *next;      //  same series, other threads
     struct zb_slot_ *previous;  //
@@ -465,6 +467,8 @@ typedef struct zb_slot_ {
     uint16_t head_size;   //  behind the structure: level, name
     uint16_t label_size;  //  and source, each terminated; no source
     uint8_t type;         //  if both sizes are the same
+    uint8_t kind;         //  how the type is kept: a timer of classic mode is
+                          //  kept like a gauge
 } zb_slot_;
 
 enum { ZB_WAYS_ = 3 };  //  sources that a cell remembers beside the last one
@@ -1753,14 +1757,14 @@ typedef struct zb_block_ {
 
 enum { ZB_BLOCK_MIN_ = 1024, ZB_BLOCK_MAX_ = 16384 };
 
-//  So many bytes, cleared. Caller does not own the return value. Returns NULL
-//  without memory.
+//  So many bytes, cleared, for what is aligned to eight. Caller does not own the
+//  return value. Returns NULL without memory.
 static void *
 zb_arena_take_ (zb_block_ **self, size_t size)
 {
     zb_block_ *block = *self;
     void *memory = NULL;
-    size = (size + 15) / 16 * 16;
+    size = (size + 7) / 8 * 8;
     if (!block || block->used + size > block->size) {
         size_t wanted = block ? block->size * 2 : (size_t) ZB_BLOCK_MIN_;
         if (wanted > ZB_BLOCK_MAX_)
@@ -2959,8 +2963,9 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
     zb_level_ *level = zb_level_find_ (self, label->level);
     zb_retired_ *retired = NULL;
     zb_series_ *series = (zb_series_ *) zb_arena_take_ (
-      &self->arena, sizeof *series + label->level_size + sizeof "Counter"
-                      + label->name_size + label->source_size);
+      &self->arena, (sizeof *series + label->level_size + sizeof "Counter"
+                     + label->name_size + label->source_size + 15)
+                      / 16 * 16);
     if (kind == ZB_TYPE_TIMER)
         retired = (zb_retired_ *) calloc (1, sizeof *retired);
     if (!series || !level || (kind == ZB_TYPE_TIMER && !retired)) {
@@ -3279,8 +3284,8 @@ zb_share_destroy_ (zb_share_ **self_p)
     zb_slot_ *slot;
     zb_ring_ *ring;
     for (slot = self->slots; slot; slot = slot->sibling)
-        if (slot->timer)
-            free (slot->timer->buckets);
+        if (slot->kind == ZB_TYPE_TIMER)
+            free (slot->its.timer->buckets);
     while ((ring = self->ring_first)) {
         self->ring_first = ring->next;
         free (ring);
@@ -3356,12 +3361,14 @@ zb_share_find_ (zb_thread_ *thread, zb_t *owner)
 static int
 zb_slot_equip_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
 {
+    self->kind = (uint8_t) kind;
     if (kind == ZB_TYPE_TIMER) {
-        self->timer =
-          (zb_timer_ *) zb_arena_take_ (&share->arena, sizeof *self->timer);
-        if (!self->timer)
+        zb_timer_ *timer =
+          (zb_timer_ *) zb_arena_take_ (&share->arena, sizeof *timer);
+        if (!timer)
             return -1;
-        zb_timer_init_ (self->timer);
+        zb_timer_init_ (timer);
+        self->its.timer = timer;
     }
     else if (kind == ZB_TYPE_GAUGE && !share->ring) {
         share->ring = zb_ring_new_ (ZB_RING_MIN_);
@@ -3417,9 +3424,9 @@ static void
 zb_slot_fold_ (zb_slot_ *self)
 {
     zb_series_ *series = self->series;
-    zb_timer_ *timer = self->timer;
+    zb_timer_ *timer = self->its.timer;
     zb_set_t_ set;
-    if (timer) {
+    if (self->kind == ZB_TYPE_TIMER) {
         zb_timer_settle_ (timer);
         timer->last = 0;
         if (zb_timer_read_ (timer, &set) == 0)
@@ -3946,11 +3953,10 @@ zb_series_total_ (const zb_series_ *self)
 static uint64_t
 zb_series_count_ (const zb_series_ *self)
 {
-    uint64_t count = self->retired ? self->retired->count : 0;
+    uint64_t count = self->retired->count;
     const zb_slot_ *slot;
     for (slot = self->slots; slot; slot = slot->next)
-        if (slot->timer)
-            count += zb_get_ (&slot->timer->count);
+        count += zb_get_ (&slot->its.timer->count);
     return count;
 }
 
@@ -3975,16 +3981,14 @@ zb_share_scan_ (zb_t *self, zb_share_ *share)
     zb_slot_ *slot;
     zb_share_drain_ (self, share);
     for (slot = share->slots; slot; slot = slot->sibling) {
-        if (slot->timer) {
-            if (zb_get_ (&slot->timer->count) != slot->timer->read)
-                slot->series->touched = 1;
+        if (slot->kind == ZB_TYPE_TIMER) {
+            const zb_timer_ *timer = slot->its.timer;
+            slot->series->touched |= zb_get_ (&timer->count) != timer->read;
         }
-        else {
+        else if (slot->kind == ZB_TYPE_COUNTER) {
             double total = zb_get_double_ (&slot->total);
-            if (total != slot->total_seen) {
-                slot->total_seen = total;
-                slot->series->touched = 1;
-            }
+            slot->series->touched |= total != slot->its.total;
+            slot->its.total = total;
         }
     }
 }
@@ -4080,7 +4084,7 @@ zb_series_sum_ (zb_sum_ *sum, zb_series_ *self)
     zb_sum_clear_ (sum);
     zb_sum_retired_ (sum, self->retired);
     for (slot = self->slots; slot; slot = slot->next)
-        if (zb_sum_timer_ (sum, slot->timer) == -1)
+        if (zb_sum_timer_ (sum, slot->its.timer) == -1)
             rc = -1;
     zb_range_add_ (&self->min_ns, &self->max_ns, sum->min_ns, sum->max_ns);
     sum->min_ns = self->min_ns;
@@ -5610,108 +5614,132 @@ zb_find_ (zb_sample_ *sample)
     return slot;
 }
 
-//  The slot of a source that the cell has met before: sources often take turns.
-//  Called when nothing but the source is another one than last time.
-static inline zb_slot_ *
-zb_cell_way_ (const zb_cell_ *cell, const zb_label_ *label, unsigned *way)
-{
-    unsigned i, at = cell->turn;
-    for (i = 0; i < ZB_WAYS_; i++) {
-        zb_slot_ *slot = cell->way[at];
-        if (slot && slot->source_hash == label->source_hash
-            && slot->label_size - slot->head_size == (int) label->source_size
-            && zb_same_ ((const char *) (slot + 1) + slot->head_size,
-                         label->source, label->source_size)) {
-            *way = at;
-            return slot;
-        }
-        at = at + 1 < ZB_WAYS_ ? at + 1 : 0;
-    }
-    *way = cell->turn;
-    return NULL;
-}
-
-//  Notes a slot in the cell; the one before gets a way. A handler that comes in
-//  between finds no generation, or all of it. The thread is busy.
+//  Makes a slot the cell's, of which the way gets the one before. A handler that
+//  comes in between finds no generation, or all of it. The thread is busy.
 static inline void
-zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, zb_t *to, uint64_t generation,
-              unsigned way)
+zb_cell_turn_ (zb_cell_ *cell, zb_slot_ *slot, unsigned way)
 {
-    int more = cell->generation == generation && cell->to == to && cell->slot;
+    uint64_t generation = cell->generation;
     __atomic_store_n (&cell->generation, 0, __ATOMIC_RELAXED);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    if (more) {
-        cell->way[way] = cell->slot;
-        cell->turn = way + 1 < ZB_WAYS_ ? way + 1 : 0;
-    }
-    else
-        memset (cell->way, 0, sizeof cell->way);
-    cell->slot = slot == &zb_nowhere_ ? NULL : slot;
-    cell->source = cell->slot ? zb_slot_source_ (slot) : NULL;
-    cell->to = to;
+    cell->way[way] = cell->slot;
+    cell->turn = way + 1 < ZB_WAYS_ ? way + 1 : 0;
+    cell->slot = slot;
+    cell->source = zb_slot_source_ (slot);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     __atomic_store_n (&cell->generation, generation, __ATOMIC_RELAXED);
 }
 
-//  The slot for a source other than last time, without a lock, or NULL. The
-//  thread is busy.
+//  The same for one that has been resolved anew, if nothing can be kept of what
+//  the cell knew.
+static void
+zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
+              uint64_t generation)
+{
+    __atomic_store_n (&cell->generation, 0, __ATOMIC_RELAXED);
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    memset (cell->way, 0, sizeof cell->way);
+    cell->turn = 0;
+    cell->slot = slot == &zb_nowhere_ ? NULL : slot;
+    cell->source = cell->slot ? zb_slot_source_ (slot) : NULL;
+    cell->to = sample->to;
+    cell->head_hash = sample->label.head_hash;
+    __atomic_signal_fence (__ATOMIC_SEQ_CST);
+    __atomic_store_n (&cell->generation, generation, __ATOMIC_RELAXED);
+}
+
+//  The way of a source that the cell has met before, or else the one whose turn
+//  it is.
+static inline unsigned
+zb_cell_way_ (const zb_cell_ *cell, const zb_label_ *label)
+{
+    unsigned i;
+    for (i = 0; i < ZB_WAYS_; i++) {
+        zb_slot_ *slot = cell->way[i];
+        if (slot && slot->source_hash == label->source_hash
+            && slot->label_size - slot->head_size == (int) label->source_size
+            && zb_same_ ((const char *) (slot + 1) + slot->head_size,
+                         label->source, label->source_size))
+            return i;
+    }
+    return cell->turn;
+}
+
+//  The slot for a source other than last time, without a lock; the cell turns to
+//  it. Sources often take turns, so the next one is tried first. Returns NULL if
+//  this thread has none yet. The thread is busy.
 static inline zb_slot_ *
 zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
-               unsigned *way)
+               const char *source)
+{
+    zb_label_ *label = &sample->label;
+    unsigned way = cell->turn;
+    zb_slot_ *slot = cell->way[way];
+    const char *known = slot ? zb_slot_source_ (slot) : NULL;
+    if (!source || !known || strcmp (source, known) != 0) {
+        zb_label_set_source_ (label, source);
+        way = zb_cell_way_ (cell, label);
+        slot = cell->way[way];
+        if (!slot || slot->source_hash != label->source_hash) {
+            label->type = site->type;
+            label->level = site->level;
+            label->name = site->name;
+            label->level_size = strlen (site->level) + 1;
+            label->name_size = cell->slot->head_size - label->level_size;
+            label->head_hash = cell->head_hash;
+            slot = zb_lookup_own_ (sample);
+        }
+    }
+    if (slot)
+        zb_cell_turn_ (cell, slot, way);
+    return slot;
+}
+
+//  The same with locks, if it must be. The thread is not busy.
+static __attribute__ ((noinline)) zb_slot_ *
+zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
+                  const char *source, uint64_t generation)
 {
     zb_slot_ *slot;
-    zb_label_ *label = &sample->label;
-    const char *text = (const char *) (cell->slot + 1);
-    slot = zb_cell_way_ (cell, label, way);
-    if (slot)
-        return slot;
-    label->type = site->type;
-    label->level = site->level;
-    label->name = site->name;
-    label->level_size = strlen (text) + 1;
-    label->name_size = cell->slot->head_size - label->level_size;
-    label->head_hash = cell->head_hash;
-    return zb_lookup_own_ (sample);
+    int keep = errno, known;
+    sample->label =
+      zb_label_make_ (site->type, site->level, site->name, source);
+    slot = zb_find_ (sample);
+    if (slot && cell && !__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
+        && zb_enter_ () == 0) {
+        known = cell->generation == generation && cell->to == sample->to
+                && cell->slot && slot != &zb_nowhere_;
+        if (known)
+            zb_cell_turn_ (cell, slot, cell->turn);
+        else
+            zb_cell_set_ (cell, slot, sample, generation);
+        zb_leave_ ();
+    }
+    errno = keep;
+    return slot == &zb_nowhere_ ? NULL : slot;
 }
 
 //  The slot that a measurement at a site goes to, or NULL if there is nothing to
 //  write to. While a pump is wanting, cells remember nothing, so that passes come
 //  here and try to start one. The cell is NULL in a scope that ends elsewhere.
-static zb_slot_ *
+static inline zb_slot_ *
 zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
              const char *source)
 {
     uint64_t generation = zb_generation_get_ ();
-    int keep;
-    unsigned way = 0;
     zb_slot_ *slot = NULL;
     if (zb_busy_) {
         zb_miss_ ();
         return NULL;
     }
-    zb_label_set_source_ (&sample->label, source);
     if (cell && cell->generation == generation && cell->to == sample->to
         && cell->slot && zb_finite_ (sample->value)) {
         zb_enter_ ();
-        slot = zb_cell_find_ (site, cell, sample, &way);
-        if (slot)
-            zb_cell_set_ (cell, slot, sample->to, generation, way);
+        slot = zb_cell_find_ (site, cell, sample, source);
         zb_leave_ ();
-        if (slot)
-            return slot;
     }
-    keep = errno;
-    zb_label_set_head_ (&sample->label, site->type, site->level, site->name);
-    slot = zb_find_ (sample);
-    errno = keep;
-    if (slot && cell && !__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
-        && zb_enter_ () == 0) {
-        zb_cell_set_ (cell, slot, sample->to, generation, way);
-        cell->head_hash = sample->label.head_hash;
-        zb_leave_ ();
-        errno = keep;
-    }
-    return slot == &zb_nowhere_ ? NULL : slot;
+    return slot ? slot
+                : zb_resolve_slow_ (site, cell, sample, source, generation);
 }
 
 void
@@ -5741,9 +5769,9 @@ zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
     pthread_mutex_lock (&zb_lock_);
     if (!share->dead) {
         pthread_mutex_lock (&share->owner->lock);
-        zb_timer_prepare_ (self->timer, self->series->retired, ns);
+        zb_timer_prepare_ (self->its.timer, self->series->retired, ns);
         pthread_mutex_unlock (&share->owner->lock);
-        zb_timer_add_ (self->timer, ns);
+        zb_timer_add_ (self->its.timer, ns);
     }
     pthread_mutex_unlock (&zb_lock_);
     zb_end_ (state);
@@ -5754,19 +5782,19 @@ zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
 static inline void
 zb_slot_time_ (zb_slot_ *self, uint64_t ns)
 {
-    zb_timer_ *timer = self->timer;
-    if (ZB_LIKELY_ (timer && (timer->seq & 1) == 0)) {
+    zb_timer_ *timer = self->its.timer;
+    if (!ZB_LIKELY_ (self->kind == ZB_TYPE_TIMER))
+        zb_share_offer_ (zb_slot_share_ (self), self->series,
+                         (double) (int64_t) ns / 1e9, zb_now_ ());
+    else if (ZB_LIKELY_ ((timer->seq & 1) == 0)) {
         if (ZB_LIKELY_ (zb_timer_ready_ (timer, zb_bucket_ (ns), ns)))
             zb_timer_add_ (timer, ns);
         else
             zb_slot_time_slow_ (self, ns);
         __atomic_store_n (self->changed, 1, __ATOMIC_RELEASE);
     }
-    else if (timer)
-        zb_miss_ ();  //  a signal handler has interrupted the timer's own
     else
-        zb_share_offer_ (zb_slot_share_ (self), self->series,
-                         (double) (int64_t) ns / 1e9, zb_now_ ());
+        zb_miss_ ();  //  a signal handler has interrupted the timer's own
 }
 
 void

@@ -551,6 +551,12 @@ measure_exit_broker (void)
         BENCH_CHECK (fgets (line, sizeof line, broker.log));
     snprintf (endpoint, sizeof endpoint, "tcp://127.0.0.1:%d",
               atoi (strrchr (line, ':') + 1) - 1);
+    //  a broker that has just begun gives its workers time to come back before
+    //  it says that its list is complete
+    zb_t *first = zb_open (.endpoint = endpoint);
+    zb_count ("bench", "first", .to = first);
+    BENCH_CHECK (first && zb_flush (first, WAIT_S * 1000) == 0);
+    zb_close (&first);
     exit_run ("edges.exit.broker", endpoint);
     bench_child_end (&broker);
 }

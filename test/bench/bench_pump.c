@@ -186,9 +186,10 @@ reader_read (const subject_t *subject, bool text)
     uint64_t sum = 0;
     size_t i, j;
     for (i = 0; i < subject->size; i++) {
-        const zb_timer_ *timer = subject->slot[i]->timer;
+        const zb_slot_ *slot = subject->slot[i];
+        const zb_timer_ *timer = slot->its.timer;
         sum += read_words (subject->slot[i], 64);
-        if (!timer)
+        if (slot->kind != ZB_TYPE_TIMER)
             continue;
         sum += read_words (timer, offsetof (zb_timer_, page_at));
         for (j = 0; j < ZB_PAGES_ && text; j++)
