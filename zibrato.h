@@ -773,6 +773,9 @@ int clock_gettime (clockid_t, struct timespec *);
 int sigfillset (sigset_t *);
 int pthread_sigmask (int, const sigset_t *, sigset_t *);
 #endif
+#ifndef O_CLOEXEC
+#define O_CLOEXEC EPOLL_CLOEXEC  //  the same bit (linux/eventpoll.h)
+#endif
 #if defined __linux__ && !defined __USE_XOPEN2K
 int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
 int posix_memalign (void **, size_t, size_t);
