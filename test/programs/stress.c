@@ -54,7 +54,7 @@ enum { THREADS = 8, SLOTS = 6, SOURCES = 12, PATIENCE_MS = 20000 };
 static atomic_bool s_stop;
 static atomic_bool s_leaving;  //  main returns while threads go on
 
-static void
+__attribute__ ((noreturn)) static void
 s_die (const char *what)
 {
     fprintf (stderr, "stress: %s: %s\n", what, strerror (errno));

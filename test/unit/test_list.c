@@ -385,9 +385,9 @@ no_worker_touches_the_marker (void **state)
 static void
 topics_like_a_marker_mean_all (void **state)
 {
-    static const char *const topics[] = {"\xff", "\xff\xff",
-                                         "\xff"
-                                         "0123456789abcdef"};
+    static const char like[] = "\xff"
+                               "0123456789abcdef";
+    static const char *const topics[] = {"\xff", "\xff\xff", like};
     pair_t *self = pair_new ();
     wanted_t worker = {0};
     size_t i;
