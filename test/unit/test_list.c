@@ -111,6 +111,7 @@ pair_new (void)
     static pair_t pair;
     pair_t *self = &pair;
     size_t size = sizeof self->endpoint[0];
+    int rc;
     memset (self, 0, sizeof *self);
     strcpy (self->folder, "/tmp/zibrato-test-XXXXXX");
     assert_non_null (mkdtemp (self->folder));
@@ -120,8 +121,9 @@ pair_new (void)
     topics_mark (&self->topics);
     assert_int_equal (zmq_bind (self->sub, "tcp://127.0.0.1:*"), 0);
     zmq_getsockopt (self->sub, ZMQ_LAST_ENDPOINT, self->endpoint[0], &size);
-    snprintf (self->endpoint[1], sizeof self->endpoint[1], "ipc://%s/socket",
-              self->folder);
+    rc = snprintf (self->endpoint[1], sizeof self->endpoint[1],
+                   "ipc://%s/socket", self->folder);
+    assert_in_range (rc, 1, sizeof self->endpoint[1] - 1);
     assert_int_equal (zmq_bind (self->sub, self->endpoint[1]), 0);
     return self;
 }
