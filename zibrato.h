@@ -1879,8 +1879,15 @@ zb_label_ok_ (const char *text)
 }
 
 //  Chosen at random, once (zb_once_init_): who knows no seed can make no names
-//  that fall into one place.
+//  that fall into one place. Atomic: a thread's first label is hashed before
+//  that, and once more afterwards.
 static uint64_t zb_seed_;
+
+static inline uint64_t
+zb_seed_get_ (void)
+{
+    return __atomic_load_n (&zb_seed_, __ATOMIC_RELAXED);
+}
 
 static inline uint64_t
 zb_mix_ (uint64_t a)
@@ -1968,7 +1975,7 @@ zb_label_set_source_ (zb_label_ *self, const char *source)
     self->source = source;
     self->source_size = source ? strlen (source) + 1 : 0;
     self->source_hash =
-      source ? zb_hash_ (zb_seed_, source, self->source_size) : 0;
+      source ? zb_hash_ (zb_seed_get_ (), source, self->source_size) : 0;
 }
 
 static inline void
@@ -1980,9 +1987,9 @@ zb_label_set_head_ (zb_label_ *self, zb_type_t type, const char *level,
     self->name = name ? name : "";
     self->level_size = strlen (self->level) + 1;
     self->name_size = strlen (self->name) + 1;
-    self->head_hash =
-      zb_hash_ (zb_hash_ (zb_seed_ + type, self->level, self->level_size),
-                self->name, self->name_size);
+    self->head_hash = zb_hash_ (
+      zb_hash_ (zb_seed_get_ () + type, self->level, self->level_size),
+      self->name, self->name_size);
 }
 
 static zb_label_
@@ -6008,7 +6015,7 @@ zb_once_init_ (void)
     pthread_condattr_t attributes;
     if (atexit (zb_exiting_set_) != 0)
         zb_exiting_ = 1;
-    zb_seed_ = zb_random_ ();
+    __atomic_store_n (&zb_seed_, zb_random_ (), __ATOMIC_RELAXED);
     zb_pid_ = getpid ();
     if (pthread_condattr_init (&attributes) == 0) {
         pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
