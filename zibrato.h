@@ -2653,7 +2653,7 @@ static zb_thread_ *zb_past_;  //  in a child: of the parent's
 static int zb_stalled_;       //  atomic: instances wait for a pump,
 static int64_t zb_retry_ms_;  //  atomic: 0 after a fork, else until then
 static int zb_over_;          //  atomic: nothing is measured any more
-static pid_t zb_pid_;         //  of the process that knows all this
+static pid_t zb_pid_;         //  atomic: of the process that knows all this
 static pthread_once_t zb_once_ = PTHREAD_ONCE_INIT;
 static pthread_cond_t
   zb_idle_;                    //  with zb_lock_: an instance has no user left,
@@ -2764,7 +2764,8 @@ zb_miss_ (void)
 static int
 zb_stranger_ (void)
 {
-    return zb_pid_ && zb_pid_ != getpid ();
+    pid_t pid = __atomic_load_n (&zb_pid_, __ATOMIC_RELAXED);
+    return pid && pid != getpid ();
 }
 
 //  The way in for all that takes a lock. Returns -1 if there is none. *state is
@@ -5991,7 +5992,7 @@ zb_fork_child_ (void)
     zb_self_ = NULL;
     zb_orphans_ = NULL;  //  the parent's, as what it was closing
     zb_closers_ = 0;
-    zb_pid_ = getpid ();
+    __atomic_store_n (&zb_pid_, getpid (), __ATOMIC_RELAXED);
     zb_retry_ms_ = 0;
     zb_stalled_ = 1;
     zb_generation_bump_ ();
@@ -6016,7 +6017,7 @@ zb_once_init_ (void)
     if (atexit (zb_exiting_set_) != 0)
         zb_exiting_ = 1;
     __atomic_store_n (&zb_seed_, zb_random_ (), __ATOMIC_RELAXED);
-    zb_pid_ = getpid ();
+    __atomic_store_n (&zb_pid_, getpid (), __ATOMIC_RELAXED);
     if (pthread_condattr_init (&attributes) == 0) {
         pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
         pthread_cond_init (&zb_idle_, &attributes);
@@ -6101,7 +6102,8 @@ zb_exit_ (void)
     zb_t *self, *ending;
     int state;
     //  exit () in a signal handler that has interrupted us: locks may be held
-    if (!zb_pid_ || zb_begin_ (&state) == -1)
+    if (!__atomic_load_n (&zb_pid_, __ATOMIC_RELAXED)
+        || zb_begin_ (&state) == -1)
         return;
     pthread_mutex_lock (&zb_lock_);
     ending = zb_exit_begin_ ();
