@@ -183,7 +183,7 @@ typedef struct {
     pthread_barrier_t ready, end;
 } crowd_t;
 
-static char s_names[NAMES_MAX][16];
+static char s_names[NAMES_MAX][24];
 
 static void
 s_names_init (void)
