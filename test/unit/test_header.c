@@ -1226,7 +1226,7 @@ test_numbers (void **state)
         s_number_check (
           ldexp ((double) (bits >> 12), (int) (bits % 120) - 110));
         s_number_check ((double) (bits % 1000000) * 1e-9);
-        s_number_check ((double) (bits % 1000000) * 1e-3);
+        s_number_check ((double) (bits % 1000000) * -1e-3);
     }
 }
 
