@@ -691,34 +691,42 @@ zb_close (zb_t **self_p)
 //
 //      Clock                    the time-stamp counter, or CLOCK_MONOTONIC
 //      Text                     numbers as decimal text, without locale
+//      Fractions                doubles as the shortest decimals
 //      Histogram                the bucket of a duration
 //      Timer: its thread        one thread's part of a timer, written
 //      Timer: its readers       and read as one consistent set
-//      Labels                   level, name and source: check, hash, map
+//      Timer: what no thread writes
+//      Memory                   arenas, and the one hash table
+//      Labels                   level, name and source: check, hash
 //      Keys                     certificates of CURVE
 //      Link                     one connection to a broker
 //      Links                    all of an instance, and their monitor
-//      Structures               who owns what, which lock guards it
+//      Structures               who owns what, which lock guards it (two)
 //      Ways in                  busy threads, cancellation, waking a pump
 //      Levels and series        what an instance knows
-//      Readings                 ring, queue, and what is kept to be repeated
-//      Threads                  shares and slots
+//      Ring                     readings, from a thread to the pump
+//      Queues                   readings that wait or are kept
+//      Slots                    a series in a thread
+//      Threads                  their shares; what is left of them (two)
 //      Subscriptions            which levels have a listener
-//      ZeroMQ                   is there what it needs; socket, connection
+//      ZeroMQ                   is there what it needs; its socket (two)
 //      Reports                  which series are due
 //      Lines                    a report as text
-//      Messages                 lines of one level
+//      Messages                 lines of one level: written; sent (two)
 //      Pump: rounds             what is reported now
-//      Pump: its life           waiting, the beginning and the end
+//      Pump: waiting            for time, threads, brokers
+//      Pump: its life           from beginning to end
 //      Options                  of an instance, and from the environment
-//      Instances                opened, used, closed
+//      Instances                the list; opened and closed (two)
 //      Flush and statistics
-//      Slow path                from a label to a slot
+//      Lookup                   from a label to a slot
+//      Sites                    what they remember
+//      Measuring                what macros and functions call
 //      Fork                     what a child inherits
 //      Exit
 //
-//  To follow a measurement: zb_count_slow_, zb_find_ (the first pass), then
-//  zb_scan_, zb_report_ (the pump).
+//  To follow a measurement: zb_count_end_, zb_count_slow_, zb_find_ (a first pass),
+//  then zb_pump_round_, zb_scan_, zb_report_ (the pump).
 //
 //  Locks, in the order in which they are taken: zb_lock_ guards the lists of
 //  instances and threads; an instance's own lock guards its series, levels,
@@ -1069,26 +1077,13 @@ zb_put_string_ (zb_text_ *self, const char *string)
     zb_put_ (self, string, strlen (string));
 }
 
-static const uint64_t zb_powers_[] = {1,
-                                      10,
-                                      100,
-                                      1000,
-                                      10000,
-                                      100000,
-                                      1000000,
-                                      10000000,
-                                      100000000,
-                                      1000000000,
-                                      10000000000,
-                                      100000000000,
-                                      1000000000000,
-                                      10000000000000,
-                                      100000000000000,
-                                      1000000000000000,
-                                      10000000000000000,
-                                      100000000000000000,
-                                      1000000000000000000,
-                                      10000000000000000000u};
+// clang-format off
+static const uint64_t zb_powers_[] = {
+  1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
+  10000000000, 100000000000, 1000000000000, 10000000000000, 100000000000000,
+  1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000,
+  10000000000000000000u};
+// clang-format on
 
 //  How many decimal digits it has: the fewest that a number of so many bits can
 //  have, or one more. 0 has as many as 1; setting the lowest bit changes no
@@ -1184,6 +1179,12 @@ zb_put_seconds_ (zb_text_ *self, zb_u128_ ns)
     else
         zb_put_decimal_ (self, (uint64_t) ns, 9);
 }
+
+//  --------------------------------------------------------------------------
+//  Fractions: doubles as the shortest decimals that read back the same
+//
+//  Reports are full of them (a sum of squares in each timer), and the C library
+//  takes longer for one than all else in a line does.
 
 //  digits / 10^places as %g writes it: so many as there are, and an exponent
 //  below 0.0001.
@@ -1676,6 +1677,12 @@ zb_sum_timer_ (zb_sum_ *self, zb_timer_ *timer)
     zb_sum_buckets_ (self, timer, &set);
     return 0;
 }
+
+//  --------------------------------------------------------------------------
+//  Timer: what no thread writes
+//
+//  A series keeps what its ended threads have left, and what timers have moved
+//  to it. Called with the instance's lock held.
 
 static void
 zb_sum_retired_ (zb_sum_ *self, const zb_retired_ *retired)
@@ -2558,6 +2565,9 @@ typedef struct {
     size_t size;
 } zb_topic_;
 
+//  --------------------------------------------------------------------------
+//  Structures: the instance, the thread, and what is there once
+
 struct zb_s {
     //  zb_lock_
     zb_t *next;   //  instance, or one that is being closed
@@ -3020,7 +3030,7 @@ zb_series_find_ (zb_t *self, const zb_label_ *label)
 }
 
 //  --------------------------------------------------------------------------
-//  Readings: ring, queue, and what is kept to be repeated
+//  Ring: readings on their way from a thread to the pump
 
 static zb_reading_ *
 zb_ring_at_ (zb_ring_ *self, uint64_t at)
@@ -3104,7 +3114,10 @@ zb_share_offer_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
     self->writing = 0;
 }
 
-//  From here on: called with the instance's lock held.
+//  --------------------------------------------------------------------------
+//  Queues: readings that wait for a listener, and those kept to be repeated
+//
+//  Called with the instance's lock held.
 
 //  Makes a ring that is full twice as large, its oldest item the first. Returns
 //  NULL without memory; else the given one is freed.
@@ -3235,7 +3248,7 @@ zb_ring_dropped_ (const zb_t *self)
 }
 
 //  --------------------------------------------------------------------------
-//  Threads: shares and slots
+//  Slots: a series in a thread, found by its label
 //
 //  The thread's own tables are changed by the thread alone, under zb_lock_; so it
 //  reads them without.
@@ -3287,6 +3300,9 @@ zb_slot_hash_ (const zb_slot_ *self)
                       zb_slot_source_ (self));
     return zb_label_hash_ (&label);
 }
+
+//  --------------------------------------------------------------------------
+//  Threads: their shares
 
 static void
 zb_share_destroy_ (zb_share_ **self_p)
@@ -3428,6 +3444,9 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
     owner->slots_size++;
     return self;
 }
+
+//  --------------------------------------------------------------------------
+//  Threads: what is left of them when they end
 
 //  Adds what a slot has measured to its series, when its thread measures no
 //  more. Called with the instance's lock held.
@@ -3631,7 +3650,7 @@ zb_subscriptions_read_ (zb_t *self)
 }
 
 //  --------------------------------------------------------------------------
-//  ZeroMQ: is there what it needs; socket, connection. All of it: pump only.
+//  ZeroMQ: is there what it needs? Pump only.
 //
 //  ZeroMQ ends the process where the system refuses it something: a descriptor,
 //  a thread, a call that a filter does not allow (libzmq 4.3: epoll.cpp,
@@ -3744,6 +3763,9 @@ zb_spare_numbers_ (int count)
         count -= fcntl ((int) limit.rlim_cur - i, F_GETFD) == -1;
     return count <= 0 ? 0 : -1;
 }
+
+//  --------------------------------------------------------------------------
+//  ZeroMQ: socket and connections of an instance. Pump only.
 
 //  Takes in what became of the links. Returns how many reports there were.
 static int
@@ -4264,7 +4286,7 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
 }
 
 //  --------------------------------------------------------------------------
-//  Messages: lines of one level
+//  Messages: written. Lines of one level
 //
 //  A message is written under the lock and sent without it. What a line says is
 //  noted as reported when it is written, and taken back (undo) when the message
@@ -4434,6 +4456,9 @@ zb_message_readings_ (zb_t *self, zb_message_ *message)
         level->gauge_seq++;
     }
 }
+
+//  --------------------------------------------------------------------------
+//  Messages: sent, or taken back
 
 //  It went: readings leave the queue for those kept.
 static void
@@ -4666,7 +4691,7 @@ zb_pump_round_ (zb_t *self, int reports)
 }
 
 //  --------------------------------------------------------------------------
-//  Pump: its life
+//  Pump: waiting
 
 static struct timespec
 zb_until_ (int64_t ms)
@@ -4756,6 +4781,9 @@ zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
         zb_pump_nap_ (self, ZB_NAP_MS_);
     return 0;
 }
+
+//  --------------------------------------------------------------------------
+//  Pump: its life
 
 //  Opens ZeroMQ, if there is none and it is time to try. Returns whether reports
 //  can go.
@@ -5027,7 +5055,7 @@ zb_config_apply_ (zb_t *self, const zb_config_t *config)
 }
 
 //  --------------------------------------------------------------------------
-//  Instances
+//  Instances: the list of them
 //
 //  An instance is used or ended, never both. A thread that uses one holds a
 //  count; the thread that ends it takes it off the list first, so that it is the
@@ -5203,6 +5231,9 @@ zb_unlist_ (zb_t *self)
     zb_generation_bump_ ();
     return 0;
 }
+
+//  --------------------------------------------------------------------------
+//  Instances: opened and closed
 
 //  Asks for a last report, and ends all waits.
 static void
@@ -5495,7 +5526,7 @@ zb_stats (zb_t *self, zb_stats_t *stats)
 }
 
 //  --------------------------------------------------------------------------
-//  Slow path: from a label to a slot
+//  Lookup: from a label to a slot
 
 //  One measurement, with all that names it.
 typedef struct {
@@ -5625,6 +5656,12 @@ zb_find_ (zb_sample_ *sample)
     return slot;
 }
 
+//  --------------------------------------------------------------------------
+//  Sites: what they remember, and where a measurement goes
+//
+//  A cell is its thread's alone; a signal handler of that thread may come in
+//  between any two steps.
+
 //  Makes a slot the cell's, of which the way gets the one before. A handler that
 //  comes in between finds no generation, or all of it. The thread is busy.
 static inline void
@@ -5752,6 +5789,9 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     return slot ? slot
                 : zb_resolve_slow_ (site, cell, sample, source, generation);
 }
+
+//  --------------------------------------------------------------------------
+//  Measuring: what macros and functions call
 
 void
 zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
