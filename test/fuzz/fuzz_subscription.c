@@ -15,6 +15,10 @@
 
 static const char *const s_levels[] = {"info", "debug", "err", "error", "i"};
 
+//  As it is taken away again, whose ever it is.
+static const char s_marker[] = "\0\xff"
+                               "0123456789abcdef";
+
 enum { LEVELS = sizeof s_levels / sizeof *s_levels };
 
 static int
@@ -66,23 +70,55 @@ s_knows (const zb_t *self, const char *topic, size_t size)
     return 0;
 }
 
+//  A broker's last: nobody wants anything by it.
+static int
+s_is_marker (const char *topic, size_t size)
+{
+    return size == 17 && *topic == '\xff';
+}
+
+//  A marker is counted and nothing else; one that is taken away and never came
+//  is not there.
+static void
+s_apply_marker (zb_t *self, char *bytes, size_t size)
+{
+    size_t markers = self->markers, overflow = self->overflow;
+    size_t known = self->subscriptions_size, room = self->topics_bytes;
+    zb_subscription_apply_ (self, bytes, size);
+    CHECK (self->markers
+           == (*bytes ? markers + 1 : markers - (markers > 0 ? 1 : 0)));
+    CHECK (self->overflow == overflow);
+    CHECK (self->subscriptions_size == known && self->topics_bytes == room);
+}
+
 //  What there was no room for is counted, and each that is taken away again.
 static void
-s_apply (zb_t *self, const char *bytes, size_t size)
+s_apply_topic (zb_t *self, char *bytes, size_t size)
 {
-    size_t overflow = self->overflow;
+    size_t overflow = self->overflow, markers = self->markers;
     int knew = s_knows (self, bytes + 1, size - 1);
     int room = size - 1 <= ZB_TOPIC_MAX_
                && self->subscriptions_size < ZB_TOPICS_KNOWN_MAX_;
+    zb_subscription_apply_ (self, bytes, size);
+    CHECK (s_knows (self, bytes + 1, size - 1) == (*bytes && (knew || room)));
+    if (knew || (*bytes && room) || (!*bytes && !overflow))
+        CHECK (self->overflow == overflow);
+    else
+        CHECK (self->overflow == (*bytes ? overflow + 1 : overflow - 1));
+    CHECK (self->markers == markers);
+}
+
+//  Its memory ends where it does.
+static void
+s_apply (zb_t *self, const char *bytes, size_t size)
+{
     char *copy = (char *) malloc (size);
     CHECK (copy);
     memcpy (copy, bytes, size);
-    zb_subscription_apply_ (self, copy, size);
-    CHECK (s_knows (self, copy + 1, size - 1) == (copy[0] && (knew || room)));
-    if (knew || (copy[0] && room) || (!copy[0] && !overflow))
-        CHECK (self->overflow == overflow);
+    if (s_is_marker (copy + 1, size - 1))
+        s_apply_marker (self, copy, size);
     else
-        CHECK (self->overflow == (copy[0] ? overflow + 1 : overflow - 1));
+        s_apply_topic (self, copy, size);
     free (copy);
 }
 
@@ -113,6 +149,8 @@ s_empty (zb_t *self)
     }
     while (self->overflow)
         s_apply (self, "", 1);
+    while (self->markers)
+        s_apply (self, s_marker, sizeof s_marker - 1);
     for (level = self->levels; level; level = level->next)
         CHECK (!level->has_listener);
 }
