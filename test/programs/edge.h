@@ -33,7 +33,7 @@
 //  No program uses all of it
 #pragma GCC diagnostic ignored "-Wunused-function"
 
-enum { PATIENCE_MS = 20000, ALARM_S = 30 };
+enum { PATIENCE_MS = 20000, ALARM_S = 60 };
 
 typedef struct {
     const char *name;
