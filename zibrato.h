@@ -3928,9 +3928,11 @@ zb_zmq_watch_ (zb_t *self)
 static void
 zb_zmq_close_ (zb_t *self, int linger_ms)
 {
-    if (self->epoll_fd != -1)
-        close (self->epoll_fd);
-    self->epoll_fd = -1;
+    int fd = self->epoll_fd;
+    //  in this order: a child that is forked in between closes what stands here
+    __atomic_store_n (&self->epoll_fd, -1, __ATOMIC_RELEASE);
+    if (fd != -1)
+        close (fd);
     zb_links_close_ (&self->links);
     if (self->socket) {
         zmq_setsockopt (self->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
