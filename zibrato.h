@@ -2818,7 +2818,7 @@ zb_wake_open_ (void)
     return fd == -1 ? -1 : 0;
 }
 
-//  At the end of the program, and in a child, which would wake its parent.
+//  After dlclose, and in a child, which would wake its parent.
 static void
 zb_wake_close_ (void)
 {
@@ -6158,7 +6158,9 @@ zb_exit_ (void)
     zb_exit_closers_ ();
     pthread_mutex_unlock (&zb_lock_);
     zb_reap_ (!zb_exiting_);
-    zb_wake_close_ ();
+    //  at the end of the program other threads may be about to write to it
+    if (!zb_exiting_)
+        zb_wake_close_ ();
     zb_exit_threads_ ();
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     zb_busy_ = 0;
