@@ -307,7 +307,9 @@ instances_close_and_open_under_load (void)
     sink_check_sum (&sink, "mine", "reopen.default", (double) counted);
     sink_check_sum (&sink, "other", "reopen.life", (double) lives);
     total_t total = sink_total (&sink, "other", "reopen.racing");
-    assert_true (total.sum > 0 && total.sum <= (double) racing);
+    //  at least one in each life, of which main counts ten
+    assert_true (total.sum >= (double) lives / 10
+                 && total.sum <= (double) racing);
     assert_string_equal (process_err (reopen), "");
 }
 

@@ -6,7 +6,8 @@
     times. Four threads measure into both all the while, whether the other is
     there at the moment or not, by macros and by the functions for run-time
     names. In each life of the other one, main counts reopen.life 10 times
-    into it, which must arrive. At the end it prints
+    into it, which must arrive, and waits until a thread has measured into it,
+    too. At the end it prints
 
         default=N lives=N racing=N
 
@@ -18,6 +19,7 @@
 #include "zibrato.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,7 +32,7 @@ static atomic_bool s_stop;
 
 typedef struct {
     pthread_t thread;
-    long counted;
+    _Atomic long counted;
 } counter_t;
 
 static void *
@@ -47,6 +49,16 @@ s_run (void *argument)
         self->counted++;
     }
     return NULL;
+}
+
+//  A thread may be in the midst of a pass. The next one begins from now on, and
+//  what its scopes count is there when the one after that has come as far.
+static void
+s_await_pass (counter_t *counter)
+{
+    long before = counter->counted;
+    while (counter->counted < before + 3)
+        sched_yield ();
 }
 
 int
@@ -67,6 +79,7 @@ main (int argc, char *argv[])
         for (int i = 0; i < LIFE; i++) {
             ZB_COUNT_ME ("info", "reopen.life", .to = old);
         }
+        s_await_pass (&counters[life % THREADS]);
         zb_close (&old);
         s_other = zb_open (.source = "other", .linger_ms = 10000);
         if (!s_other)
