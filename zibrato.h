@@ -19,11 +19,12 @@
     Measurements go to `zibrato broker` (127.0.0.1:5550 unless told
     otherwise), and from there to every worker that wants their level.
 
-    What it does to the host program: one background thread, and two of
-    ZeroMQ's, with all signals blocked. No signal handler, no output, no locale,
-    no random(). Without a broker it costs the same and keeps counting; nothing
-    blocks, nothing grows beyond the bounds below. Where descriptors, threads or
-    memory run out it is measuring that stops.
+    What it does to the host program: for each instance one background thread,
+    and two of ZeroMQ's, with all signals blocked. No signal handler, no output,
+    no locale, no random(). Without a broker it costs the same and keeps
+    counting; nothing blocks, nothing grows beyond the bounds below. Where
+    descriptors or threads run out, sending stops and counting goes on. Where
+    memory runs out, what needs it is not measured, and counted as dropped.
 
     Compile-time switches, defined before the #include:
 
@@ -122,9 +123,10 @@ typedef struct {
     int connected;            //  brokers that we are connected to now
     uint64_t denied;          //  handshakes that failed: wrong keys, CURVE on
                               //  one side only, or no broker at the port
-    int error;  //  errno of why nothing can be sent, or 0. EINVAL:
-                //  endpoint, host or key is not one; that of the
-                //  certificate; what ZeroMQ lacks (EMFILE, EPERM)
+    int error;  //  errno of why nothing can be sent, or 0: EINVAL for endpoint,
+                //  host or key; that of the certificate; ENOTSUP; EMFILE,
+      //  EAGAIN (threads), EPERM (a filter); ETERM: the host has ended
+      //  the .context that it gave
 } zb_stats_t;
 
 //  A body that is not shared is hidden: two of them in one process, of whatever
@@ -156,9 +158,10 @@ typedef struct {
 //  where measurements without .to go. Strings are copied. Does not wait for
 //  the broker. Returns NULL, errno set: an option is out of range, endpoint or
 //  key is not one (EINVAL), the certificate cannot be read, libzmq has no CURVE
-//  (ENOTSUP), memory or threads are short. What ZeroMQ lacks later is in
-//  zb_stats. Caller owns the return value; what is open at exit is flushed and
-//  closed then.
+//  (ENOTSUP), memory or threads are short (ENOMEM, EAGAIN), or this is a signal
+//  handler inside this header, the end of the program, or a child of clone
+//  (EDEADLK). What ZeroMQ lacks later is in zb_stats. Caller owns the return
+//  value; what is open at exit is flushed and closed then.
 #define zb_open(...)                                                           \
     __extension__ ({                                                           \
         zb_config_t zb_config_ = ZB_CONFIG_INIT_;                              \
@@ -169,9 +172,10 @@ typedef struct {
 //  Reports now instead of at the next interval, and waits at most ms
 //  milliseconds until all that somebody listens to is handed to ZeroMQ, which
 //  sends it in the background: before _exit, zb_close. NULL is the default
-//  instance. Returns 0, or -1 if some of that is still held, if no broker has
-//  said yet who listens, or if nothing can be sent at all (zb_stats: error). A
-//  cancellation point.
+//  instance. Returns 0, also if nothing is held or there is no such instance;
+//  -1 if something is held that somebody listens to, or of which no broker has
+//  said whether anybody does; at once if nothing can be sent at all (zb_stats:
+//  error). A cancellation point.
 ZB_LINKAGE_ int zb_flush (zb_t *self, int ms);
 
 //  Fills in what became of the measurements so far. NULL is the default
@@ -180,9 +184,10 @@ ZB_LINKAGE_ int zb_stats (zb_t *self, zb_stats_t *stats);
 
 //  Flushes within linger_ms and frees the instance; *self_p becomes NULL.
 //  What is measured into it from then on goes nowhere: threads that still
-//  measure are safe, and a zb_flush of it in another thread ends. Takes no
-//  longer than it needs: not for what nobody listens to, nor where each broker
-//  refuses to be connected to.
+//  measure are safe, and a zb_flush of it in another thread ends. Does not wait
+//  for what nobody listens to, nor where every broker has refused and none was
+//  ever connected. Where it cannot act (see EDEADLK above) it leaves *self_p
+//  alone. No cancellation point.
 ZB_LINKAGE_ void zb_close (zb_t **self_p);
 
 //  --------------------------------------------------------------------------
@@ -223,8 +228,8 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
     ZB_NO_JUMP_ (zb_count_)                                                    \
     zb_count_scope_ ZB_NAME_ (zb_count_scope_)                                 \
       __attribute__ ((cleanup (zb_count_end_), unused)) = __extension__ ({     \
-          zb_count_scope_ zb_count_options_ = {&ZB_NAME_ (zb_count_site_),     \
-                                               &ZB_NAME_ (zb_count_cell_),     \
+          zb_count_scope_ zb_count_options_ = {&ZB_NAME_ (zb_count_site_v2_),  \
+                                               &ZB_NAME_ (zb_count_cell_v2_),  \
                                                1.0,                            \
                                                NULL,                           \
                                                NULL,                           \
@@ -240,17 +245,21 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 #define ZB_TIME_ME(...)                                                        \
     ZB_SITE_ (zb_time_, ZB_TYPE_TIMER, __VA_ARGS__)                            \
     ZB_NO_JUMP_ (zb_time_)                                                     \
-    zb_time_scope_ ZB_NAME_ (zb_time_scope_) __attribute__ ((                  \
-      cleanup (zb_time_end_), unused)) = __extension__ ({                      \
-        zb_time_scope_ zb_time_options_ = {                                    \
-          &ZB_NAME_ (zb_time_site_), &ZB_NAME_ (zb_time_cell_), 0, NULL, NULL, \
-          zb_thread_here_ ()};                                                 \
-        ZB_OPTIONS_ (zb_time_options_, __VA_ARGS__)                            \
-        zb_time_options_.start =                                               \
-          zb_off_ (zb_time_options_.cell, zb_time_options_.to) ? 0             \
-                                                               : zb_ticks_ (); \
-        zb_time_options_;                                                      \
-    })
+    zb_time_scope_ ZB_NAME_ (zb_time_scope_)                                   \
+      __attribute__ ((cleanup (zb_time_end_), unused)) = __extension__ ({      \
+          zb_time_scope_ zb_time_options_ = {&ZB_NAME_ (zb_time_site_v2_),     \
+                                             &ZB_NAME_ (zb_time_cell_v2_),     \
+                                             0,                                \
+                                             NULL,                             \
+                                             NULL,                             \
+                                             zb_thread_here_ ()};              \
+          ZB_OPTIONS_ (zb_time_options_, __VA_ARGS__)                          \
+          zb_time_options_.start =                                             \
+            zb_off_ (zb_time_options_.cell, zb_time_options_.to)               \
+              ? 0                                                              \
+              : zb_ticks_ ();                                                  \
+          zb_time_options_;                                                    \
+      })
 
 //  ZB_GAUGE ("crit", "queue_depth", depth);
 //
@@ -261,9 +270,9 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
         ZB_SITE_ (zb_gauge_, ZB_TYPE_GAUGE, __VA_ARGS__)                       \
         zb_options_ zb_gauge_options_ = {0.0, NULL, NULL};                     \
         ZB_READING_ (zb_gauge_options_, __VA_ARGS__)                           \
-        zb_gauge_ (&ZB_NAME_ (zb_gauge_site_), &ZB_NAME_ (zb_gauge_cell_),     \
-                   zb_gauge_options_.value, zb_gauge_options_.source,          \
-                   zb_gauge_options_.to);                                      \
+        zb_gauge_ (&ZB_NAME_ (zb_gauge_site_v2_),                              \
+                   &ZB_NAME_ (zb_gauge_cell_v2_), zb_gauge_options_.value,     \
+                   zb_gauge_options_.source, zb_gauge_options_.to);            \
     } while (0)
 
 //  The same for levels and names that are known only at run time, any string:
@@ -340,9 +349,9 @@ typedef enum {
 //  thread: only that thread writes it, so a counter is a load, an add and a
 //  store. ZB_COUNT_ME ("info", "n", .value = 5) on line 7 becomes
 //
-//      static const zb_site_ zb_count_site_7 = {ZB_TYPE_COUNTER, "info", "n"};
-//      static __thread zb_cell_ zb_count_cell_7;
-//      typedef char zb_count_jump_7[zb_count_site_7.type];      (gcc, in C)
+//      static const zb_site_ zb_count_site_v2_7 = {ZB_TYPE_COUNTER, "info", "n"};
+//      static __thread zb_cell_ zb_count_cell_v2_7;
+//      typedef char zb_count_jump_7[zb_count_site_v2_7.type];   (gcc, in C)
 //      zb_count_scope_ zb_count_scope_7
 //        __attribute__ ((cleanup (zb_count_end_), unused)) =
 //          ({ zb_count_scope_ o = {&site, &cell, 1.0, NULL, NULL, thread};
@@ -417,16 +426,18 @@ typedef struct {
 #ifndef ZB_DISABLE
 
 //  "" s "" lets only a literal through: in C++ a static initializer would
-//  freeze the first run-time value, in C it would not compile.
+//  freeze the first run-time value, in C it would not compile. The names carry
+//  the number of their layout, since C++ shares those of inline functions among
+//  all libraries of a process.
 //
 //  How a cell is found is left to the compiler: by an offset in a program, by a
 //  call in a shared library. There the initial-exec model would save less than a
 //  nanosecond, and 60 sites of a library be enough that no program can load it
 //  any more (glibc has 1664 bytes to spare for such).
 #define ZB_SITE_(prefix, type, ...)                                            \
-    static const zb_site_ ZB_CAT_ (prefix##site_, __LINE__) = {                \
+    static const zb_site_ ZB_CAT_ (prefix##site_v2_, __LINE__) = {             \
       type, "" ZB_ARG1_ (__VA_ARGS__, 0) "", "" ZB_ARG2_ (__VA_ARGS__, 0) ""}; \
-    static __thread zb_cell_ ZB_CAT_ (prefix##cell_, __LINE__);
+    static __thread zb_cell_ ZB_CAT_ (prefix##cell_v2_, __LINE__);
 
 //  g++ and clang refuse a goto or case label past a scope macro into its scope:
 //  the cleanup would run for what never began. gcc in C refuses it for a type of
@@ -437,7 +448,7 @@ typedef struct {
 #define ZB_NO_JUMP_(prefix)                                                    \
     _Pragma ("GCC diagnostic push")                                            \
       _Pragma ("GCC diagnostic ignored \"-Wvla\"") typedef char ZB_CAT_ (      \
-        prefix##jump_, __LINE__)[ZB_CAT_ (prefix##site_, __LINE__).type]       \
+        prefix##jump_, __LINE__)[ZB_CAT_ (prefix##site_v2_, __LINE__).type]    \
       __attribute__ ((unused));                                                \
     _Pragma ("GCC diagnostic pop")
 #endif
@@ -3586,7 +3597,10 @@ zb_subscription_overflow_ (zb_t *self, int more, size_t size)
 static int
 zb_marker_is_ (const char *topic, size_t size)
 {
-    return size == 17 && (unsigned char) *topic == ZB_MARKER_;
+    size_t i = 1;
+    while (i < size && strchr ("0123456789abcdef", topic[i]) && topic[i])
+        i++;
+    return size == 17 && i == size && (unsigned char) *topic == ZB_MARKER_;
 }
 
 //  "\1info|" adds one, "\0info|" takes it away. One that is too long for any
@@ -4854,6 +4868,8 @@ zb_pump_end_ (zb_t *self, int64_t until_ms)
     left_ms = until_ms - zb_clock_ms_ ();
     zb_zmq_close_ (self, left_ms < 0 ? 0 : (int) left_ms);
     pthread_mutex_lock (&self->lock);
+    if (!self->stop)
+        self->error = ETERM;
     self->pump_ended = 1;
     pthread_cond_broadcast (&self->news);
     pthread_mutex_unlock (&self->lock);
@@ -4917,6 +4933,9 @@ zb_pump_start_ (zb_t *self)
         pthread_attr_destroy (&attributes);
     }
     self->pump_runs = rc == 0;
+    pthread_mutex_lock (&self->lock);
+    self->error = rc;
+    pthread_mutex_unlock (&self->lock);
     errno = rc;
     return rc ? -1 : 0;
 }

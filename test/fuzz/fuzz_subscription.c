@@ -74,7 +74,14 @@ s_knows (const zb_t *self, const char *topic, size_t size)
 static int
 s_is_marker (const char *topic, size_t size)
 {
-    return size == 17 && *topic == '\xff';
+    size_t digits = 0;
+    if (size != 17 || *topic != '\xff')
+        return 0;
+    while (digits < 16
+           && ((topic[1 + digits] >= '0' && topic[1 + digits] <= '9')
+               || (topic[1 + digits] >= 'a' && topic[1 + digits] <= 'f')))
+        digits++;
+    return digits == 16;
 }
 
 //  A marker is counted and nothing else; one that is taken away and never came
