@@ -13,6 +13,23 @@
 enum { LINGER_MS = 500, TRIES = 3 };
 
 //  --------------------------------------------------------------------------
+//  Threads that meet it first
+
+static void
+threads_that_measure_first_at_the_same_time_add_up (void)
+{
+    enum { LIVES = 10, THREADS = 16 };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    for (int i = 0; i < LIVES; i++)
+        edge_run ("edge", "meet", THREADS, edge_delivers (broker));
+    sink_await (&sink, NULL, "meeting.count", 0, 2 * LIVES * THREADS);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "meeting.count", 2 * LIVES * THREADS);
+    sink_check_sum (&sink, "meeting", "meeting.count", LIVES * THREADS);
+}
+
+//  --------------------------------------------------------------------------
 //  Closing while others use it
 
 //  Twenty times, with a little more time in between each time.
@@ -338,6 +355,7 @@ a_thread_that_measures_stays_as_it_was (void)
 }
 
 static const struct CMUnitTest tests[] = {
+  TEST (threads_that_measure_first_at_the_same_time_add_up),
   TEST (main_may_return_while_a_thread_closes),
   TEST (what_is_being_closed_when_main_returns_arrives),
   TEST (two_threads_may_close_the_same_instance),

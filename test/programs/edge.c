@@ -12,6 +12,50 @@
 #include <malloc.h>
 
 //  --------------------------------------------------------------------------
+//  Threads that meet it first
+
+enum { MEETING_MAX = 64 };
+
+static pthread_barrier_t s_meeting;
+
+//  Each way in is the first one of some thread's.
+static void *
+s_meet_it (void *argument)
+{
+    int way = *(int *) argument;
+    zb_stats_t stats;
+    pthread_barrier_wait (&s_meeting);
+    if (way == 0)
+        zb_stats (NULL, &stats);
+    else if (way == 1)
+        zb_flush (NULL, 0);
+    else if (way == 2) {
+        ZB_TIME_ME ("info", "meeting.time");
+    }
+    zb_count ("info", "meeting.count");
+    ZB_COUNT_ME ("info", "meeting.count", .source = "meeting");
+    return NULL;
+}
+
+//  NUMBER threads, and none that has done so before, measure at the same time.
+static int
+s_meet (void)
+{
+    pthread_t threads[MEETING_MAX];
+    int ways[MEETING_MAX];
+    if (s_number > MEETING_MAX)
+        return 1;
+    pthread_barrier_init (&s_meeting, NULL, (unsigned) s_number);
+    for (int i = 0; i < s_number; i++) {
+        ways[i] = i % 4;
+        threads[i] = s_thread_new (NULL, s_meet_it, &ways[i]);
+    }
+    for (int i = 0; i < s_number; i++)
+        s_thread_join (threads[i]);
+    return s_leave ();
+}
+
+//  --------------------------------------------------------------------------
 //  Closing while others use it
 
 static atomic_int s_tid;      //  of a thread that will wait
@@ -491,7 +535,8 @@ s_unchanged (void)
 //  --------------------------------------------------------------------------
 //  The command line
 
-static const command_t s_commands[] = {{"closing", s_closing},
+static const command_t s_commands[] = {{"meet", s_meet},
+                                       {"closing", s_closing},
                                        {"closing-twice", s_closing_twice},
                                        {"flush-closed", s_flush_closed},
                                        {"stats-closed", s_stats_closed},
