@@ -706,19 +706,19 @@ zb_close (zb_t **self_p)
 //      Histogram                the bucket of a duration
 //      Timer: its thread        one thread's part of a timer, written
 //      Timer: its readers       and read as one consistent set
-//      Timer: what no thread writes
+//      Timer: its series        what threads have left to it
 //      Memory                   arenas, and the one hash table
 //      Labels                   level, name and source: check, hash
 //      Keys                     certificates of CURVE
 //      Link                     one connection to a broker
 //      Links                    all of an instance, and their monitor
 //      Structures               who owns what, which lock guards it (two)
-//      Ways in                  busy threads, cancellation, waking a pump
+//      Entry                    busy threads, cancellation, waking a pump
 //      Levels and series        what an instance knows
 //      Ring                     readings, from a thread to the pump
 //      Queues                   readings that wait or are kept
 //      Slots                    a series in a thread
-//      Threads                  their shares; what is left of them (two)
+//      Threads                  their shares; their end (two)
 //      Subscriptions            which levels have a listener
 //      ZeroMQ                   is there what it needs; its socket (two)
 //      Reports                  which series are due
@@ -739,11 +739,19 @@ zb_close (zb_t **self_p)
 //  To follow a measurement: zb_count_end_, zb_count_slow_, zb_find_ (a first pass),
 //  then zb_pump_round_, zb_scan_, zb_report_ (the pump).
 //
-//  Locks, in the order in which they are taken: zb_lock_ guards the lists of
-//  instances and threads; an instance's own lock guards its series, levels,
-//  queues and shares. The hot path takes neither. No lock is held while a thread
-//  waits, or where it may be cancelled: a host's thread that is in here cannot
-//  be, but for the wait of zb_flush.
+//  Locks, in the order in which they are taken:
+//
+//      zb_lock_                 the lists of instances and threads
+//      lock of an instance      its series, levels, queues and shares
+//      zb_tsc_lock_             the conversion of the time-stamp counter
+//
+//  A pass that finds its slot takes none of them. No lock is held while a thread
+//  waits, or where it can be cancelled: a host's thread can be cancelled in one
+//  place only, the wait of zb_flush.
+//
+//  Atomics: a value that publishes others is stored with release and loaded with
+//  acquire; a comment says what it publishes. A number that stands for itself is
+//  relaxed. A signal fence orders what a signal handler of the same thread sees.
 
 #ifdef ZIBRATO_IMPLEMENTATION
 #if !defined ZB_DISABLE && !defined ZIBRATO_BODY_
@@ -805,7 +813,7 @@ int getprotobyname_r (const char *, struct protoent *, char *, size_t,
                       struct protoent **);
 #endif
 
-//  What both ends of the wire hold to (section 3).
+//  Constants of the wire format (section 3)
 enum {
     ZB_LABEL_MAX_ = 255,  //  bytes of a level, name or source
     ZB_KEY_SIZE_ = 41,    //  of a CURVE key in Z85, terminated
@@ -851,7 +859,8 @@ enum {
     ZB_ORPHAN_MS_ = 250      //  past linger_ms for ZeroMQ to end
 };
 
-//  What ZeroMQ needs for an instance, with some for others that are quicker
+//  What ZeroMQ needs for an instance, and some more: other threads of the host
+//  may take some between our check and ZeroMQ's use
 enum { ZB_SPARE_FDS_ = 24, ZB_SPARE_THREADS_ = 3 };
 
 //  --------------------------------------------------------------------------
@@ -862,10 +871,10 @@ int zb_tsc_on_ = 0;
 
 __extension__ typedef unsigned __int128 zb_u128_;
 
-//  The time-stamp counter as a clock, once the pump has measured its rate
-//  against CLOCK_MONOTONIC: ns = base_ns + (ticks - base_ticks) * rate / 2^32.
-//  Written under zb_tsc_lock_ before zb_tsc_on_ is 1 (release), and never after;
-//  read by whoever has found that 1 (acquire).
+//  How ticks of the time-stamp counter become nanoseconds of CLOCK_MONOTONIC:
+//  ns = base_ns + (ticks - base_ticks) * rate / 2^32. A pump measures the rate.
+//  Guard: written under zb_tsc_lock_ before zb_tsc_on_ becomes 1 (release), and
+//  never after that; read by threads that have read that 1 (acquire).
 typedef struct {
     uint64_t base_ticks;
     uint64_t base_ns;
@@ -896,19 +905,23 @@ zb_clock_ms_ (void)
 
 enum { ZB_CLOCK_BIT_ = 63 };  //  of a reading that is no ticks
 
+//  The clock where the time-stamp counter is not used. The highest bit tells
+//  such a reading from one of the counter.
 uint64_t
 zb_clock_ticks_ (void)
 {
     return zb_clock_ns_ () | (uint64_t) 1 << ZB_CLOCK_BIT_;
 }
 
+//  Called after zb_tsc_on_ was read as 1 (acquire): the rate does not change
+//  any more.
 static inline uint64_t
 zb_tsc_ns_ (uint64_t ticks)
 {
     return (uint64_t) (((zb_u128_) ticks * zb_tsc_.rate) >> 32);
 }
 
-//  Nanoseconds of a clock that never steps, with any beginning.
+//  Nanoseconds of a clock that never steps. Its zero has no meaning.
 static inline uint64_t
 zb_ticks_ns_ (uint64_t ticks)
 {
@@ -923,12 +936,13 @@ zb_now_ (void)
     return zb_ticks_ns_ (zb_ticks_ ());
 }
 
-//  When the time-stamp counter was last found to be right. Written under
-//  zb_tsc_lock_ while it is used; read when it no longer is.
+//  Both clocks at the last comparison. Guard: written under zb_tsc_lock_ while
+//  zb_tsc_on_ is 1; read by threads that have read 0 after it was 1.
 static uint64_t zb_tsc_ok_ticks_, zb_tsc_ok_ns_;
 
-//  Nanoseconds of CLOCK_MONOTONIC at a reading from before the counter was given
-//  up: it may have gone far from that clock in a year, at no more than 100 ppm.
+//  Converts a reading that was taken before the counter was given up. The base
+//  may be a year old, and the two clocks have drifted by up to 100 ppm since.
+//  So it converts from the last comparison.
 static uint64_t
 zb_tsc_was_ns_ (uint64_t ticks)
 {
@@ -937,8 +951,8 @@ zb_tsc_was_ns_ (uint64_t ticks)
              : zb_tsc_ok_ns_ - zb_tsc_ns_ (zb_tsc_ok_ticks_ - ticks);
 }
 
-//  Nanoseconds from a reading of the clock to now. Where the clock has changed
-//  meanwhile, by way of CLOCK_MONOTONIC, which both stand for.
+//  Nanoseconds from a reading of the clock to now. If the clock was changed in
+//  between, both readings are converted to CLOCK_MONOTONIC first.
 static inline uint64_t
 zb_elapsed_ (uint64_t start)
 {
@@ -965,7 +979,8 @@ zb_tsc_invariant_ (void)
     return __get_cpuid (0x80000007, &a, &b, &c, &d) && (d >> 8 & 1);
 }
 
-//  Reads both clocks as one: the tightest of some tries.
+//  Reads both clocks at one moment. A preemption between the two readings makes
+//  them wrong, so it takes the closest of eight tries.
 static void
 zb_tsc_pair_ (uint64_t *ticks, uint64_t *ns)
 {
@@ -984,9 +999,10 @@ zb_tsc_pair_ (uint64_t *ticks, uint64_t *ns)
     }
 }
 
-//  Has the counter gone as far as the clock since both were last right? By 100
-//  ppm, and what two readings may be apart. Since the base would not do: what is
-//  100 ppm of a month hides a counter that runs at half its rate for minutes.
+//  Called with zb_tsc_lock_ held. Compares how far both clocks went since the
+//  last comparison. They may differ by 100 ppm, and by 10 us for the readings.
+//  Comparing with the base would not work: 100 ppm of a month would hide a
+//  counter that runs at half its rate for minutes.
 static int
 zb_tsc_right_ (uint64_t ticks, uint64_t ns)
 {
@@ -998,9 +1014,9 @@ zb_tsc_right_ (uint64_t ticks, uint64_t ns)
            <= clock / 10000 + 10000;
 }
 
-//  Called by pumps, now and then. The first call notes a pair of readings;
-//  one at least 100 ms later makes the rate; from then on each compares, and
-//  a counter that went astray by more than 100 ppm is given up for good.
+//  Pump thread only. The first call notes a pair of readings. A call at least
+//  100 ms later makes the rate. Each call from then on compares the clocks, and
+//  a difference of more than 100 ppm switches the counter off for good.
 static void
 zb_tsc_tend_ (void)
 {
@@ -1040,6 +1056,9 @@ zb_tsc_tend_ (void)
 
 #else
 
+//  Pump thread only. The first call notes a pair of readings. A call at least
+//  100 ms later makes the rate. Each call from then on compares the clocks, and
+//  a difference of more than 100 ppm switches the counter off for good.
 static void
 zb_tsc_tend_ (void)
 {
@@ -1047,7 +1066,8 @@ zb_tsc_tend_ (void)
 
 #endif
 
-//  Not from random (), which is the host's.
+//  Does not use random (), whose state is the host's. Does not block when the
+//  kernel has no entropy yet.
 static uint64_t
 zb_random_ (void)
 {
@@ -1066,6 +1086,7 @@ typedef struct {
     size_t size, capacity;
 } zb_text_;
 
+//  Text beyond the capacity is cut off. The caller sees it by size == capacity.
 static void
 zb_put_ (zb_text_ *self, const char *bytes, size_t size)
 {
@@ -1096,9 +1117,9 @@ static const uint64_t zb_powers_[] = {
   10000000000000000000u};
 // clang-format on
 
-//  How many decimal digits it has: the fewest that a number of so many bits can
-//  have, or one more. 0 has as many as 1; setting the lowest bit changes no
-//  other number's digits.
+//  Returns the number of decimal digits. A number of n bits has n * log10 (2)
+//  digits, rounded down, or one more; 1233 / 4096 is log10 (2). The lowest bit is
+//  set because 0 has one digit, as 1 has; it changes that of no other number.
 static size_t
 zb_digits_ (uint64_t value)
 {
@@ -1108,7 +1129,8 @@ zb_digits_ (uint64_t value)
     return min + (value >= zb_powers_[min]);
 }
 
-//  Two digits at a time, since reports are mostly numbers.
+//  Writes two digits at a time, since reports are mostly numbers. It writes in
+//  place if there is room.
 static void
 zb_put_uint_ (zb_text_ *self, uint64_t value)
 {
@@ -1146,7 +1168,7 @@ zb_put_int_ (zb_text_ *self, int64_t value)
     zb_put_uint_ (self, value < 0 ? 0 - (uint64_t) value : (uint64_t) value);
 }
 
-//  With leading zeros, so many digits.
+//  Writes exactly `size` digits, with leading zeros.
 static void
 zb_put_padded_ (zb_text_ *self, uint64_t value, int size)
 {
@@ -1157,7 +1179,8 @@ zb_put_padded_ (zb_text_ *self, uint64_t value, int size)
     zb_put_ (self, digits, (size_t) size);
 }
 
-//  The decimals behind a point: value / 10^places, to the last that is not zero.
+//  Writes the decimals of value / 10^places behind a point, without zeros at
+//  the end. value is below 10^places.
 static void
 zb_put_decimals_ (zb_text_ *self, uint64_t value, int places)
 {
@@ -1169,6 +1192,7 @@ zb_put_decimals_ (zb_text_ *self, uint64_t value, int places)
     zb_put_padded_ (self, value, places);
 }
 
+//  Writes value / 10^places.
 static void
 zb_put_decimal_ (zb_text_ *self, uint64_t value, int places)
 {
@@ -1194,11 +1218,11 @@ zb_put_seconds_ (zb_text_ *self, zb_u128_ ns)
 //  --------------------------------------------------------------------------
 //  Fractions: doubles as the shortest decimals that read back the same
 //
-//  Reports are full of them (a sum of squares in each timer), and the C library
-//  takes longer for one than all else in a line does.
+//  Each report of a timer has one (the sum of squares), and the C library takes
+//  longer for it than the rest of the line takes.
 
-//  digits / 10^places as %g writes it: so many as there are, and an exponent
-//  below 0.0001.
+//  Writes digits / 10^places as %g does, without zeros at the end: with an
+//  exponent if the value is below 0.0001.
 static void
 zb_put_scaled_ (zb_text_ *self, uint64_t digits, int places)
 {
@@ -1226,10 +1250,10 @@ zb_put_scaled_ (zb_text_ *self, uint64_t digits, int places)
              whole.size - (exponent < 0 ? 0 : (size_t) exponent + 1));
 }
 
-//  value * 10^places, rounded: value is mantissa * 2^exponent, and the product
-//  with 5^places has 128 bits at most. `exact` is 1 if that reads back as the
-//  same value: it is not as far from it as half of the mantissa's last bit, or
-//  half of that below a power of two.
+//  Returns value * 10^places, rounded. The value is mantissa * 2^exponent, and
+//  its product with 5^places has at most 128 bits. *exact is 1 if the result
+//  reads back as the same value: the error is less than half of the mantissa's
+//  last bit. Below a power of two the next value is half as far away.
 static uint64_t
 zb_scale_ (uint64_t mantissa, int exponent, int places, int *exact)
 {
@@ -1246,8 +1270,8 @@ zb_scale_ (uint64_t mantissa, int exponent, int places, int *exact)
     return digits;
 }
 
-//  The same as below of 1e-15 to 1e15, without the C library, which takes
-//  longer for it than all else in a line does.
+//  Writes a value from 1e-15 to 1e15 without the C library. 15 digits are
+//  enough if they read back as the same value; if not, 17 always are.
 static void
 zb_put_fraction_ (zb_text_ *self, double value)
 {
@@ -1256,8 +1280,8 @@ zb_put_fraction_ (zb_text_ *self, double value)
     memcpy (&bits, &value, sizeof bits);
     exponent = (int) (bits >> 52) - 1075;
     bits = (bits & (((uint64_t) 1 << 52) - 1)) | (uint64_t) 1 << 52;
-    //  15 digits: 14 behind the first. Its place is log10 (value), floored, or
-    //  one less: then there are 16
+    //  14 digits follow the first, whose place is log10 (value), rounded down.
+    //  The estimate may be one too small; then there are 16 digits
     places = 14 - ((exponent + 52) * 1233 >> 12);
     digits = zb_scale_ (bits, exponent, places, &exact);
     if (digits >= 1000000000000000u)
@@ -1269,8 +1293,9 @@ zb_put_fraction_ (zb_text_ *self, double value)
     zb_put_scaled_ (self, digits, places);
 }
 
-//  The shortest of 15 or 17 digits that reads back the same. The decimal
-//  point is whatever the host's locale makes of it, so it is put right.
+//  Writes the shortest of 15 or 17 digits that read back as the same value.
+//  snprintf takes the decimal point from the host's locale, which may be any
+//  character: a point is written in its place.
 static void
 zb_put_double_ (zb_text_ *self, double value)
 {
@@ -1302,10 +1327,10 @@ zb_put_double_ (zb_text_ *self, double value)
 //  --------------------------------------------------------------------------
 //  Histogram: base-2 exponential, scale 5, from nanoseconds without logarithm
 //
-//  A duration is normalized to 64 bits (bit 63 set), so that p, its highest
-//  bit's place, gives the octave and a table of 32 boundaries the rest. The
-//  boundaries are floor (2^63 * 2^((k + 1 - d) / 32)) for k = 0..31 with
-//  d = 957 - 32 log2 (10^9), since buckets are of seconds.
+//  The place of the highest bit is the octave. The duration is then shifted left
+//  until bit 63 is set, and a table of 32 boundaries gives the bucket within the
+//  octave. The boundaries are floor (2^63 * 2^((k + 1 - d) / 32)) for k = 0..31,
+//  with d = 957 - 32 log2 (10^9), because the wire's buckets are of seconds.
 
 static const uint64_t zb_boundaries_[ZB_PAGE_SIZE_] = {
   0x81ffa7a9549ca6e3u, 0x84d8626d3118d396u, 0x87c11235836d16a3u,
@@ -1320,8 +1345,8 @@ static const uint64_t zb_boundaries_[ZB_PAGE_SIZE_] = {
   0xe94f4c7859ce1066u, 0xee6b280000000000u, 0xf3a3a6f29dd0c333u,
   0xf8f969d9b5abf948u, 0xfe6d14c2b5114024u};
 
-//  Boundaries below the first value with these six bits behind the highest: at
-//  most one more is to be tried.
+//  Indexed by the six bits behind the highest: how many boundaries are below all
+//  values that begin so. At most one more boundary has to be compared.
 // clang-format off
 static const uint8_t zb_boundaries_below_[64] = {
   0,  1,  1,  2,  3,  3,  4,  5,  5,  6,  6,  7,  8,  8,  9,  10,
@@ -1330,8 +1355,8 @@ static const uint8_t zb_boundaries_below_[64] = {
   26, 26, 26, 27, 27, 28, 28, 28, 29, 29, 30, 30, 30, 31, 31, 31};
 // clang-format on
 
-//  The bucket of a duration, counted from that of 1 ns (ZB_BUCKET_0_). What
-//  took no time at all goes there too.
+//  Returns the bucket of a duration, counted from that of 1 ns (ZB_BUCKET_0_).
+//  0 ns counts as 1 ns.
 static unsigned
 zb_bucket_ (uint64_t ns)
 {
@@ -1349,26 +1374,29 @@ zb_bucket_ (uint64_t ns)
 //  --------------------------------------------------------------------------
 //  Timer: its thread
 //
-//  One thread's part of a timer. The thread alone writes it, and the pump reads
-//  it as one consistent set: seq is odd while the thread writes (a sequence lock
-//  whose order comes from release stores and acquire loads, which cost nothing
-//  on x86).
+//  This is one thread's part of a timer. Only that thread writes it. The pump
+//  reads it as one consistent set by a sequence lock: seq is odd while the thread
+//  writes, and the pump reads again if seq was odd or has changed. All stores are
+//  releases and all loads acquires, in place of fences: on x86 they are plain
+//  moves.
 //
-//  Min and max are wanted since the last report, and only the thread may write:
-//  so the pump asks for a new window by a number, and the thread keeps the
-//  newest windows apart.
+//  MIN and MAX are since the last report, but the pump must not write here to
+//  reset them. So it opens a new window: it stores a new number, and the thread
+//  begins a new range when it sees that. The thread keeps three windows, since
+//  the pump may read one while the thread still writes the one before.
 //
-//  A bucket grows with the sample after: CPUs (AMD's at least) read no
-//  time-stamp counter before they know where earlier stores go, so a thread that
-//  times again at once would wait for all that makes a bucket of a duration. The
-//  newest sample is the reader's to add, as long as its bucket has not grown.
+//  A sample enters its bucket when the next sample comes. CPUs (AMD's at least)
+//  do not read the time-stamp counter before the addresses of earlier stores are
+//  known. A thread that starts its next timer at once would wait for the bucket
+//  to be computed. The reader adds the last sample itself.
 //
-//  Buckets have 32 bits, and the sum has 64. Before one of them is full, the
+//  Buckets have 32 bits, and the sum has 64. Before one of them overflows, the
 //  thread moves them to the series (zb_timer_spill_).
 
 enum { ZB_WINDOWS_ = 3 };
 
-//  The number of a window and its place among the three, as one word.
+//  A window's number, and in the low bits its place among the three. One word, so
+//  that the thread needs no division to find the place.
 enum { ZB_WINDOW_BITS_ = 2, ZB_WINDOW_FIRST_ = 1 << ZB_WINDOW_BITS_ };
 
 typedef struct zb_timer_ {
@@ -1378,7 +1406,7 @@ typedef struct zb_timer_ {
     uint64_t sum_ns;     //  since the last spill
     double sum_squares;  //  seconds squared
     uint64_t elsewhere;  //  samples that are in no bucket here: moved to the
-                         //  series, or lost for want of memory
+                         //  series, or without memory for their page
     struct {
         uint64_t asked;   //  which window it is
         uint64_t before;  //  samples before it
@@ -1386,8 +1414,8 @@ typedef struct zb_timer_ {
     } window[ZB_WINDOWS_];
     uint64_t asked;  //  by the pump (release): window of new samples
     uint64_t read;   //  the pump's: count at the last reading
-    //  Added by the thread without lock; moved or made under the instance's
-    //  lock, which the pump holds when it reads
+    //  Lock: the pump reads; the thread moves the buckets or makes a page. The
+    //  thread adds to a bucket without it
     uint32_t *buckets;  //  pages of 32, in the order in which they were made
     uint16_t last;      //  bucket of the newest sample, plus 1; 0: it has grown
     uint8_t unread;     //  the pump's: whether the last reading failed
@@ -1395,6 +1423,8 @@ typedef struct zb_timer_ {
       page_at[ZB_PAGES_];  //  of an octave: 1 + place of its page; 0: none
 } zb_timer_;
 
+//  Pairs with zb_set_: who reads a value also sees all that was written before
+//  it.
 static inline uint64_t
 zb_get_ (const uint64_t *from)
 {
@@ -1421,6 +1451,7 @@ zb_set_double_ (double *to, double value)
     __atomic_store (to, &value, __ATOMIC_RELEASE);
 }
 
+//  Returns 1 if the bucket has a page.
 static inline int
 zb_timer_has_ (const zb_timer_ *self, unsigned bucket)
 {
@@ -1435,7 +1466,9 @@ zb_timer_place_ (const zb_timer_ *self, unsigned bucket)
     return self->buckets + page * ZB_PAGE_SIZE_ + bucket % ZB_PAGE_SIZE_;
 }
 
-//  Can a sample be added as things are? Else zb_timer_prepare_ must come before.
+//  Called by the owning thread. Returns 1 if a sample can be added without
+//  memory and without overflow. If not, zb_timer_prepare_ must be called first.
+//  The last sample is not yet in its bucket, so that bucket needs room for two.
 static inline int
 zb_timer_ready_ (const zb_timer_ *self, unsigned bucket, uint64_t ns)
 {
@@ -1444,7 +1477,8 @@ zb_timer_ready_ (const zb_timer_ *self, unsigned bucket, uint64_t ns)
                || *zb_timer_place_ (self, self->last - 1u) < UINT32_MAX - 1);
 }
 
-//  The newest sample gets its bucket.
+//  Adds the last sample to its bucket. Called by the owning thread, or when
+//  that thread has ended.
 static inline void
 zb_timer_settle_ (zb_timer_ *self)
 {
@@ -1455,7 +1489,8 @@ zb_timer_settle_ (zb_timer_ *self)
     __atomic_store_n (place, *place + 1, __ATOMIC_RELEASE);
 }
 
-//  Called by the owning thread.
+//  Called by the owning thread. No lock is needed: the pump reads again if seq
+//  changed meanwhile.
 static inline void
 zb_timer_add_ (zb_timer_ *self, uint64_t ns)
 {
@@ -1465,7 +1500,9 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
     unsigned at;
 
     __atomic_store_n (&self->seq, seq + 1, __ATOMIC_RELAXED);
-    //  not before seq is odd: a thread that is preempted here makes the pump wait
+    //  The compiler must not read the window before seq is odd: if the thread is
+    //  preempted in between, the pump sees a sample on its way and waits. The
+    //  processor may still do so; then the report takes the window before
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     asked = zb_get_ (&self->asked);
     at = (unsigned) asked & ((1u << ZB_WINDOW_BITS_) - 1);
@@ -1491,6 +1528,7 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
     zb_set_ (&self->seq, seq + 2);
 }
 
+//  Called by the owning thread with both locks held.
 static void
 zb_timer_init_ (zb_timer_ *self)
 {
@@ -1498,8 +1536,10 @@ zb_timer_init_ (zb_timer_ *self)
     self->asked = ZB_WINDOW_FIRST_ | 1;
 }
 
-//  Makes a page for the bucket, if it has none. Without memory it still has
-//  none. Called by the owning thread with the instance's lock held.
+//  Called by the owning thread with the instance's lock held. Makes a page for
+//  the bucket if it has none. Without memory it still has none, and the sample
+//  is counted in `unbucketed`. The lock is needed because the pump may be
+//  reading the pages that realloc moves.
 static void
 zb_timer_page_ (zb_timer_ *self, unsigned bucket)
 {
@@ -1521,18 +1561,18 @@ zb_timer_page_ (zb_timer_ *self, unsigned bucket)
 //  --------------------------------------------------------------------------
 //  Timer: its readers
 //
-//  Called with the instance's lock held, all of them. Buckets are read after the
-//  set, or a thread that times flat out would never let the pump finish: they
-//  may run ahead by the samples of that microsecond.
+//  The pump holds the instance's lock. Buckets are not part of the consistent
+//  set, because a thread that measures without pause would change them during
+//  each try. They are read after it, so they may contain samples that came since.
 //
-//  What falls between asking for a window and reading is in both reports'
-//  ranges, in one report's count. A sample that began before the asking and
-//  ended after the reading is in the window before, which its report then takes
-//  into its range: it is known by there being samples since the last reading
-//  that are in no window asked for since.
+//  A sample between the opening of a window and the reading is in the ranges of
+//  two reports, and in the count of one. A sample may also have read the old
+//  window's number and be written after the reading. It is then in the old
+//  window, which the next report takes into its range: the report sees more
+//  samples since the last reading than its windows have.
 
-//  What the parts of one series add up to. The pages that hold something are
-//  marked, so that clearing does not cost more than filling.
+//  The parts of one series, added up. The pages that hold something are marked,
+//  so that only those have to be cleared.
 typedef struct {
     uint64_t count;
     zb_u128_ sum_ns;
@@ -1542,8 +1582,8 @@ typedef struct {
     uint64_t bucket[ZB_PAGES_ * ZB_PAGE_SIZE_];
 } zb_sum_;
 
-//  What is left of threads that have ended, and what timers have spilled. Pages
-//  are made at first need; a sample without one is in no bucket.
+//  What threads have left to a series. A page is made when it is first needed.
+//  Guard: the instance's lock.
 typedef struct {
     uint64_t count;  //  of threads that have ended
     zb_u128_ sum_ns;
@@ -1551,13 +1591,15 @@ typedef struct {
     uint64_t *page[ZB_PAGES_];
 } zb_retired_;
 
-//  One timer's set: what is read between two equal values of seq.
+//  The consistent set of one thread's timer.
 typedef struct {
     uint64_t count, sum_ns, elsewhere, min_ns, max_ns;
     double sum_squares;
     unsigned last;
 } zb_set_t_;
 
+//  Called with the instance's lock held. Clears only the pages that hold
+//  something.
 static void
 zb_sum_clear_ (zb_sum_ *self)
 {
@@ -1583,7 +1625,8 @@ zb_range_add_ (uint64_t *min_ns, uint64_t *max_ns, uint64_t min, uint64_t max)
         *max_ns = max;
 }
 
-//  The window that was asked for so many before (or, below zero, will be after).
+//  Returns the window that is `before` windows older than `asked`; a negative
+//  number means a newer one.
 static uint64_t
 zb_window_ (uint64_t asked, int before)
 {
@@ -1593,8 +1636,9 @@ zb_window_ (uint64_t asked, int before)
     return number << ZB_WINDOW_BITS_ | place;
 }
 
-//  Takes the range of a window, if it is there. Returns the samples before it, or
-//  else `before`.
+//  Called with the instance's lock held. Adds the range of one window, if its
+//  thread has used that window. Returns the number of samples before the
+//  window, or `before` if it was not used.
 static uint64_t
 zb_timer_range_ (const zb_timer_ *self, uint64_t asked, uint64_t before,
                  zb_set_t_ *set)
@@ -1608,7 +1652,10 @@ zb_timer_range_ (const zb_timer_ *self, uint64_t asked, uint64_t before,
     return zb_get_ (&self->window[at].before);
 }
 
-//  One try at a consistent set, with the range of this window and the next.
+//  Called with the instance's lock held. Tries once to read a consistent set.
+//  Returns -1 if the thread wrote meanwhile. Takes the range of this window and
+//  of the next one, which the thread may have begun already. The window before
+//  is taken if some samples since the last reading are in neither.
 static int
 zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_set_t_ *set)
 {
@@ -1627,8 +1674,10 @@ zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_set_t_ *set)
     return (seq & 1) == 0 && zb_get_ (&self->seq) == seq ? 0 : -1;
 }
 
-//  Asks for a new window and reads what there is up to now. Returns -1 if the
-//  thread was caught writing each time: then the next round reads this window.
+//  Called with the instance's lock held. Opens a new window and reads all
+//  samples up to now. Returns -1 if the thread was writing at each try; then
+//  the next round reads the same window again. It yields now and then, because
+//  on one processor the writing thread may be waiting for ours.
 static int
 zb_timer_read_ (zb_timer_ *self, zb_set_t_ *set)
 {
@@ -1650,8 +1699,9 @@ zb_timer_read_ (zb_timer_ *self, zb_set_t_ *set)
     return 0;
 }
 
-//  Adds a timer's buckets. The newest sample is added if nothing has come after
-//  it yet.
+//  Called with the instance's lock held. Adds a timer's buckets. The last
+//  sample is not in its bucket before the next one comes: if the buckets miss a
+//  sample, it is that one.
 static void
 zb_sum_buckets_ (zb_sum_ *self, const zb_timer_ *timer, const zb_set_t_ *set)
 {
@@ -1674,7 +1724,8 @@ zb_sum_buckets_ (zb_sum_ *self, const zb_timer_ *timer, const zb_set_t_ *set)
         self->bucket[set->last - 1]++;
 }
 
-//  Adds a timer. Returns -1 if it could not be read as a set.
+//  Called with the instance's lock held. Adds one thread's timer to the sum.
+//  Returns -1 if it could not be read as a consistent set.
 static int
 zb_sum_timer_ (zb_sum_ *self, zb_timer_ *timer)
 {
@@ -1690,11 +1741,12 @@ zb_sum_timer_ (zb_sum_ *self, zb_timer_ *timer)
 }
 
 //  --------------------------------------------------------------------------
-//  Timer: what no thread writes
+//  Timer: its series
 //
-//  A series keeps what its ended threads have left, and what timers have moved
-//  to it. Called with the instance's lock held.
+//  A series keeps the sums of threads that have ended, and what timers have moved
+//  to it.
 
+//  Called with the instance's lock held.
 static void
 zb_sum_retired_ (zb_sum_ *self, const zb_retired_ *retired)
 {
@@ -1712,6 +1764,7 @@ zb_sum_retired_ (zb_sum_ *self, const zb_retired_ *retired)
     }
 }
 
+//  Called when no other thread knows the series.
 static void
 zb_retired_destroy_ (zb_retired_ **self_p)
 {
@@ -1722,6 +1775,8 @@ zb_retired_destroy_ (zb_retired_ **self_p)
     *self_p = NULL;
 }
 
+//  Called with the instance's lock held. Without memory for the page, the
+//  samples are in no bucket.
 static void
 zb_retired_bucket_ (zb_retired_ *self, unsigned bucket, uint64_t samples)
 {
@@ -1732,8 +1787,10 @@ zb_retired_bucket_ (zb_retired_ *self, unsigned bucket, uint64_t samples)
         (*page)[bucket % ZB_PAGE_SIZE_] += samples;
 }
 
-//  Moves sum and buckets to the series. The newest sample keeps its bucket, which
-//  is still to grow. Called by the thread, or when it writes no more.
+//  Moves the sum and the buckets to the series. The last sample stays, because
+//  it is not yet in its bucket. Called with the instance's lock held, by the
+//  owning thread or when that thread has ended: so nobody writes to the buckets
+//  meanwhile.
 static void
 zb_timer_spill_ (zb_timer_ *self, zb_retired_ *retired)
 {
@@ -1754,7 +1811,8 @@ zb_timer_spill_ (zb_timer_ *self, zb_retired_ *retired)
     }
 }
 
-//  Makes room for a sample: a page, or buckets that are not full.
+//  Called by the owning thread with the instance's lock held. Makes room for a
+//  sample: a page for its bucket, or buckets that are not full.
 static void
 zb_timer_prepare_ (zb_timer_ *self, zb_retired_ *retired, uint64_t ns)
 {
@@ -1767,9 +1825,8 @@ zb_timer_prepare_ (zb_timer_ *self, zb_retired_ *retired, uint64_t ns)
 //  --------------------------------------------------------------------------
 //  Memory: arenas, and the one hash table
 //
-//  An arena hands out what is freed together: an instance's series, a thread's
-//  slots. Asked for such small things one by one, malloc loses as much as it
-//  gives.
+//  An arena gives memory that is freed all at once: for an instance's series, or
+//  a thread's slots. These are small, and malloc's overhead would be as large.
 
 typedef struct zb_block_ {
     struct zb_block_ *next;
@@ -1778,8 +1835,8 @@ typedef struct zb_block_ {
 
 enum { ZB_BLOCK_MIN_ = 1024, ZB_BLOCK_MAX_ = 16384 };
 
-//  So many bytes, cleared, for what is aligned to eight. Caller does not own the
-//  return value. Returns NULL without memory.
+//  Returns `size` bytes, cleared, aligned to 8. The arena owns them. Returns
+//  NULL without memory. Blocks begin at a line of the cache.
 static void *
 zb_arena_take_ (zb_block_ **self, size_t size)
 {
@@ -1814,8 +1871,8 @@ zb_arena_free_ (zb_block_ **self)
     }
 }
 
-//  Open addressing. An item is found by its hash; whether it is the one that is
-//  looked for, the caller sees. At least a quarter of the places is free.
+//  A hash table with open addressing. At least a quarter of its places is free,
+//  so each search ends at a free one.
 typedef struct {
     uint64_t hash;
     void *item;
@@ -1826,8 +1883,9 @@ typedef struct {
     size_t size, used;  //  size: 0, or a power of two
 } zb_map_;
 
-//  The next item of that hash. *at begins as the hash. Returns NULL if there is
-//  no further one.
+//  Returns the next item with that hash, or NULL if there is none. *at is the
+//  hash at first. The caller checks whether it is the right item, since
+//  different labels may have one hash.
 static inline void *
 zb_map_next_ (const zb_map_ *self, uint64_t hash, uint64_t *at)
 {
@@ -1840,6 +1898,7 @@ zb_map_next_ (const zb_map_ *self, uint64_t hash, uint64_t *at)
     return place->item;
 }
 
+//  The map must have a free place.
 static void
 zb_map_put_ (zb_map_ *self, uint64_t hash, void *item)
 {
@@ -1851,7 +1910,7 @@ zb_map_put_ (zb_map_ *self, uint64_t hash, void *item)
     self->used++;
 }
 
-//  Adds an item. Returns -1 without memory.
+//  Returns -1 without memory; then the map is unchanged.
 static int
 zb_map_add_ (zb_map_ *self, uint64_t hash, void *item)
 {
@@ -1882,7 +1941,7 @@ zb_map_free_ (zb_map_ *self)
 //  --------------------------------------------------------------------------
 //  Labels: level, type, name and source of a series
 
-//  1 to 255 bytes without '|' and control characters.
+//  Returns 1 for 1 to 255 bytes without '|' and control characters.
 static int
 zb_label_ok_ (const char *text)
 {
@@ -1896,17 +1955,20 @@ zb_label_ok_ (const char *text)
     return 1;
 }
 
-//  Chosen at random, once (zb_once_init_): who knows no seed can make no names
-//  that fall into one place. Atomic: a thread's first label is hashed before
-//  that, and once more afterwards.
+//  Chosen at random, once (zb_once_init_): without the seed nobody can make names
+//  that all have one hash, and slow the table down. Atomic, relaxed.
 static uint64_t zb_seed_;
 
+//  A thread may hash its first label before the seed is chosen. It is hashed
+//  again later (zb_lookup_slow_), so relaxed is enough.
 static inline uint64_t
 zb_seed_get_ (void)
 {
     return __atomic_load_n (&zb_seed_, __ATOMIC_RELAXED);
 }
 
+//  Multiplies to 128 bits and folds both halves, so that each bit of the result
+//  depends on all of the input.
 static inline uint64_t
 zb_mix_ (uint64_t a)
 {
@@ -1914,7 +1976,7 @@ zb_mix_ (uint64_t a)
     return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
-//  Eight bytes at a time, each time folding a 128-bit product.
+//  Hashes eight bytes at a time.
 static inline uint64_t
 zb_hash_ (uint64_t hash, const char *text, size_t size)
 {
@@ -1937,7 +1999,8 @@ zb_hash_ (uint64_t hash, const char *text, size_t size)
     return zb_mix_ (hash ^ word);
 }
 
-//  The same bytes? Short ones for the most part: a call would take longer.
+//  Returns 1 if both are the same. Most are short, so a call of memcmp would take
+//  longer.
 static inline int
 zb_same_ (const char *a, const char *b, size_t size)
 {
@@ -1971,9 +2034,9 @@ zb_same_ (const char *a, const char *b, size_t size)
     return size == 0;
 }
 
-//  A label that is looked for: nothing is copied. Sizes are those of strings
-//  with their ends; a source of NULL, which is the instance's, has none. The
-//  hash is that of the head, which is level, type and name, and of the source.
+//  A label to look for; it points to the caller's strings. Sizes count the
+//  terminating zero. A source of NULL means the instance's, and has size 0. The
+//  head is level, type and name.
 typedef struct {
     zb_type_t type;
     const char *level, *name, *source;
@@ -1987,6 +2050,7 @@ zb_label_hash_ (const zb_label_ *self)
     return self->head_hash + self->source_hash;
 }
 
+//  NULL means the instance's source. It has size 0 and hash 0.
 static inline void
 zb_label_set_source_ (zb_label_ *self, const char *source)
 {
@@ -2030,11 +2094,11 @@ zb_label_valid_ (const zb_label_ *self)
 //  --------------------------------------------------------------------------
 //  Keys: certificates of CURVE
 //
-//  A file as czmq writes it (zcert(3), in ZPL: rfc.zeromq.org/spec/4). What has
-//  held a secret key is wiped.
+//  Certificates are files in czmq's format (zcert(3), in ZPL:
+//  rfc.zeromq.org/spec/4). Memory that held a secret key is cleared.
 
-//  By a pointer that the compiler does not see through, or it would leave out
-//  what nobody reads afterwards.
+//  Clears memory that held a secret. It writes through a volatile pointer,
+//  because the compiler removes a memset that nobody reads.
 static void
 zb_wipe_ (void *memory, size_t size)
 {
@@ -2043,6 +2107,7 @@ zb_wipe_ (void *memory, size_t size)
         *at++ = 0;
 }
 
+//  Returns 1 for a key of CURVE: 40 characters of Z85.
 static int
 zb_key_ok_ (const char *key)
 {
@@ -2052,7 +2117,8 @@ zb_key_ok_ (const char *key)
     return rc;
 }
 
-//  Reads `name = "key"` of a line. What is no such line is left alone.
+//  Takes the key of a line `name = "key"`. Any other line leaves the key as it
+//  is.
 static void
 zb_key_take_ (const char *line, const char *name, char *key)
 {
@@ -2073,7 +2139,8 @@ zb_key_take_ (const char *line, const char *name, char *key)
     zb_wipe_ (text, sizeof text);
 }
 
-//  Reads the keys in section "curve". A key that is not there is left as it was.
+//  Reads the keys in section "curve". A key that is not in the file is left as
+//  it is. Returns -1, errno set, if the file cannot be opened.
 static int
 zb_curve_file_ (const char *path, char *public_key, char *secret_key)
 {
@@ -2082,10 +2149,10 @@ zb_curve_file_ (const char *path, char *public_key, char *secret_key)
     FILE *file = fopen (path, "re");
     if (!file)
         return -1;
-    //  a buffer of stdio's own would keep the secret in freed memory
+    //  stdio's buffer would keep the secret after it is freed
     setvbuf (file, NULL, _IONBF, 0);
     while (fgets (line, sizeof line, file)) {
-        //  neither indented, nor a comment, nor blank: a section
+        //  a line that is not indented, a comment or blank begins a section
         if (!strchr (" \t#\r\n", *line))
             ours = strncmp (line, "curve", 5) == 0;
         if (ours) {
@@ -2098,10 +2165,10 @@ zb_curve_file_ (const char *path, char *public_key, char *secret_key)
     return 0;
 }
 
-//  Reads a key pair: from the file, or from the one of the same name with
-//  "_secret" behind it, where czmq puts the secret half. *secret_key stays ""
-//  if there is none. Returns 0, or -1: errno of open, EINVAL for what is no
-//  certificate.
+//  Reads a key pair from a file. czmq puts the secret key into a second file,
+//  whose name ends in "_secret"; that one is read if the first has no secret
+//  key. *secret_key is "" if neither has one. Returns 0, or -1: errno of fopen,
+//  or EINVAL for an invalid certificate.
 static int
 zb_curve_read_ (const char *path, char *public_key, char *secret_key)
 {
@@ -2124,11 +2191,11 @@ zb_curve_read_ (const char *path, char *public_key, char *secret_key)
 //  --------------------------------------------------------------------------
 //  Link: one connection to a broker
 //
-//  ZeroMQ connects again when a connection breaks, but takes random numbers for
-//  it from rand (), and so from the host's; and it gives up for good when a
-//  handshake fails (libzmq 4.3, session_base_t::engine_error). So we make each
-//  connection anew ourselves, of the transports that programs use; others are
-//  left to ZeroMQ, and nothing is known of them.
+//  We reconnect broken connections ourselves, for two reasons. ZeroMQ calls
+//  rand () for that, and so changes the host's random numbers. And it never tries
+//  again after a failed handshake (libzmq 4.3, session_base_t::engine_error). We
+//  do it for tcp and ipc, the managed links. ZeroMQ does it for other transports,
+//  and we do not know whether those are connected.
 
 enum {
     ZB_LINK_FIRST_MS_ = 100,         //  before the next try; doubles
@@ -2145,7 +2212,7 @@ typedef enum {
     ZB_LINK_UP_        //  the handshake is done
 } zb_link_state_;
 
-//  The pump's alone, as all that follows of links.
+//  Guard: pump thread only, as for the rest of this section and the next.
 typedef struct {
     char *endpoint;  //  as it was given
     char name[128];  //  what ZeroMQ calls it, after it has looked it up
@@ -2159,8 +2226,8 @@ typedef struct {
     int delay_ms, silence_ms;
 } zb_link_;
 
-//  ZeroMQ takes any number for a port, and would try it for ever; and it refuses
-//  others only when a socket is there.
+//  Checks what ZeroMQ would not: it takes any number for a port, and would try
+//  to connect to it for ever.
 static int
 zb_endpoint_ok_ (const char *endpoint, size_t size)
 {
@@ -2192,6 +2259,8 @@ zb_endpoint_ok_ (const char *endpoint, size_t size)
     return end != colon + 1 && *end == 0 && port >= 1 && port <= 65535;
 }
 
+//  Pump thread only. ZeroMQ's own reconnection is switched off for managed
+//  links. It reads the interval when a connection is made.
 static int
 zb_link_connect_ (zb_link_ *self, void *socket, int64_t now_ms)
 {
@@ -2207,6 +2276,7 @@ zb_link_connect_ (zb_link_ *self, void *socket, int64_t now_ms)
     return zmq_connect (socket, self->endpoint);
 }
 
+//  Pump thread only.
 static void
 zb_link_disconnect_ (zb_link_ *self, void *socket)
 {
@@ -2215,7 +2285,9 @@ zb_link_disconnect_ (zb_link_ *self, void *socket)
     self->open = 0;
 }
 
-//  It is lost, or a try has failed.
+//  Pump thread only. The connection broke, or a try failed. The next try is due
+//  after a delay that doubles each time. A random part of it keeps many
+//  programs from connecting at one moment.
 static void
 zb_link_lost_ (zb_link_ *self, int64_t now_ms)
 {
@@ -2227,9 +2299,10 @@ zb_link_lost_ (zb_link_ *self, int64_t now_ms)
         self->delay_ms = ZB_LINK_RETRY_MS_;
 }
 
-//  What a report of ZeroMQ's monitor means for a link. That a try has ended is
-//  said once or twice. CLOSED without anything before is an answer of the
-//  network, unless it comes so late that ZeroMQ has given up waiting for one.
+//  Pump thread only. Applies an event of ZeroMQ's monitor to a link. The end of
+//  a try may be reported twice, so a waiting link ignores events. CLOSED as the
+//  first event means that the network refused the connection, unless it comes
+//  so late that ZeroMQ gave up waiting.
 static void
 zb_link_apply_ (zb_link_ *self, int event, int64_t now_ms)
 {
@@ -2267,6 +2340,7 @@ typedef struct {
     size_t size;
 } zb_links_;
 
+//  Pump thread only.
 static void
 zb_links_free_ (zb_links_ *self)
 {
@@ -2276,8 +2350,8 @@ zb_links_free_ (zb_links_ *self)
     memset (self, 0, sizeof *self);
 }
 
-//  The socket stays open. The monitor is to be stopped first: ZeroMQ's I/O
-//  thread would wait for ever to say something to a socket that is closed.
+//  Pump thread only. The socket stays open. The monitor must be stopped first:
+//  ZeroMQ's I/O thread would wait for ever to write to a closed one.
 static void
 zb_links_close_ (zb_links_ *self)
 {
@@ -2288,7 +2362,9 @@ zb_links_close_ (zb_links_ *self)
     zb_links_free_ (self);
 }
 
-//  What is to be known before the first connection is.
+//  Pump thread only. Opens the monitor. This comes before the first connection,
+//  or its events would be lost. The name must be unique in the context, which
+//  may be the host's.
 static int
 zb_links_watch_ (zb_links_ *self, void *context)
 {
@@ -2311,7 +2387,8 @@ zb_links_watch_ (zb_links_ *self, void *context)
     return zmq_connect (self->monitor, name);
 }
 
-//  Adds a link and connects it, unless it is there already.
+//  Pump thread only. Adds a link and connects it. An endpoint that is already
+//  there is not added again.
 static int
 zb_links_add_ (zb_links_ *self, const char *endpoint, size_t size)
 {
@@ -2335,9 +2412,9 @@ zb_links_add_ (zb_links_ *self, const char *endpoint, size_t size)
     return zb_link_connect_ (link, self->socket, zb_clock_ms_ ());
 }
 
-//  Connects the socket to endpoints, separated by commas; one that is named
-//  twice counts once. Returns 0, or -1, errno set, with nothing left over but
-//  connections of the socket.
+//  Pump thread only. Connects the socket to endpoints, separated by commas.
+//  Returns -1, errno set, on failure; then the links are freed, and the socket
+//  is the caller's to close.
 static int
 zb_links_open_ (zb_links_ *self, void *context, void *socket,
                 const char *endpoints)
@@ -2362,9 +2439,10 @@ zb_links_open_ (zb_links_ *self, void *context, void *socket,
     return rc;
 }
 
-//  Which link is it that ZeroMQ calls so? The first attempt goes by the
-//  endpoint as given, later ones by its address, which is first said right
-//  after the link has broken.
+//  Pump thread only. Returns the link that an event belongs to. Events of the
+//  first try carry the endpoint as it was given; later ones carry the resolved
+//  address, which is not known before. An unknown address belongs to the broken
+//  link that was tried last.
 static zb_link_ *
 zb_links_find_ (zb_links_ *self, const char *name)
 {
@@ -2382,8 +2460,8 @@ zb_links_find_ (zb_links_ *self, const char *name)
     return broken;
 }
 
-//  Takes in the next report of the monitor. Returns what happened, one of
-//  ZMQ_EVENT_..., or 0 if there is nothing.
+//  Pump thread only. Applies the next event of the monitor. Returns the event,
+//  one of ZMQ_EVENT_..., or 0 if there is none.
 static int
 zb_links_read_ (zb_links_ *self, int64_t now_ms)
 {
@@ -2402,7 +2480,7 @@ zb_links_read_ (zb_links_ *self, int64_t now_ms)
     return event;
 }
 
-//  When something is to be done next.
+//  Pump thread only. Returns when zb_links_mend_ has something to do.
 static int64_t
 zb_links_due_ (const zb_links_ *self)
 {
@@ -2414,16 +2492,16 @@ zb_links_due_ (const zb_links_ *self)
     return due_ms;
 }
 
-//  Makes anew what is due. ZeroMQ finds a connection by the address of an
-//  object, which may be freed and used again: so none is made before all that
-//  are broken are gone.
+//  Pump thread only. Connects the links that are due. ZeroMQ identifies a
+//  connection by the address of an object, which it may reuse after freeing it.
+//  So all broken connections are closed before a new one is made.
 static void
 zb_links_mend_ (zb_links_ *self, int64_t now_ms)
 {
     zb_link_ *link, *end = self->link + self->size;
     if (zb_links_due_ (self) > now_ms)
         return;
-    //  nothing is said of a try that has found no address
+    //  ZeroMQ has no event for a name that was not found, so tries time out
     for (link = self->link; link < end; link++)
         if (link->state == ZB_LINK_TRYING_ && link->due_ms <= now_ms) {
             link->silence_ms *= 2;
@@ -2440,7 +2518,7 @@ zb_links_mend_ (zb_links_ *self, int64_t now_ms)
             zb_link_lost_ (link, now_ms);
 }
 
-//  Lets what waits be tried now.
+//  Pump thread only. Makes all waiting links due now.
 static void
 zb_links_hurry_ (zb_links_ *self, int64_t now_ms)
 {
@@ -2460,13 +2538,13 @@ zb_links_hurry_ (zb_links_ *self, int64_t now_ms)
 //         └─ shares ──────────────── ┘
 //      thread ── shares: what a thread has of an instance, with the ring
 //
-//  The instance owns levels and series; a thread its shares, their slots and
-//  rings. A thread that ends folds its slots into their series. An instance that
-//  closes only marks shares dead: the thread frees them, so that one in the midst
-//  of a macro never writes to memory that another has freed.
+//  The instance owns levels and series. A thread owns its shares, with their
+//  slots and rings. A thread that exits folds its slots into their series. An
+//  instance that closes only marks the shares dead; the owning thread frees them.
+//  So no thread can write to a slot that another has freed.
 //
-//  "lock" below is that of the instance. What is called constant does not change
-//  once others know the structure.
+//  The line above a group of members is their guard. "Lock" is the instance's.
+//  "Constant" members do not change once another thread can see the structure.
 
 //  One gauge reading, or one timing in classic mode.
 typedef struct {
@@ -2475,9 +2553,9 @@ typedef struct {
     uint64_t ns;  //  of zb_now_; in a queue, of the wall clock
 } zb_reading_;
 
-//  A part of a ring: single producer, single consumer. The ring begins small,
-//  and goes on in a part of twice the size when one is full. The consumer frees
-//  a part that it has read to the end and that has a next one.
+//  A part of a ring with one producer, the thread, and one consumer, the pump. The
+//  ring starts small. When a part is full, the thread goes on in a new one of
+//  twice the size. The pump frees a part that it has read and that has a next.
 typedef struct zb_ring_ {
     uint64_t head;          //  thread (release): next to write
     uint64_t tail_seen;     //  thread: tail when last looked at
@@ -2510,7 +2588,7 @@ typedef struct zb_share_ {
     uint64_t dropped;  //  readings that found the ring full
 } zb_share_;
 
-//  What has been reported of a series.
+//  What has been reported of a series. Guard: lock.
 typedef struct {
     zb_u128_ sum_ns;
     double total;
@@ -2526,8 +2604,8 @@ typedef struct {
 //  parent had not.
 enum { ZB_FRESH_ = 1, ZB_FRESH_HEIR_ };
 
-//  All of it: lock. What tells whether it has changed stands first, in one line
-//  of the cache, since each round looks at all series.
+//  Guard: lock. The members that tell whether it has changed come first, in one
+//  line of the cache, since each round looks at all series.
 typedef struct zb_series_ {
     zb_type_t type;   //  constant
     uint8_t touched;  //  a part may have changed since it was reported
@@ -2541,7 +2619,7 @@ typedef struct zb_series_ {
     uint64_t min_ns, max_ns;  //  timer: seen and not reported yet
 } zb_series_;
 
-//  A reading that was sent, and may have been lost on its way.
+//  A reading that was sent, and may have been lost on its way. Guard: lock.
 typedef struct {
     const zb_series_ *series;
     double value;
@@ -2549,7 +2627,7 @@ typedef struct {
     int64_t sent_ms;
 } zb_kept_;
 
-//  All of it: lock. The list of levels only ever grows at its head.
+//  Guard: lock. The list of levels only grows, at its head.
 typedef struct zb_level_ {
     struct zb_level_ *next;  //  constant
     char *name, *topic;      //  constant: "info", "info|"
@@ -2570,7 +2648,7 @@ typedef struct zb_level_ {
     size_t to_resend;  //  of those kept: the newest
 } zb_level_;
 
-//  A topic that somebody wants: all that begins with it.
+//  A subscription: all lines that begin with the text. Guard: lock.
 typedef struct {
     char text[ZB_TOPIC_MAX_];
     size_t size;
@@ -2660,7 +2738,7 @@ typedef struct zb_thread_ {
     int goodbyes;         //  rounds of key destructors
 } zb_thread_;
 
-//  Guards what has no other guard named here.
+//  Guards the variables below that name no other guard.
 static pthread_mutex_t zb_lock_ = PTHREAD_MUTEX_INITIALIZER;
 static zb_t *zb_instances_;
 static zb_t *zb_default_;        //  atomic, written under zb_lock_
@@ -2683,17 +2761,19 @@ static int zb_exiting_;        //  the program ends: this is no dlclose
 static pthread_key_t zb_key_;  //  constant, as the next, after zb_once_
 static int zb_key_made_;
 
-//  A thread's own.
+//  Guard: each thread has its own; its signal handlers share them.
 static __thread zb_thread_ *zb_self_;
 static __thread int zb_busy_;         //  is in here; see below
 static __thread uint64_t zb_missed_;  //  by signal handlers then
 static __thread int zb_gone_;         //  its last destructor has run
 
-//  What stands for the slot where nothing is to be measured: never written to.
+//  Stands for the slot where measuring is switched off. Never written to.
 static zb_slot_ zb_nowhere_;
 
 static void zb_once_init_ (void);
 
+//  Pairs with the release in zb_default_set_: the instance is complete when a
+//  thread finds it here.
 static zb_t *
 zb_default_get_ (void)
 {
@@ -2712,12 +2792,15 @@ zb_generation_get_ (void)
     return __atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE);
 }
 
+//  Called with zb_lock_ held. After this each cell and each thread looks up its
+//  slots again.
 static void
 zb_generation_bump_ (void)
 {
     __atomic_add_fetch (&zb_generation_, 1, __ATOMIC_ACQ_REL);
 }
 
+//  Caller owns the return value. Returns NULL without memory.
 static char *
 zb_strdup_ (const char *string)
 {
@@ -2729,13 +2812,16 @@ zb_strdup_ (const char *string)
 }
 
 //  --------------------------------------------------------------------------
-//  Ways in: busy threads, cancellation, waking a pump
+//  Entry: busy threads, cancellation, waking a pump
 //
-//  A signal handler may measure while its thread is in here, holding locks or
-//  changing the thread's own tables. So each way in marks the thread as busy;
-//  what a handler measures then is dropped, and counted when the thread leaves.
+//  A signal handler may measure while its thread holds a lock here, or changes its
+//  own tables. So each function that does so first marks its thread as busy. If a
+//  handler finds that mark, its measurement is dropped, and counted when the
+//  interrupted function leaves.
 
-//  Returns -1 if the thread is in here already.
+//  Returns -1 if the thread is already busy, which means that a signal handler
+//  interrupted it here. The fence is for the compiler only: a handler runs on
+//  the same processor.
 static inline int
 zb_enter_ (void)
 {
@@ -2746,8 +2832,9 @@ zb_enter_ (void)
     return 0;
 }
 
-//  What was missed goes to the default instance, whichever it was meant for:
-//  that one may be closed by now.
+//  Adds what signal handlers dropped to the default instance. The instance that
+//  they meant may be closed by now. It loops because a handler may come again
+//  before it has left.
 static void
 zb_leave_missed_ (void)
 {
@@ -2765,6 +2852,8 @@ zb_leave_missed_ (void)
     }
 }
 
+//  The thread is not busy any more. zb_missed_ is checked after that, or a
+//  handler could come between the check and the end.
 static inline void
 zb_leave_ (void)
 {
@@ -2774,14 +2863,17 @@ zb_leave_ (void)
         zb_leave_missed_ ();
 }
 
+//  A signal handler interrupted this header, so its measurement is dropped. It
+//  is counted when the interrupted function leaves.
 static void
 zb_miss_ (void)
 {
     __atomic_add_fetch (&zb_missed_, 1, __ATOMIC_RELAXED);
 }
 
-//  A child of clone () or _Fork (), which nobody has announced: locks may be
-//  held in it by threads that it does not have. It measures nothing.
+//  Returns 1 in a child of clone () or _Fork (), where pthread_atfork's
+//  handlers have not run. Threads that do not exist in the child may hold our
+//  locks, so it measures nothing.
 static int
 zb_stranger_ (void)
 {
@@ -2789,8 +2881,9 @@ zb_stranger_ (void)
     return pid && pid != getpid ();
 }
 
-//  The way in for all that takes a lock. Returns -1 if there is none. *state is
-//  for zb_end_.
+//  Every function that takes a lock enters here. It disables cancellation,
+//  since a cancelled thread would keep the lock. Returns -1 if the caller must
+//  not go on. Pass *state to zb_end_.
 static int
 zb_begin_ (int *state)
 {
@@ -2802,6 +2895,7 @@ zb_begin_ (int *state)
     return 0;
 }
 
+//  The thread is not busy before it can be cancelled again.
 static void
 zb_end_ (int state)
 {
@@ -2809,12 +2903,14 @@ zb_end_ (int state)
     pthread_setcancelstate (state, NULL);
 }
 
-//  Wakes all pumps. There is one such descriptor in the process, and it stays
-//  open: a thread that is just about to write to it must not meet whatever file
-//  has got its number. It is never read: each write is an event (epoll (7),
-//  EPOLLET) for each pump that waits.
+//  A write to this eventfd wakes all pumps. It stays open while the program runs:
+//  a thread may be about to write to it, and a closed number may soon be another
+//  file's. It is never read, since each write is an event for every pump that
+//  waits (epoll (7), EPOLLET).
 static int zb_wake_fd_ = -1;  //  atomic
 
+//  Pump thread only. Two pumps may open the descriptor at the same time; the
+//  second one closes its own.
 static int
 zb_wake_open_ (void)
 {
@@ -2829,7 +2925,8 @@ zb_wake_open_ (void)
     return fd == -1 ? -1 : 0;
 }
 
-//  After dlclose, and in a child, which would wake its parent.
+//  Called after dlclose, and in a child of fork, where the descriptor would
+//  wake the parent's pumps.
 static void
 zb_wake_close_ (void)
 {
@@ -2838,6 +2935,7 @@ zb_wake_close_ (void)
         close (fd);
 }
 
+//  Signal handlers call this, too. Does nothing if no pump has opened yet.
 static void
 zb_wake_ (void)
 {
@@ -2855,8 +2953,10 @@ zb_wake_ (void)
 }
 
 //  --------------------------------------------------------------------------
-//  Levels and series. Called with the instance's lock held.
+//  Levels and series: what an instance knows
 
+//  Returns 1 if a subscription to the topic matches some lines of the level. A
+//  topic may be shorter than the level's or longer, as "info|Counter" is.
 static int
 zb_topic_is_ (const char *topic, size_t size, const zb_level_ *level)
 {
@@ -2864,8 +2964,9 @@ zb_topic_is_ (const char *topic, size_t size, const zb_level_ *level)
     return memcmp (topic, level->topic, size < max ? size : max) == 0;
 }
 
-//  Looks anew whether a level has a listener. One that comes wants all states,
-//  and the readings that it may have missed.
+//  Called with the instance's lock held. Looks again whether a level has a
+//  listener. A new listener gets all states, by the epoch, and the readings
+//  that were kept.
 static void
 zb_level_listen_ (zb_t *self, zb_level_ *level)
 {
@@ -2881,6 +2982,7 @@ zb_level_listen_ (zb_t *self, zb_level_ *level)
     level->has_listener = has;
 }
 
+//  Called when no other thread knows the level.
 static void
 zb_level_destroy_ (zb_level_ **self_p)
 {
@@ -2897,6 +2999,9 @@ zb_level_destroy_ (zb_level_ **self_p)
     *self_p = NULL;
 }
 
+//  Called with the instance's lock held. Finds or makes a level. Returns NULL
+//  without memory. The new level goes to the head of the list, so that the pump
+//  can walk the list without the lock.
 static zb_level_ *
 zb_level_find_ (zb_t *self, const char *name)
 {
@@ -2921,6 +3026,7 @@ zb_level_find_ (zb_t *self, const char *name)
     return level;
 }
 
+//  Called with the instance's lock held. Returns -1 without memory.
 static int
 zb_level_add_ (zb_level_ *self, zb_series_ *series)
 {
@@ -2937,7 +3043,8 @@ zb_level_add_ (zb_level_ *self, zb_series_ *series)
     return 0;
 }
 
-//  Behind the structure: level|type|name|, as lines begin, and the source.
+//  Returns level|type|name|, as lines begin. It stands behind the structure,
+//  and the source behind it.
 static char *
 zb_series_head_ (const zb_series_ *self)
 {
@@ -2950,6 +3057,7 @@ zb_series_source_ (const zb_series_ *self)
     return zb_series_head_ (self) + self->head_size;
 }
 
+//  Called with the instance's lock held.
 static int
 zb_series_is_ (const zb_series_ *self, const zb_label_ *label)
 {
@@ -2962,6 +3070,7 @@ zb_series_is_ (const zb_series_ *self, const zb_label_ *label)
            && strcmp (self->level->name, label->level) == 0;
 }
 
+//  Called with the instance's lock held. Writes the text behind a new series.
 static void
 zb_series_label_ (zb_series_ *self, const zb_label_ *label)
 {
@@ -2979,15 +3088,16 @@ zb_series_label_ (zb_series_ *self, const zb_label_ *label)
     zb_put_ (&text, label->source, label->source_size);
 }
 
-//  How a type is kept: in classic mode a timing goes its way like a reading,
-//  for a classic line is one sample.
+//  Returns how a type is kept. In classic mode a timer is kept like a gauge,
+//  because a classic line is one sample.
 static zb_type_t
 zb_kind_ (const zb_t *self, zb_type_t type)
 {
     return self->classic && type == ZB_TYPE_TIMER ? ZB_TYPE_GAUGE : type;
 }
 
-//  Caller does not own the return value. Returns NULL without memory.
+//  Called with the instance's lock held. The instance's arena owns the return
+//  value. Returns NULL without memory.
 static zb_series_ *
 zb_series_new_ (zb_t *self, const zb_label_ *label)
 {
@@ -3018,8 +3128,8 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
     return series;
 }
 
-//  Finds or makes a series; the label's source is not NULL. Returns NULL,
-//  counted, if there is no room.
+//  Called with the instance's lock held. Finds or makes a series. The label's
+//  source is not NULL. Returns NULL if there is no room, and counts that.
 static zb_series_ *
 zb_series_find_ (zb_t *self, const zb_label_ *label)
 {
@@ -3030,7 +3140,7 @@ zb_series_find_ (zb_t *self, const zb_label_ *label)
             return series;
     if (self->series.used < self->max_series)
         series = zb_series_new_ (self, label);
-    //  without room in the map, the series stays empty and unknown
+    //  without memory in the map nobody finds the series, so it stays empty
     if (series && zb_map_add_ (&self->series, hash, series) == -1) {
         series->fresh = 0;
         series = NULL;
@@ -3043,6 +3153,7 @@ zb_series_find_ (zb_t *self, const zb_label_ *label)
 //  --------------------------------------------------------------------------
 //  Ring: readings on their way from a thread to the pump
 
+//  The size is a power of two, so the place is a mask.
 static zb_reading_ *
 zb_ring_at_ (zb_ring_ *self, uint64_t at)
 {
@@ -3064,9 +3175,10 @@ zb_ring_new_ (uint64_t size)
     return self;
 }
 
-//  The part of the ring to write to, when half of the one that there is seems to
-//  be full: it may be read by now, or have a next one. Wakes the pump, once.
-//  Returns NULL if there is no room. Called by the owning thread.
+//  Called by the owning thread. Called when the part being written seems half
+//  full. Looks how far the pump has read, and wakes it once if the ring is half
+//  full at its largest. Returns the part to write to, which may be a new one,
+//  or NULL if there is no room.
 static zb_ring_ *
 zb_share_ring_ (zb_share_ *self)
 {
@@ -3079,7 +3191,8 @@ zb_share_ring_ (zb_share_ *self)
         zb_wake_ ();
     if (ahead < ring->size)
         return ring;
-    //  it allocates: a signal handler must not interrupt that
+    //  malloc is not safe in a handler that has interrupted this thread: so it
+    //  is called only if the thread was not busy
     if (ring->size < ZB_RING_MAX_ && zb_enter_ () == 0) {
         next = zb_ring_new_ (ring->size * 2);
         zb_leave_ ();
@@ -3091,6 +3204,9 @@ zb_share_ring_ (zb_share_ *self)
     return next;
 }
 
+//  Called by the owning thread. The reading is written before head moves
+//  (release). The pump reads head first (acquire), so it never sees a reading
+//  that is half written.
 static inline void
 zb_share_put_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
 {
@@ -3110,7 +3226,9 @@ zb_share_put_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
     __atomic_store_n (&self->changed, 1, __ATOMIC_RELEASE);
 }
 
-//  The same, unless it is a signal handler that has interrupted it.
+//  Called by the owning thread. A signal handler that interrupted the function
+//  below must not write to the same ring. It finds `writing` set, and drops its
+//  reading.
 static inline void
 zb_share_offer_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
 {
@@ -3126,12 +3244,11 @@ zb_share_offer_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
 }
 
 //  --------------------------------------------------------------------------
-//  Queues: readings that wait for a listener, and those kept to be repeated
-//
-//  Called with the instance's lock held.
+//  Queues: readings that wait for a listener, and sent ones kept to be repeated
 
-//  Makes a ring that is full twice as large, its oldest item the first. Returns
-//  NULL without memory; else the given one is freed.
+//  Copies a full ring into one of twice the size, with the oldest item first,
+//  and frees the old one. Returns NULL without memory; then the ring is
+//  unchanged.
 static void *
 zb_grow_ (void *ring, size_t max, size_t at, size_t item)
 {
@@ -3145,7 +3262,8 @@ zb_grow_ (void *ring, size_t max, size_t at, size_t item)
     return grown;
 }
 
-//  The oldest reading goes when the queue has its full length.
+//  Called with the instance's lock held. Adds a reading to the queue of its
+//  level. The oldest reading is dropped if the queue has its full length.
 static void
 zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
 {
@@ -3207,7 +3325,8 @@ zb_kept_next_ (zb_level_ *self, size_t others)
     return zb_kept_at_ (self, self->kept_size + others);
 }
 
-//  What is too much or too old goes, unless it is to be sent again.
+//  Called with the instance's lock held. Removes readings that are too many or
+//  too old. Those that wait to be sent again stay.
 static void
 zb_kept_prune_ (zb_level_ *self, int64_t now_ms)
 {
@@ -3217,15 +3336,18 @@ zb_kept_prune_ (zb_level_ *self, int64_t now_ms)
         zb_kept_drop_ (self);
 }
 
-//  Nanoseconds of the wall clock less those of zb_now_, as of now.
+//  Returns the wall clock minus zb_now_, in nanoseconds.
 static uint64_t
 zb_wall_offset_ (void)
 {
     return zb_clock_read_ (CLOCK_REALTIME) - zb_now_ ();
 }
 
-//  Moves what is in a thread's ring to the queues. There a reading has a time of
-//  the wall clock: it may wait longer than this machine stays awake.
+//  Called with the instance's lock held. Moves the readings of a thread's ring
+//  to the queues. There they get the time of the wall clock, because
+//  CLOCK_MONOTONIC stops while the machine sleeps. A part of the ring is freed
+//  when it has been read and the thread has gone on to the next. `next` is read
+//  before head: if there is a next part, that head is final.
 static void
 zb_share_drain_ (zb_t *instance, zb_share_ *self)
 {
@@ -3248,6 +3370,7 @@ zb_share_drain_ (zb_t *instance, zb_share_ *self)
     }
 }
 
+//  Called with the instance's lock held.
 static uint64_t
 zb_ring_dropped_ (const zb_t *self)
 {
@@ -3261,9 +3384,10 @@ zb_ring_dropped_ (const zb_t *self)
 //  --------------------------------------------------------------------------
 //  Slots: a series in a thread, found by its label
 //
-//  The thread's own tables are changed by the thread alone, under zb_lock_; so it
-//  reads them without.
+//  Only the thread changes its tables, and it does so under zb_lock_. So it may
+//  read them without a lock; other threads read them under zb_lock_.
 
+//  `changed` is the first member of the share.
 static zb_share_ *
 zb_slot_share_ (const zb_slot_ *self)
 {
@@ -3291,6 +3415,8 @@ zb_slot_is_ (const zb_slot_ *self, const zb_label_ *label, const zb_t *owner)
            && zb_same_ (text + head_size, label->source, label->source_size);
 }
 
+//  Called by the owning thread. Needs no lock, because only this thread changes
+//  its table.
 static inline zb_slot_ *
 zb_slot_find_ (const zb_thread_ *thread, const zb_label_ *label, zb_t *owner)
 {
@@ -3302,6 +3428,8 @@ zb_slot_find_ (const zb_thread_ *thread, const zb_label_ *label, zb_t *owner)
     return NULL;
 }
 
+//  Called by the owning thread. Hashes the label behind the slot, as
+//  zb_label_make_ does.
 static uint64_t
 zb_slot_hash_ (const zb_slot_ *self)
 {
@@ -3315,6 +3443,7 @@ zb_slot_hash_ (const zb_slot_ *self)
 //  --------------------------------------------------------------------------
 //  Threads: their shares
 
+//  Called when neither the thread nor a pump uses the share any more.
 static void
 zb_share_destroy_ (zb_share_ **self_p)
 {
@@ -3343,11 +3472,11 @@ zb_shares_destroy_ (zb_share_ **list)
     }
 }
 
-//  Takes the shares of closed instances from a thread. Called by that thread,
-//  which holds zb_lock_. It may be a signal handler that has interrupted a macro
-//  just when that was about to write to one of them: so they are freed at the
-//  next time. Without memory for a new table, slots are found no more, and made
-//  anew.
+//  Called by the owning thread with zb_lock_ held. Takes the shares of closed
+//  instances off the thread. They are freed at the next purge, not now: a
+//  signal handler may be running this while the function that it interrupted is
+//  about to write to one. Without memory for the new table some slots are not
+//  found; they are made again.
 static void
 zb_thread_purge_ (zb_thread_ *self)
 {
@@ -3373,8 +3502,8 @@ zb_thread_purge_ (zb_thread_ *self)
             zb_map_add_ (&self->slots, zb_slot_hash_ (slot), slot);
 }
 
-//  The thread's share of an instance, made at first need. Called by the thread
-//  with both locks held. Returns NULL without memory.
+//  Called by the owning thread with both locks held. Finds or makes the
+//  thread's share of an instance. Returns NULL without memory.
 static zb_share_ *
 zb_share_find_ (zb_thread_ *thread, zb_t *owner)
 {
@@ -3395,7 +3524,8 @@ zb_share_find_ (zb_thread_ *thread, zb_t *owner)
     return self;
 }
 
-//  What a slot writes to beside itself. Returns -1 without memory.
+//  Called by the owning thread with both locks held. Allocates what the slot
+//  writes to: a timer, or the ring of the share. Returns -1 without memory.
 static int
 zb_slot_equip_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
 {
@@ -3417,8 +3547,9 @@ zb_slot_equip_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
     return 0;
 }
 
-//  A slot for a series. Called by the thread with both locks held. Returns NULL
-//  without memory, or if the instance has too many.
+//  Called by the owning thread with both locks held. Makes a slot for a series.
+//  Returns NULL without memory, or if the instance has too many slots. It joins
+//  the lists last, when it is complete.
 static zb_slot_ *
 zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
               const zb_label_ *label)
@@ -3457,10 +3588,10 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
 }
 
 //  --------------------------------------------------------------------------
-//  Threads: what is left of them when they end
+//  Threads: their end
 
-//  Adds what a slot has measured to its series, when its thread measures no
-//  more. Called with the instance's lock held.
+//  Called with the instance's lock held. Adds a slot's measurements to its
+//  series and takes it off the series. Its thread measures no more.
 static void
 zb_slot_fold_ (zb_slot_ *self)
 {
@@ -3487,6 +3618,8 @@ zb_slot_fold_ (zb_slot_ *self)
         self->next->previous = self->previous;
 }
 
+//  Called with zb_lock_ held. Its thread measures no more. Folds all slots of a
+//  share, so that the share can be freed.
 static void
 zb_share_fold_ (zb_share_ *self)
 {
@@ -3508,8 +3641,8 @@ zb_share_fold_ (zb_share_ *self)
     pthread_mutex_unlock (&owner->lock);
 }
 
-//  Folds all that a thread measured, and frees it. Called with zb_lock_ held, by
-//  the thread or when it is no more.
+//  Called with zb_lock_ held. Folds all that a thread has measured, and frees
+//  it. Called by that thread, or when it does not run any more.
 static void
 zb_thread_destroy_ (zb_thread_ **self_p)
 {
@@ -3531,9 +3664,11 @@ zb_thread_destroy_ (zb_thread_ **self_p)
     *self_p = NULL;
 }
 
-//  Key destructors run in four rounds, in no order (POSIX, pthread_key_create).
-//  Those of others may still measure, so we leave late, but not in the last
-//  round: after ThreadSanitizer's own, which leaves then, no lock may be taken.
+//  Runs as the destructor of zb_key_. POSIX runs such destructors in up to four
+//  rounds, in any order (pthread_key_create), and those of others may still
+//  measure. So the thread stays until the third round. It does not wait for the
+//  last one: ThreadSanitizer's own ends there, and no lock may be taken after
+//  it.
 static void
 zb_thread_exit_ (void *argument)
 {
@@ -3552,8 +3687,9 @@ zb_thread_exit_ (void *argument)
         zb_leave_ ();
 }
 
-//  Called with zb_lock_ held. Returns NULL if nobody would free it: without a
-//  key, or room for its value, or at the very end of a thread.
+//  Called by the owning thread with zb_lock_ held. Returns NULL if nobody would
+//  free the structure: there is no key, its value cannot be set, or the thread
+//  has run its last destructor.
 static zb_thread_ *
 zb_thread_self_ (void)
 {
@@ -3576,8 +3712,9 @@ zb_thread_self_ (void)
 //  --------------------------------------------------------------------------
 //  Subscriptions: which levels have a listener
 
-//  There is no room for a topic: from the first such to the last one, nobody
-//  can say what is not wanted. Called with the lock held.
+//  Pump thread only, with the instance's lock held. Counts a topic that there
+//  is no room for. While there is one, nobody can tell which levels are not
+//  wanted, so all have a listener.
 static void
 zb_subscription_overflow_ (zb_t *self, int more, size_t size)
 {
@@ -3593,7 +3730,8 @@ zb_subscription_overflow_ (zb_t *self, int more, size_t size)
         zb_level_listen_ (self, level);
 }
 
-//  A broker's last: 0xff and 16 digits, its own (section 3).
+//  Returns 1 for the last subscription of a broker: 0xff and 16 digits (section
+//  3).
 static int
 zb_marker_is_ (const char *topic, size_t size)
 {
@@ -3603,8 +3741,9 @@ zb_marker_is_ (const char *topic, size_t size)
     return size == 17 && i == size && (unsigned char) *topic == ZB_MARKER_;
 }
 
-//  "\1info|" adds one, "\0info|" takes it away. One that is too long for any
-//  level may still want a part of one. Called with the lock held.
+//  Pump thread only, with the instance's lock held. "\1info|" adds a topic and
+//  "\0info|" removes it. A topic that is longer than any level may still match
+//  a part of its lines.
 static void
 zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
 {
@@ -3643,7 +3782,9 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
             zb_level_listen_ (self, level);
 }
 
-//  Takes in what brokers say, but not for ever. Returns how many there were.
+//  Pump thread only, without the lock. Reads what brokers subscribe to, at most
+//  ZB_TOPICS_KNOWN_MAX_ messages, so that a round ends. Returns how many there
+//  were.
 static int
 zb_subscriptions_read_ (zb_t *self)
 {
@@ -3664,12 +3805,13 @@ zb_subscriptions_read_ (zb_t *self)
 }
 
 //  --------------------------------------------------------------------------
-//  ZeroMQ: is there what it needs? Pump only.
+//  ZeroMQ: checks before it is opened
 //
-//  ZeroMQ ends the process where the system refuses it something: a descriptor,
-//  a thread, a call that a filter does not allow (libzmq 4.3: epoll.cpp,
-//  thread.cpp, tcp.cpp, signaler.cpp). So all of that is tried before.
+//  ZeroMQ aborts the process if the system refuses it a descriptor, a thread, or
+//  a system call that a filter does not allow (libzmq 4.3: epoll.cpp, thread.cpp,
+//  tcp.cpp, signaler.cpp). So the pump tries all of these first.
 
+//  A thread that waits until all others have started.
 static void *
 zb_spare_thread_ (void *argument)
 {
@@ -3679,7 +3821,8 @@ zb_spare_thread_ (void *argument)
     return NULL;
 }
 
-//  Can so many threads be at the same time? Returns -1, errno set.
+//  Pump thread only. Checks that ZB_SPARE_THREADS_ threads can run at the same
+//  time. Returns -1, errno set.
 static int
 zb_spare_threads_ (void)
 {
@@ -3700,7 +3843,8 @@ zb_spare_threads_ (void)
     return rc ? -1 : 0;
 }
 
-//  Are there so many descriptors? Returns -1, errno set.
+//  Pump thread only. Checks that `count` descriptors can be opened. Returns -1,
+//  errno set.
 static int
 zb_spare_descriptors_ (int count)
 {
@@ -3715,7 +3859,8 @@ zb_spare_descriptors_ (int count)
     return rc;
 }
 
-//  libsodium takes its random numbers from the one or the other.
+//  Pump thread only. libsodium reads its random numbers by getrandom or from
+//  /dev/urandom.
 static int
 zb_zmq_random_ (void)
 {
@@ -3729,8 +3874,8 @@ zb_zmq_random_ (void)
     return fd == -1 ? -1 : 0;
 }
 
-//  Would each system call that ZeroMQ insists on be answered? Returns -1, errno
-//  set.
+//  Pump thread only. Tries each system call that ZeroMQ asserts on. A seccomp
+//  filter may refuse them. Returns -1, errno set.
 static int
 zb_zmq_calls_ (void)
 {
@@ -3762,8 +3907,9 @@ zb_zmq_calls_ (void)
     return rc;
 }
 
-//  Are so many of the highest numbers free that the process may have? Nearly
-//  always, and to look costs a tenth of what it costs to open some.
+//  Pump thread only. Checks whether the highest descriptor numbers are free.
+//  They nearly always are, and this takes a tenth of the time of opening some.
+//  Returns -1 if it cannot tell.
 static int
 zb_spare_numbers_ (int count)
 {
@@ -3779,9 +3925,10 @@ zb_spare_numbers_ (int count)
 }
 
 //  --------------------------------------------------------------------------
-//  ZeroMQ: socket and connections of an instance. Pump only.
+//  ZeroMQ: socket and connections of an instance
 
-//  Takes in what became of the links. Returns how many reports there were.
+//  Pump thread only, without the lock. Applies all events of the monitor.
+//  Returns how many there were.
 static int
 zb_links_take_ (zb_t *self)
 {
@@ -3801,8 +3948,9 @@ zb_links_take_ (zb_t *self)
     return count;
 }
 
-//  Is there a connection? When one is lost, ZeroMQ goes on for a moment to take
-//  messages for it. Of other transports we do not know.
+//  Pump thread only, without the lock. Returns 1 if there is a connection.
+//  ZeroMQ takes messages for a while after it was lost, so the monitor is asked
+//  first. Links that are not managed count as connected.
 static int
 zb_links_up_ (zb_t *self)
 {
@@ -3815,11 +3963,12 @@ zb_links_up_ (zb_t *self)
     return 0;
 }
 
-//  When a connection is lost, ZeroMQ looks for its endpoint in a way that takes
-//  a descriptor, and ends the process where there is none (getifaddrs, in
-//  libzmq's ip_resolver.cpp). So its socket is left alone then, until there is.
-//  The process may have none by its own limit, or, hardly ever, by the system's,
-//  which is only seen by opening some.
+//  Pump thread only, without the lock. Returns 1 if it is safe to call ZeroMQ.
+//  When a connection is lost, ZeroMQ opens a descriptor to look up its endpoint
+//  (getifaddrs in ip_resolver.cpp), and ends the process if it gets none. So
+//  the socket is not touched then. Numbers are looked at each time, for the
+//  limit of the process; some are opened once a second, for the limit of the
+//  system.
 static int
 zb_zmq_ok_ (zb_t *self)
 {
@@ -3843,8 +3992,9 @@ zb_zmq_ok_ (zb_t *self)
     return 1;
 }
 
-//  Has each broker that there is said who listens? Has there never been one? In
-//  both cases a stop has nothing to wait for. Of other transports we never know.
+//  Pump thread only, without the lock. Notes whether a stop has something to
+//  wait for. It has not if each broker has sent its whole list, or if all
+//  refuse connections and never had one.
 static void
 zb_links_judge_ (zb_t *self)
 {
@@ -3865,7 +4015,8 @@ typedef struct {
     int option, value;
 } zb_sockopt_;
 
-//  Before connecting. What libzmq has no CURVE for must not go out in clear.
+//  Pump thread only. Sets the keys, before the first connection. Without CURVE
+//  in libzmq it fails, because the data must not be sent in clear.
 static int
 zb_curve_apply_ (zb_t *self)
 {
@@ -3884,6 +4035,7 @@ zb_curve_apply_ (zb_t *self)
              : 0;
 }
 
+//  Pump thread only.
 static int
 zb_zmq_connect_ (zb_t *self)
 {
@@ -3914,7 +4066,8 @@ zb_zmq_connect_ (zb_t *self)
                            self->endpoint);
 }
 
-//  What the pump sleeps on: ZeroMQ's two descriptors, and the one that wakes it.
+//  Pump thread only. Opens what the pump sleeps on: ZeroMQ's two descriptors,
+//  and the one that wakes all pumps.
 static int
 zb_zmq_watch_ (zb_t *self)
 {
@@ -3937,13 +4090,14 @@ zb_zmq_watch_ (zb_t *self)
     return 0;
 }
 
-//  Closes what there is. ZeroMQ may take long for it, if it is asking a name
-//  server.
+//  Pump thread only. Closes whatever is open. ZeroMQ may take long for it, if
+//  it is asking a name server.
 static void
 zb_zmq_close_ (zb_t *self, int linger_ms)
 {
     int fd = self->epoll_fd;
-    //  in this order: a child that is forked in between closes what stands here
+    //  the member first, then the descriptor: a child forked between the two
+    //  would close a number that may be another file's
     __atomic_store_n (&self->epoll_fd, -1, __ATOMIC_RELEASE);
     if (fd != -1)
         close (fd);
@@ -3955,13 +4109,13 @@ zb_zmq_close_ (zb_t *self, int linger_ms)
     self->socket = NULL;
     while (self->context && !self->context_given
            && zmq_ctx_term (self->context) == -1 && errno == EINTR) {
-        //  a debugger came in between
+        //  a debugger has interrupted it
     }
     self->context = NULL;
 }
 
-//  Opens socket and connections, if there is all that ZeroMQ needs. Returns -1,
-//  errno set, with nothing left over.
+//  Pump thread only. Opens socket and connections, after checking that ZeroMQ
+//  will get all it needs. Returns -1, errno set, with nothing left open.
 static int
 zb_zmq_open_ (zb_t *self)
 {
@@ -3984,11 +4138,13 @@ zb_zmq_open_ (zb_t *self)
 }
 
 //  --------------------------------------------------------------------------
-//  Reports: which series are due. Called with the lock held.
+//  Reports: which series are due
 
 //  Why a series is reported.
 typedef enum { ZB_NOTHING_, ZB_CHANGED_, ZB_REPEATED_ } zb_due_;
 
+//  Called with the instance's lock held. The total of a counter: of all its
+//  threads, and of those that have ended.
 static double
 zb_series_total_ (const zb_series_ *self)
 {
@@ -3999,6 +4155,8 @@ zb_series_total_ (const zb_series_ *self)
     return total;
 }
 
+//  Called with the instance's lock held. The number of a timer's samples,
+//  likewise.
 static uint64_t
 zb_series_count_ (const zb_series_ *self)
 {
@@ -4009,7 +4167,8 @@ zb_series_count_ (const zb_series_ *self)
     return count;
 }
 
-//  A sum that overflowed is no number, and stays unreported.
+//  Called with the instance's lock held. Returns 1 if there is something new to
+//  report. A total that has overflowed is not a number, and is never reported.
 static int
 zb_series_changed_ (const zb_series_ *self)
 {
@@ -4022,8 +4181,8 @@ zb_series_changed_ (const zb_series_ *self)
     return total != self->reported.total && zb_finite_ (total);
 }
 
-//  Marks the series of what has changed in a thread since the pump looked last,
-//  and takes its readings.
+//  Called with the instance's lock held. Marks the series that a thread has
+//  changed since the last scan, and takes the thread's readings.
 static void
 zb_share_scan_ (zb_t *self, zb_share_ *share)
 {
@@ -4042,8 +4201,10 @@ zb_share_scan_ (zb_t *self, zb_share_ *share)
     }
 }
 
-//  A parent that ended at once may also have left in ZeroMQ what it had reported
-//  a moment ago: that is repeated when somebody listens.
+//  Called with the instance's lock held. The child of a fork reports what its
+//  parent had not reported. The parent may also have ended with reports still
+//  in ZeroMQ's pipe; so what it reported in the last seconds is reported again
+//  when there is a listener.
 static void
 zb_series_inherit_ (zb_series_ *self)
 {
@@ -4053,8 +4214,11 @@ zb_series_inherit_ (zb_series_ *self)
         self->fresh = ZB_FRESH_HEIR_;
 }
 
-//  Looks at the threads that have changed something, or at all: a thread that was
-//  interrupted between a change and its mark may be the one that exits.
+//  Called with the instance's lock held. Scans the threads that have set
+//  `changed`, or all. A thread may be interrupted between a change and its
+//  mark, so a last report scans all. The mark is cleared before the scan
+//  (acquire, pairs with the thread's release): a change after that sets it
+//  again.
 static void
 zb_scan_ (zb_t *self, int all)
 {
@@ -4074,8 +4238,10 @@ zb_scan_ (zb_t *self, int all)
         }
 }
 
-//  Repeating would count twice in classic lines. An inherited series is reported
-//  if it had changed, and once more.
+//  Called with the instance's lock held. Decides whether a series is reported
+//  in this round. Classic lines are never repeated, because they would be
+//  counted twice. An inherited series is reported if it has changed, and
+//  repeated once.
 static zb_due_
 zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
                 int64_t now_ms)
@@ -4094,7 +4260,8 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
                        || (!reported->repeated && age_ms >= ZB_QUIET_MS_))
                  ? ZB_REPEATED_
                  : ZB_NOTHING_;
-    //  zero is reported, too, but not while its thread may be about to add
+    //  a new series is reported with total 0, but not at once: its thread is
+    //  probably just about to add the first value
     if (!reported->known)
         return self->fresh == ZB_FRESH_ && (hurry || age_ms >= ZB_QUIET_MS_)
                    && zb_finite_ (zb_series_total_ (self))
@@ -4106,8 +4273,9 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
     return instance->classic ? ZB_NOTHING_ : ZB_REPEATED_;
 }
 
-//  The next series that is due, from there on, or where the level ends. The
-//  caches learn ahead where the walk goes: it is the pump's longest.
+//  Called with the instance's lock held. Returns the index of the next series
+//  that is due, from `at` on, or series_size. This loop is the longest of the
+//  pump, so it prefetches what it will look at.
 static size_t
 zb_level_next_ (const zb_t *instance, const zb_level_ *self, size_t at,
                 int64_t now_ms, zb_due_ *due)
@@ -4123,8 +4291,10 @@ zb_level_next_ (const zb_t *instance, const zb_level_ *self, size_t at,
     return at;
 }
 
-//  Sums a timer's parts. Returns -1 if one could not be read as a set; one that
-//  a child has inherited never can be then.
+//  Called with the instance's lock held. Adds up the parts of a timer. Returns
+//  -1 if one could not be read as a consistent set. If that was inherited, its
+//  thread does not exist and can never finish writing, so the series is given
+//  up.
 static int
 zb_series_sum_ (zb_sum_ *sum, zb_series_ *self)
 {
@@ -4143,8 +4313,9 @@ zb_series_sum_ (zb_sum_ *sum, zb_series_ *self)
     return rc;
 }
 
-//  A stream is born with its first report, so that a ledger can tell whether
-//  it has been there from the beginning.
+//  Called with the instance's lock held. Gives a level its stream ID at the
+//  first report. The time in it tells a ledger whether it has seen the stream
+//  from the beginning.
 static void
 zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
 {
@@ -4158,16 +4329,16 @@ zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
 }
 
 //  --------------------------------------------------------------------------
-//  Lines: a report as text. Called with the lock held.
+//  Lines: a report as text
 
-//  level|type|name|
+//  Writes level|type|name|
 static void
 zb_put_head_ (zb_text_ *text, const zb_series_ *series)
 {
     zb_put_ (text, zb_series_head_ (series), series->head_size);
 }
 
-//  |time|
+//  Writes |time|
 static void
 zb_put_time_ (zb_text_ *text, uint64_t unix_ns)
 {
@@ -4182,7 +4353,7 @@ zb_put_source_ (zb_text_ *text, const zb_series_ *series)
     zb_put_ (text, zb_series_source_ (series), series->source_size);
 }
 
-//  |ID:SEQ
+//  Writes |ID:SEQ
 static void
 zb_put_stream_ (zb_text_ *text, const zb_level_ *level, uint64_t seq)
 {
@@ -4190,7 +4361,7 @@ zb_put_stream_ (zb_text_ *text, const zb_level_ *level, uint64_t seq)
     zb_put_uint_ (text, seq);
 }
 
-//  i=n,i=n
+//  Writes i=n,i=n in ascending order.
 static void
 zb_put_buckets_ (zb_text_ *text, const zb_sum_ *sum)
 {
@@ -4210,7 +4381,7 @@ zb_put_buckets_ (zb_text_ *text, const zb_sum_ *sum)
     }
 }
 
-//  :COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS
+//  Writes :COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS
 static void
 zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
 {
@@ -4229,7 +4400,8 @@ zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
     zb_put_buckets_ (text, sum);
 }
 
-//  One line for a reading. SENT is what was sent before the message.
+//  Called with the instance's lock held. Writes the line of a gauge. `sent` is
+//  the field SENT: the gauges that were sent before this message.
 static void
 zb_put_reading_ (zb_text_ *text, const zb_kept_ *reading, uint64_t seq,
                  uint64_t sent)
@@ -4257,8 +4429,9 @@ typedef struct {
     size_t time_size;
 } zb_message_;
 
-//  One line for a counter or timer, reported afterwards. What has not changed is
-//  repeated as it was. Returns -1 if it has to wait for the next round.
+//  Called with the instance's lock held. Writes the line of a counter or timer,
+//  and notes it as reported. A line that is only repeated says the same as the
+//  last time. Returns -1 if the series has to wait for the next round.
 static int
 zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
                const zb_message_ *message, zb_due_ due)
@@ -4302,13 +4475,14 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
 }
 
 //  --------------------------------------------------------------------------
-//  Messages: written. Lines of one level
+//  Messages: written, as lines of one level
 //
-//  A message is written under the lock and sent without it. What a line says is
-//  noted as reported when it is written, and taken back (undo) when the message
-//  finds no room in ZeroMQ's pipe.
+//  A message is written under the lock and sent without it. A series is noted as
+//  reported when its line is written. That is undone if ZeroMQ's pipe has no room
+//  for the message.
 
-//  Nothing is written yet; the walk over the level's series goes on.
+//  Called with the instance's lock held. Empties the message. The walk over the
+//  level's series goes on where it was.
 static void
 zb_message_begin_ (zb_message_ *self, char *text, size_t capacity)
 {
@@ -4320,6 +4494,8 @@ zb_message_begin_ (zb_message_ *self, char *text, size_t capacity)
     self->gauge_seq = self->level->gauge_seq;
 }
 
+//  All lines of series in one message have the same time, so its text is made
+//  once.
 static void
 zb_message_date_ (zb_message_ *self, uint64_t unix_ns)
 {
@@ -4329,7 +4505,8 @@ zb_message_date_ (zb_message_ *self, uint64_t unix_ns)
     self->unix_ns = unix_ns;
 }
 
-//  Where the next line is to be written: behind the last, and its end.
+//  Called with the instance's lock held. Returns the room for the next line:
+//  behind the last line and its '\n'.
 static zb_text_
 zb_message_line_ (const zb_message_ *self)
 {
@@ -4338,8 +4515,9 @@ zb_message_line_ (const zb_message_ *self)
     return line;
 }
 
-//  The line belongs to the message. Returns -1 if it has filled it: then it may
-//  have been cut, and does not.
+//  Called with the instance's lock held. Adds a line that was written into the
+//  room. Returns -1 if the line has filled the room: then it may be cut, and is
+//  not added.
 static int
 zb_message_add_ (zb_message_ *self, const zb_text_ *line)
 {
@@ -4351,7 +4529,8 @@ zb_message_add_ (zb_message_ *self, const zb_text_ *line)
     return 0;
 }
 
-//  What it takes to undo a line.
+//  Called with the instance's lock held. Notes how to undo a line. The range
+//  starts again, because MIN and MAX are since the last report.
 static void
 zb_message_note_ (zb_t *self, zb_message_ *message, zb_series_ *series,
                   const zb_reported_ *before)
@@ -4364,7 +4543,8 @@ zb_message_note_ (zb_t *self, zb_message_ *message, zb_series_ *series,
     series->max_ns = 0;
 }
 
-//  Adds a series that is due. Returns -1 if the message is full.
+//  Called with the instance's lock held. Adds the line of a series that is due.
+//  Returns -1 if the message is full.
 static int
 zb_message_state_ (zb_t *self, zb_message_ *message, zb_series_ *series,
                    zb_due_ due)
@@ -4388,6 +4568,8 @@ zb_message_state_ (zb_t *self, zb_message_ *message, zb_series_ *series,
     return 0;
 }
 
+//  Called with the instance's lock held. Adds the series that are due, from
+//  message->at on. A classic message has one line.
 static void
 zb_message_series_ (zb_t *self, zb_message_ *message)
 {
@@ -4411,7 +4593,8 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
     }
 }
 
-//  What was lost with a listener comes before what is new.
+//  Called with the instance's lock held. Adds the kept readings that a new
+//  listener may have missed. They come before new ones, so that SEQ ascends.
 static void
 zb_message_resend_ (zb_message_ *message)
 {
@@ -4427,8 +4610,8 @@ zb_message_resend_ (zb_message_ *message)
     }
 }
 
-//  The next reading of the queue, in its place among those kept. Classic lines
-//  are not kept, since nobody could tell a repetition.
+//  Called with the instance's lock held. Adds the next reading of the queue.
+//  Returns -1 if the message is full.
 static int
 zb_message_reading_ (zb_t *self, zb_message_ *message)
 {
@@ -4454,6 +4637,7 @@ zb_message_reading_ (zb_t *self, zb_message_ *message)
     return zb_message_add_ (message, &line);
 }
 
+//  Called with the instance's lock held. Adds kept readings, then new ones.
 static void
 zb_message_readings_ (zb_t *self, zb_message_ *message)
 {
@@ -4474,9 +4658,11 @@ zb_message_readings_ (zb_t *self, zb_message_ *message)
 }
 
 //  --------------------------------------------------------------------------
-//  Messages: sent, or taken back
+//  Messages: sent, or undone
 
-//  It went: readings leave the queue for those kept.
+//  Called with the instance's lock held. ZeroMQ has taken the message. The
+//  readings go from the queue to those kept; classic ones do not, because
+//  nobody could tell a repetition from a new one.
 static void
 zb_message_sent_ (zb_t *self, zb_message_ *message)
 {
@@ -4501,8 +4687,9 @@ zb_message_sent_ (zb_t *self, zb_message_ *message)
     self->bytes += message->text.size;
 }
 
-//  It did not: nothing is reported, and ranges go on. Meanwhile a thread that
-//  ended may have widened them.
+//  Called with the instance's lock held. ZeroMQ had no room. The series are as
+//  they were before. Their ranges are merged, not replaced: a thread that ended
+//  meanwhile may have widened them.
 static void
 zb_message_undo_ (zb_t *self, zb_message_ *message)
 {
@@ -4518,11 +4705,9 @@ zb_message_undo_ (zb_t *self, zb_message_ *message)
     message->level->gauge_seq = message->gauge_seq;
 }
 
-//  From here on: pump only, without the lock.
-
-//  Goes to the next series that is due. Returns 0 if there is nothing to say,
-//  as in most rounds of most programs: then ZeroMQ is left alone, which would
-//  take system calls to see that it has nothing to say either.
+//  Pump thread only, without the lock. Goes to the next series that is due.
+//  Returns 0 if the level has nothing to send, which is so in most rounds: then
+//  ZeroMQ is not called, since each call takes system calls.
 static int
 zb_message_seek_ (zb_t *self, zb_message_ *message)
 {
@@ -4541,7 +4726,7 @@ zb_message_seek_ (zb_t *self, zb_message_ *message)
     return found;
 }
 
-//  Writes what is due from there on.
+//  Pump thread only, without the lock. Fills the message with what is due.
 static void
 zb_message_fill_ (zb_t *self, zb_message_ *message)
 {
@@ -4557,8 +4742,9 @@ zb_message_fill_ (zb_t *self, zb_message_ *message)
     pthread_mutex_unlock (&self->lock);
 }
 
-//  Sends all that is due at a level that has a listener. Returns -1 if the
-//  pipe is full: go on at the next round.
+//  Pump thread only, without the lock. Sends all that is due at a level.
+//  Returns -1 if ZeroMQ's pipe is full, or there is no connection; the next
+//  round goes on. The lock is not held while ZeroMQ is called.
 static int
 zb_report_ (zb_t *self, zb_level_ *level)
 {
@@ -4569,7 +4755,7 @@ zb_report_ (zb_t *self, zb_level_ *level)
     message.level = level;
     while (rc != -1 && zb_message_seek_ (self, &message)) {
         self->zmq_news = 1;
-        //  each question to ZeroMQ takes system calls, even if there is nothing
+        //  at most once a millisecond: each call of ZeroMQ takes system calls
         if (asked_ms != message.now_ms) {
             asked_ms = message.now_ms;
             if (!zb_zmq_ok_ (self) || !zb_links_up_ (self))
@@ -4594,8 +4780,8 @@ zb_report_ (zb_t *self, zb_level_ *level)
 //  --------------------------------------------------------------------------
 //  Pump: rounds
 //
-//  One thread an instance. It makes ZeroMQ's context and socket, so that no
-//  thread of the host's ever waits for that, and reports every interval_ms.
+//  The pump is the thread of an instance, which reports every interval_ms. It
+//  also opens and closes ZeroMQ, so that no thread of the host waits for that.
 
 //  What is waited for.
 typedef enum {
@@ -4605,11 +4791,12 @@ typedef enum {
     ZB_HELD_AT_STOP_  //  that, and readings that are to be sent again
 } zb_held_t_;
 
-//  Measurements that wait. Called with the lock held.
+//  Called with the instance's lock held. Counts the measurements that wait.
 static uint64_t
 zb_held_ (zb_t *self, zb_held_t_ which)
 {
-    //  brokers of old have no marker, but say at once what they have to say
+    //  older brokers send no marker: their list counts as complete when no
+    //  subscription has come for ZB_SETTLE_MS_
     int settled =
       which != ZB_HELD_ALL_
       && (self->list_complete
@@ -4630,7 +4817,9 @@ zb_held_ (zb_t *self, zb_held_t_ which)
     return held;
 }
 
-//  Losses are a series of their own, at level zibrato. Called with the lock held.
+//  Pump thread only, with the instance's lock held. Losses are reported as a
+//  series of their own, zibrato.dropped at level zibrato. It is not subject to
+//  max_series.
 static void
 zb_pump_dropped_ (zb_t *self)
 {
@@ -4654,8 +4843,9 @@ zb_pump_dropped_ (zb_t *self)
     self->dropped_reported = dropped;
 }
 
-//  A broker that wants more than anybody can want would fill our memory, by way
-//  of ZeroMQ's. It is left alone for a while, which takes all of it back.
+//  Pump thread only, without the lock. Disconnects brokers for a while if their
+//  subscriptions are too many. The memory that those take in ZeroMQ is freed by
+//  that.
 static void
 zb_pump_shun_ (zb_t *self)
 {
@@ -4669,7 +4859,7 @@ zb_pump_shun_ (zb_t *self)
         return;
     self->shunned_ms = now + ZB_SHUN_MS_;
     self->zmq_news = 1;
-    //  or ZeroMQ would go on reading as long as there is much to send
+    //  with a linger time ZeroMQ would go on reading while it has to send
     zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
     for (i = 0; i < self->links.size; i++) {
         zb_link_disconnect_ (&self->links.link[i], self->socket);
@@ -4678,7 +4868,9 @@ zb_pump_shun_ (zb_t *self)
     }
 }
 
-//  Takes in what threads have measured, and reports it if there is a socket.
+//  Pump thread only, without the lock. Scans the threads, and reports what is
+//  due if there is a socket. Who waits in zb_flush is told when the round that
+//  it asked for is over.
 static void
 zb_pump_round_ (zb_t *self, int reports)
 {
@@ -4694,7 +4886,7 @@ zb_pump_round_ (zb_t *self, int reports)
     }
     level = self->levels;
     pthread_mutex_unlock (&self->lock);
-    //  levels are only ever put before the first, so this walk needs no lock
+    //  new levels go before the first one, so this walk needs no lock
     for (; level && reports; level = level->next)
         if (zb_report_ (self, level) == -1)
             break;
@@ -4709,6 +4901,7 @@ zb_pump_round_ (zb_t *self, int reports)
 //  --------------------------------------------------------------------------
 //  Pump: waiting
 
+//  Converts milliseconds of zb_clock_ms_ to what pthread_cond_timedwait takes.
 static struct timespec
 zb_until_ (int64_t ms)
 {
@@ -4718,7 +4911,8 @@ zb_until_ (int64_t ms)
     return until;
 }
 
-//  Where there is nothing to poll.
+//  Pump thread only, without the lock. Waits where there is no socket to wait
+//  for. A last report has no time to lose, so it waits a tenth.
 static void
 zb_pump_nap_ (zb_t *self, int64_t ms)
 {
@@ -4731,7 +4925,8 @@ zb_pump_nap_ (zb_t *self, int64_t ms)
     pthread_mutex_unlock (&self->lock);
 }
 
-//  Sleeps until there is news, or so long. Returns how much of it is ZeroMQ's.
+//  Pump thread only, without the lock. Sleeps until something happens, at most
+//  ms. Returns the number of ZeroMQ's events if nothing else woke the pump.
 static int
 zb_pump_poll_ (zb_t *self, int64_t ms)
 {
@@ -4746,9 +4941,10 @@ zb_pump_poll_ (zb_t *self, int64_t ms)
     return ours ? 0 : rc;
 }
 
-//  Asks ZeroMQ for what is new, and mends connections. Returns how much there
-//  was, or -1 if there is no descriptor that it might need for that, or if the
-//  host has ended the context that it gave us: errno is ETERM then.
+//  Pump thread only, without the lock. Takes ZeroMQ's news and connects links
+//  that are due. Returns how many news there were. Returns -1 if it is not safe
+//  to call ZeroMQ, or, with errno ETERM, if the host has ended the context that
+//  it gave us.
 static int
 zb_pump_ask_ (zb_t *self)
 {
@@ -4767,12 +4963,13 @@ zb_pump_ask_ (zb_t *self)
     return count;
 }
 
-//  Sleeps until something is to be done. In a stop that is soon, since a
-//  thread may have been caught in the midst of a timer. ZeroMQ's descriptors
-//  tell that there is something new, but not what, and only once: so it is
-//  asked before each sleep, unless it has said nothing and nobody has called it
-//  since it was asked last. Returns -1 if the host has ended the ZeroMQ context
-//  that it gave us.
+//  Pump thread only, without the lock. Sleeps until something is to be done, at
+//  most until next_ms. ZeroMQ's descriptors report news once, and only to one
+//  who has asked for all of the old news (ZMQ_FD, zmq_getsockopt(3)). So ZeroMQ
+//  is asked before each sleep, unless it had nothing to say and was not called
+//  since. During a stop it sleeps at most 10 ms, since a thread may have been
+//  in the midst of writing a timer. Returns -1 if the host has ended the
+//  context that it gave us.
 static int
 zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 {
@@ -4801,8 +4998,9 @@ zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 //  --------------------------------------------------------------------------
 //  Pump: its life
 
-//  Opens ZeroMQ, if there is none and it is time to try. Returns whether reports
-//  can go.
+//  Pump thread only, without the lock. Opens ZeroMQ, if it is not open and a
+//  try is due. Returns 1 if reports can be sent. A context that was ended by
+//  the host counts as ready: sending then fails at once.
 static int
 zb_pump_ready_ (zb_t *self, int stop)
 {
@@ -4822,8 +5020,9 @@ zb_pump_ready_ (zb_t *self, int stop)
                || errno == ETERM);
 }
 
-//  Returns 1 when a stop has nothing left to do, or no time. When it is first
-//  seen, what could not be opened or connected is tried once more.
+//  Pump thread only, without the lock. Returns 1 if a stop has nothing left to
+//  do, or no time. When the stop is first seen, each connection is tried once
+//  more.
 static int
 zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
 {
@@ -4847,8 +5046,9 @@ zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
     return done;
 }
 
-//  A name, the processors that the process may have, and not those of the thread
-//  that has measured first. The kernel cuts the mask down to what there is.
+//  Pump thread only. A thread inherits the affinity of the one that started it,
+//  which may be a host's thread bound to one processor. So the pump asks for
+//  all of them; the kernel leaves out those that there are not.
 static void
 zb_pump_settle_in_ (void)
 {
@@ -4858,7 +5058,8 @@ zb_pump_settle_in_ (void)
     prctl (PR_SET_NAME, "zibrato", 0, 0, 0);
 }
 
-//  Closes what ZeroMQ has opened; here, and not where the host would wait.
+//  Pump thread only, without the lock. Closes ZeroMQ. That is done here,
+//  because it may take longer than the host can wait.
 static void
 zb_pump_end_ (zb_t *self, int64_t until_ms)
 {
@@ -4875,9 +5076,11 @@ zb_pump_end_ (zb_t *self, int64_t until_ms)
     pthread_mutex_unlock (&self->lock);
 }
 
-//  A process that measures and then executes another program does so at once, as
-//  a rule. Linux refuses a thread meanwhile (fs_struct's in_exec), and ZeroMQ
-//  would end the process for it: so it is not opened yet, unless somebody waits.
+//  Pump thread only, without the lock. Waits a moment before ZeroMQ is opened,
+//  unless somebody waits for a report. A process that measures and then
+//  executes another program mostly does so at once. Linux refuses new threads
+//  during exec (fs_struct's in_exec), and ZeroMQ would end the process for
+//  that.
 static void
 zb_pump_hesitate_ (zb_t *self)
 {
@@ -4889,6 +5092,7 @@ zb_pump_hesitate_ (zb_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
+//  The thread of an instance.
 static void *
 zb_pump_ (void *argument)
 {
@@ -4907,8 +5111,9 @@ zb_pump_ (void *argument)
     return NULL;
 }
 
-//  Starts the pump, with attributes of its own: nothing of the thread that has
-//  measured first. Returns -1, errno set. Called with zb_lock_ held.
+//  Called with zb_lock_ held. Starts the pump. It inherits neither the
+//  scheduling nor the signal mask of the thread that measured first. Returns
+//  -1, errno set.
 static int
 zb_pump_start_ (zb_t *self)
 {
@@ -4922,7 +5127,8 @@ zb_pump_start_ (zb_t *self)
         pthread_attr_setinheritsched (&attributes, PTHREAD_EXPLICIT_SCHED);
         pthread_attr_setschedpolicy (&attributes, SCHED_OTHER);
         pthread_attr_setschedparam (&attributes, &priority);
-        //  threads inherit the mask: no signal of the host's comes to ours
+        //  a thread inherits the mask: signals are for the host's threads only.
+        //  ZeroMQ's threads inherit it from the pump
         sigfillset (&all);
         pthread_sigmask (SIG_SETMASK, &all, &before);
         self->pump_ended = 0;
@@ -4943,8 +5149,8 @@ zb_pump_start_ (zb_t *self)
 //  --------------------------------------------------------------------------
 //  Options: of an instance, and from the environment
 
-//  The option, or the variable, or the default; -1 if it is out of range. A
-//  variable that is no number in range does as if it were not there.
+//  Returns the option, or the variable, or the default. Returns -1 if the
+//  option is out of range. An invalid variable is ignored.
 static int
 zb_config_int_ (int option, const char *variable, int min, int max, int missing)
 {
@@ -4960,6 +5166,8 @@ zb_config_int_ (int option, const char *variable, int min, int max, int missing)
     return option >= min && option <= max ? option : -1;
 }
 
+//  Returns the option, or the variable, or the default. An empty string counts
+//  as absent.
 static const char *
 zb_config_string_ (const char *option, const char *variable,
                    const char *missing)
@@ -4969,8 +5177,8 @@ zb_config_string_ (const char *option, const char *variable,
     return option && *option ? option : missing;
 }
 
-//  Caller owns the return value. An address of IPv6 stands in brackets, or is put
-//  there.
+//  Caller owns the return value. Puts an IPv6 address into brackets if it has
+//  none. Returns NULL if the port is invalid or without memory.
 static char *
 zb_config_endpoint_ (const zb_config_t *config)
 {
@@ -4995,7 +5203,7 @@ zb_config_endpoint_ (const zb_config_t *config)
     return text;
 }
 
-//  Are all of them endpoints?
+//  Returns 1 if each of the endpoints, separated by commas, is valid.
 static int
 zb_config_endpoints_ok_ (const char *endpoints)
 {
@@ -5009,9 +5217,9 @@ zb_config_endpoints_ok_ (const char *endpoints)
     return 1;
 }
 
-//  The keys stay here, since a child of fork needs them and may not be able to
-//  read the file any more. Returns -1, errno set: EINVAL unless it is that of
-//  opening the file, ENOTSUP where libzmq has no CURVE.
+//  Takes the keys for CURVE. They stay in memory, because the child of a fork
+//  needs them and may not be allowed to read the file. Returns -1: errno of
+//  opening the file, EINVAL, or ENOTSUP if libzmq has no CURVE.
 static int
 zb_config_curve_ (zb_t *self, const zb_config_t *config)
 {
@@ -5030,6 +5238,7 @@ zb_config_curve_ (zb_t *self, const zb_config_t *config)
     return *self->secret_key && zmq_has ("curve") ? 0 : -1;
 }
 
+//  ZIBRATO_DISABLE switches measuring off, unless it is empty or "0".
 static int
 zb_disabled_ (void)
 {
@@ -5037,9 +5246,10 @@ zb_disabled_ (void)
     return text && *text && strcmp (text, "0") != 0;
 }
 
-//  Takes what the options say. Returns -1, errno set, if one is wrong. What is
-//  wrong with where to connect to is noted in config_error, as it may come from
-//  the environment, where nobody would see an error.
+//  Takes the options. Returns -1, errno set, if one is invalid. An error about
+//  the broker's address or keys goes to config_error instead: these may come
+//  from the environment, and the default instance then counts although it
+//  cannot connect.
 static int
 zb_config_apply_ (zb_t *self, const zb_config_t *config)
 {
@@ -5078,10 +5288,13 @@ zb_config_apply_ (zb_t *self, const zb_config_t *config)
 //  --------------------------------------------------------------------------
 //  Instances: the list of them
 //
-//  An instance is used or ended, never both. A thread that uses one holds a
-//  count; the thread that ends it takes it off the list first, so that it is the
-//  only one, asks for a stop, at which every wait ends, and waits for the count.
+//  A thread in zb_flush or zb_stats counts as a user of its instance. zb_close
+//  takes the instance off the list first, so that it gets no new users and no
+//  second thread closes it. Then it asks the pump to stop, which ends all waits.
+//  Then it waits until there is no user left, and frees the instance.
 
+//  Times of waiting are of CLOCK_MONOTONIC, so that a step of the date changes
+//  none.
 static int
 zb_locks_init_ (zb_t *self)
 {
@@ -5095,7 +5308,7 @@ zb_locks_init_ (zb_t *self)
     return rc;
 }
 
-//  Nobody else knows the instance any more.
+//  Called when no other thread knows the instance any more.
 static void
 zb_destroy_ (zb_t **self_p)
 {
@@ -5117,8 +5330,8 @@ zb_destroy_ (zb_t **self_p)
     *self_p = NULL;
 }
 
-//  Returns NULL, errno set. One that a measurement opens always counts, whatever
-//  the environment says of where to connect to.
+//  Caller owns the return value. Returns NULL, errno set. An instance that a
+//  measurement opens (implied) is made in spite of a config_error.
 static zb_t *
 zb_new_ (const zb_config_t *config, int implied)
 {
@@ -5140,8 +5353,8 @@ zb_new_ (const zb_config_t *config, int implied)
     return self;
 }
 
-//  Starts the pump, or notes that it is to be started later: the instance counts
-//  meanwhile. Called with zb_lock_ held.
+//  Called with zb_lock_ held. Adds an instance to the list and starts its pump.
+//  If that fails, it is tried again later, and the instance counts meanwhile.
 static void
 zb_list_ (zb_t *self)
 {
@@ -5154,8 +5367,8 @@ zb_list_ (zb_t *self)
     __atomic_store_n (&zb_stalled_, 1, __ATOMIC_RELAXED);
 }
 
-//  The instance that `to` names, if it is open; NULL is the default. Called with
-//  zb_lock_ held.
+//  Called with zb_lock_ held. Returns the instance `to` if it is open, or NULL.
+//  NULL means the default, which is opened if there never was one.
 static zb_t *
 zb_instance_ (zb_t *to)
 {
@@ -5177,9 +5390,9 @@ zb_instance_ (zb_t *to)
     return self;
 }
 
-//  Starts the pumps that there should be: in the child of a fork, on its first
-//  measurement or flush, and when they could not be started before. Called with
-//  zb_lock_ held.
+//  Called with zb_lock_ held. Starts the pumps that do not run: those that
+//  could not be started before, and all of them in the child of a fork, on its
+//  first measurement.
 static void
 zb_revive_ (void)
 {
@@ -5198,8 +5411,9 @@ zb_revive_ (void)
     errno = keep;
 }
 
-//  The same without waiting; at the end not for what a child has inherited.
-//  Called with zb_lock_ held.
+//  Called with zb_lock_ held. The same, without waiting for the next try. At
+//  the end of a process, what a child has inherited is not started: its parent
+//  reports that.
 static void
 zb_revive_now_ (int ending)
 {
@@ -5209,7 +5423,8 @@ zb_revive_now_ (int ending)
     zb_revive_ ();
 }
 
-//  Counts the calling thread in. Returns NULL if there is no such instance.
+//  Called with zb_lock_ held. Counts the calling thread as a user, so that
+//  zb_close waits for it. Returns NULL if the instance is not open.
 static zb_t *
 zb_use_ (zb_t *to)
 {
@@ -5223,6 +5438,7 @@ zb_use_ (zb_t *to)
     return self;
 }
 
+//  The last user wakes a thread that waits to free the instance.
 static void
 zb_unuse_ (zb_t *self)
 {
@@ -5232,9 +5448,9 @@ zb_unuse_ (zb_t *self)
     pthread_mutex_unlock (&zb_lock_);
 }
 
-//  Takes the instance off the list: no thread enters it any more, and the caller
-//  is the one to end it. Returns -1 if there is none such. Called with zb_lock_
-//  held.
+//  Called with zb_lock_ held. Takes an instance off the list. No thread can
+//  find it any more, and the caller is the only one to end it. Returns -1 if it
+//  is not on the list.
 static int
 zb_unlist_ (zb_t *self)
 {
@@ -5256,7 +5472,7 @@ zb_unlist_ (zb_t *self)
 //  --------------------------------------------------------------------------
 //  Instances: opened and closed
 
-//  Asks for a last report, and ends all waits.
+//  Asks the pump for a last report, and ends all waits for it.
 static void
 zb_stop_ (zb_t *self, int64_t deadline_ms)
 {
@@ -5268,9 +5484,9 @@ zb_stop_ (zb_t *self, int64_t deadline_ms)
     zb_wake_ ();
 }
 
-//  Waits for that. Returns -1 if ZeroMQ takes longer than it may, or waits for a
-//  lock of the loader's that the caller holds: the pump goes on, but looks at no
-//  slot any more.
+//  Waits for the end of the pump. Returns -1 if ZeroMQ takes too long for it,
+//  or waits for a lock of the loader that the caller holds. Then the pump runs
+//  on, but does not touch slots any more.
 static int
 zb_pump_join_ (zb_t *self)
 {
@@ -5289,8 +5505,9 @@ zb_pump_join_ (zb_t *self)
     return rc;
 }
 
-//  Ends an instance that is off the list and was asked to stop. The pump looks at
-//  slots as long as their threads know that it may.
+//  Frees an instance that is off the list and was asked to stop. Threads free
+//  their shares later, so these are only marked. That comes after the end of
+//  the pump: it reads the slots.
 static void
 zb_finish_ (zb_t **self_p)
 {
@@ -5313,8 +5530,8 @@ zb_finish_ (zb_t **self_p)
     *self_p = NULL;
 }
 
-//  Frees what was closed before ZeroMQ was ready for it; with `wait`, when it
-//  is. Called without zb_lock_.
+//  Frees the instances whose pump had not ended when they were closed. With
+//  `wait` it waits for their end. Called without zb_lock_.
 static void
 zb_reap_ (int wait)
 {
@@ -5350,7 +5567,7 @@ zb_open_ (const zb_config_t *config)
     zb_reap_ (0);
     self = zb_new_ (config, 0);
     if (self && !self->disabled) {
-        //  before others know it: one that cannot have a thread is refused
+        //  before others can find it, since without a thread it is refused
         pthread_mutex_lock (&zb_lock_);
         if (zb_pump_start_ (self) == -1) {
             keep = errno;
@@ -5417,6 +5634,7 @@ typedef struct {
     int state;
 } zb_waiter_;
 
+//  Runs if a thread is cancelled while it waits in zb_flush.
 static void
 zb_wait_cancelled_ (void *argument)
 {
@@ -5426,8 +5644,8 @@ zb_wait_cancelled_ (void *argument)
     zb_end_ (self->state);
 }
 
-//  Waits for the pump's news; the only place in here where a thread of the host
-//  can be cancelled. Called with the instance's lock held.
+//  Called with the instance's lock held. Waits for the pump. This is the only
+//  place of this header where a thread of the host can be cancelled.
 static int
 zb_wait_ (zb_waiter_ *waiter, const struct timespec *until)
 {
@@ -5441,8 +5659,8 @@ zb_wait_ (zb_waiter_ *waiter, const struct timespec *until)
     return rc;
 }
 
-//  Asks for rounds until nothing wanted is held. Returns -1 if there is no time
-//  left, or no pump.
+//  Asks for rounds of the pump until nothing wanted is held. Returns -1 if time
+//  is over, or the pump has ended.
 static int
 zb_flush_rounds_ (zb_waiter_ *waiter, int64_t deadline_ms)
 {
@@ -5462,7 +5680,7 @@ zb_flush_rounds_ (zb_waiter_ *waiter, int64_t deadline_ms)
         if (rc != 0 || held == 0 || self->stop || self->pump_ended
             || self->error)
             break;
-        //  what is held now goes when a listener comes, which is a round
+        //  wait for the next round: a listener may come, or the pipe get room
         rc = zb_wait_ (waiter, &until);
         if (rc != 0)
             break;
@@ -5499,6 +5717,7 @@ zb_flush (zb_t *self, int ms)
     return rc;
 }
 
+//  Takes the instance's lock.
 static void
 zb_stats_read_ (zb_t *self, zb_stats_t *stats)
 {
@@ -5534,7 +5753,7 @@ zb_stats (zb_t *self, zb_stats_t *stats)
     memset (stats, 0, sizeof *stats);
     if (zb_begin_ (&state) == -1)
         return -1;
-    zb_leave_ ();  //  what was missed is counted
+    zb_leave_ ();  //  adds what signal handlers have dropped
     zb_enter_ ();
     self = zb_use_ (self);
     if (self) {
@@ -5558,8 +5777,10 @@ typedef struct {
     uint64_t ns;  //  of a timer
 } zb_sample_;
 
-//  The slot that this thread has for a label, if nothing has changed since. While
-//  a pump is wanting, passes that find it is time take the way that starts one.
+//  Called by the owning thread. Returns the thread's slot for a label, without
+//  a lock, or NULL. NULL also if instances were opened or closed since: the
+//  slow way then updates the thread. NULL if a pump is missing and its next
+//  start is due, because the slow way starts it.
 static zb_slot_ *
 zb_lookup_own_ (const zb_sample_ *sample)
 {
@@ -5573,9 +5794,8 @@ zb_lookup_own_ (const zb_sample_ *sample)
     return zb_slot_find_ (thread, &sample->label, owner);
 }
 
-//  Adds a measurement where its thread cannot have a slot: for want of memory, at
-//  the very end of a thread, or beyond the bound of slots. Called with both locks
-//  held.
+//  Called with both locks held. Adds a measurement whose thread cannot have a
+//  slot: without memory, at the end of the thread, or beyond ZB_SLOTS_MAX_.
 static void
 zb_series_add_ (zb_t *self, zb_series_ *series, const zb_sample_ *sample)
 {
@@ -5599,8 +5819,9 @@ zb_series_add_ (zb_t *self, zb_series_ *series, const zb_sample_ *sample)
     }
 }
 
-//  Makes the slot for a label that this thread has not met. Returns NULL if the
-//  measurement has been added or refused. Called with zb_lock_ held.
+//  Called by the owning thread with zb_lock_ held. Makes the slot for a label
+//  that is new in this thread. Returns NULL if the measurement was added or
+//  refused.
 static zb_slot_ *
 zb_slot_make_ (zb_t *self, const zb_sample_ *sample)
 {
@@ -5626,14 +5847,13 @@ zb_slot_make_ (zb_t *self, const zb_sample_ *sample)
     return slot;
 }
 
-//  The way with locks: also in a thread that has just begun, or after instances
-//  have been opened or closed. Returns NULL if there is nothing left to do.
+//  The lookup with locks. Returns NULL if the measurement is done with.
 static zb_slot_ *
 zb_lookup_slow_ (zb_sample_ *sample)
 {
     zb_slot_ *slot = NULL;
     zb_t *owner;
-    //  the very first label was hashed before there was a seed
+    //  the very first label was hashed before the seed was chosen
     sample->label = zb_label_make_ (sample->label.type, sample->label.level,
                                     sample->label.name, sample->label.source);
     pthread_mutex_lock (&zb_lock_);
@@ -5654,8 +5874,8 @@ zb_lookup_slow_ (zb_sample_ *sample)
     return slot;
 }
 
-//  Returns the slot that the measurement goes to; zb_nowhere_ if none is wanted;
-//  NULL if it has been added, or dropped and counted.
+//  Returns the slot that a measurement goes to. Returns &zb_nowhere_ if it is
+//  switched off, and NULL if it was added, or dropped and counted.
 static zb_slot_ *
 zb_find_ (zb_sample_ *sample)
 {
@@ -5680,11 +5900,13 @@ zb_find_ (zb_sample_ *sample)
 //  --------------------------------------------------------------------------
 //  Sites: what they remember, and where a measurement goes
 //
-//  A cell is its thread's alone; a signal handler of that thread may come in
-//  between any two steps.
+//  A cell belongs to one thread, but a signal handler of that thread may come
+//  between any two steps and use the same cell.
 
-//  Makes a slot the cell's, of which the way gets the one before. A handler that
-//  comes in between finds no generation, or all of it. The thread is busy.
+//  Called by the owning thread while it is busy. Makes `slot` the current one
+//  of the cell, and remembers the one before. The generation is 0 meanwhile: a
+//  signal handler that interrupts this finds an invalid cell, and does not use
+//  half of it.
 static inline void
 zb_cell_turn_ (zb_cell_ *cell, zb_slot_ *slot, unsigned way)
 {
@@ -5699,8 +5921,8 @@ zb_cell_turn_ (zb_cell_ *cell, zb_slot_ *slot, unsigned way)
     __atomic_store_n (&cell->generation, generation, __ATOMIC_RELAXED);
 }
 
-//  The same for one that has been resolved anew, if nothing can be kept of what
-//  the cell knew.
+//  Called by the owning thread while it is busy. The same for a cell whose
+//  other slots are not valid any more.
 static void
 zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
               uint64_t generation)
@@ -5717,8 +5939,8 @@ zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
     __atomic_store_n (&cell->generation, generation, __ATOMIC_RELAXED);
 }
 
-//  The way of a source that the cell has met before, or else the one whose turn
-//  it is.
+//  Called by the owning thread while it is busy. Returns the index of the
+//  remembered slot that has the label's source, or of the one to replace.
 static inline unsigned
 zb_cell_way_ (const zb_cell_ *cell, const zb_label_ *label)
 {
@@ -5734,9 +5956,10 @@ zb_cell_way_ (const zb_cell_ *cell, const zb_label_ *label)
     return cell->turn;
 }
 
-//  The slot for a source other than last time, without a lock; the cell turns to
-//  it. Sources often take turns, so the next one is tried first. Returns NULL if
-//  this thread has none yet. The thread is busy.
+//  Called by the owning thread while it is busy. Returns the slot for another
+//  source than last time, without a lock, or NULL if this thread has none.
+//  Sources mostly alternate, so the one that came next the last time is tried
+//  first.
 static inline zb_slot_ *
 zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
                const char *source)
@@ -5764,7 +5987,8 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     return slot;
 }
 
-//  The same with locks, if it must be. The thread is not busy.
+//  The same with locks, if it must be. The thread is not busy. errno is kept,
+//  because the host's code reads its own after a macro.
 static __attribute__ ((noinline)) zb_slot_ *
 zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
                   const char *source, uint64_t generation)
@@ -5788,9 +6012,10 @@ zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     return slot == &zb_nowhere_ ? NULL : slot;
 }
 
-//  The slot that a measurement at a site goes to, or NULL if there is nothing to
-//  write to. While a pump is wanting, cells remember nothing, so that passes come
-//  here and try to start one. The cell is NULL in a scope that ends elsewhere.
+//  Returns the slot of a measurement at a site, or NULL if there is nothing
+//  left to do. While a pump is missing, cells remember nothing: so passes come
+//  here and try to start it. The cell is NULL if the scope has ended on another
+//  thread than it began on.
 static inline zb_slot_ *
 zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
              const char *source)
@@ -5814,6 +6039,7 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
 //  --------------------------------------------------------------------------
 //  Measuring: what macros and functions call
 
+//  The cell does not have the slot, or the value is refused.
 void
 zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
                 const char *source, zb_t *to)
@@ -5828,7 +6054,8 @@ zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
         zb_slot_add_ (slot, value);
 }
 
-//  A timer that needs room first, which takes locks.
+//  Called by the owning thread. Takes the locks to make room for a sample. The
+//  share may be dead: its series are freed then, and the sample goes nowhere.
 static void
 zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
 {
@@ -5850,7 +6077,9 @@ zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
     errno = keep;
 }
 
-//  In classic mode a timing is a reading.
+//  Called by the owning thread. In classic mode a timing is a reading. An odd
+//  seq means that this is a signal handler, and that it interrupted the same
+//  timer.
 static inline void
 zb_slot_time_ (zb_slot_ *self, uint64_t ns)
 {
@@ -5915,8 +6144,8 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
     int keep = errno;
     zb_sample_ sample;
     zb_slot_ *slot;
-    //  a duration is neither negative nor longer than 292 years: else it is
-    //  refused as what is badly named
+    //  a negative duration, or one above 292 years, is refused: by a level that
+    //  is not valid
     if (type == ZB_TYPE_TIMER && (options->value < 0 || ns >= 9.2e18))
         level = "";
     sample.label = zb_label_make_ (type, level, name, options->source);
@@ -5941,16 +6170,19 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
 //  --------------------------------------------------------------------------
 //  Fork: what a child inherits
 //
-//  The child of fork has one thread, and none of ours. It leaves all that it
-//  finds where it is and begins anew: the work is the same for one series and for
-//  a million. What its parent has counted and not reported yet is the parent's to
-//  report; but a parent that is about to end at once, as daemon (3) does it,
-//  never will. So the child that measures reports it, too, as the parent's
-//  stream, with numbers that the parent has left to it: a state that comes twice,
-//  or late, changes nothing.
+//  The child of a fork has one thread, and no pump. It keeps its parent's series
+//  as they are, and starts with empty tables: so a fork takes the same time for
+//  one series and for a million.
+//
+//  The parent reports what it has counted. But a parent that ends at once, as
+//  daemon (3) does, never reports it. So a child that measures reports it, too, as
+//  the parent's stream, with SEQs that the parent has left to it. A state that
+//  arrives twice, or late, changes nothing.
 
-//  A signal handler that has interrupted us forks while its own thread may hold
-//  the locks: then they are left alone, and its child measures nothing.
+//  Takes all locks, so that the child finds no structure half changed. A signal
+//  handler may fork while its own thread holds the locks: then they are left
+//  alone, and the child measures nothing. Each stream leaves some SEQs to the
+//  child.
 static void
 zb_fork_prepare_ (void)
 {
@@ -5973,6 +6205,7 @@ zb_fork_prepare_ (void)
     pthread_mutex_lock (&zb_tsc_lock_);
 }
 
+//  Releases the locks, in the reverse order.
 static void
 zb_fork_parent_ (void)
 {
@@ -5988,8 +6221,9 @@ zb_fork_parent_ (void)
     zb_leave_ ();
 }
 
-//  The levels are the parent's streams from now on, the shares those of threads
-//  that are no more. ZeroMQ's socket and context are left alone.
+//  Called in the child, which has one thread. The levels are from now on the parent's streams, and the shares are those of threads
+//  that do not exist here. ZeroMQ's socket and context are left alone: closing
+//  them would disturb the parent.
 static void
 zb_inherit_ (zb_t *self)
 {
@@ -6031,6 +6265,8 @@ zb_inherit_ (zb_t *self)
     zb_locks_init_ (self);
 }
 
+//  The locks are initialized, not unlocked: their owner is a thread of the
+//  parent.
 static void
 zb_fork_child_ (void)
 {
@@ -6061,16 +6297,17 @@ zb_fork_child_ (void)
 }
 
 //  --------------------------------------------------------------------------
-//  Exit
+//  Exit: the last reports, at the end of the program or at dlclose
 
-//  The functions of atexit run before the destructors at the end of a program,
-//  and after them at dlclose.
+//  Functions of atexit run before the destructors at the end of a program, and
+//  after them at dlclose. So zb_exit_ can tell the two apart.
 static void
 zb_exiting_set_ (void)
 {
     zb_exiting_ = 1;
 }
 
+//  Runs once, before the first lock is taken.
 static void
 zb_once_init_ (void)
 {
@@ -6090,8 +6327,9 @@ zb_once_init_ (void)
       && pthread_key_create (&zb_key_, zb_thread_exit_) == 0;
 }
 
-//  At the end of the program other threads may still measure, so what is theirs
-//  stays. After dlclose nobody does, and nothing may point to us.
+//  At the end of the program other threads may still measure, so only the
+//  caller's structure is freed. After dlclose nobody measures, and nothing may
+//  point to this library: all are freed.
 static void
 zb_exit_threads_ (void)
 {
@@ -6107,8 +6345,9 @@ zb_exit_threads_ (void)
         pthread_key_delete (zb_key_);
 }
 
-//  Takes all instances off the list, and asks them to stop. Returns them, by
-//  next. Called with zb_lock_ held.
+//  Called with zb_lock_ held. Takes all instances off the list and asks them to
+//  stop, so that their last reports run at the same time. Returns them, linked
+//  by next.
 static zb_t *
 zb_exit_begin_ (void)
 {
@@ -6125,8 +6364,8 @@ zb_exit_begin_ (void)
     return ending;
 }
 
-//  Waits for other threads that are in zb_close, no longer than they may take.
-//  Called with zb_lock_ held.
+//  Called with zb_lock_ held. Waits for the threads that are in zb_close, no
+//  longer than they may take.
 static void
 zb_exit_closers_ (void)
 {
@@ -6139,10 +6378,10 @@ zb_exit_closers_ (void)
 
 #if defined __PIC__ && !defined __PIE__ && defined __GLIBC__
 
-//  The first ZeroMQ context of a process has libraries loaded (libpgm asks for a
-//  protocol, NSS loads what knows it). Who unloads ours holds the loader's lock,
-//  for which the pump would wait then, and the unloading for the pump. So it is
-//  done when ours is loaded.
+//  The first ZeroMQ context of a process loads libraries: libpgm looks up a
+//  protocol, and NSS loads a library for that. A thread in dlclose holds the
+//  loader's lock and waits for the pump here, while the pump would wait for that
+//  lock. So those libraries are loaded when this one is.
 __attribute__ ((constructor)) static void
 zb_load_ (void)
 {
@@ -6155,14 +6394,15 @@ zb_load_ (void)
 
 #endif
 
-//  At exit (or dlclose) all instances report for the last time, within the
-//  longest linger_ms in all.
+//  Runs at exit and at dlclose. All instances report for the last time, within
+//  the longest linger_ms of them.
 __attribute__ ((destructor)) static void
 zb_exit_ (void)
 {
     zb_t *self, *ending;
     int state;
-    //  exit () in a signal handler that has interrupted us: locks may be held
+    //  exit () may come from a signal handler that has interrupted this header:
+    //  zb_begin_ finds the thread busy then, as locks may be held
     if (!__atomic_load_n (&zb_pid_, __ATOMIC_RELAXED)
         || zb_begin_ (&state) == -1)
         return;
@@ -6177,7 +6417,7 @@ zb_exit_ (void)
     zb_exit_closers_ ();
     pthread_mutex_unlock (&zb_lock_);
     zb_reap_ (!zb_exiting_);
-    //  at the end of the program other threads may be about to write to it
+    //  at the end of a program other threads may still write to it
     if (!zb_exiting_)
         zb_wake_close_ ();
     zb_exit_threads_ ();
