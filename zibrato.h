@@ -468,8 +468,8 @@ typedef struct zb_slot_ {
     uint32_t *changed;  //  set after each change: of the share
     union {
         struct zb_timer_ *timer;  //  timer: this thread's part
-        double total;             //  counter: when the pump looked last
-    } its;
+        double total_seen;        //  counter: total at the last scan
+    } by_kind;
     struct zb_series_ *series;  //  of an instance that is not closed
     struct zb_slot_ *next;      //  same series, other threads
     struct zb_slot_ *previous;  //
@@ -482,17 +482,17 @@ typedef struct zb_slot_ {
                           //  kept like a gauge
 } zb_slot_;
 
-enum { ZB_WAYS_ = 3 };  //  sources that a cell remembers beside the last one
+enum { ZB_RECENT_ = 3 };  //  sources that a cell remembers beside the last one
 
 //  What a site remembers in one thread, which alone reads and writes it.
 typedef struct {
     zb_slot_ *slot;      //  NULL: `to` is switched off, whatever the source
     const char *source;  //  of the slot; NULL: the instance's
     zb_t *to;
-    uint64_t generation;      //  zb_generation_ when it was resolved
-    uint64_t head_hash;       //  of level and name
-    zb_slot_ *way[ZB_WAYS_];  //  the same with other sources
-    unsigned turn;            //  the way that is likely to be next
+    uint64_t generation;           //  zb_generation_ when it was resolved
+    uint64_t head_hash;            //  of level and name
+    zb_slot_ *recent[ZB_RECENT_];  //  the same with other sources
+    unsigned next_recent;          //  the way that is likely to be next
 } zb_cell_;
 
 typedef struct {
@@ -736,8 +736,8 @@ zb_close (zb_t **self_p)
 //      Fork                     what a child inherits
 //      Exit
 //
-//  To follow a measurement: zb_count_end_, zb_count_slow_, zb_find_ (a first pass),
-//  then zb_pump_round_, zb_scan_, zb_report_ (the pump).
+//  To follow a measurement: zb_count_end_, zb_count_slow_, zb_find_ (a first
+//  pass), then zb_pump_round_, zb_scan_, zb_report_ (the pump).
 //
 //  Locks, in the order in which they are taken:
 //
@@ -745,13 +745,14 @@ zb_close (zb_t **self_p)
 //      lock of an instance      its series, levels, queues and shares
 //      zb_tsc_lock_             the conversion of the time-stamp counter
 //
-//  A pass that finds its slot takes none of them. No lock is held while a thread
-//  waits, or where it can be cancelled: a host's thread can be cancelled in one
-//  place only, the wait of zb_flush.
+//  A pass that finds its slot takes none of them. No lock is held while a
+//  thread waits, or where it can be cancelled: a host's thread can be cancelled
+//  in one place only, the wait of zb_flush.
 //
-//  Atomics: a value that publishes others is stored with release and loaded with
-//  acquire; a comment says what it publishes. A number that stands for itself is
-//  relaxed. A signal fence orders what a signal handler of the same thread sees.
+//  Atomics: a value that publishes others is stored with release and loaded
+//  with acquire; a comment says what it publishes. A number that stands for
+//  itself is relaxed. A signal fence orders what a signal handler of the same
+//  thread sees.
 
 #ifdef ZIBRATO_IMPLEMENTATION
 #if !defined ZB_DISABLE && !defined ZIBRATO_BODY_
@@ -847,13 +848,14 @@ enum {
 enum {
     ZB_KEPT_MS_ = 25000,  //  that sent readings are kept: longer than a dead
                           //  peer is trusted (interval, timeout of heartbeats)
-    ZB_SHUN_MS_ = 5000,   //  that a broker which wants too much is left alone
+    ZB_QUARANTINE_MS_ =
+      5000,               //  that a broker which wants too much is left alone
     ZB_DEAD_MS_ = 20000,  //  nothing sent was acknowledged so long
     ZB_QUIET_MS_ = 2000,  //  a series that rests is repeated once
     ZB_BEAT_MS_ = 30000,  //  and all are, at this beat
     ZB_SETTLE_MS_ = 100,  //  after a subscription others follow
     ZB_SPARE_MS_ = 1000,  //  how long the host's whole system has descriptors
-    ZB_NAP_MS_ = 50,      //  where there is nothing to wait with
+    ZB_SLEEP_MS_ = 50,    //  where there is nothing to wait with
     ZB_IDLE_START_MS_ = 50,  //  before ZeroMQ is opened, if nobody waits for it
     ZB_RETRY_MS_ = 1000,     //  to start what could not be started
     ZB_ORPHAN_MS_ = 250      //  past linger_ms for ZeroMQ to end
@@ -938,17 +940,17 @@ zb_now_ (void)
 
 //  Both clocks at the last comparison. Guard: written under zb_tsc_lock_ while
 //  zb_tsc_on_ is 1; read by threads that have read 0 after it was 1.
-static uint64_t zb_tsc_ok_ticks_, zb_tsc_ok_ns_;
+static uint64_t zb_tsc_checked_ticks_, zb_tsc_checked_ns_;
 
 //  Converts a reading that was taken before the counter was given up. The base
 //  may be a year old, and the two clocks have drifted by up to 100 ppm since.
 //  So it converts from the last comparison.
 static uint64_t
-zb_tsc_was_ns_ (uint64_t ticks)
+zb_tsc_past_ns_ (uint64_t ticks)
 {
-    return ticks > zb_tsc_ok_ticks_
-             ? zb_tsc_ok_ns_ + zb_tsc_ns_ (ticks - zb_tsc_ok_ticks_)
-             : zb_tsc_ok_ns_ - zb_tsc_ns_ (zb_tsc_ok_ticks_ - ticks);
+    return ticks > zb_tsc_checked_ticks_
+             ? zb_tsc_checked_ns_ + zb_tsc_ns_ (ticks - zb_tsc_checked_ticks_)
+             : zb_tsc_checked_ns_ - zb_tsc_ns_ (zb_tsc_checked_ticks_ - ticks);
 }
 
 //  Nanoseconds from a reading of the clock to now. If the clock was changed in
@@ -960,7 +962,7 @@ zb_elapsed_ (uint64_t start)
     if (ZB_LIKELY_ ((start | now) >> ZB_CLOCK_BIT_ == 0))
         return now > start ? zb_tsc_ns_ (now - start) : 0;
     start = now >> ZB_CLOCK_BIT_ && !(start >> ZB_CLOCK_BIT_)
-              ? zb_tsc_was_ns_ (start)
+              ? zb_tsc_past_ns_ (start)
               : zb_ticks_ns_ (start);
     now = zb_ticks_ns_ (now);
     return now > start ? now - start : 0;
@@ -1004,12 +1006,12 @@ zb_tsc_pair_ (uint64_t *ticks, uint64_t *ns)
 //  Comparing with the base would not work: 100 ppm of a month would hide a
 //  counter that runs at half its rate for minutes.
 static int
-zb_tsc_right_ (uint64_t ticks, uint64_t ns)
+zb_tsc_agrees_ (uint64_t ticks, uint64_t ns)
 {
-    uint64_t clock = ns - zb_tsc_ok_ns_, counter;
-    if (ticks <= zb_tsc_ok_ticks_)
+    uint64_t clock = ns - zb_tsc_checked_ns_, counter;
+    if (ticks <= zb_tsc_checked_ticks_)
         return 0;
-    counter = zb_tsc_ns_ (ticks - zb_tsc_ok_ticks_);
+    counter = zb_tsc_ns_ (ticks - zb_tsc_checked_ticks_);
     return (counter > clock ? counter - clock : clock - counter)
            <= clock / 10000 + 10000;
 }
@@ -1018,7 +1020,7 @@ zb_tsc_right_ (uint64_t ticks, uint64_t ns)
 //  100 ms later makes the rate. Each call from then on compares the clocks, and
 //  a difference of more than 100 ppm switches the counter off for good.
 static void
-zb_tsc_tend_ (void)
+zb_tsc_check_ (void)
 {
     static enum { ZB_NEW_, ZB_NOTED_, ZB_ON_, ZB_OFF_ } state = ZB_NEW_;
     uint64_t ticks, ns, age;
@@ -1041,13 +1043,13 @@ zb_tsc_tend_ (void)
         on = 1;
     }
     else if (state == ZB_ON_) {
-        on = zb_tsc_right_ (ticks, ns);
+        on = zb_tsc_agrees_ (ticks, ns);
         if (!on)
             state = ZB_OFF_;
     }
     if (on) {
-        zb_tsc_ok_ticks_ = ticks;
-        zb_tsc_ok_ns_ = ns;
+        zb_tsc_checked_ticks_ = ticks;
+        zb_tsc_checked_ns_ = ns;
     }
     if (on != zb_tsc_on_)
         __atomic_store_n (&zb_tsc_on_, on, __ATOMIC_RELEASE);
@@ -1060,7 +1062,7 @@ zb_tsc_tend_ (void)
 //  100 ms later makes the rate. Each call from then on compares the clocks, and
 //  a difference of more than 100 ppm switches the counter off for good.
 static void
-zb_tsc_tend_ (void)
+zb_tsc_check_ (void)
 {
 }
 
@@ -1118,8 +1120,9 @@ static const uint64_t zb_powers_[] = {
 // clang-format on
 
 //  Returns the number of decimal digits. A number of n bits has n * log10 (2)
-//  digits, rounded down, or one more; 1233 / 4096 is log10 (2). The lowest bit is
-//  set because 0 has one digit, as 1 has; it changes that of no other number.
+//  digits, rounded down, or one more; 1233 / 4096 is log10 (2). The lowest bit
+//  is set because 0 has one digit, as 1 has; it changes that of no other
+//  number.
 static size_t
 zb_digits_ (uint64_t value)
 {
@@ -1327,10 +1330,11 @@ zb_put_double_ (zb_text_ *self, double value)
 //  --------------------------------------------------------------------------
 //  Histogram: base-2 exponential, scale 5, from nanoseconds without logarithm
 //
-//  The place of the highest bit is the octave. The duration is then shifted left
-//  until bit 63 is set, and a table of 32 boundaries gives the bucket within the
-//  octave. The boundaries are floor (2^63 * 2^((k + 1 - d) / 32)) for k = 0..31,
-//  with d = 957 - 32 log2 (10^9), because the wire's buckets are of seconds.
+//  The place of the highest bit is the octave. The duration is then shifted
+//  left until bit 63 is set, and a table of 32 boundaries gives the bucket
+//  within the octave. The boundaries are floor (2^63 * 2^((k + 1 - d) / 32))
+//  for k = 0..31, with d = 957 - 32 log2 (10^9), because the wire's buckets are
+//  of seconds.
 
 static const uint64_t zb_boundaries_[ZB_PAGE_SIZE_] = {
   0x81ffa7a9549ca6e3u, 0x84d8626d3118d396u, 0x87c11235836d16a3u,
@@ -1345,8 +1349,8 @@ static const uint64_t zb_boundaries_[ZB_PAGE_SIZE_] = {
   0xe94f4c7859ce1066u, 0xee6b280000000000u, 0xf3a3a6f29dd0c333u,
   0xf8f969d9b5abf948u, 0xfe6d14c2b5114024u};
 
-//  Indexed by the six bits behind the highest: how many boundaries are below all
-//  values that begin so. At most one more boundary has to be compared.
+//  Indexed by the six bits behind the highest: how many boundaries are below
+//  all values that begin so. At most one more boundary has to be compared.
 // clang-format off
 static const uint8_t zb_boundaries_below_[64] = {
   0,  1,  1,  2,  3,  3,  4,  5,  5,  6,  6,  7,  8,  8,  9,  10,
@@ -1375,10 +1379,10 @@ zb_bucket_ (uint64_t ns)
 //  Timer: its thread
 //
 //  This is one thread's part of a timer. Only that thread writes it. The pump
-//  reads it as one consistent set by a sequence lock: seq is odd while the thread
-//  writes, and the pump reads again if seq was odd or has changed. All stores are
-//  releases and all loads acquires, in place of fences: on x86 they are plain
-//  moves.
+//  reads it as one consistent set by a sequence lock: seq is odd while the
+//  thread writes, and the pump reads again if seq was odd or has changed. All
+//  stores are releases and all loads acquires, in place of fences: on x86 they
+//  are plain moves.
 //
 //  MIN and MAX are since the last report, but the pump must not write here to
 //  reset them. So it opens a new window: it stores a new number, and the thread
@@ -1386,39 +1390,39 @@ zb_bucket_ (uint64_t ns)
 //  the pump may read one while the thread still writes the one before.
 //
 //  A sample enters its bucket when the next sample comes. CPUs (AMD's at least)
-//  do not read the time-stamp counter before the addresses of earlier stores are
-//  known. A thread that starts its next timer at once would wait for the bucket
-//  to be computed. The reader adds the last sample itself.
+//  do not read the time-stamp counter before the addresses of earlier stores
+//  are known. A thread that starts its next timer at once would wait for the
+//  bucket to be computed. The reader adds the last sample itself.
 //
 //  Buckets have 32 bits, and the sum has 64. Before one of them overflows, the
 //  thread moves them to the series (zb_timer_spill_).
 
 enum { ZB_WINDOWS_ = 3 };
 
-//  A window's number, and in the low bits its place among the three. One word, so
-//  that the thread needs no division to find the place.
+//  A window's number, and in the low bits its place among the three. One word,
+//  so that the thread needs no division to find the place.
 enum { ZB_WINDOW_BITS_ = 2, ZB_WINDOW_FIRST_ = 1 << ZB_WINDOW_BITS_ };
 
 typedef struct zb_timer_ {
     //  Written by the thread between two values of seq; read by the pump
     uint64_t seq;
     uint64_t count;
-    uint64_t sum_ns;     //  since the last spill
-    double sum_squares;  //  seconds squared
-    uint64_t elsewhere;  //  samples that are in no bucket here: moved to the
-                         //  series, or without memory for their page
+    uint64_t sum_ns;      //  since the last spill
+    double sum_squares;   //  seconds squared
+    uint64_t unbucketed;  //  samples that are in no bucket here: moved to the
+                          //  series, or without memory for their page
     struct {
-        uint64_t asked;   //  which window it is
-        uint64_t before;  //  samples before it
+        uint64_t id;            //  which window it is
+        uint64_t count_before;  //  samples before it
         uint64_t min_ns, max_ns;
     } window[ZB_WINDOWS_];
-    uint64_t asked;  //  by the pump (release): window of new samples
-    uint64_t read;   //  the pump's: count at the last reading
+    uint64_t window_id;   //  pump (release): the window of new samples
+    uint64_t count_read;  //  lock: count at the last reading
     //  Lock: the pump reads; the thread moves the buckets or makes a page. The
     //  thread adds to a bucket without it
     uint32_t *buckets;  //  pages of 32, in the order in which they were made
     uint16_t last;      //  bucket of the newest sample, plus 1; 0: it has grown
-    uint8_t unread;     //  the pump's: whether the last reading failed
+    uint8_t read_failed;  //  lock: the last reading failed
     uint8_t
       page_at[ZB_PAGES_];  //  of an octave: 1 + place of its page; 0: none
 } zb_timer_;
@@ -1480,7 +1484,7 @@ zb_timer_ready_ (const zb_timer_ *self, unsigned bucket, uint64_t ns)
 //  Adds the last sample to its bucket. Called by the owning thread, or when
 //  that thread has ended.
 static inline void
-zb_timer_settle_ (zb_timer_ *self)
+zb_timer_bucket_last_ (zb_timer_ *self)
 {
     uint32_t *place;
     if (!self->last)
@@ -1504,14 +1508,14 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
     //  preempted in between, the pump sees a sample on its way and waits. The
     //  processor may still do so; then the report takes the window before
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    asked = zb_get_ (&self->asked);
+    asked = zb_get_ (&self->window_id);
     at = (unsigned) asked & ((1u << ZB_WINDOW_BITS_) - 1);
     zb_set_ (&self->count, count + 1);
     zb_set_ (&self->sum_ns, self->sum_ns + ns);
     zb_set_double_ (&self->sum_squares, self->sum_squares + seconds * seconds);
-    if (self->window[at].asked != asked) {
-        zb_set_ (&self->window[at].asked, asked);
-        zb_set_ (&self->window[at].before, count);
+    if (self->window[at].id != asked) {
+        zb_set_ (&self->window[at].id, asked);
+        zb_set_ (&self->window[at].count_before, count);
         zb_set_ (&self->window[at].min_ns, ns);
         zb_set_ (&self->window[at].max_ns, ns);
     }
@@ -1519,11 +1523,11 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
         zb_set_ (&self->window[at].min_ns, ns);
     else if (ns > self->window[at].max_ns)
         zb_set_ (&self->window[at].max_ns, ns);
-    zb_timer_settle_ (self);
+    zb_timer_bucket_last_ (self);
     __atomic_store_n (&self->last, (uint16_t) (bucket + 1), __ATOMIC_RELEASE);
     if (!ZB_LIKELY_ (zb_timer_has_ (self, bucket))) {
         __atomic_store_n (&self->last, 0, __ATOMIC_RELEASE);
-        zb_set_ (&self->elsewhere, self->elsewhere + 1);
+        zb_set_ (&self->unbucketed, self->unbucketed + 1);
     }
     zb_set_ (&self->seq, seq + 2);
 }
@@ -1533,7 +1537,7 @@ static void
 zb_timer_init_ (zb_timer_ *self)
 {
     memset (self, 0, sizeof *self);
-    self->asked = ZB_WINDOW_FIRST_ | 1;
+    self->window_id = ZB_WINDOW_FIRST_ | 1;
 }
 
 //  Called by the owning thread with the instance's lock held. Makes a page for
@@ -1563,7 +1567,8 @@ zb_timer_page_ (zb_timer_ *self, unsigned bucket)
 //
 //  The pump holds the instance's lock. Buckets are not part of the consistent
 //  set, because a thread that measures without pause would change them during
-//  each try. They are read after it, so they may contain samples that came since.
+//  each try. They are read after it, so they may contain samples that came
+//  since.
 //
 //  A sample between the opening of a window and the reading is in the ranges of
 //  two reports, and in the count of one. A sample may also have read the old
@@ -1593,10 +1598,10 @@ typedef struct {
 
 //  The consistent set of one thread's timer.
 typedef struct {
-    uint64_t count, sum_ns, elsewhere, min_ns, max_ns;
+    uint64_t count, sum_ns, unbucketed, min_ns, max_ns;
     double sum_squares;
     unsigned last;
-} zb_set_t_;
+} zb_snapshot_;
 
 //  Called with the instance's lock held. Clears only the pages that hold
 //  something.
@@ -1641,36 +1646,37 @@ zb_window_ (uint64_t asked, int before)
 //  window, or `before` if it was not used.
 static uint64_t
 zb_timer_range_ (const zb_timer_ *self, uint64_t asked, uint64_t before,
-                 zb_set_t_ *set)
+                 zb_snapshot_ *snapshot)
 {
     unsigned at = (unsigned) asked & (ZB_WINDOW_FIRST_ - 1);
-    if (asked < ZB_WINDOW_FIRST_ || zb_get_ (&self->window[at].asked) != asked)
+    if (asked < ZB_WINDOW_FIRST_ || zb_get_ (&self->window[at].id) != asked)
         return before;
-    zb_range_add_ (&set->min_ns, &set->max_ns,
+    zb_range_add_ (&snapshot->min_ns, &snapshot->max_ns,
                    zb_get_ (&self->window[at].min_ns),
                    zb_get_ (&self->window[at].max_ns));
-    return zb_get_ (&self->window[at].before);
+    return zb_get_ (&self->window[at].count_before);
 }
 
-//  Called with the instance's lock held. Tries once to read a consistent set.
-//  Returns -1 if the thread wrote meanwhile. Takes the range of this window and
-//  of the next one, which the thread may have begun already. The window before
-//  is taken if some samples since the last reading are in neither.
+//  Called with the instance's lock held. Tries once to read a consistent
+//  snapshot. Returns -1 if the thread wrote meanwhile. Takes the range of this
+//  window and of the next one, which the thread may have begun already. The
+//  window before is taken if some samples since the last reading are in
+//  neither.
 static int
-zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_set_t_ *set)
+zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_snapshot_ *snapshot)
 {
     uint64_t seq = zb_get_ (&self->seq), before;
-    set->count = before = zb_get_ (&self->count);
-    set->sum_ns = zb_get_ (&self->sum_ns);
-    set->sum_squares = zb_get_double_ (&self->sum_squares);
-    set->last = __atomic_load_n (&self->last, __ATOMIC_ACQUIRE);
-    set->elsewhere = zb_get_ (&self->elsewhere);
-    set->min_ns = UINT64_MAX;
-    set->max_ns = 0;
-    before = zb_timer_range_ (self, zb_window_ (window, -1), before, set);
-    before = zb_timer_range_ (self, window, before, set);
-    if (before > self->read)
-        zb_timer_range_ (self, zb_window_ (window, 1), before, set);
+    snapshot->count = before = zb_get_ (&self->count);
+    snapshot->sum_ns = zb_get_ (&self->sum_ns);
+    snapshot->sum_squares = zb_get_double_ (&self->sum_squares);
+    snapshot->last = __atomic_load_n (&self->last, __ATOMIC_ACQUIRE);
+    snapshot->unbucketed = zb_get_ (&self->unbucketed);
+    snapshot->min_ns = UINT64_MAX;
+    snapshot->max_ns = 0;
+    before = zb_timer_range_ (self, zb_window_ (window, -1), before, snapshot);
+    before = zb_timer_range_ (self, window, before, snapshot);
+    if (before > self->count_read)
+        zb_timer_range_ (self, zb_window_ (window, 1), before, snapshot);
     return (seq & 1) == 0 && zb_get_ (&self->seq) == seq ? 0 : -1;
 }
 
@@ -1679,23 +1685,23 @@ zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_set_t_ *set)
 //  the next round reads the same window again. It yields now and then, because
 //  on one processor the writing thread may be waiting for ours.
 static int
-zb_timer_read_ (zb_timer_ *self, zb_set_t_ *set)
+zb_timer_read_ (zb_timer_ *self, zb_snapshot_ *snapshot)
 {
     int tries;
-    if (!self->unread)
-        zb_set_ (&self->asked, zb_window_ (self->asked, -1));
-    self->unread = 0;
+    if (!self->read_failed)
+        zb_set_ (&self->window_id, zb_window_ (self->window_id, -1));
+    self->read_failed = 0;
     for (tries = 0;
-         zb_timer_try_ (self, zb_window_ (self->asked, 1), set) == -1;
+         zb_timer_try_ (self, zb_window_ (self->window_id, 1), snapshot) == -1;
          tries++) {
         if (tries == 200) {
-            self->unread = 1;
+            self->read_failed = 1;
             return -1;
         }
         if (tries % 16 == 15)
             sched_yield ();
     }
-    __atomic_store_n (&self->read, set->count, __ATOMIC_RELAXED);
+    __atomic_store_n (&self->count_read, snapshot->count, __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -1703,9 +1709,10 @@ zb_timer_read_ (zb_timer_ *self, zb_set_t_ *set)
 //  sample is not in its bucket before the next one comes: if the buckets miss a
 //  sample, it is that one.
 static void
-zb_sum_buckets_ (zb_sum_ *self, const zb_timer_ *timer, const zb_set_t_ *set)
+zb_sum_buckets_ (zb_sum_ *self, const zb_timer_ *timer,
+                 const zb_snapshot_ *snapshot)
 {
-    uint64_t samples = set->elsewhere;
+    uint64_t samples = snapshot->unbucketed;
     unsigned i, j;
     for (i = 0; i < ZB_PAGES_; i++) {
         const uint32_t *page;
@@ -1720,31 +1727,32 @@ zb_sum_buckets_ (zb_sum_ *self, const zb_timer_ *timer, const zb_set_t_ *set)
             samples += count;
         }
     }
-    if (samples < set->count && set->last)
-        self->bucket[set->last - 1]++;
+    if (samples < snapshot->count && snapshot->last)
+        self->bucket[snapshot->last - 1]++;
 }
 
 //  Called with the instance's lock held. Adds one thread's timer to the sum.
-//  Returns -1 if it could not be read as a consistent set.
+//  Returns -1 if it could not be read as a consistent snapshot.
 static int
 zb_sum_timer_ (zb_sum_ *self, zb_timer_ *timer)
 {
-    zb_set_t_ set;
-    if (zb_timer_read_ (timer, &set) == -1)
+    zb_snapshot_ snapshot;
+    if (zb_timer_read_ (timer, &snapshot) == -1)
         return -1;
-    self->count += set.count;
-    self->sum_ns += set.sum_ns;
-    self->sum_squares += set.sum_squares;
-    zb_range_add_ (&self->min_ns, &self->max_ns, set.min_ns, set.max_ns);
-    zb_sum_buckets_ (self, timer, &set);
+    self->count += snapshot.count;
+    self->sum_ns += snapshot.sum_ns;
+    self->sum_squares += snapshot.sum_squares;
+    zb_range_add_ (&self->min_ns, &self->max_ns, snapshot.min_ns,
+                   snapshot.max_ns);
+    zb_sum_buckets_ (self, timer, &snapshot);
     return 0;
 }
 
 //  --------------------------------------------------------------------------
 //  Timer: its series
 //
-//  A series keeps the sums of threads that have ended, and what timers have moved
-//  to it.
+//  A series keeps the sums of threads that have ended, and what timers have
+//  moved to it.
 
 //  Called with the instance's lock held.
 static void
@@ -1806,7 +1814,7 @@ zb_timer_spill_ (zb_timer_ *self, zb_retired_ *retired)
         place = zb_timer_place_ (self, bucket);
         if (*place)
             zb_retired_bucket_ (retired, bucket, *place);
-        self->elsewhere += *place;
+        self->unbucketed += *place;
         *place = 0;
     }
 }
@@ -1825,8 +1833,9 @@ zb_timer_prepare_ (zb_timer_ *self, zb_retired_ *retired, uint64_t ns)
 //  --------------------------------------------------------------------------
 //  Memory: arenas, and the one hash table
 //
-//  An arena gives memory that is freed all at once: for an instance's series, or
-//  a thread's slots. These are small, and malloc's overhead would be as large.
+//  An arena gives memory that is freed all at once: for an instance's series,
+//  or a thread's slots. These are small, and malloc's overhead would be as
+//  large.
 
 typedef struct zb_block_ {
     struct zb_block_ *next;
@@ -1955,8 +1964,8 @@ zb_label_ok_ (const char *text)
     return 1;
 }
 
-//  Chosen at random, once (zb_once_init_): without the seed nobody can make names
-//  that all have one hash, and slow the table down. Atomic, relaxed.
+//  Chosen at random, once (zb_once_init_): without the seed nobody can make
+//  names that all have one hash, and slow the table down. Atomic, relaxed.
 static uint64_t zb_seed_;
 
 //  A thread may hash its first label before the seed is chosen. It is hashed
@@ -1999,8 +2008,8 @@ zb_hash_ (uint64_t hash, const char *text, size_t size)
     return zb_mix_ (hash ^ word);
 }
 
-//  Returns 1 if both are the same. Most are short, so a call of memcmp would take
-//  longer.
+//  Returns 1 if both are the same. Most are short, so a call of memcmp would
+//  take longer.
 static inline int
 zb_same_ (const char *a, const char *b, size_t size)
 {
@@ -2192,10 +2201,11 @@ zb_curve_read_ (const char *path, char *public_key, char *secret_key)
 //  Link: one connection to a broker
 //
 //  We reconnect broken connections ourselves, for two reasons. ZeroMQ calls
-//  rand () for that, and so changes the host's random numbers. And it never tries
-//  again after a failed handshake (libzmq 4.3, session_base_t::engine_error). We
-//  do it for tcp and ipc, the managed links. ZeroMQ does it for other transports,
-//  and we do not know whether those are connected.
+//  rand () for that, and so changes the host's random numbers. And it never
+//  tries again after a failed handshake (libzmq 4.3,
+//  session_base_t::engine_error). We do it for tcp and ipc, the managed links.
+//  ZeroMQ does it for other transports, and we do not know whether those are
+//  connected.
 
 enum {
     ZB_LINK_FIRST_MS_ = 100,         //  before the next try; doubles
@@ -2480,7 +2490,7 @@ zb_links_read_ (zb_links_ *self, int64_t now_ms)
     return event;
 }
 
-//  Pump thread only. Returns when zb_links_mend_ has something to do.
+//  Pump thread only. Returns when zb_links_reconnect_ has something to do.
 static int64_t
 zb_links_due_ (const zb_links_ *self)
 {
@@ -2496,7 +2506,7 @@ zb_links_due_ (const zb_links_ *self)
 //  connection by the address of an object, which it may reuse after freeing it.
 //  So all broken connections are closed before a new one is made.
 static void
-zb_links_mend_ (zb_links_ *self, int64_t now_ms)
+zb_links_reconnect_ (zb_links_ *self, int64_t now_ms)
 {
     zb_link_ *link, *end = self->link + self->size;
     if (zb_links_due_ (self) > now_ms)
@@ -2520,7 +2530,7 @@ zb_links_mend_ (zb_links_ *self, int64_t now_ms)
 
 //  Pump thread only. Makes all waiting links due now.
 static void
-zb_links_hurry_ (zb_links_ *self, int64_t now_ms)
+zb_links_retry_now_ (zb_links_ *self, int64_t now_ms)
 {
     size_t i;
     for (i = 0; i < self->size; i++)
@@ -2540,8 +2550,8 @@ zb_links_hurry_ (zb_links_ *self, int64_t now_ms)
 //
 //  The instance owns levels and series. A thread owns its shares, with their
 //  slots and rings. A thread that exits folds its slots into their series. An
-//  instance that closes only marks the shares dead; the owning thread frees them.
-//  So no thread can write to a slot that another has freed.
+//  instance that closes only marks the shares dead; the owning thread frees
+//  them. So no thread can write to a slot that another has freed.
 //
 //  The line above a group of members is their guard. "Lock" is the instance's.
 //  "Constant" members do not change once another thread can see the structure.
@@ -2553,9 +2563,10 @@ typedef struct {
     uint64_t ns;  //  of zb_now_; in a queue, of the wall clock
 } zb_reading_;
 
-//  A part of a ring with one producer, the thread, and one consumer, the pump. The
-//  ring starts small. When a part is full, the thread goes on in a new one of
-//  twice the size. The pump frees a part that it has read and that has a next.
+//  A part of a ring with one producer, the thread, and one consumer, the pump.
+//  The ring starts small. When a part is full, the thread goes on in a new one
+//  of twice the size. The pump frees a part that it has read and that has a
+//  next.
 typedef struct zb_ring_ {
     uint64_t head;          //  thread (release): next to write
     uint64_t tail_seen;     //  thread: tail when last looked at
@@ -2584,7 +2595,7 @@ typedef struct zb_share_ {
     zb_ring_ *ring;    //  to be written
     int writing;       //  a signal handler must not write to the ring now
     //  Atomic
-    int hurried;       //  the pump was woken for the ring, and has not come
+    int pump_woken;    //  the pump was woken for the ring, and has not come
     uint64_t dropped;  //  readings that found the ring full
 } zb_share_;
 
@@ -2602,14 +2613,14 @@ typedef struct {
 
 //  Of a series: zero is to be reported, too; or a child has reported what its
 //  parent had not.
-enum { ZB_FRESH_ = 1, ZB_FRESH_HEIR_ };
+enum { ZB_PENDING_ZERO_ = 1, ZB_PENDING_INHERITED_ };
 
 //  Guard: lock. The members that tell whether it has changed come first, in one
 //  line of the cache, since each round looks at all series.
 typedef struct zb_series_ {
     zb_type_t type;   //  constant
     uint8_t touched;  //  a part may have changed since it was reported
-    uint8_t fresh;    //  one of the next
+    uint8_t pending;  //  one of the next
     uint16_t name_at, head_size, source_size;  //  constant, of the text behind
     zb_slot_ *slots;                           //  its parts in threads
     zb_retired_ *retired;  //  timer: the part of no thread, never NULL
@@ -2636,7 +2647,7 @@ typedef struct zb_level_ {
     int inherited;            //  a parent's stream, of which the child reports
                               //  what was not reported when it forked
     uint64_t seq, gauge_seq;  //  of the next report
-    uint64_t heirs_seq, heirs_end;  //  SEQs that a child may use
+    uint64_t child_seq, child_seq_end;  //  SEQs that a child may use
     char id[48];  //  of the stream: |ID: or, before birth, empty
     size_t id_size;
     zb_series_ **series;  //  counters and timers
@@ -2667,7 +2678,7 @@ struct zb_s {
 
     //  Constant
     pthread_mutex_t lock;
-    pthread_cond_t news;  //  a round is over, the pump has ended, a stop
+    pthread_cond_t event;  //  a round is over, the pump has ended, a stop
     char *endpoint, *source;
     char server_key[ZB_KEY_SIZE_];  //  of the broker; "": no CURVE
     char public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
@@ -2678,10 +2689,10 @@ struct zb_s {
     //  Lock
     size_t max_series;
     zb_level_ *levels;
-    zb_map_ series;     //  by label
-    zb_block_ *arena;   //  of series
-    zb_share_ *shares;  //  by next
-    zb_share_ *past;    //  of a parent's threads, in a child
+    zb_map_ series;            //  by label
+    zb_block_ *arena;          //  of series
+    zb_share_ *shares;         //  by next
+    zb_share_ *parent_shares;  //  of a parent's threads, in a child
     size_t slots_size;
     zb_topic_ subscription[ZB_TOPICS_KNOWN_MAX_];
     size_t subscriptions_size;
@@ -2711,12 +2722,13 @@ struct zb_s {
     //  The pump's
     void *context, *socket;
     zb_links_ links;
-    int epoll_fd;        //  of the socket, the monitor and zb_wake_fd_
-    int zmq_news;        //  ZeroMQ must be asked before the pump sleeps
-    int64_t zmq_ok_ms;   //  when there were descriptors to spare,
-    int64_t opened_ms;   //  and when some were opened to see that
-    int64_t retry_ms;    //  not opened before
-    int64_t shunned_ms;  //  a broker wants too much: not connected before
+    int epoll_fd;         //  of the socket, the monitor and zb_wake_fd_
+    int zmq_pending;      //  ZeroMQ must be asked before the pump sleeps
+    int64_t zmq_safe_ms;  //  when there were descriptors to spare,
+    int64_t opened_ms;    //  and when some were opened to see that
+    int64_t retry_ms;     //  not opened before
+    int64_t
+      quarantine_until_ms;  //  a broker wants too much: not connected before
     char message[ZB_MESSAGE_MAX_];
     zb_sum_ sum;  //  of the series being reported
     struct {
@@ -2735,7 +2747,7 @@ typedef struct zb_thread_ {
     //  The thread's
     zb_map_ slots;        //  by label: finds one without a lock
     uint64_t generation;  //  zb_generation_ at the last purge
-    int goodbyes;         //  rounds of key destructors
+    int exit_rounds;      //  rounds of key destructors
 } zb_thread_;
 
 //  Guards the variables below that name no other guard.
@@ -2748,11 +2760,11 @@ static zb_t *zb_orphans_;        //  closed, but ZeroMQ has not ended yet
 static int zb_closers_;          //  threads in zb_close
 static int64_t zb_closers_until_ms_;
 static zb_thread_ *zb_threads_;
-static zb_thread_ *zb_past_;  //  in a child: of the parent's
-static int zb_stalled_;       //  atomic: instances wait for a pump,
-static int64_t zb_retry_ms_;  //  atomic: 0 after a fork, else until then
-static int zb_over_;          //  atomic: nothing is measured any more
-static pid_t zb_pid_;         //  atomic: of the process that knows all this
+static zb_thread_ *zb_parent_threads_;  //  in a child: of the parent's
+static int zb_pump_missing_;            //  atomic: instances wait for a pump,
+static int64_t zb_pump_retry_ms_;  //  atomic: 0 after a fork, else until then
+static int zb_ended_;              //  atomic: nothing is measured any more
+static pid_t zb_pid_;  //  atomic: of the process that knows all this
 static pthread_once_t zb_once_ = PTHREAD_ONCE_INIT;
 static pthread_cond_t
   zb_idle_;                    //  with zb_lock_: an instance has no user left,
@@ -2763,12 +2775,12 @@ static int zb_key_made_;
 
 //  Guard: each thread has its own; its signal handlers share them.
 static __thread zb_thread_ *zb_self_;
-static __thread int zb_busy_;         //  is in here; see below
-static __thread uint64_t zb_missed_;  //  by signal handlers then
-static __thread int zb_gone_;         //  its last destructor has run
+static __thread int zb_busy_;                //  is in here; see below
+static __thread uint64_t zb_async_dropped_;  //  by signal handlers then
+static __thread int zb_thread_ended_;        //  its last destructor has run
 
 //  Stands for the slot where measuring is switched off. Never written to.
-static zb_slot_ zb_nowhere_;
+static zb_slot_ zb_null_slot_;
 
 static void zb_once_init_ (void);
 
@@ -2814,10 +2826,10 @@ zb_strdup_ (const char *string)
 //  --------------------------------------------------------------------------
 //  Entry: busy threads, cancellation, waking a pump
 //
-//  A signal handler may measure while its thread holds a lock here, or changes its
-//  own tables. So each function that does so first marks its thread as busy. If a
-//  handler finds that mark, its measurement is dropped, and counted when the
-//  interrupted function leaves.
+//  A signal handler may measure while its thread holds a lock here, or changes
+//  its own tables. So each function that does so first marks its thread as
+//  busy. If a handler finds that mark, its measurement is dropped, and counted
+//  when the interrupted function leaves.
 
 //  Returns -1 if the thread is already busy, which means that a signal handler
 //  interrupted it here. The fence is for the compiler only: a handler runs on
@@ -2836,12 +2848,12 @@ zb_enter_ (void)
 //  they meant may be closed by now. It loops because a handler may come again
 //  before it has left.
 static void
-zb_leave_missed_ (void)
+zb_async_report_ (void)
 {
-    while (__atomic_load_n (&zb_missed_, __ATOMIC_RELAXED)
+    while (__atomic_load_n (&zb_async_dropped_, __ATOMIC_RELAXED)
            && zb_enter_ () == 0) {
         uint64_t missed =
-          __atomic_exchange_n (&zb_missed_, 0, __ATOMIC_RELAXED);
+          __atomic_exchange_n (&zb_async_dropped_, 0, __ATOMIC_RELAXED);
         pthread_mutex_lock (&zb_lock_);
         if (zb_default_)
             __atomic_add_fetch (&zb_default_->dropped_async, missed,
@@ -2852,30 +2864,31 @@ zb_leave_missed_ (void)
     }
 }
 
-//  The thread is not busy any more. zb_missed_ is checked after that, or a
-//  handler could come between the check and the end.
+//  The thread is not busy any more. zb_async_dropped_ is checked after that, or
+//  a handler could come between the check and the end.
 static inline void
 zb_leave_ (void)
 {
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     zb_busy_ = 0;
-    if (!ZB_LIKELY_ (__atomic_load_n (&zb_missed_, __ATOMIC_RELAXED) == 0))
-        zb_leave_missed_ ();
+    if (!ZB_LIKELY_ (__atomic_load_n (&zb_async_dropped_, __ATOMIC_RELAXED)
+                     == 0))
+        zb_async_report_ ();
 }
 
 //  A signal handler interrupted this header, so its measurement is dropped. It
 //  is counted when the interrupted function leaves.
 static void
-zb_miss_ (void)
+zb_async_drop_ (void)
 {
-    __atomic_add_fetch (&zb_missed_, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch (&zb_async_dropped_, 1, __ATOMIC_RELAXED);
 }
 
 //  Returns 1 in a child of clone () or _Fork (), where pthread_atfork's
 //  handlers have not run. Threads that do not exist in the child may hold our
 //  locks, so it measures nothing.
 static int
-zb_stranger_ (void)
+zb_unknown_child_ (void)
 {
     pid_t pid = __atomic_load_n (&zb_pid_, __ATOMIC_RELAXED);
     return pid && pid != getpid ();
@@ -2883,11 +2896,11 @@ zb_stranger_ (void)
 
 //  Every function that takes a lock enters here. It disables cancellation,
 //  since a cancelled thread would keep the lock. Returns -1 if the caller must
-//  not go on. Pass *state to zb_end_.
+//  not go on. Pass *state to zb_leave_slow_.
 static int
-zb_begin_ (int *state)
+zb_enter_slow_ (int *state)
 {
-    if (__atomic_load_n (&zb_over_, __ATOMIC_ACQUIRE) || zb_stranger_ ()
+    if (__atomic_load_n (&zb_ended_, __ATOMIC_ACQUIRE) || zb_unknown_child_ ()
         || zb_enter_ () == -1)
         return -1;
     pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, state);
@@ -2897,16 +2910,16 @@ zb_begin_ (int *state)
 
 //  The thread is not busy before it can be cancelled again.
 static void
-zb_end_ (int state)
+zb_leave_slow_ (int state)
 {
     zb_leave_ ();
     pthread_setcancelstate (state, NULL);
 }
 
-//  A write to this eventfd wakes all pumps. It stays open while the program runs:
-//  a thread may be about to write to it, and a closed number may soon be another
-//  file's. It is never read, since each write is an event for every pump that
-//  waits (epoll (7), EPOLLET).
+//  A write to this eventfd wakes all pumps. It stays open while the program
+//  runs: a thread may be about to write to it, and a closed number may soon be
+//  another file's. It is never read, since each write is an event for every
+//  pump that waits (epoll (7), EPOLLET).
 static int zb_wake_fd_ = -1;  //  atomic
 
 //  Pump thread only. Two pumps may open the descriptor at the same time; the
@@ -3118,7 +3131,7 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
     series->type = label->type;
     series->level = level;
     series->retired = retired;
-    series->fresh = self->classic ? 0 : ZB_FRESH_;
+    series->pending = self->classic ? 0 : ZB_PENDING_ZERO_;
     series->reported.at_ms = zb_clock_ms_ ();
     series->min_ns = UINT64_MAX;
     if (kind != ZB_TYPE_GAUGE && zb_level_add_ (level, series) == -1) {
@@ -3142,7 +3155,7 @@ zb_series_find_ (zb_t *self, const zb_label_ *label)
         series = zb_series_new_ (self, label);
     //  without memory in the map nobody finds the series, so it stays empty
     if (series && zb_map_add_ (&self->series, hash, series) == -1) {
-        series->fresh = 0;
+        series->pending = 0;
         series = NULL;
     }
     if (!series)
@@ -3187,7 +3200,7 @@ zb_share_ring_ (zb_share_ *self)
     ring->tail_seen = zb_get_ (&ring->tail);
     ahead = ring->head - ring->tail_seen;
     if (ring->size == ZB_RING_MAX_ && ahead >= ring->size / 2
-        && !__atomic_exchange_n (&self->hurried, 1, __ATOMIC_ACQ_REL))
+        && !__atomic_exchange_n (&self->pump_woken, 1, __ATOMIC_ACQ_REL))
         zb_wake_ ();
     if (ahead < ring->size)
         return ring;
@@ -3230,7 +3243,8 @@ zb_share_put_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
 //  below must not write to the same ring. It finds `writing` set, and drops its
 //  reading.
 static inline void
-zb_share_offer_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
+zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
+                  uint64_t ns)
 {
     if (self->writing) {
         __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
@@ -3352,7 +3366,7 @@ static void
 zb_share_drain_ (zb_t *instance, zb_share_ *self)
 {
     uint64_t offset = self->ring_first ? zb_wall_offset_ () : 0;
-    __atomic_store_n (&self->hurried, 0, __ATOMIC_RELEASE);
+    __atomic_store_n (&self->pump_woken, 0, __ATOMIC_RELEASE);
     while (self->ring_first) {
         zb_ring_ *ring = self->ring_first;
         zb_ring_ *next = __atomic_load_n (&ring->next, __ATOMIC_ACQUIRE);
@@ -3452,7 +3466,7 @@ zb_share_destroy_ (zb_share_ **self_p)
     zb_ring_ *ring;
     for (slot = self->slots; slot; slot = slot->sibling)
         if (slot->kind == ZB_TYPE_TIMER)
-            free (slot->its.timer->buckets);
+            free (slot->by_kind.timer->buckets);
     while ((ring = self->ring_first)) {
         self->ring_first = ring->next;
         free (ring);
@@ -3527,7 +3541,7 @@ zb_share_find_ (zb_thread_ *thread, zb_t *owner)
 //  Called by the owning thread with both locks held. Allocates what the slot
 //  writes to: a timer, or the ring of the share. Returns -1 without memory.
 static int
-zb_slot_equip_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
+zb_slot_allocate_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
 {
     self->kind = (uint8_t) kind;
     if (kind == ZB_TYPE_TIMER) {
@@ -3536,7 +3550,7 @@ zb_slot_equip_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
         if (!timer)
             return -1;
         zb_timer_init_ (timer);
-        self->its.timer = timer;
+        self->by_kind.timer = timer;
     }
     else if (kind == ZB_TYPE_GAUGE && !share->ring) {
         share->ring = zb_ring_new_ (ZB_RING_MIN_);
@@ -3563,7 +3577,7 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
     self = (zb_slot_ *) zb_arena_take_ (&share->arena, sizeof *self + head_size
                                                          + label->source_size);
     if (!self
-        || zb_slot_equip_ (self, share, zb_kind_ (owner, series->type)) == -1
+        || zb_slot_allocate_ (self, share, zb_kind_ (owner, series->type)) == -1
         || zb_map_add_ (&thread->slots, zb_label_hash_ (label), self) == -1)
         return NULL;
     text = (char *) (self + 1);
@@ -3596,14 +3610,14 @@ static void
 zb_slot_fold_ (zb_slot_ *self)
 {
     zb_series_ *series = self->series;
-    zb_timer_ *timer = self->its.timer;
-    zb_set_t_ set;
+    zb_timer_ *timer = self->by_kind.timer;
+    zb_snapshot_ snapshot;
     if (self->kind == ZB_TYPE_TIMER) {
-        zb_timer_settle_ (timer);
+        zb_timer_bucket_last_ (timer);
         timer->last = 0;
-        if (zb_timer_read_ (timer, &set) == 0)
-            zb_range_add_ (&series->min_ns, &series->max_ns, set.min_ns,
-                           set.max_ns);
+        if (zb_timer_read_ (timer, &snapshot) == 0)
+            zb_range_add_ (&series->min_ns, &series->max_ns, snapshot.min_ns,
+                           snapshot.max_ns);
         zb_timer_spill_ (timer, series->retired);
         series->retired->count += timer->count;
         series->retired->sum_squares += timer->sum_squares;
@@ -3675,12 +3689,13 @@ zb_thread_exit_ (void *argument)
     zb_thread_ *self = (zb_thread_ *) argument;
     int entered;
     if (self != zb_self_
-        || (++self->goodbyes < 3 && pthread_setspecific (zb_key_, self) == 0))
+        || (++self->exit_rounds < 3
+            && pthread_setspecific (zb_key_, self) == 0))
         return;
     entered = zb_enter_ () == 0;
     pthread_mutex_lock (&zb_lock_);
     zb_self_ = NULL;
-    zb_gone_ = 1;
+    zb_thread_ended_ = 1;
     zb_thread_destroy_ (&self);
     pthread_mutex_unlock (&zb_lock_);
     if (entered)
@@ -3694,7 +3709,7 @@ static zb_thread_ *
 zb_thread_self_ (void)
 {
     zb_thread_ *self;
-    if (zb_self_ || !zb_key_made_ || zb_gone_)
+    if (zb_self_ || !zb_key_made_ || zb_thread_ended_)
         return zb_self_;
     self = (zb_thread_ *) calloc (1, sizeof *self);
     if (!self || pthread_setspecific (zb_key_, self) != 0) {
@@ -3807,9 +3822,9 @@ zb_subscriptions_read_ (zb_t *self)
 //  --------------------------------------------------------------------------
 //  ZeroMQ: checks before it is opened
 //
-//  ZeroMQ aborts the process if the system refuses it a descriptor, a thread, or
-//  a system call that a filter does not allow (libzmq 4.3: epoll.cpp, thread.cpp,
-//  tcp.cpp, signaler.cpp). So the pump tries all of these first.
+//  ZeroMQ aborts the process if the system refuses it a descriptor, a thread,
+//  or a system call that a filter does not allow (libzmq 4.3: epoll.cpp,
+//  thread.cpp, tcp.cpp, signaler.cpp). So the pump tries all of these first.
 
 //  A thread that waits until all others have started.
 static void *
@@ -3930,7 +3945,7 @@ zb_spare_numbers_ (int count)
 //  Pump thread only, without the lock. Applies all events of the monitor.
 //  Returns how many there were.
 static int
-zb_links_take_ (zb_t *self)
+zb_links_update_ (zb_t *self)
 {
     int event, connected = 0, count = 0;
     uint64_t denied = 0;
@@ -3955,7 +3970,7 @@ static int
 zb_links_up_ (zb_t *self)
 {
     size_t i;
-    zb_links_take_ (self);
+    zb_links_update_ (self);
     for (i = 0; i < self->links.size; i++)
         if (!self->links.link[i].managed
             || self->links.link[i].state == ZB_LINK_UP_)
@@ -3970,21 +3985,21 @@ zb_links_up_ (zb_t *self)
 //  limit of the process; some are opened once a second, for the limit of the
 //  system.
 static int
-zb_zmq_ok_ (zb_t *self)
+zb_zmq_safe_ (zb_t *self)
 {
     int64_t now_ms = zb_clock_ms_ ();
     size_t i;
-    if (self->zmq_ok_ms == now_ms)
+    if (self->zmq_safe_ms == now_ms)
         return 1;
     if (now_ms - self->opened_ms < ZB_SPARE_MS_ && zb_spare_numbers_ (2) == 0) {
-        self->zmq_ok_ms = now_ms;
+        self->zmq_safe_ms = now_ms;
         return 1;
     }
     if (zb_spare_descriptors_ (2) == 0) {
-        self->zmq_ok_ms = self->opened_ms = now_ms;
+        self->zmq_safe_ms = self->opened_ms = now_ms;
         return 1;
     }
-    zb_links_take_ (self);
+    zb_links_update_ (self);
     for (i = 0; i < self->links.size; i++)
         if (self->links.link[i].managed
             && self->links.link[i].state != ZB_LINK_UP_)
@@ -3996,7 +4011,7 @@ zb_zmq_ok_ (zb_t *self)
 //  wait for. It has not if each broker has sent its whole list, or if all
 //  refuse connections and never had one.
 static void
-zb_links_judge_ (zb_t *self)
+zb_links_status_ (zb_t *self)
 {
     size_t i, up = 0, refused = 0;
     for (i = 0; i < self->links.size; i++) {
@@ -4128,7 +4143,7 @@ zb_zmq_open_ (zb_t *self)
         self->socket = zmq_socket (self->context, ZMQ_XPUB);
     if (self->socket && zb_zmq_connect_ (self) == 0
         && zb_zmq_watch_ (self) == 0) {
-        self->zmq_news = 1;
+        self->zmq_pending = 1;
         return 0;
     }
     keep = errno;
@@ -4163,7 +4178,7 @@ zb_series_count_ (const zb_series_ *self)
     uint64_t count = self->retired->count;
     const zb_slot_ *slot;
     for (slot = self->slots; slot; slot = slot->next)
-        count += zb_get_ (&slot->its.timer->count);
+        count += zb_get_ (&slot->by_kind.timer->count);
     return count;
 }
 
@@ -4190,13 +4205,14 @@ zb_share_scan_ (zb_t *self, zb_share_ *share)
     zb_share_drain_ (self, share);
     for (slot = share->slots; slot; slot = slot->sibling) {
         if (slot->kind == ZB_TYPE_TIMER) {
-            const zb_timer_ *timer = slot->its.timer;
-            slot->series->touched |= zb_get_ (&timer->count) != timer->read;
+            const zb_timer_ *timer = slot->by_kind.timer;
+            slot->series->touched |=
+              zb_get_ (&timer->count) != timer->count_read;
         }
         else if (slot->kind == ZB_TYPE_COUNTER) {
             double total = zb_get_double_ (&slot->total);
-            slot->series->touched |= total != slot->its.total;
-            slot->its.total = total;
+            slot->series->touched |= total != slot->by_kind.total_seen;
+            slot->by_kind.total_seen = total;
         }
     }
 }
@@ -4211,7 +4227,7 @@ zb_series_inherit_ (zb_series_ *self)
     self->touched = 1;
     if (self->reported.known
         && zb_clock_ms_ () - self->reported.at_ms < ZB_KEPT_MS_)
-        self->fresh = ZB_FRESH_HEIR_;
+        self->pending = ZB_PENDING_INHERITED_;
 }
 
 //  Called with the instance's lock held. Scans the threads that have set
@@ -4248,14 +4264,15 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
 {
     const zb_reported_ *reported = &self->reported;
     int64_t age_ms = now_ms - reported->at_ms;
-    int hurry = instance->stop || instance->round != instance->round_wanted;
-    if (level->inherited && level->seq == level->heirs_end)
+    int report_now =
+      instance->stop || instance->round != instance->round_wanted;
+    if (level->inherited && level->seq == level->child_seq_end)
         return ZB_NOTHING_;
     if (zb_series_changed_ (self))
         return ZB_CHANGED_;
     self->touched = 0;
     if (level->inherited)
-        return self->fresh == ZB_FRESH_HEIR_
+        return self->pending == ZB_PENDING_INHERITED_
                    && (reported->listen_epoch != level->listen_epoch
                        || (!reported->repeated && age_ms >= ZB_QUIET_MS_))
                  ? ZB_REPEATED_
@@ -4263,7 +4280,8 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
     //  a new series is reported with total 0, but not at once: its thread is
     //  probably just about to add the first value
     if (!reported->known)
-        return self->fresh == ZB_FRESH_ && (hurry || age_ms >= ZB_QUIET_MS_)
+        return self->pending == ZB_PENDING_ZERO_
+                   && (report_now || age_ms >= ZB_QUIET_MS_)
                    && zb_finite_ (zb_series_total_ (self))
                  ? ZB_CHANGED_
                  : ZB_NOTHING_;
@@ -4277,8 +4295,8 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
 //  that is due, from `at` on, or series_size. This loop is the longest of the
 //  pump, so it prefetches what it will look at.
 static size_t
-zb_level_next_ (const zb_t *instance, const zb_level_ *self, size_t at,
-                int64_t now_ms, zb_due_ *due)
+zb_level_next_due_ (const zb_t *instance, const zb_level_ *self, size_t at,
+                    int64_t now_ms, zb_due_ *due)
 {
     enum { AHEAD = 24 };
     for (*due = ZB_NOTHING_; at < self->series_size; at++) {
@@ -4303,7 +4321,7 @@ zb_series_sum_ (zb_sum_ *sum, zb_series_ *self)
     zb_sum_clear_ (sum);
     zb_sum_retired_ (sum, self->retired);
     for (slot = self->slots; slot; slot = slot->next)
-        if (zb_sum_timer_ (sum, slot->its.timer) == -1)
+        if (zb_sum_timer_ (sum, slot->by_kind.timer) == -1)
             rc = -1;
     zb_range_add_ (&self->min_ns, &self->max_ns, sum->min_ns, sum->max_ns);
     sum->min_ns = self->min_ns;
@@ -4477,9 +4495,9 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
 //  --------------------------------------------------------------------------
 //  Messages: written, as lines of one level
 //
-//  A message is written under the lock and sent without it. A series is noted as
-//  reported when its line is written. That is undone if ZeroMQ's pipe has no room
-//  for the message.
+//  A message is written under the lock and sent without it. A series is noted
+//  as reported when its line is written. That is undone if ZeroMQ's pipe has no
+//  room for the message.
 
 //  Called with the instance's lock held. Empties the message. The walk over the
 //  level's series goes on where it was.
@@ -4562,7 +4580,7 @@ zb_message_state_ (zb_t *self, zb_message_ *message, zb_series_ *series,
     series->reported.at_ms = message->now_ms;
     series->reported.repeated = due == ZB_REPEATED_;
     if (level->inherited)
-        series->fresh = ZB_FRESH_HEIR_;
+        series->pending = ZB_PENDING_INHERITED_;
     zb_message_note_ (self, message, series, &before);
     message->changed += due == ZB_CHANGED_;
     return 0;
@@ -4578,7 +4596,7 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
     zb_due_ due;
     for (; message->states < max; message->at++) {
         message->at =
-          zb_level_next_ (self, level, message->at, message->now_ms, &due);
+          zb_level_next_due_ (self, level, message->at, message->now_ms, &due);
         if (due == ZB_NOTHING_)
             return;
         if (message->at + 4 < level->series_size) {
@@ -4709,7 +4727,7 @@ zb_message_undo_ (zb_t *self, zb_message_ *message)
 //  Returns 0 if the level has nothing to send, which is so in most rounds: then
 //  ZeroMQ is not called, since each call takes system calls.
 static int
-zb_message_seek_ (zb_t *self, zb_message_ *message)
+zb_message_find_due_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
     zb_due_ due;
@@ -4719,7 +4737,7 @@ zb_message_seek_ (zb_t *self, zb_message_ *message)
     if (level->has_listener && !self->orphaned) {
         zb_kept_prune_ (level, message->now_ms);
         message->at =
-          zb_level_next_ (self, level, message->at, message->now_ms, &due);
+          zb_level_next_due_ (self, level, message->at, message->now_ms, &due);
         found = due != ZB_NOTHING_ || level->queue_size || level->to_resend;
     }
     pthread_mutex_unlock (&self->lock);
@@ -4753,12 +4771,12 @@ zb_report_ (zb_t *self, zb_level_ *level)
     int rc = 0;
     memset (&message, 0, sizeof message);
     message.level = level;
-    while (rc != -1 && zb_message_seek_ (self, &message)) {
-        self->zmq_news = 1;
+    while (rc != -1 && zb_message_find_due_ (self, &message)) {
+        self->zmq_pending = 1;
         //  at most once a millisecond: each call of ZeroMQ takes system calls
         if (asked_ms != message.now_ms) {
             asked_ms = message.now_ms;
-            if (!zb_zmq_ok_ (self) || !zb_links_up_ (self))
+            if (!zb_zmq_safe_ (self) || !zb_links_up_ (self))
                 return -1;
             zb_subscriptions_read_ (self);
         }
@@ -4789,11 +4807,11 @@ typedef enum {
                       //  of this process
     ZB_HELD_WANTED_,  //  what somebody listens to, as far as that is known
     ZB_HELD_AT_STOP_  //  that, and readings that are to be sent again
-} zb_held_t_;
+} zb_held_kind_;
 
 //  Called with the instance's lock held. Counts the measurements that wait.
 static uint64_t
-zb_held_ (zb_t *self, zb_held_t_ which)
+zb_held_ (zb_t *self, zb_held_kind_ which)
 {
     //  older brokers send no marker: their list counts as complete when no
     //  subscription has come for ZB_SETTLE_MS_
@@ -4847,24 +4865,24 @@ zb_pump_dropped_ (zb_t *self)
 //  subscriptions are too many. The memory that those take in ZeroMQ is freed by
 //  that.
 static void
-zb_pump_shun_ (zb_t *self)
+zb_pump_quarantine_ (zb_t *self)
 {
     int64_t now = zb_clock_ms_ ();
     int none = 0;
     size_t i;
-    if (now < self->shunned_ms
+    if (now < self->quarantine_until_ms
         || (self->subscriptions_size + self->overflow + self->markers
               <= ZB_TOPICS_MAX_
             && self->topics_bytes <= ZB_TOPICS_BYTES_MAX_))
         return;
-    self->shunned_ms = now + ZB_SHUN_MS_;
-    self->zmq_news = 1;
+    self->quarantine_until_ms = now + ZB_QUARANTINE_MS_;
+    self->zmq_pending = 1;
     //  with a linger time ZeroMQ would go on reading while it has to send
     zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
     for (i = 0; i < self->links.size; i++) {
         zb_link_disconnect_ (&self->links.link[i], self->socket);
         self->links.link[i].state = ZB_LINK_WAITING_;
-        self->links.link[i].due_ms = self->shunned_ms;
+        self->links.link[i].due_ms = self->quarantine_until_ms;
     }
 }
 
@@ -4877,7 +4895,7 @@ zb_pump_round_ (zb_t *self, int reports)
     zb_level_ *level;
     uint64_t wanted;
     if (self->socket)
-        zb_pump_shun_ (self);
+        zb_pump_quarantine_ (self);
     pthread_mutex_lock (&self->lock);
     wanted = self->round_wanted;
     if (!self->orphaned) {
@@ -4891,10 +4909,10 @@ zb_pump_round_ (zb_t *self, int reports)
         if (zb_report_ (self, level) == -1)
             break;
     if (self->socket)
-        zb_links_judge_ (self);
+        zb_links_status_ (self);
     pthread_mutex_lock (&self->lock);
     self->round = wanted;
-    pthread_cond_broadcast (&self->news);
+    pthread_cond_broadcast (&self->event);
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -4914,14 +4932,14 @@ zb_until_ (int64_t ms)
 //  Pump thread only, without the lock. Waits where there is no socket to wait
 //  for. A last report has no time to lose, so it waits a tenth.
 static void
-zb_pump_nap_ (zb_t *self, int64_t ms)
+zb_pump_sleep_ (zb_t *self, int64_t ms)
 {
     struct timespec until;
     int64_t max_ms;
     pthread_mutex_lock (&self->lock);
-    max_ms = self->stop ? ZB_NAP_MS_ / 10 : ZB_NAP_MS_;
+    max_ms = self->stop ? ZB_SLEEP_MS_ / 10 : ZB_SLEEP_MS_;
     until = zb_until_ (zb_clock_ms_ () + (ms < max_ms ? ms : max_ms));
-    pthread_cond_timedwait (&self->news, &self->lock, &until);
+    pthread_cond_timedwait (&self->event, &self->lock, &until);
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -4934,10 +4952,10 @@ zb_pump_poll_ (zb_t *self, int64_t ms)
     int rc, i, ours = 0;
     rc = epoll_wait (self->epoll_fd, event, 3, ms < 0 ? 0 : (int) ms);
     if (rc == -1)
-        zb_pump_nap_ (self, ms);
+        zb_pump_sleep_ (self, ms);
     for (i = 0; i < rc; i++)
         ours += event[i].data.u32 == 0;
-    self->zmq_news |= rc > ours;
+    self->zmq_pending |= rc > ours;
     return ours ? 0 : rc;
 }
 
@@ -4951,15 +4969,15 @@ zb_pump_ask_ (zb_t *self)
     int64_t now_ms;
     int count;
     errno = 0;
-    if (!zb_zmq_ok_ (self))
+    if (!zb_zmq_safe_ (self))
         return -1;
-    count = zb_links_take_ (self);
+    count = zb_links_update_ (self);
     count += zb_subscriptions_read_ (self);
     if (count == 0 && errno == ETERM)
         return -1;
     now_ms = zb_clock_ms_ ();
-    self->zmq_news = count > 0 || zb_links_due_ (&self->links) <= now_ms;
-    zb_links_mend_ (&self->links, now_ms);
+    self->zmq_pending = count > 0 || zb_links_due_ (&self->links) <= now_ms;
+    zb_links_reconnect_ (&self->links, now_ms);
     return count;
 }
 
@@ -4978,12 +4996,12 @@ zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
     while (rc == 0) {
         now_ms = zb_clock_ms_ ();
         if (!self->socket) {
-            zb_pump_nap_ (self, next_ms - now_ms);
+            zb_pump_sleep_ (self, next_ms - now_ms);
             return 0;
         }
         due_ms = zb_links_due_ (&self->links);
         ms = (due_ms < next_ms ? due_ms : next_ms) - now_ms;
-        if (self->zmq_news || due_ms <= now_ms)
+        if (self->zmq_pending || due_ms <= now_ms)
             rc = zb_pump_ask_ (self);
         else if (zb_pump_poll_ (self, stop && ms > 10 ? 10 : ms) <= 0)
             return 0;
@@ -4991,7 +5009,7 @@ zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
     if (rc == -1 && errno == ETERM)
         return -1;
     if (rc == -1)
-        zb_pump_nap_ (self, ZB_NAP_MS_);
+        zb_pump_sleep_ (self, ZB_SLEEP_MS_);
     return 0;
 }
 
@@ -5016,7 +5034,7 @@ zb_pump_ready_ (zb_t *self, int stop)
     self->error = error;
     pthread_mutex_unlock (&self->lock);
     return self->socket
-           && ((!self->zmq_news && !stop) || zb_pump_ask_ (self) != -1
+           && ((!self->zmq_pending && !stop) || zb_pump_ask_ (self) != -1
                || errno == ETERM);
 }
 
@@ -5040,8 +5058,8 @@ zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
     }
     pthread_mutex_unlock (&self->lock);
     if (first && self->socket) {
-        zb_links_hurry_ (&self->links, now_ms);
-        self->zmq_news = 1;
+        zb_links_retry_now_ (&self->links, now_ms);
+        self->zmq_pending = 1;
     }
     return done;
 }
@@ -5050,7 +5068,7 @@ zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
 //  which may be a host's thread bound to one processor. So the pump asks for
 //  all of them; the kernel leaves out those that there are not.
 static void
-zb_pump_settle_in_ (void)
+zb_pump_set_attributes_ (void)
 {
     unsigned long all[128];
     memset (all, 0xff, sizeof all);
@@ -5064,15 +5082,15 @@ static void
 zb_pump_end_ (zb_t *self, int64_t until_ms)
 {
     int64_t left_ms;
-    while (self->socket && !zb_zmq_ok_ (self))
-        poll (NULL, 0, ZB_NAP_MS_);
+    while (self->socket && !zb_zmq_safe_ (self))
+        poll (NULL, 0, ZB_SLEEP_MS_);
     left_ms = until_ms - zb_clock_ms_ ();
     zb_zmq_close_ (self, left_ms < 0 ? 0 : (int) left_ms);
     pthread_mutex_lock (&self->lock);
     if (!self->stop)
         self->error = ETERM;
     self->pump_ended = 1;
-    pthread_cond_broadcast (&self->news);
+    pthread_cond_broadcast (&self->event);
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -5082,13 +5100,13 @@ zb_pump_end_ (zb_t *self, int64_t until_ms)
 //  during exec (fs_struct's in_exec), and ZeroMQ would end the process for
 //  that.
 static void
-zb_pump_hesitate_ (zb_t *self)
+zb_pump_delay_start_ (zb_t *self)
 {
     struct timespec until = zb_until_ (zb_clock_ms_ () + ZB_IDLE_START_MS_);
     int rc = 0;
     pthread_mutex_lock (&self->lock);
     while (rc == 0 && !self->stop && self->round == self->round_wanted)
-        rc = pthread_cond_timedwait (&self->news, &self->lock, &until);
+        rc = pthread_cond_timedwait (&self->event, &self->lock, &until);
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -5099,10 +5117,10 @@ zb_pump_ (void *argument)
     zb_t *self = (zb_t *) argument;
     int64_t until_ms = 0;
     int stop = 0;
-    zb_pump_settle_in_ ();
-    zb_pump_hesitate_ (self);
+    zb_pump_set_attributes_ ();
+    zb_pump_delay_start_ (self);
     do {
-        zb_tsc_tend_ ();
+        zb_tsc_check_ ();
         zb_pump_round_ (self, zb_pump_ready_ (self, stop));
         until_ms = zb_clock_ms_ () + self->interval_ms;
     } while (!zb_pump_done_ (self, &stop, &until_ms)
@@ -5290,8 +5308,8 @@ zb_config_apply_ (zb_t *self, const zb_config_t *config)
 //
 //  A thread in zb_flush or zb_stats counts as a user of its instance. zb_close
 //  takes the instance off the list first, so that it gets no new users and no
-//  second thread closes it. Then it asks the pump to stop, which ends all waits.
-//  Then it waits until there is no user left, and frees the instance.
+//  second thread closes it. Then it asks the pump to stop, which ends all
+//  waits. Then it waits until there is no user left, and frees the instance.
 
 //  Times of waiting are of CLOCK_MONOTONIC, so that a step of the date changes
 //  none.
@@ -5302,7 +5320,7 @@ zb_locks_init_ (zb_t *self)
     int rc = pthread_mutex_init (&self->lock, NULL);
     if (rc == 0 && (rc = pthread_condattr_init (&attributes)) == 0) {
         pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
-        rc = pthread_cond_init (&self->news, &attributes);
+        rc = pthread_cond_init (&self->event, &attributes);
         pthread_condattr_destroy (&attributes);
     }
     return rc;
@@ -5318,14 +5336,14 @@ zb_destroy_ (zb_t **self_p)
         self->levels = level->next;
         zb_level_destroy_ (&level);
     }
-    zb_shares_destroy_ (&self->past);
+    zb_shares_destroy_ (&self->parent_shares);
     zb_map_free_ (&self->series);
     zb_arena_free_ (&self->arena);
     free (self->endpoint);
     free (self->source);
     zb_wipe_ (self->secret_key, sizeof self->secret_key);
     pthread_mutex_destroy (&self->lock);
-    pthread_cond_destroy (&self->news);
+    pthread_cond_destroy (&self->event);
     free (self);
     *self_p = NULL;
 }
@@ -5356,21 +5374,21 @@ zb_new_ (const zb_config_t *config, int implied)
 //  Called with zb_lock_ held. Adds an instance to the list and starts its pump.
 //  If that fails, it is tried again later, and the instance counts meanwhile.
 static void
-zb_list_ (zb_t *self)
+zb_instance_add_ (zb_t *self)
 {
     self->next = zb_instances_;
     zb_instances_ = self;
     if (self->disabled || self->pump_runs || zb_pump_start_ (self) == 0)
         return;
-    __atomic_store_n (&zb_retry_ms_, zb_clock_ms_ () + ZB_RETRY_MS_,
+    __atomic_store_n (&zb_pump_retry_ms_, zb_clock_ms_ () + ZB_RETRY_MS_,
                       __ATOMIC_RELAXED);
-    __atomic_store_n (&zb_stalled_, 1, __ATOMIC_RELAXED);
+    __atomic_store_n (&zb_pump_missing_, 1, __ATOMIC_RELAXED);
 }
 
 //  Called with zb_lock_ held. Returns the instance `to` if it is open, or NULL.
 //  NULL means the default, which is opened if there never was one.
 static zb_t *
-zb_instance_ (zb_t *to)
+zb_instance_find_ (zb_t *to)
 {
     zb_config_t config = ZB_CONFIG_INIT_;
     zb_t *self;
@@ -5378,7 +5396,7 @@ zb_instance_ (zb_t *to)
         self = zb_new_ (&config, 1);
         zb_default_closed_ = self == NULL;
         if (self) {
-            zb_list_ (self);
+            zb_instance_add_ (self);
             zb_default_set_ (self);
             zb_default_implied_ = 1;
         }
@@ -5394,20 +5412,20 @@ zb_instance_ (zb_t *to)
 //  could not be started before, and all of them in the child of a fork, on its
 //  first measurement.
 static void
-zb_revive_ (void)
+zb_pumps_start_ (void)
 {
     zb_t *self;
     int failed = 0, keep = errno;
     int64_t now_ms = zb_clock_ms_ ();
-    if (now_ms < zb_retry_ms_)
+    if (now_ms < zb_pump_retry_ms_)
         return;
     for (self = zb_instances_; self; self = self->next)
         if (!self->disabled && !self->pump_runs && zb_pump_start_ (self) == -1)
             failed = 1;
     if (failed)
-        __atomic_store_n (&zb_retry_ms_, now_ms + ZB_RETRY_MS_,
+        __atomic_store_n (&zb_pump_retry_ms_, now_ms + ZB_RETRY_MS_,
                           __ATOMIC_RELAXED);
-    __atomic_store_n (&zb_stalled_, failed, __ATOMIC_RELAXED);
+    __atomic_store_n (&zb_pump_missing_, failed, __ATOMIC_RELAXED);
     errno = keep;
 }
 
@@ -5415,18 +5433,19 @@ zb_revive_ (void)
 //  the end of a process, what a child has inherited is not started: its parent
 //  reports that.
 static void
-zb_revive_now_ (int ending)
+zb_pumps_start_now_ (int ending)
 {
-    if (!zb_stalled_ || (ending && !zb_retry_ms_))
+    if (!zb_pump_missing_ || (ending && !zb_pump_retry_ms_))
         return;
-    __atomic_store_n (&zb_retry_ms_, zb_retry_ms_ ? 1 : 0, __ATOMIC_RELAXED);
-    zb_revive_ ();
+    __atomic_store_n (&zb_pump_retry_ms_, zb_pump_retry_ms_ ? 1 : 0,
+                      __ATOMIC_RELAXED);
+    zb_pumps_start_ ();
 }
 
 //  Called with zb_lock_ held. Counts the calling thread as a user, so that
 //  zb_close waits for it. Returns NULL if the instance is not open.
 static zb_t *
-zb_use_ (zb_t *to)
+zb_instance_acquire_ (zb_t *to)
 {
     zb_t *self;
     pthread_mutex_lock (&zb_lock_);
@@ -5440,7 +5459,7 @@ zb_use_ (zb_t *to)
 
 //  The last user wakes a thread that waits to free the instance.
 static void
-zb_unuse_ (zb_t *self)
+zb_instance_release_ (zb_t *self)
 {
     pthread_mutex_lock (&zb_lock_);
     if (--self->users == 0 && self->closing)
@@ -5452,7 +5471,7 @@ zb_unuse_ (zb_t *self)
 //  find it any more, and the caller is the only one to end it. Returns -1 if it
 //  is not on the list.
 static int
-zb_unlist_ (zb_t *self)
+zb_instance_remove_ (zb_t *self)
 {
     zb_t **at = &zb_instances_;
     while (*at && *at != self)
@@ -5474,12 +5493,12 @@ zb_unlist_ (zb_t *self)
 
 //  Asks the pump for a last report, and ends all waits for it.
 static void
-zb_stop_ (zb_t *self, int64_t deadline_ms)
+zb_instance_stop_ (zb_t *self, int64_t deadline_ms)
 {
     pthread_mutex_lock (&self->lock);
     self->stop = 1;
     self->deadline_ms = deadline_ms;
-    pthread_cond_broadcast (&self->news);
+    pthread_cond_broadcast (&self->event);
     pthread_mutex_unlock (&self->lock);
     zb_wake_ ();
 }
@@ -5496,7 +5515,7 @@ zb_pump_join_ (zb_t *self)
         return 0;
     pthread_mutex_lock (&self->lock);
     while (!self->pump_ended && rc == 0)
-        rc = pthread_cond_timedwait (&self->news, &self->lock, &until);
+        rc = pthread_cond_timedwait (&self->event, &self->lock, &until);
     rc = self->pump_ended ? 0 : -1;
     self->orphaned = rc == -1;
     pthread_mutex_unlock (&self->lock);
@@ -5509,7 +5528,7 @@ zb_pump_join_ (zb_t *self)
 //  their shares later, so these are only marked. That comes after the end of
 //  the pump: it reads the slots.
 static void
-zb_finish_ (zb_t **self_p)
+zb_instance_finish_ (zb_t **self_p)
 {
     zb_t *self = *self_p;
     zb_share_ *share;
@@ -5533,7 +5552,7 @@ zb_finish_ (zb_t **self_p)
 //  Frees the instances whose pump had not ended when they were closed. With
 //  `wait` it waits for their end. Called without zb_lock_.
 static void
-zb_reap_ (int wait)
+zb_orphans_free_ (int wait)
 {
     zb_t **at, *self, *ready = NULL;
     pthread_mutex_lock (&zb_lock_);
@@ -5562,9 +5581,9 @@ zb_open_ (const zb_config_t *config)
     zb_t *self;
     int keep = errno, state;
     errno = EDEADLK;
-    if (zb_begin_ (&state) == -1)
+    if (zb_enter_slow_ (&state) == -1)
         return NULL;
-    zb_reap_ (0);
+    zb_orphans_free_ (0);
     self = zb_new_ (config, 0);
     if (self && !self->disabled) {
         //  before others can find it, since without a thread it is refused
@@ -5580,7 +5599,7 @@ zb_open_ (const zb_config_t *config)
         keep = errno;
     pthread_mutex_lock (&zb_lock_);
     if (self) {
-        zb_list_ (self);
+        zb_instance_add_ (self);
         if (!zb_default_ || zb_default_implied_) {
             zb_default_set_ (self);
             zb_default_implied_ = 0;
@@ -5588,7 +5607,7 @@ zb_open_ (const zb_config_t *config)
         zb_generation_bump_ ();
     }
     pthread_mutex_unlock (&zb_lock_);
-    zb_end_ (state);
+    zb_leave_slow_ (state);
     errno = keep;
     return self;
 }
@@ -5599,12 +5618,12 @@ zb_close (zb_t **self_p)
     zb_t *self = *self_p;
     int64_t until_ms;
     int keep = errno, state, rc;
-    if (!self || zb_begin_ (&state) == -1)
+    if (!self || zb_enter_slow_ (&state) == -1)
         return;
     *self_p = NULL;
     pthread_mutex_lock (&zb_lock_);
-    zb_revive_now_ (1);
-    rc = zb_unlist_ (self);
+    zb_pumps_start_now_ (1);
+    rc = zb_instance_remove_ (self);
     if (rc == 0) {
         until_ms = zb_clock_ms_ () + self->linger_ms;
         zb_closers_++;
@@ -5613,15 +5632,15 @@ zb_close (zb_t **self_p)
     }
     pthread_mutex_unlock (&zb_lock_);
     if (rc == 0) {
-        zb_stop_ (self, until_ms);
-        zb_finish_ (&self);
-        zb_reap_ (0);
+        zb_instance_stop_ (self, until_ms);
+        zb_instance_finish_ (&self);
+        zb_orphans_free_ (0);
         pthread_mutex_lock (&zb_lock_);
         zb_closers_--;
         pthread_cond_broadcast (&zb_idle_);
         pthread_mutex_unlock (&zb_lock_);
     }
-    zb_end_ (state);
+    zb_leave_slow_ (state);
     errno = keep;
 }
 
@@ -5632,28 +5651,28 @@ zb_close (zb_t **self_p)
 typedef struct {
     zb_t *instance;
     int state;
-} zb_waiter_;
+} zb_flush_waiter_;
 
 //  Runs if a thread is cancelled while it waits in zb_flush.
 static void
-zb_wait_cancelled_ (void *argument)
+zb_flush_cancelled_ (void *argument)
 {
-    zb_waiter_ *self = (zb_waiter_ *) argument;
+    zb_flush_waiter_ *self = (zb_flush_waiter_ *) argument;
     pthread_mutex_unlock (&self->instance->lock);
-    zb_unuse_ (self->instance);
-    zb_end_ (self->state);
+    zb_instance_release_ (self->instance);
+    zb_leave_slow_ (self->state);
 }
 
 //  Called with the instance's lock held. Waits for the pump. This is the only
 //  place of this header where a thread of the host can be cancelled.
 static int
-zb_wait_ (zb_waiter_ *waiter, const struct timespec *until)
+zb_flush_wait_ (zb_flush_waiter_ *waiter, const struct timespec *until)
 {
     zb_t *self = waiter->instance;
     int rc;
-    pthread_cleanup_push (zb_wait_cancelled_, waiter);
+    pthread_cleanup_push (zb_flush_cancelled_, waiter);
     pthread_setcancelstate (waiter->state, NULL);
-    rc = pthread_cond_timedwait (&self->news, &self->lock, until);
+    rc = pthread_cond_timedwait (&self->event, &self->lock, until);
     pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, NULL);
     pthread_cleanup_pop (0);
     return rc;
@@ -5662,7 +5681,7 @@ zb_wait_ (zb_waiter_ *waiter, const struct timespec *until)
 //  Asks for rounds of the pump until nothing wanted is held. Returns -1 if time
 //  is over, or the pump has ended.
 static int
-zb_flush_rounds_ (zb_waiter_ *waiter, int64_t deadline_ms)
+zb_flush_rounds_ (zb_flush_waiter_ *waiter, int64_t deadline_ms)
 {
     zb_t *self = waiter->instance;
     struct timespec until = zb_until_ (deadline_ms);
@@ -5671,17 +5690,17 @@ zb_flush_rounds_ (zb_waiter_ *waiter, int64_t deadline_ms)
     pthread_mutex_lock (&self->lock);
     for (;;) {
         wanted = ++self->round_wanted;
-        pthread_cond_broadcast (&self->news);
+        pthread_cond_broadcast (&self->event);
         zb_wake_ ();
         while (rc == 0 && self->round < wanted && !self->stop
                && !self->pump_ended)
-            rc = zb_wait_ (waiter, &until);
+            rc = zb_flush_wait_ (waiter, &until);
         held = zb_held_ (self, ZB_HELD_WANTED_);
         if (rc != 0 || held == 0 || self->stop || self->pump_ended
             || self->error)
             break;
         //  wait for the next round: a listener may come, or the pipe get room
-        rc = zb_wait_ (waiter, &until);
+        rc = zb_flush_wait_ (waiter, &until);
         if (rc != 0)
             break;
     }
@@ -5694,13 +5713,13 @@ int
 zb_flush (zb_t *self, int ms)
 {
     int keep = errno, state, runs, rc = 0;
-    zb_waiter_ waiter;
-    if (zb_begin_ (&state) == -1)
+    zb_flush_waiter_ waiter;
+    if (zb_enter_slow_ (&state) == -1)
         return -1;
     pthread_mutex_lock (&zb_lock_);
-    zb_revive_now_ (0);
+    zb_pumps_start_now_ (0);
     pthread_mutex_unlock (&zb_lock_);
-    waiter.instance = zb_use_ (self);
+    waiter.instance = zb_instance_acquire_ (self);
     waiter.state = state;
     if (waiter.instance) {
         pthread_mutex_lock (&zb_lock_);
@@ -5710,9 +5729,9 @@ zb_flush (zb_t *self, int ms)
             rc = zb_flush_rounds_ (&waiter, zb_clock_ms_ () + ms);
         else
             rc = waiter.instance->disabled ? 0 : -1;
-        zb_unuse_ (waiter.instance);
+        zb_instance_release_ (waiter.instance);
     }
-    zb_end_ (state);
+    zb_leave_slow_ (state);
     errno = keep;
     return rc;
 }
@@ -5751,16 +5770,16 @@ zb_stats (zb_t *self, zb_stats_t *stats)
 {
     int keep = errno, state;
     memset (stats, 0, sizeof *stats);
-    if (zb_begin_ (&state) == -1)
+    if (zb_enter_slow_ (&state) == -1)
         return -1;
     zb_leave_ ();  //  adds what signal handlers have dropped
     zb_enter_ ();
-    self = zb_use_ (self);
+    self = zb_instance_acquire_ (self);
     if (self) {
         zb_stats_read_ (self, stats);
-        zb_unuse_ (self);
+        zb_instance_release_ (self);
     }
-    zb_end_ (state);
+    zb_leave_slow_ (state);
     errno = keep;
     return self ? 0 : -1;
 }
@@ -5788,8 +5807,9 @@ zb_lookup_own_ (const zb_sample_ *sample)
     zb_t *owner = sample->to ? sample->to : zb_default_get_ ();
     if (!thread || !owner || thread->generation != zb_generation_get_ ())
         return NULL;
-    if (__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
-        && zb_clock_ms_ () >= __atomic_load_n (&zb_retry_ms_, __ATOMIC_RELAXED))
+    if (__atomic_load_n (&zb_pump_missing_, __ATOMIC_RELAXED)
+        && zb_clock_ms_ ()
+             >= __atomic_load_n (&zb_pump_retry_ms_, __ATOMIC_RELAXED))
         return NULL;
     return zb_slot_find_ (thread, &sample->label, owner);
 }
@@ -5857,14 +5877,14 @@ zb_lookup_slow_ (zb_sample_ *sample)
     sample->label = zb_label_make_ (sample->label.type, sample->label.level,
                                     sample->label.name, sample->label.source);
     pthread_mutex_lock (&zb_lock_);
-    if (!zb_over_) {
-        if (zb_stalled_)
-            zb_revive_ ();
+    if (!zb_ended_) {
+        if (zb_pump_missing_)
+            zb_pumps_start_ ();
         if (zb_self_ && zb_self_->generation != zb_generation_get_ ())
             zb_thread_purge_ (zb_self_);
-        owner = zb_instance_ (sample->to);
+        owner = zb_instance_find_ (sample->to);
         if (!owner || owner->disabled)
-            slot = &zb_nowhere_;
+            slot = &zb_null_slot_;
         else if (zb_self_ && zb_finite_ (sample->value))
             slot = zb_slot_find_ (zb_self_, &sample->label, owner);
         if (!slot)
@@ -5874,7 +5894,7 @@ zb_lookup_slow_ (zb_sample_ *sample)
     return slot;
 }
 
-//  Returns the slot that a measurement goes to. Returns &zb_nowhere_ if it is
+//  Returns the slot that a measurement goes to. Returns &zb_null_slot_ if it is
 //  switched off, and NULL if it was added, or dropped and counted.
 static zb_slot_ *
 zb_find_ (zb_sample_ *sample)
@@ -5882,7 +5902,7 @@ zb_find_ (zb_sample_ *sample)
     zb_slot_ *slot = NULL;
     int state;
     if (zb_busy_) {
-        zb_miss_ ();
+        zb_async_drop_ ();
         return NULL;
     }
     if (ZB_LIKELY_ (zb_finite_ (sample->value))) {
@@ -5890,9 +5910,9 @@ zb_find_ (zb_sample_ *sample)
         slot = zb_lookup_own_ (sample);
         zb_leave_ ();
     }
-    if (!slot && zb_begin_ (&state) == 0) {
+    if (!slot && zb_enter_slow_ (&state) == 0) {
         slot = zb_lookup_slow_ (sample);
-        zb_end_ (state);
+        zb_leave_slow_ (state);
     }
     return slot;
 }
@@ -5908,13 +5928,13 @@ zb_find_ (zb_sample_ *sample)
 //  signal handler that interrupts this finds an invalid cell, and does not use
 //  half of it.
 static inline void
-zb_cell_turn_ (zb_cell_ *cell, zb_slot_ *slot, unsigned way)
+zb_cell_switch_ (zb_cell_ *cell, zb_slot_ *slot, unsigned way)
 {
     uint64_t generation = cell->generation;
     __atomic_store_n (&cell->generation, 0, __ATOMIC_RELAXED);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    cell->way[way] = cell->slot;
-    cell->turn = way + 1 < ZB_WAYS_ ? way + 1 : 0;
+    cell->recent[way] = cell->slot;
+    cell->next_recent = way + 1 < ZB_RECENT_ ? way + 1 : 0;
     cell->slot = slot;
     cell->source = zb_slot_source_ (slot);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
@@ -5929,9 +5949,9 @@ zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
 {
     __atomic_store_n (&cell->generation, 0, __ATOMIC_RELAXED);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    memset (cell->way, 0, sizeof cell->way);
-    cell->turn = 0;
-    cell->slot = slot == &zb_nowhere_ ? NULL : slot;
+    memset (cell->recent, 0, sizeof cell->recent);
+    cell->next_recent = 0;
+    cell->slot = slot == &zb_null_slot_ ? NULL : slot;
     cell->source = cell->slot ? zb_slot_source_ (slot) : NULL;
     cell->to = sample->to;
     cell->head_hash = sample->label.head_hash;
@@ -5942,18 +5962,18 @@ zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
 //  Called by the owning thread while it is busy. Returns the index of the
 //  remembered slot that has the label's source, or of the one to replace.
 static inline unsigned
-zb_cell_way_ (const zb_cell_ *cell, const zb_label_ *label)
+zb_cell_recent_ (const zb_cell_ *cell, const zb_label_ *label)
 {
     unsigned i;
-    for (i = 0; i < ZB_WAYS_; i++) {
-        zb_slot_ *slot = cell->way[i];
+    for (i = 0; i < ZB_RECENT_; i++) {
+        zb_slot_ *slot = cell->recent[i];
         if (slot && slot->source_hash == label->source_hash
             && slot->label_size - slot->head_size == (int) label->source_size
             && zb_same_ ((const char *) (slot + 1) + slot->head_size,
                          label->source, label->source_size))
             return i;
     }
-    return cell->turn;
+    return cell->next_recent;
 }
 
 //  Called by the owning thread while it is busy. Returns the slot for another
@@ -5965,13 +5985,13 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
                const char *source)
 {
     zb_label_ *label = &sample->label;
-    unsigned way = cell->turn;
-    zb_slot_ *slot = cell->way[way];
+    unsigned way = cell->next_recent;
+    zb_slot_ *slot = cell->recent[way];
     const char *known = slot ? zb_slot_source_ (slot) : NULL;
     if (!source || !known || strcmp (source, known) != 0) {
         zb_label_set_source_ (label, source);
-        way = zb_cell_way_ (cell, label);
-        slot = cell->way[way];
+        way = zb_cell_recent_ (cell, label);
+        slot = cell->recent[way];
         if (!slot || slot->source_hash != label->source_hash) {
             label->type = site->type;
             label->level = site->level;
@@ -5983,7 +6003,7 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
         }
     }
     if (slot)
-        zb_cell_turn_ (cell, slot, way);
+        zb_cell_switch_ (cell, slot, way);
     return slot;
 }
 
@@ -5998,18 +6018,18 @@ zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     sample->label =
       zb_label_make_ (site->type, site->level, site->name, source);
     slot = zb_find_ (sample);
-    if (slot && cell && !__atomic_load_n (&zb_stalled_, __ATOMIC_RELAXED)
+    if (slot && cell && !__atomic_load_n (&zb_pump_missing_, __ATOMIC_RELAXED)
         && zb_enter_ () == 0) {
         known = cell->generation == generation && cell->to == sample->to
-                && cell->slot && slot != &zb_nowhere_;
+                && cell->slot && slot != &zb_null_slot_;
         if (known)
-            zb_cell_turn_ (cell, slot, cell->turn);
+            zb_cell_switch_ (cell, slot, cell->next_recent);
         else
             zb_cell_set_ (cell, slot, sample, generation);
         zb_leave_ ();
     }
     errno = keep;
-    return slot == &zb_nowhere_ ? NULL : slot;
+    return slot == &zb_null_slot_ ? NULL : slot;
 }
 
 //  Returns the slot of a measurement at a site, or NULL if there is nothing
@@ -6023,7 +6043,7 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     uint64_t generation = zb_generation_get_ ();
     zb_slot_ *slot = NULL;
     if (zb_busy_) {
-        zb_miss_ ();
+        zb_async_drop_ ();
         return NULL;
     }
     if (cell && cell->generation == generation && cell->to == sample->to
@@ -6061,19 +6081,19 @@ zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
 {
     zb_share_ *share = zb_slot_share_ (self);
     int state, keep = errno;
-    if (zb_begin_ (&state) == -1) {
-        zb_miss_ ();
+    if (zb_enter_slow_ (&state) == -1) {
+        zb_async_drop_ ();
         return;
     }
     pthread_mutex_lock (&zb_lock_);
     if (!share->dead) {
         pthread_mutex_lock (&share->owner->lock);
-        zb_timer_prepare_ (self->its.timer, self->series->retired, ns);
+        zb_timer_prepare_ (self->by_kind.timer, self->series->retired, ns);
         pthread_mutex_unlock (&share->owner->lock);
-        zb_timer_add_ (self->its.timer, ns);
+        zb_timer_add_ (self->by_kind.timer, ns);
     }
     pthread_mutex_unlock (&zb_lock_);
-    zb_end_ (state);
+    zb_leave_slow_ (state);
     errno = keep;
 }
 
@@ -6083,10 +6103,10 @@ zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
 static inline void
 zb_slot_time_ (zb_slot_ *self, uint64_t ns)
 {
-    zb_timer_ *timer = self->its.timer;
+    zb_timer_ *timer = self->by_kind.timer;
     if (!ZB_LIKELY_ (self->kind == ZB_TYPE_TIMER))
-        zb_share_offer_ (zb_slot_share_ (self), self->series,
-                         (double) (int64_t) ns / 1e9, zb_now_ ());
+        zb_share_record_ (zb_slot_share_ (self), self->series,
+                          (double) (int64_t) ns / 1e9, zb_now_ ());
     else if (ZB_LIKELY_ ((timer->seq & 1) == 0)) {
         if (ZB_LIKELY_ (zb_timer_ready_ (timer, zb_bucket_ (ns), ns)))
             zb_timer_add_ (timer, ns);
@@ -6095,7 +6115,7 @@ zb_slot_time_ (zb_slot_ *self, uint64_t ns)
         __atomic_store_n (self->changed, 1, __ATOMIC_RELEASE);
     }
     else
-        zb_miss_ ();  //  a signal handler has interrupted the timer's own
+        zb_async_drop_ ();  //  a signal handler has interrupted the timer's own
 }
 
 void
@@ -6132,8 +6152,8 @@ zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
         slot = zb_resolve_ (site, cell, &sample, source);
     }
     if (slot)
-        zb_share_offer_ (zb_slot_share_ (slot), slot->series, value,
-                         zb_now_ ());
+        zb_share_record_ (zb_slot_share_ (slot), slot->series, value,
+                          zb_now_ ());
 }
 
 void
@@ -6154,7 +6174,7 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
     sample.ns =
       type == ZB_TYPE_TIMER && *level && zb_finite_ (ns) ? (uint64_t) ns : 0;
     slot = zb_find_ (&sample);
-    if (!slot || slot == &zb_nowhere_) {
+    if (!slot || slot == &zb_null_slot_) {
         //  added, counted, or off
     }
     else if (type == ZB_TYPE_COUNTER)
@@ -6162,22 +6182,22 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
     else if (type == ZB_TYPE_TIMER)
         zb_slot_time_ (slot, sample.ns);
     else
-        zb_share_offer_ (zb_slot_share_ (slot), slot->series, sample.value,
-                         zb_now_ ());
+        zb_share_record_ (zb_slot_share_ (slot), slot->series, sample.value,
+                          zb_now_ ());
     errno = keep;
 }
 
 //  --------------------------------------------------------------------------
 //  Fork: what a child inherits
 //
-//  The child of a fork has one thread, and no pump. It keeps its parent's series
-//  as they are, and starts with empty tables: so a fork takes the same time for
-//  one series and for a million.
+//  The child of a fork has one thread, and no pump. It keeps its parent's
+//  series as they are, and starts with empty tables: so a fork takes the same
+//  time for one series and for a million.
 //
 //  The parent reports what it has counted. But a parent that ends at once, as
-//  daemon (3) does, never reports it. So a child that measures reports it, too, as
-//  the parent's stream, with SEQs that the parent has left to it. A state that
-//  arrives twice, or late, changes nothing.
+//  daemon (3) does, never reports it. So a child that measures reports it, too,
+//  as the parent's stream, with SEQs that the parent has left to it. A state
+//  that arrives twice, or late, changes nothing.
 
 //  Takes all locks, so that the child finds no structure half changed. A signal
 //  handler may fork while its own thread holds the locks: then they are left
@@ -6197,9 +6217,9 @@ zb_fork_prepare_ (void)
             if (level->series_size && !self->classic && !level->inherited) {
                 zb_level_birth_ (self, level,
                                  zb_clock_read_ (CLOCK_REALTIME) / 1000000);
-                level->heirs_seq = level->seq;
+                level->child_seq = level->seq;
                 level->seq += 4 * level->series_size;
-                level->heirs_end = level->seq;
+                level->child_seq_end = level->seq;
             }
     }
     pthread_mutex_lock (&zb_tsc_lock_);
@@ -6221,17 +6241,18 @@ zb_fork_parent_ (void)
     zb_leave_ ();
 }
 
-//  Called in the child, which has one thread. The levels are from now on the parent's streams, and the shares are those of threads
-//  that do not exist here. ZeroMQ's socket and context are left alone: closing
-//  them would disturb the parent.
+//  Called in the child, which has one thread. The levels are from now on the
+//  parent's streams, and the shares are those of threads that do not exist
+//  here. ZeroMQ's socket and context are left alone: closing them would disturb
+//  the parent.
 static void
-zb_inherit_ (zb_t *self)
+zb_instance_inherit_ (zb_t *self)
 {
     zb_level_ *level;
     zb_share_ *share;
     for (level = self->levels; level; level = level->next) {
         if (!level->inherited)
-            level->seq = level->heirs_seq;
+            level->seq = level->child_seq;
         level->inherited = 1;
         level->has_listener = 0;
         level->queue_size = level->kept_size = level->to_resend = 0;
@@ -6240,8 +6261,8 @@ zb_inherit_ (zb_t *self)
     }
     while ((share = self->shares)) {
         self->shares = share->next;
-        share->sibling = self->past;
-        self->past = share;
+        share->sibling = self->parent_shares;
+        self->parent_shares = share;
     }
     zb_map_free_ (&self->series);
     self->slots_size = 0;
@@ -6256,7 +6277,7 @@ zb_inherit_ (zb_t *self)
     self->connected = 0;
     self->context = self->context_given = self->socket = NULL;
     memset (&self->links, 0, sizeof self->links);
-    self->retry_ms = self->shunned_ms = 0;
+    self->retry_ms = self->quarantine_until_ms = 0;
     if (self->epoll_fd != -1)
         close (self->epoll_fd);
     self->epoll_fd = -1;
@@ -6272,26 +6293,26 @@ zb_fork_child_ (void)
 {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     zb_t *self;
-    zb_thread_ **past = &zb_past_;
+    zb_thread_ **last = &zb_parent_threads_;
     if (zb_busy_ > 1) {
         zb_busy_--;
-        zb_over_ = 1;
+        zb_ended_ = 1;
         return;
     }
     zb_lock_ = zb_tsc_lock_ = unlocked;
     zb_wake_close_ ();
     for (self = zb_instances_; self; self = self->next)
-        zb_inherit_ (self);
-    while (*past)
-        past = &(*past)->next;
-    *past = zb_threads_;
+        zb_instance_inherit_ (self);
+    while (*last)
+        last = &(*last)->next;
+    *last = zb_threads_;
     zb_threads_ = NULL;
     zb_self_ = NULL;
     zb_orphans_ = NULL;  //  the parent's, as what it was closing
     zb_closers_ = 0;
     __atomic_store_n (&zb_pid_, getpid (), __ATOMIC_RELAXED);
-    zb_retry_ms_ = 0;
-    zb_stalled_ = 1;
+    zb_pump_retry_ms_ = 0;
+    zb_pump_missing_ = 1;
     zb_generation_bump_ ();
     zb_leave_ ();
 }
@@ -6353,13 +6374,13 @@ zb_exit_begin_ (void)
 {
     zb_t *self, *ending = NULL;
     int64_t now_ms = zb_clock_ms_ ();
-    zb_revive_now_ (1);
-    __atomic_store_n (&zb_over_, 1, __ATOMIC_RELEASE);
+    zb_pumps_start_now_ (1);
+    __atomic_store_n (&zb_ended_, 1, __ATOMIC_RELEASE);
     while ((self = zb_instances_)) {
-        zb_unlist_ (self);
+        zb_instance_remove_ (self);
         self->next = ending;
         ending = self;
-        zb_stop_ (self, now_ms + self->linger_ms);
+        zb_instance_stop_ (self, now_ms + self->linger_ms);
     }
     return ending;
 }
@@ -6380,10 +6401,10 @@ zb_exit_closers_ (void)
 
 //  The first ZeroMQ context of a process loads libraries: libpgm looks up a
 //  protocol, and NSS loads a library for that. A thread in dlclose holds the
-//  loader's lock and waits for the pump here, while the pump would wait for that
-//  lock. So those libraries are loaded when this one is.
+//  loader's lock and waits for the pump here, while the pump would wait for
+//  that lock. So those libraries are loaded when this one is.
 __attribute__ ((constructor)) static void
-zb_load_ (void)
+zb_preload_libraries_ (void)
 {
     struct protoent entry, *found;
     char text[1024];
@@ -6402,21 +6423,21 @@ zb_exit_ (void)
     zb_t *self, *ending;
     int state;
     //  exit () may come from a signal handler that has interrupted this header:
-    //  zb_begin_ finds the thread busy then, as locks may be held
+    //  zb_enter_slow_ finds the thread busy then, as locks may be held
     if (!__atomic_load_n (&zb_pid_, __ATOMIC_RELAXED)
-        || zb_begin_ (&state) == -1)
+        || zb_enter_slow_ (&state) == -1)
         return;
     pthread_mutex_lock (&zb_lock_);
     ending = zb_exit_begin_ ();
     pthread_mutex_unlock (&zb_lock_);
     while ((self = ending)) {
         ending = self->next;
-        zb_finish_ (&self);
+        zb_instance_finish_ (&self);
     }
     pthread_mutex_lock (&zb_lock_);
     zb_exit_closers_ ();
     pthread_mutex_unlock (&zb_lock_);
-    zb_reap_ (!zb_exiting_);
+    zb_orphans_free_ (!zb_exiting_);
     //  at the end of a program other threads may still write to it
     if (!zb_exiting_)
         zb_wake_close_ ();

@@ -187,7 +187,7 @@ reader_read (const subject_t *subject, bool text)
     size_t i, j;
     for (i = 0; i < subject->size; i++) {
         const zb_slot_ *slot = subject->slot[i];
-        const zb_timer_ *timer = slot->its.timer;
+        const zb_timer_ *timer = slot->by_kind.timer;
         sum += read_words (subject->slot[i], 64);
         if (slot->kind != ZB_TYPE_TIMER)
             continue;

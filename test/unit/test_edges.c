@@ -110,7 +110,7 @@ test_bucket_is_full (void **state)
     for (int i = 0; i < BEFORE; i++)
         zb_time ("info", "full", 1e-6, .to = zb);
     series = s_series (zb, ZB_TYPE_TIMER, "full");
-    timer = series->slots->its.timer;
+    timer = series->slots->by_kind.timer;
     //  as if it had been passed as often as a bucket can tell, but for a few
     added = UINT32_MAX - 10 - *zb_timer_place_ (timer, zb_bucket_ (1000));
     *zb_timer_place_ (timer, zb_bucket_ (1000)) += (uint32_t) added;

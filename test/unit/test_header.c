@@ -1177,12 +1177,12 @@ test_time_interrupted (void **state)
     assert_int_equal (zb_enter_ (), 0);
     zb_slot_time_ (slot, 1000);
     zb_leave_ ();
-    assert_int_equal (slot->its.timer->count, 0);
+    assert_int_equal (slot->by_kind.timer->count, 0);
     assert_int_equal (zb_stats (NULL, &stats), 0);
     assert_int_equal (stats.dropped_async, 1);
     zb_slot_time_ (slot, 1000);
-    assert_int_equal (slot->its.timer->count, 1);
-    assert_true (zb_timer_has_ (slot->its.timer, zb_bucket_ (1000)));
+    assert_int_equal (slot->by_kind.timer->count, 1);
+    assert_true (zb_timer_has_ (slot->by_kind.timer, zb_bucket_ (1000)));
 }
 
 //  --------------------------------------------------------------------------
