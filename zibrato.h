@@ -1985,62 +1985,42 @@ zb_mix_ (uint64_t a)
     return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
-//  Hashes eight bytes at a time.
+//  Returns up to eight bytes as a word: two halves that may overlap, or three
+//  bytes that may be the same. Without a loop or a call, since most names and
+//  sources are short.
 static inline uint64_t
-zb_hash_ (uint64_t hash, const char *text, size_t size)
+zb_word_ (const char *text, size_t size)
 {
-    uint64_t word = 0;
     uint32_t low, high;
-    hash ^= size;
-    for (; size > 8; text += 8, size -= 8) {
-        memcpy (&word, text, 8);
-        hash = zb_mix_ (hash ^ word);
-    }
     if (size >= 4) {
         memcpy (&low, text, 4);
         memcpy (&high, text + size - 4, 4);
-        word = low | (uint64_t) high << 32;
+        return low | (uint64_t) high << 32;
     }
-    else if (size > 0)
-        word = (uint64_t) (unsigned char) text[0]
-               | (uint64_t) (unsigned char) text[size / 2] << 8
-               | (uint64_t) (unsigned char) text[size - 1] << 16;
-    return zb_mix_ (hash ^ word);
+    if (size == 0)
+        return 0;
+    return (uint64_t) (unsigned char) text[0]
+           | (uint64_t) (unsigned char) text[size / 2] << 8
+           | (uint64_t) (unsigned char) text[size - 1] << 16;
 }
 
-//  Returns 1 if both are the same. Most are short, so a call of memcmp would
-//  take longer.
+static inline uint64_t
+zb_hash_ (uint64_t hash, const char *text, size_t size)
+{
+    hash ^= size;
+    for (; size > 8; text += 8, size -= 8)
+        hash = zb_mix_ (hash ^ zb_word_ (text, 8));
+    return zb_mix_ (hash ^ zb_word_ (text, size));
+}
+
+//  Returns 1 if both have the same bytes.
 static inline int
 zb_same_ (const char *a, const char *b, size_t size)
 {
-    uint64_t wide_a, wide_b;
-    uint32_t low_a, low_b, high_a, high_b;
-    if (size >= 8) {
-        for (; size > 8; a += 8, b += 8, size -= 8) {
-            memcpy (&wide_a, a, 8);
-            memcpy (&wide_b, b, 8);
-            if (wide_a != wide_b)
-                return 0;
-            if (size < 16) {
-                a -= 16 - size;
-                b -= 16 - size;
-                size = 16;
-            }
-        }
-        memcpy (&wide_a, a, 8);
-        memcpy (&wide_b, b, 8);
-        return wide_a == wide_b;
-    }
-    if (size >= 4) {
-        memcpy (&low_a, a, 4);
-        memcpy (&low_b, b, 4);
-        memcpy (&high_a, a + size - 4, 4);
-        memcpy (&high_b, b + size - 4, 4);
-        return low_a == low_b && high_a == high_b;
-    }
-    while (size && a[size - 1] == b[size - 1])
-        size--;
-    return size == 0;
+    for (; size > 8; a += 8, b += 8, size -= 8)
+        if (zb_word_ (a, 8) != zb_word_ (b, 8))
+            return 0;
+    return zb_word_ (a, size) == zb_word_ (b, size);
 }
 
 //  A label to look for; it points to the caller's strings. Sizes count the
