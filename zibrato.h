@@ -2689,9 +2689,10 @@ struct zb_s {
                      //  no slot any more
     int pump_ended;  //  and ZeroMQ
     uint64_t round, round_wanted;
-    uint64_t random;  //  of the streams' IDs
-    uint64_t sent, repeated, messages, bytes;
-    uint64_t dropped_series, refused, dropped_ring, dropped_held;
+    uint64_t random;   //  of the streams' IDs
+    zb_stats_t stats;  //  what is counted as it happens: sent, repeated,
+                       //  messages, bytes, refused, dropped_series,
+                       //  dropped_ring (by threads that ended), dropped_held
     uint64_t dropped_reported;  //  as zibrato.dropped,
     zb_series_ *dropped;        //  that series
 
@@ -2874,26 +2875,34 @@ zb_unknown_child_ (void)
     return pid && pid != getpid ();
 }
 
-//  Every function that takes a lock enters here. It disables cancellation,
-//  since a cancelled thread would keep the lock. Returns -1 if the caller must
-//  not go on. Pass *state to zb_leave_slow_.
+//  What a function that takes locks restores when it leaves: the host's code must
+//  not see a change of either.
+typedef struct {
+    int cancel_state, error;
+} zb_entry_;
+
+//  Every function that takes a lock enters here. It disables cancellation, since
+//  a cancelled thread would keep the lock. Returns -1 if the caller must not go
+//  on.
 static int
-zb_enter_slow_ (int *state)
+zb_enter_slow_ (zb_entry_ *entry)
 {
+    entry->error = errno;
     if (__atomic_load_n (&zb_ended_, __ATOMIC_ACQUIRE) || zb_unknown_child_ ()
         || zb_enter_ () == -1)
         return -1;
-    pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, state);
+    pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &entry->cancel_state);
     pthread_once (&zb_once_, zb_once_init_);
     return 0;
 }
 
 //  The thread is not busy before it can be cancelled again.
 static void
-zb_leave_slow_ (int state)
+zb_leave_slow_ (const zb_entry_ *entry)
 {
     zb_leave_ ();
-    pthread_setcancelstate (state, NULL);
+    pthread_setcancelstate (entry->cancel_state, NULL);
+    errno = entry->error;
 }
 
 //  A write to this eventfd wakes all pumps. It stays open while the program
@@ -3139,7 +3148,7 @@ zb_series_find_ (zb_t *self, const zb_label_ *label)
         series = NULL;
     }
     if (!series)
-        self->dropped_series++;
+        self->stats.dropped_series++;
     return series;
 }
 
@@ -3176,6 +3185,7 @@ static zb_ring_ *
 zb_share_ring_ (zb_share_ *self)
 {
     zb_ring_ *ring = self->ring, *next = NULL;
+    int keep = errno;
     uint64_t ahead;
     ring->tail_seen = zb_get_ (&ring->tail);
     ahead = ring->head - ring->tail_seen;
@@ -3188,6 +3198,7 @@ zb_share_ring_ (zb_share_ *self)
     //  is called only if the thread was not busy
     if (ring->size < ZB_RING_MAX_ && zb_enter_ () == 0) {
         next = zb_ring_new_ (ring->size * 2);
+        errno = keep;
         zb_leave_ ();
     }
     if (next) {
@@ -3273,7 +3284,7 @@ zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
         }
     }
     if (self->queue_size == self->queue_max) {
-        instance->dropped_held++;
+        instance->stats.dropped_held++;
         if (self->queue_max == 0)
             return;
         self->queue_at = (self->queue_at + 1) % self->queue_max;
@@ -3364,15 +3375,19 @@ zb_share_drain_ (zb_t *instance, zb_share_ *self)
     }
 }
 
-//  Called with the instance's lock held.
-static uint64_t
-zb_ring_dropped_ (const zb_t *self)
+//  Called with the instance's lock held. Returns what was counted so far, with
+//  the losses added up.
+static zb_stats_t
+zb_stats_dropped_ (const zb_t *self)
 {
-    uint64_t dropped = self->dropped_ring;
-    zb_share_ *share;
+    zb_stats_t stats = self->stats;
+    const zb_share_ *share;
     for (share = self->shares; share; share = share->next)
-        dropped += zb_get_ (&share->dropped);
-    return dropped;
+        stats.dropped_ring += zb_get_ (&share->dropped);
+    stats.dropped_async = zb_get_ (&self->dropped_async);
+    stats.dropped = stats.dropped_series + stats.refused + stats.dropped_ring
+                    + stats.dropped_held + stats.dropped_async;
+    return stats;
 }
 
 //  --------------------------------------------------------------------------
@@ -3625,7 +3640,7 @@ zb_share_fold_ (zb_share_ *self)
         owner->slots_size--;
     }
     zb_share_drain_ (owner, self);
-    owner->dropped_ring += self->dropped;
+    owner->stats.dropped_ring += self->dropped;
     if (self->previous)
         self->previous->next = self->next;
     else
@@ -4679,10 +4694,11 @@ zb_message_sent_ (zb_t *self, zb_message_ *message)
     }
     if (level->inherited)
         message->changed = 0;
-    self->sent += message->changed + message->readings;
-    self->repeated += message->states - message->changed + message->resent;
-    self->messages++;
-    self->bytes += message->text.size;
+    self->stats.sent += message->changed + message->readings;
+    self->stats.repeated +=
+      message->states - message->changed + message->resent;
+    self->stats.messages++;
+    self->stats.bytes += message->text.size;
 }
 
 //  Called with the instance's lock held. ZeroMQ had no room. The series are as
@@ -4821,9 +4837,7 @@ zb_held_ (zb_t *self, zb_held_kind_ which)
 static void
 zb_pump_dropped_ (zb_t *self)
 {
-    uint64_t dropped = self->dropped_series + self->refused
-                       + zb_get_ (&self->dropped_async)
-                       + zb_ring_dropped_ (self) + self->dropped_held;
+    uint64_t dropped = zb_stats_dropped_ (self).dropped;
     if (dropped == self->dropped_reported)
         return;
     if (!self->dropped) {
@@ -5427,13 +5441,11 @@ zb_pumps_start_now_ (int ending)
 static zb_t *
 zb_instance_acquire_ (zb_t *to)
 {
-    zb_t *self;
-    pthread_mutex_lock (&zb_lock_);
-    for (self = zb_instances_; self && self != (to ? to : zb_default_);)
+    zb_t *self = zb_instances_;
+    while (self && self != (to ? to : zb_default_))
         self = self->next;
     if (self)
         self->users++;
-    pthread_mutex_unlock (&zb_lock_);
     return self;
 }
 
@@ -5559,25 +5571,21 @@ zb_t *
 zb_open_ (const zb_config_t *config)
 {
     zb_t *self;
-    int keep = errno, state;
-    errno = EDEADLK;
-    if (zb_enter_slow_ (&state) == -1)
+    zb_entry_ entry;
+    if (zb_enter_slow_ (&entry) == -1) {
+        errno = EDEADLK;
         return NULL;
+    }
     zb_orphans_free_ (0);
     self = zb_new_ (config, 0);
-    if (self && !self->disabled) {
-        //  before others can find it, since without a thread it is refused
-        pthread_mutex_lock (&zb_lock_);
-        if (zb_pump_start_ (self) == -1) {
-            keep = errno;
-            zb_destroy_ (&self);
-            errno = keep;
-        }
-        pthread_mutex_unlock (&zb_lock_);
-    }
     if (!self)
-        keep = errno;
+        entry.error = errno;
     pthread_mutex_lock (&zb_lock_);
+    //  before others can find it, since without a thread it is refused
+    if (self && !self->disabled && zb_pump_start_ (self) == -1) {
+        entry.error = errno;
+        zb_destroy_ (&self);
+    }
     if (self) {
         zb_instance_add_ (self);
         if (!zb_default_ || zb_default_implied_) {
@@ -5587,8 +5595,7 @@ zb_open_ (const zb_config_t *config)
         zb_generation_bump_ ();
     }
     pthread_mutex_unlock (&zb_lock_);
-    zb_leave_slow_ (state);
-    errno = keep;
+    zb_leave_slow_ (&entry);
     return self;
 }
 
@@ -5597,8 +5604,9 @@ zb_close (zb_t **self_p)
 {
     zb_t *self = *self_p;
     int64_t until_ms;
-    int keep = errno, state, rc;
-    if (!self || zb_enter_slow_ (&state) == -1)
+    zb_entry_ entry;
+    int rc;
+    if (!self || zb_enter_slow_ (&entry) == -1)
         return;
     *self_p = NULL;
     pthread_mutex_lock (&zb_lock_);
@@ -5620,8 +5628,7 @@ zb_close (zb_t **self_p)
         pthread_cond_broadcast (&zb_idle_);
         pthread_mutex_unlock (&zb_lock_);
     }
-    zb_leave_slow_ (state);
-    errno = keep;
+    zb_leave_slow_ (&entry);
 }
 
 //  --------------------------------------------------------------------------
@@ -5630,7 +5637,7 @@ zb_close (zb_t **self_p)
 //  What the wait of a flush has to undo when its thread is cancelled.
 typedef struct {
     zb_t *instance;
-    int state;
+    zb_entry_ entry;
 } zb_flush_waiter_;
 
 //  Runs if a thread is cancelled while it waits in zb_flush.
@@ -5640,7 +5647,7 @@ zb_flush_cancelled_ (void *argument)
     zb_flush_waiter_ *self = (zb_flush_waiter_ *) argument;
     pthread_mutex_unlock (&self->instance->lock);
     zb_instance_release_ (self->instance);
-    zb_leave_slow_ (self->state);
+    zb_leave_slow_ (&self->entry);
 }
 
 //  Called with the instance's lock held. Waits for the pump. This is the only
@@ -5651,7 +5658,7 @@ zb_flush_wait_ (zb_flush_waiter_ *waiter, const struct timespec *until)
     zb_t *self = waiter->instance;
     int rc;
     pthread_cleanup_push (zb_flush_cancelled_, waiter);
-    pthread_setcancelstate (waiter->state, NULL);
+    pthread_setcancelstate (waiter->entry.cancel_state, NULL);
     rc = pthread_cond_timedwait (&self->event, &self->lock, until);
     pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, NULL);
     pthread_cleanup_pop (0);
@@ -5692,27 +5699,24 @@ zb_flush_rounds_ (zb_flush_waiter_ *waiter, int64_t deadline_ms)
 int
 zb_flush (zb_t *self, int ms)
 {
-    int keep = errno, state, runs, rc = 0;
+    int runs = 0, rc = 0;
     zb_flush_waiter_ waiter;
-    if (zb_enter_slow_ (&state) == -1)
+    if (zb_enter_slow_ (&waiter.entry) == -1)
         return -1;
     pthread_mutex_lock (&zb_lock_);
     zb_pumps_start_now_ (0);
-    pthread_mutex_unlock (&zb_lock_);
     waiter.instance = zb_instance_acquire_ (self);
-    waiter.state = state;
-    if (waiter.instance) {
-        pthread_mutex_lock (&zb_lock_);
+    if (waiter.instance)
         runs = waiter.instance->pump_runs;
-        pthread_mutex_unlock (&zb_lock_);
+    pthread_mutex_unlock (&zb_lock_);
+    if (waiter.instance) {
         if (runs)
             rc = zb_flush_rounds_ (&waiter, zb_clock_ms_ () + ms);
         else
             rc = waiter.instance->disabled ? 0 : -1;
         zb_instance_release_ (waiter.instance);
     }
-    zb_leave_slow_ (state);
-    errno = keep;
+    zb_leave_slow_ (&waiter.entry);
     return rc;
 }
 
@@ -5721,22 +5725,14 @@ static void
 zb_stats_read_ (zb_t *self, zb_stats_t *stats)
 {
     zb_level_ *level;
+    uint64_t held;
     pthread_mutex_lock (&self->lock);
-    stats->sent = self->sent;
-    stats->held = zb_held_ (self, ZB_HELD_ALL_);
-    stats->dropped_series = self->dropped_series;
-    stats->refused = self->refused;
-    stats->dropped_ring = zb_ring_dropped_ (self);
-    stats->dropped_held = self->dropped_held;
-    stats->dropped_async = zb_get_ (&self->dropped_async);
-    stats->dropped = stats->dropped_series + stats->refused
-                     + stats->dropped_ring + stats->dropped_held
-                     + stats->dropped_async;
+    //  first, since it takes readings from the rings, and may drop some
+    held = zb_held_ (self, ZB_HELD_ALL_);
+    *stats = zb_stats_dropped_ (self);
+    stats->held = held;
     stats->measured = stats->sent + stats->held + stats->dropped;
     stats->series = self->series.used;
-    stats->repeated = self->repeated;
-    stats->messages = self->messages;
-    stats->bytes = self->bytes;
     stats->connected = __atomic_load_n (&self->connected, __ATOMIC_RELAXED);
     stats->denied = zb_get_ (&self->denied);
     stats->error = self->error ? self->error : self->config_error;
@@ -5748,19 +5744,20 @@ zb_stats_read_ (zb_t *self, zb_stats_t *stats)
 int
 zb_stats (zb_t *self, zb_stats_t *stats)
 {
-    int keep = errno, state;
+    zb_entry_ entry;
     memset (stats, 0, sizeof *stats);
-    if (zb_enter_slow_ (&state) == -1)
+    if (zb_enter_slow_ (&entry) == -1)
         return -1;
     zb_leave_ ();  //  adds what signal handlers have dropped
     zb_enter_ ();
+    pthread_mutex_lock (&zb_lock_);
     self = zb_instance_acquire_ (self);
+    pthread_mutex_unlock (&zb_lock_);
     if (self) {
         zb_stats_read_ (self, stats);
         zb_instance_release_ (self);
     }
-    zb_leave_slow_ (state);
-    errno = keep;
+    zb_leave_slow_ (&entry);
     return self ? 0 : -1;
 }
 
@@ -5832,7 +5829,7 @@ zb_slot_make_ (zb_t *self, const zb_sample_ *sample)
     zb_label_ whole;
     pthread_mutex_lock (&self->lock);
     if (!zb_finite_ (sample->value) || !zb_label_valid_ (label))
-        self->refused++;
+        self->stats.refused++;
     else {
         whole = label->source ? *label
                               : zb_label_make_ (label->type, label->level,
@@ -5880,7 +5877,7 @@ static zb_slot_ *
 zb_find_ (zb_sample_ *sample)
 {
     zb_slot_ *slot = NULL;
-    int state;
+    zb_entry_ entry;
     if (zb_busy_) {
         zb_async_drop_ ();
         return NULL;
@@ -5890,9 +5887,9 @@ zb_find_ (zb_sample_ *sample)
         slot = zb_lookup_own_ (sample);
         zb_leave_ ();
     }
-    if (!slot && zb_enter_slow_ (&state) == 0) {
+    if (!slot && zb_enter_slow_ (&entry) == 0) {
         slot = zb_lookup_slow_ (sample);
-        zb_leave_slow_ (state);
+        zb_leave_slow_ (&entry);
     }
     return slot;
 }
@@ -5987,14 +5984,13 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     return slot;
 }
 
-//  The same with locks, if it must be. The thread is not busy. errno is kept,
-//  because the host's code reads its own after a macro.
+//  The same with locks, if it must be. The thread is not busy.
 static __attribute__ ((noinline)) zb_slot_ *
 zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
                   const char *source, uint64_t generation)
 {
     zb_slot_ *slot;
-    int keep = errno, known;
+    int known;
     sample->label =
       zb_label_make_ (site->type, site->level, site->name, source);
     slot = zb_find_ (sample);
@@ -6008,7 +6004,6 @@ zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
             zb_cell_set_ (cell, slot, sample, generation);
         zb_leave_ ();
     }
-    errno = keep;
     return slot == &zb_null_slot_ ? NULL : slot;
 }
 
@@ -6060,8 +6055,8 @@ static void
 zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
 {
     zb_share_ *share = zb_slot_share_ (self);
-    int state, keep = errno;
-    if (zb_enter_slow_ (&state) == -1) {
+    zb_entry_ entry;
+    if (zb_enter_slow_ (&entry) == -1) {
         zb_async_drop_ ();
         return;
     }
@@ -6073,8 +6068,7 @@ zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
         zb_timer_add_ (self->by_kind.timer, ns);
     }
     pthread_mutex_unlock (&zb_lock_);
-    zb_leave_slow_ (state);
-    errno = keep;
+    zb_leave_slow_ (&entry);
 }
 
 //  Called by the owning thread. In classic mode a timing is a reading. An odd
@@ -6141,7 +6135,6 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
             const zb_options_ *options)
 {
     double ns = options->value * 1e9 + 0.5;
-    int keep = errno;
     zb_sample_ sample;
     zb_slot_ *slot;
     //  a negative duration, or one above 292 years, is refused: by a level that
@@ -6164,7 +6157,6 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
     else
         zb_share_record_ (zb_slot_share_ (slot), slot->series, sample.value,
                           zb_now_ ());
-    errno = keep;
 }
 
 //  --------------------------------------------------------------------------
@@ -6250,9 +6242,8 @@ zb_instance_inherit_ (zb_t *self)
     self->subscriptions_size = self->overflow = self->topics_bytes = 0;
     self->markers = 0;
     self->list_complete = self->unreachable = self->error = 0;
-    self->sent = self->repeated = self->messages = self->bytes = 0;
-    self->dropped_series = self->refused = self->dropped_ring = 0;
-    self->dropped_held = self->dropped_async = self->dropped_reported = 0;
+    memset (&self->stats, 0, sizeof self->stats);
+    self->dropped_async = self->dropped_reported = 0;
     self->random = self->denied = 0;
     self->connected = 0;
     self->context = self->context_given = self->socket = NULL;
@@ -6401,11 +6392,11 @@ __attribute__ ((destructor)) static void
 zb_exit_ (void)
 {
     zb_t *self, *ending;
-    int state;
+    zb_entry_ entry;
     //  exit () may come from a signal handler that has interrupted this header:
     //  zb_enter_slow_ finds the thread busy then, as locks may be held
     if (!__atomic_load_n (&zb_pid_, __ATOMIC_RELAXED)
-        || zb_enter_slow_ (&state) == -1)
+        || zb_enter_slow_ (&entry) == -1)
         return;
     pthread_mutex_lock (&zb_lock_);
     ending = zb_exit_begin_ ();
@@ -6424,7 +6415,7 @@ zb_exit_ (void)
     zb_exit_threads_ ();
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     zb_busy_ = 0;
-    pthread_setcancelstate (state, NULL);
+    pthread_setcancelstate (entry.cancel_state, NULL);
 }
 
 #ifdef __cplusplus

@@ -151,8 +151,8 @@ static void
 subject_await (const subject_t *self, uint64_t sent, uint64_t repeated)
 {
     uint64_t until = bench_ns () + WAIT_S * 1000000000ull;
-    while (zb_get_ (&self->instance->sent) < sent
-           || zb_get_ (&self->instance->repeated) < repeated) {
+    while (zb_get_ (&self->instance->stats.sent) < sent
+           || zb_get_ (&self->instance->stats.repeated) < repeated) {
         BENCH_CHECK (bench_ns () < until);
         pause_us (500);
     }
@@ -270,13 +270,13 @@ measure_active (subject_t *self, reader_t *reader, double *pump, double *limit)
     double pumps[MOST], limits[MOST];
     int rounds = self->size > 20000 ? 3 : MOST, i;
     for (i = -2; i < rounds; i++) {
-        uint64_t sent = zb_get_ (&self->instance->sent), cpu;
-        uint64_t bytes = zb_get_ (&self->instance->bytes);
+        uint64_t sent = zb_get_ (&self->instance->stats.sent), cpu;
+        uint64_t bytes = zb_get_ (&self->instance->stats.bytes);
         subject_touch (self, 1000);
         cpu = thread_cpu_ns (self->instance->pump);
         subject_await (self, sent + self->size, 0);
         if (i == -2) {
-            self->text_size = zb_get_ (&self->instance->bytes) - bytes;
+            self->text_size = zb_get_ (&self->instance->stats.bytes) - bytes;
             self->text = malloc (self->text_size);
             memset (self->text, 'x', self->text_size);
         }
@@ -317,7 +317,7 @@ wake_ups (void)
 static void
 idle_await (subject_t *self)
 {
-    uint64_t repeated = zb_get_ (&self->instance->repeated);
+    uint64_t repeated = zb_get_ (&self->instance->stats.repeated);
     subject_await (self, 0, repeated + self->size);
     self->instance->interval_ms = FAST_MS;
     pause_us (3 * FAST_MS * 1000);
@@ -350,7 +350,7 @@ measure_rest (subject_t *self, const char *name)
     uint64_t messages, wakes, cpu, ns;
     self->instance->interval_ms = USUAL_MS;
     pause_us (2 * USUAL_MS * 1000);
-    messages = zb_get_ (&self->instance->messages);
+    messages = zb_get_ (&self->instance->stats.messages);
     wakes = wake_ups ();
     cpu = bench_cpu_ns ();
     ns = bench_ns ();
@@ -358,7 +358,7 @@ measure_rest (subject_t *self, const char *name)
     ns = bench_ns () - ns;
     cpu = bench_cpu_ns () - cpu;
     wakes = wake_ups () - wakes;
-    messages = zb_get_ (&self->instance->messages) - messages;
+    messages = zb_get_ (&self->instance->stats.messages) - messages;
     snprintf (figure, sizeof figure, "%s.core", name);
     bench_figure (figure, (double) cpu, (double) ns);
     snprintf (figure, sizeof figure, "%s.wakeups", name);
