@@ -1576,58 +1576,71 @@ zb_timer_page_ (zb_timer_ *self, unsigned bucket)
 //  window, which the next report takes into its range: the report sees more
 //  samples since the last reading than its windows have.
 
-//  The parts of one series, added up. The pages that hold something are marked,
-//  so that only those have to be cleared.
+//  MIN and MAX; min > max: there is none.
+typedef struct {
+    uint64_t min_ns, max_ns;
+} zb_range_;
+
+static const zb_range_ zb_range_none_ = {UINT64_MAX, 0};
+
+//  The parts of a timer, added up: either all of them, for a report, or those
+//  that threads have left to the series. Guard: the instance's lock.
 typedef struct {
     uint64_t count;
     zb_u128_ sum_ns;
     double sum_squares;
-    uint64_t min_ns, max_ns;  //  min > max: none
-    unsigned char touched[ZB_PAGES_];
-    uint64_t bucket[ZB_PAGES_ * ZB_PAGE_SIZE_];
+    zb_range_ range;            //  of a report
+    uint64_t *page[ZB_PAGES_];  //  NULL: its buckets are 0
+    uint64_t *pool;             //  of a report: room for all pages, so that it
+                                //  needs no memory; else NULL
 } zb_sum_;
-
-//  What threads have left to a series. A page is made when it is first needed.
-//  Guard: the instance's lock.
-typedef struct {
-    uint64_t count;  //  of threads that have ended
-    zb_u128_ sum_ns;
-    double sum_squares;
-    uint64_t *page[ZB_PAGES_];
-} zb_retired_;
 
 //  The consistent set of one thread's timer.
 typedef struct {
-    uint64_t count, sum_ns, unbucketed, min_ns, max_ns;
+    uint64_t count, sum_ns, unbucketed;
     double sum_squares;
+    zb_range_ range;
     unsigned last;
 } zb_snapshot_;
 
-//  Called with the instance's lock held. Clears only the pages that hold
-//  something.
 static void
 zb_sum_clear_ (zb_sum_ *self)
 {
-    int i;
-    self->count = self->max_ns = 0;
-    self->sum_ns = 0;
-    self->min_ns = UINT64_MAX;
-    self->sum_squares = 0;
-    for (i = 0; i < ZB_PAGES_; i++)
-        if (self->touched[i]) {
-            memset (self->bucket + i * ZB_PAGE_SIZE_, 0,
-                    ZB_PAGE_SIZE_ * sizeof (uint64_t));
-            self->touched[i] = 0;
-        }
+    uint64_t *pool = self->pool;
+    memset (self, 0, sizeof *self);
+    self->range = zb_range_none_;
+    self->pool = pool;
+}
+
+//  Returns a page of buckets, cleared at first use, or NULL without memory: then
+//  its samples are in no bucket.
+static uint64_t *
+zb_sum_page_ (zb_sum_ *self, unsigned i)
+{
+    enum { PAGE = ZB_PAGE_SIZE_ * sizeof (uint64_t) };
+    if (!self->page[i])
+        self->page[i] =
+          self->pool
+            ? (uint64_t *) memset (self->pool + i * ZB_PAGE_SIZE_, 0, PAGE)
+            : (uint64_t *) calloc (1, PAGE);
+    return self->page[i];
 }
 
 static void
-zb_range_add_ (uint64_t *min_ns, uint64_t *max_ns, uint64_t min, uint64_t max)
+zb_sum_bucket_ (zb_sum_ *self, unsigned bucket, uint64_t samples)
 {
-    if (min < *min_ns)
-        *min_ns = min;
-    if (max > *max_ns)
-        *max_ns = max;
+    uint64_t *page = zb_sum_page_ (self, bucket / ZB_PAGE_SIZE_);
+    if (page)
+        page[bucket % ZB_PAGE_SIZE_] += samples;
+}
+
+static void
+zb_range_add_ (zb_range_ *self, zb_range_ other)
+{
+    if (other.min_ns < self->min_ns)
+        self->min_ns = other.min_ns;
+    if (other.max_ns > self->max_ns)
+        self->max_ns = other.max_ns;
 }
 
 //  Returns the window that is `before` windows older than `asked`; a negative
@@ -1649,11 +1662,12 @@ zb_timer_range_ (const zb_timer_ *self, uint64_t asked, uint64_t before,
                  zb_snapshot_ *snapshot)
 {
     unsigned at = (unsigned) asked & (ZB_WINDOW_FIRST_ - 1);
+    zb_range_ range;
     if (asked < ZB_WINDOW_FIRST_ || zb_get_ (&self->window[at].id) != asked)
         return before;
-    zb_range_add_ (&snapshot->min_ns, &snapshot->max_ns,
-                   zb_get_ (&self->window[at].min_ns),
-                   zb_get_ (&self->window[at].max_ns));
+    range.min_ns = zb_get_ (&self->window[at].min_ns);
+    range.max_ns = zb_get_ (&self->window[at].max_ns);
+    zb_range_add_ (&snapshot->range, range);
     return zb_get_ (&self->window[at].count_before);
 }
 
@@ -1671,8 +1685,7 @@ zb_timer_try_ (const zb_timer_ *self, uint64_t window, zb_snapshot_ *snapshot)
     snapshot->sum_squares = zb_get_double_ (&self->sum_squares);
     snapshot->last = __atomic_load_n (&self->last, __ATOMIC_ACQUIRE);
     snapshot->unbucketed = zb_get_ (&self->unbucketed);
-    snapshot->min_ns = UINT64_MAX;
-    snapshot->max_ns = 0;
+    snapshot->range = zb_range_none_;
     before = zb_timer_range_ (self, zb_window_ (window, -1), before, snapshot);
     before = zb_timer_range_ (self, window, before, snapshot);
     if (before > self->count_read)
@@ -1715,20 +1728,20 @@ zb_sum_buckets_ (zb_sum_ *self, const zb_timer_ *timer,
     uint64_t samples = snapshot->unbucketed;
     unsigned i, j;
     for (i = 0; i < ZB_PAGES_; i++) {
-        const uint32_t *page;
-        uint64_t *bucket = self->bucket + i * ZB_PAGE_SIZE_;
+        const uint32_t *from;
+        uint64_t *page;
         if (!timer->page_at[i])
             continue;
-        page = zb_timer_place_ (timer, i * ZB_PAGE_SIZE_);
-        self->touched[i] = 1;
-        for (j = 0; j < ZB_PAGE_SIZE_; j++) {
-            uint32_t count = __atomic_load_n (page + j, __ATOMIC_ACQUIRE);
-            bucket[j] += count;
+        from = zb_timer_place_ (timer, i * ZB_PAGE_SIZE_);
+        page = zb_sum_page_ (self, i);
+        for (j = 0; page && j < ZB_PAGE_SIZE_; j++) {
+            uint32_t count = __atomic_load_n (from + j, __ATOMIC_ACQUIRE);
+            page[j] += count;
             samples += count;
         }
     }
     if (samples < snapshot->count && snapshot->last)
-        self->bucket[snapshot->last - 1]++;
+        zb_sum_bucket_ (self, snapshot->last - 1, 1);
 }
 
 //  Called with the instance's lock held. Adds one thread's timer to the sum.
@@ -1742,8 +1755,7 @@ zb_sum_timer_ (zb_sum_ *self, zb_timer_ *timer)
     self->count += snapshot.count;
     self->sum_ns += snapshot.sum_ns;
     self->sum_squares += snapshot.sum_squares;
-    zb_range_add_ (&self->min_ns, &self->max_ns, snapshot.min_ns,
-                   snapshot.max_ns);
+    zb_range_add_ (&self->range, snapshot.range);
     zb_sum_buckets_ (self, timer, &snapshot);
     return 0;
 }
@@ -1756,25 +1768,23 @@ zb_sum_timer_ (zb_sum_ *self, zb_timer_ *timer)
 
 //  Called with the instance's lock held.
 static void
-zb_sum_retired_ (zb_sum_ *self, const zb_retired_ *retired)
+zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
 {
-    int i, j;
-    self->count += retired->count;
-    self->sum_ns += retired->sum_ns;
-    self->sum_squares += retired->sum_squares;
+    unsigned i, j;
+    self->count += other->count;
+    self->sum_ns += other->sum_ns;
+    self->sum_squares += other->sum_squares;
     for (i = 0; i < ZB_PAGES_; i++) {
-        uint64_t *bucket = self->bucket + i * ZB_PAGE_SIZE_;
-        if (!retired->page[i])
-            continue;
-        self->touched[i] = 1;
-        for (j = 0; j < ZB_PAGE_SIZE_; j++)
-            bucket[j] += retired->page[i][j];
+        const uint64_t *from = other->page[i];
+        uint64_t *page = from ? zb_sum_page_ (self, i) : NULL;
+        for (j = 0; page && j < ZB_PAGE_SIZE_; j++)
+            page[j] += from[j];
     }
 }
 
 //  Called when no other thread knows the series.
 static void
-zb_retired_destroy_ (zb_retired_ **self_p)
+zb_sum_destroy_ (zb_sum_ **self_p)
 {
     int i;
     for (i = 0; *self_p && i < ZB_PAGES_; i++)
@@ -1783,24 +1793,12 @@ zb_retired_destroy_ (zb_retired_ **self_p)
     *self_p = NULL;
 }
 
-//  Called with the instance's lock held. Without memory for the page, the
-//  samples are in no bucket.
-static void
-zb_retired_bucket_ (zb_retired_ *self, unsigned bucket, uint64_t samples)
-{
-    uint64_t **page = &self->page[bucket / ZB_PAGE_SIZE_];
-    if (!*page)
-        *page = (uint64_t *) calloc (ZB_PAGE_SIZE_, sizeof **page);
-    if (*page)
-        (*page)[bucket % ZB_PAGE_SIZE_] += samples;
-}
-
 //  Moves the sum and the buckets to the series. The last sample stays, because
 //  it is not yet in its bucket. Called with the instance's lock held, by the
 //  owning thread or when that thread has ended: so nobody writes to the buckets
 //  meanwhile.
 static void
-zb_timer_spill_ (zb_timer_ *self, zb_retired_ *retired)
+zb_timer_spill_ (zb_timer_ *self, zb_sum_ *retired)
 {
     unsigned bucket;
     retired->sum_ns += self->sum_ns;
@@ -1813,7 +1811,7 @@ zb_timer_spill_ (zb_timer_ *self, zb_retired_ *retired)
         }
         place = zb_timer_place_ (self, bucket);
         if (*place)
-            zb_retired_bucket_ (retired, bucket, *place);
+            zb_sum_bucket_ (retired, bucket, *place);
         self->unbucketed += *place;
         *place = 0;
     }
@@ -1822,7 +1820,7 @@ zb_timer_spill_ (zb_timer_ *self, zb_retired_ *retired)
 //  Called by the owning thread with the instance's lock held. Makes room for a
 //  sample: a page for its bucket, or buckets that are not full.
 static void
-zb_timer_prepare_ (zb_timer_ *self, zb_retired_ *retired, uint64_t ns)
+zb_timer_prepare_ (zb_timer_ *self, zb_sum_ *retired, uint64_t ns)
 {
     unsigned bucket = zb_bucket_ (ns);
     zb_timer_page_ (self, bucket);
@@ -2598,16 +2596,16 @@ enum { ZB_PENDING_ZERO_ = 1, ZB_PENDING_INHERITED_ };
 //  Guard: lock. The members that tell whether it has changed come first, in one
 //  line of the cache, since each round looks at all series.
 typedef struct zb_series_ {
-    zb_type_t type;   //  constant
-    uint8_t touched;  //  a part may have changed since it was reported
-    uint8_t pending;  //  one of the next
+    zb_type_t type;         //  constant
+    uint8_t maybe_changed;  //  a part may have changed since it was reported
+    uint8_t pending;        //  one of the next
     uint16_t name_at, head_size, source_size;  //  constant, of the text behind
     zb_slot_ *slots;                           //  its parts in threads
-    zb_retired_ *retired;  //  timer: the part of no thread, never NULL
-    double total;          //  counter: the same
+    zb_sum_ *retired;  //  timer: the part of no thread, never NULL
+    double total;      //  counter: the same
     zb_reported_ reported;
     struct zb_level_ *level;  //  constant
-    uint64_t min_ns, max_ns;  //  timer: seen and not reported yet
+    zb_range_ range;          //  timer: seen and not reported yet
 } zb_series_;
 
 //  A reading that was sent, and may have been lost on its way. Guard: lock.
@@ -2711,11 +2709,12 @@ struct zb_s {
     int64_t
       quarantine_until_ms;  //  a broker wants too much: not connected before
     char message[ZB_MESSAGE_MAX_];
-    zb_sum_ sum;  //  of the series being reported
+    zb_sum_ sum;  //  of the series being reported, its pages in
+    uint64_t sum_pool[ZB_PAGES_ * ZB_PAGE_SIZE_];
     struct {
         zb_series_ *series;
         zb_reported_ reported;
-        uint64_t min_ns, max_ns;
+        zb_range_ range;
     } undo[ZB_LINES_MAX_];  //  for a message that could not go
 };
 
@@ -2991,7 +2990,7 @@ zb_level_destroy_ (zb_level_ **self_p)
     zb_level_ *self = *self_p;
     size_t i;
     for (i = 0; i < self->series_size; i++)
-        zb_retired_destroy_ (&self->series[i]->retired);
+        zb_sum_destroy_ (&self->series[i]->retired);
     free (self->name);
     free (self->topic);
     free (self->series);
@@ -3105,13 +3104,13 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
 {
     zb_type_t kind = zb_kind_ (self, label->type);
     zb_level_ *level = zb_level_find_ (self, label->level);
-    zb_retired_ *retired = NULL;
+    zb_sum_ *retired = NULL;
     zb_series_ *series = (zb_series_ *) zb_arena_take_ (
       &self->arena, (sizeof *series + label->level_size + sizeof "Counter"
                      + label->name_size + label->source_size + 15)
                       / 16 * 16);
     if (kind == ZB_TYPE_TIMER)
-        retired = (zb_retired_ *) calloc (1, sizeof *retired);
+        retired = (zb_sum_ *) calloc (1, sizeof *retired);
     if (!series || !level || (kind == ZB_TYPE_TIMER && !retired)) {
         free (retired);
         return NULL;
@@ -3122,7 +3121,7 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
     series->retired = retired;
     series->pending = self->classic ? 0 : ZB_PENDING_ZERO_;
     series->reported.at_ms = zb_clock_ms_ ();
-    series->min_ns = UINT64_MAX;
+    series->range = zb_range_none_;
     if (kind != ZB_TYPE_GAUGE && zb_level_add_ (level, series) == -1) {
         free (retired);
         return NULL;
@@ -3611,14 +3610,13 @@ zb_slot_fold_ (zb_slot_ *self)
         zb_timer_bucket_last_ (timer);
         timer->last = 0;
         if (zb_timer_read_ (timer, &snapshot) == 0)
-            zb_range_add_ (&series->min_ns, &series->max_ns, snapshot.min_ns,
-                           snapshot.max_ns);
+            zb_range_add_ (&series->range, snapshot.range);
         zb_timer_spill_ (timer, series->retired);
         series->retired->count += timer->count;
         series->retired->sum_squares += timer->sum_squares;
     }
     series->total += self->total;
-    series->touched = 1;
+    series->maybe_changed = 1;
     if (self->previous)
         self->previous->next = self->next;
     else
@@ -3976,7 +3974,7 @@ zb_links_up_ (zb_t *self)
 //  Pump thread only, without the lock. Returns 1 if it is safe to call ZeroMQ.
 //  When a connection is lost, ZeroMQ opens a descriptor to look up its endpoint
 //  (getifaddrs in ip_resolver.cpp), and ends the process if it gets none. So
-//  the socket is not touched then. Numbers are looked at each time, for the
+//  the socket is not maybe_changed then. Numbers are looked at each time, for the
 //  limit of the process; some are opened once a second, for the limit of the
 //  system.
 static int
@@ -4183,7 +4181,7 @@ static int
 zb_series_changed_ (const zb_series_ *self)
 {
     double total;
-    if (!self->touched)
+    if (!self->maybe_changed)
         return 0;
     if (self->type == ZB_TYPE_TIMER)
         return zb_series_count_ (self) != self->reported.count;
@@ -4201,12 +4199,12 @@ zb_share_scan_ (zb_t *self, zb_share_ *share)
     for (slot = share->slots; slot; slot = slot->sibling) {
         if (slot->kind == ZB_TYPE_TIMER) {
             const zb_timer_ *timer = slot->by_kind.timer;
-            slot->series->touched |=
+            slot->series->maybe_changed |=
               zb_get_ (&timer->count) != timer->count_read;
         }
         else if (slot->kind == ZB_TYPE_COUNTER) {
             double total = zb_get_double_ (&slot->total);
-            slot->series->touched |= total != slot->by_kind.total_seen;
+            slot->series->maybe_changed |= total != slot->by_kind.total_seen;
             slot->by_kind.total_seen = total;
         }
     }
@@ -4219,7 +4217,7 @@ zb_share_scan_ (zb_t *self, zb_share_ *share)
 static void
 zb_series_inherit_ (zb_series_ *self)
 {
-    self->touched = 1;
+    self->maybe_changed = 1;
     if (self->reported.known
         && zb_clock_ms_ () - self->reported.at_ms < ZB_KEPT_MS_)
         self->pending = ZB_PENDING_INHERITED_;
@@ -4265,7 +4263,7 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
         return ZB_NOTHING_;
     if (zb_series_changed_ (self))
         return ZB_CHANGED_;
-    self->touched = 0;
+    self->maybe_changed = 0;
     if (level->inherited)
         return self->pending == ZB_PENDING_INHERITED_
                    && (reported->listen_epoch != level->listen_epoch
@@ -4314,15 +4312,14 @@ zb_series_sum_ (zb_sum_ *sum, zb_series_ *self)
     zb_slot_ *slot;
     int rc = 0;
     zb_sum_clear_ (sum);
-    zb_sum_retired_ (sum, self->retired);
+    zb_sum_add_ (sum, self->retired);
     for (slot = self->slots; slot; slot = slot->next)
         if (zb_sum_timer_ (sum, slot->by_kind.timer) == -1)
             rc = -1;
-    zb_range_add_ (&self->min_ns, &self->max_ns, sum->min_ns, sum->max_ns);
-    sum->min_ns = self->min_ns;
-    sum->max_ns = self->max_ns;
+    zb_range_add_ (&self->range, sum->range);
+    sum->range = self->range;
     if (rc == -1 && self->level->inherited)
-        self->touched = 0;
+        self->maybe_changed = 0;
     return rc;
 }
 
@@ -4381,15 +4378,15 @@ zb_put_buckets_ (zb_text_ *text, const zb_sum_ *sum)
     size_t start = text->size;
     int i, j;
     for (i = 0; i < ZB_PAGES_; i++) {
-        const uint64_t *bucket = sum->bucket + i * ZB_PAGE_SIZE_;
-        for (j = 0; sum->touched[i] && j < ZB_PAGE_SIZE_; j++) {
-            if (bucket[j] == 0)
+        const uint64_t *page = sum->page[i];
+        for (j = 0; page && j < ZB_PAGE_SIZE_; j++) {
+            if (page[j] == 0)
                 continue;
             if (text->size != start)
                 zb_put_char_ (text, ',');
             zb_put_int_ (text, i * ZB_PAGE_SIZE_ + j + ZB_BUCKET_0_);
             zb_put_char_ (text, '=');
-            zb_put_uint_ (text, bucket[j]);
+            zb_put_uint_ (text, page[j]);
         }
     }
 }
@@ -4398,7 +4395,7 @@ zb_put_buckets_ (zb_text_ *text, const zb_sum_ *sum)
 static void
 zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
 {
-    int any = sum->min_ns <= sum->max_ns;
+    int any = sum->range.min_ns <= sum->range.max_ns;
     zb_put_char_ (text, ':');
     zb_put_uint_ (text, sum->count);
     zb_put_char_ (text, ':');
@@ -4406,9 +4403,9 @@ zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
     zb_put_char_ (text, ':');
     zb_put_double_ (text, sum->sum_squares);
     zb_put_char_ (text, ':');
-    zb_put_decimal_ (text, any ? sum->min_ns : 0, 9);
+    zb_put_decimal_ (text, any ? sum->range.min_ns : 0, 9);
     zb_put_char_ (text, ':');
-    zb_put_decimal_ (text, any ? sum->max_ns : 0, 9);
+    zb_put_decimal_ (text, any ? sum->range.max_ns : 0, 9);
     zb_put_char_ (text, ':');
     zb_put_buckets_ (text, sum);
 }
@@ -4542,20 +4539,6 @@ zb_message_add_ (zb_message_ *self, const zb_text_ *line)
     return 0;
 }
 
-//  Called with the instance's lock held. Notes how to undo a line. The range
-//  starts again, because MIN and MAX are since the last report.
-static void
-zb_message_note_ (zb_t *self, zb_message_ *message, zb_series_ *series,
-                  const zb_reported_ *before)
-{
-    self->undo[message->states].series = series;
-    self->undo[message->states].reported = *before;
-    self->undo[message->states].min_ns = series->min_ns;
-    self->undo[message->states++].max_ns = series->max_ns;
-    series->min_ns = UINT64_MAX;
-    series->max_ns = 0;
-}
-
 //  Called with the instance's lock held. Adds the line of a series that is due.
 //  Returns -1 if the message is full.
 static int
@@ -4576,7 +4559,11 @@ zb_message_state_ (zb_t *self, zb_message_ *message, zb_series_ *series,
     series->reported.repeated = due == ZB_REPEATED_;
     if (level->inherited)
         series->pending = ZB_PENDING_INHERITED_;
-    zb_message_note_ (self, message, series, &before);
+    self->undo[message->states].series = series;
+    self->undo[message->states].reported = before;
+    self->undo[message->states++].range = series->range;
+    //  MIN and MAX are since the last report
+    series->range = zb_range_none_;
     message->changed += due == ZB_CHANGED_;
     return 0;
 }
@@ -4710,10 +4697,8 @@ zb_message_undo_ (zb_t *self, zb_message_ *message)
     while (message->states--) {
         zb_series_ *series = self->undo[message->states].series;
         series->reported = self->undo[message->states].reported;
-        series->touched = 1;
-        zb_range_add_ (&series->min_ns, &series->max_ns,
-                       self->undo[message->states].min_ns,
-                       self->undo[message->states].max_ns);
+        series->maybe_changed = 1;
+        zb_range_add_ (&series->range, self->undo[message->states].range);
     }
     message->level->seq = message->seq;
     message->level->gauge_seq = message->gauge_seq;
@@ -4850,7 +4835,7 @@ zb_pump_dropped_ (zb_t *self)
     }
     if (self->dropped) {
         self->dropped->total += (double) (dropped - self->dropped_reported);
-        self->dropped->touched = 1;
+        self->dropped->maybe_changed = 1;
     }
     self->dropped_reported = dropped;
 }
@@ -5355,7 +5340,7 @@ zb_new_ (const zb_config_t *config, int implied)
         return NULL;
     }
     self->epoll_fd = -1;
-    self->sum.min_ns = UINT64_MAX;
+    self->sum.pool = self->sum_pool;
     if (zb_config_apply_ (self, config) == -1
         || (self->config_error && !implied)) {
         int keep = self->config_error ? self->config_error : errno;
@@ -5797,17 +5782,17 @@ static void
 zb_series_add_ (zb_t *self, zb_series_ *series, const zb_sample_ *sample)
 {
     zb_type_t kind = zb_kind_ (self, series->type);
-    series->touched = 1;
+    series->maybe_changed = 1;
     if (kind == ZB_TYPE_COUNTER)
         series->total += sample->value;
     else if (kind == ZB_TYPE_TIMER) {
+        zb_range_ range = {sample->ns, sample->ns};
         double seconds = (double) sample->ns * 1e-9;
         series->retired->count++;
         series->retired->sum_ns += sample->ns;
         series->retired->sum_squares += seconds * seconds;
-        zb_retired_bucket_ (series->retired, zb_bucket_ (sample->ns), 1);
-        zb_range_add_ (&series->min_ns, &series->max_ns, sample->ns,
-                       sample->ns);
+        zb_sum_bucket_ (series->retired, zb_bucket_ (sample->ns), 1);
+        zb_range_add_ (&series->range, range);
     }
     else {
         zb_reading_ reading = {series, sample->value,

@@ -270,7 +270,7 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
     zb_series_ *series = zb_series_find_ (self->zb, &label);
     zb_reading_ reading = {series, value, s_unix_ns (world)};
     assert_non_null (series);
-    series->touched = 1;
+    series->maybe_changed = 1;
     if (type == ZB_TYPE_GAUGE)
         zb_queue_put_ (self->zb, &reading);
     else if (type == ZB_TYPE_COUNTER) {
