@@ -125,8 +125,8 @@ typedef struct {
                               //  one side only, or no broker at the port
     int error;  //  errno of why nothing can be sent, or 0: EINVAL for endpoint,
                 //  host or key; that of the certificate; ENOTSUP; EMFILE,
-      //  EAGAIN (threads), EPERM (a filter); ETERM: the host has ended
-      //  the .context that it gave
+    //  EAGAIN (threads), EPERM (a filter); ETERM: the host has ended
+    //  the .context that it gave
 } zb_stats_t;
 
 //  A body that is not shared is hidden: two of them in one process, of whatever
@@ -770,6 +770,7 @@ zb_close (zb_t **self_p)
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -790,7 +791,8 @@ extern "C" {
 
 //  -std=c99 and -std=c11 hide POSIX, and a feature test macro comes too late
 //  where a system header stands before this one. So here is what the body uses
-//  of POSIX.1-2008 beyond C99, with Linux' values (linux/time.h, asm/signal.h).
+//  of POSIX.1-2008 beyond C99, with Linux' values (linux/time.h, asm/signal.h,
+//  asm/mman.h).
 #ifndef CLOCK_MONOTONIC
 #define CLOCK_REALTIME  0
 #define CLOCK_MONOTONIC 1
@@ -800,6 +802,9 @@ int clock_gettime (clockid_t, struct timespec *);
 #define SIG_SETMASK 2
 int sigfillset (sigset_t *);
 int pthread_sigmask (int, const sigset_t *, sigset_t *);
+#endif
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS 0x20
 #endif
 #ifndef O_CLOEXEC
 #define O_CLOEXEC EPOLL_CLOEXEC  //  the same bit (linux/eventpoll.h)
@@ -3161,19 +3166,45 @@ zb_ring_at_ (zb_ring_ *self, uint64_t at)
     return (zb_reading_ *) (void *) (self + 1) + (at & (self->size - 1));
 }
 
-//  Caller owns the return value. Returns NULL without memory.
+static size_t
+zb_ring_bytes_ (uint64_t size)
+{
+    return sizeof (zb_ring_) + (size_t) size * sizeof (zb_reading_);
+}
+
+//  The first part comes with a slot. The others may be made by a signal handler
+//  that has interrupted malloc: they come from the kernel. Caller owns the return
+//  value. Returns NULL without memory.
 static zb_ring_ *
 zb_ring_new_ (uint64_t size)
 {
     void *memory = NULL;
     zb_ring_ *self;
-    if (posix_memalign (&memory, 64, sizeof *self + size * sizeof (zb_reading_))
-        != 0)
-        return NULL;
+    if (size == ZB_RING_MIN_) {
+        if (posix_memalign (&memory, 64, zb_ring_bytes_ (size)) != 0)
+            return NULL;
+    }
+    else {
+        int keep = errno;
+        memory = mmap (NULL, zb_ring_bytes_ (size), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        errno = keep;
+        if (memory == MAP_FAILED)
+            return NULL;
+    }
     self = (zb_ring_ *) memory;
     memset (self, 0, sizeof *self);
     self->size = size;
     return self;
+}
+
+static void
+zb_ring_free_ (zb_ring_ *self)
+{
+    if (self->size == ZB_RING_MIN_)
+        free (self);
+    else
+        munmap (self, zb_ring_bytes_ (self->size));
 }
 
 //  Called by the owning thread. Called when the part being written seems half
@@ -3193,8 +3224,7 @@ zb_share_ring_ (zb_share_ *self)
         zb_wake_ ();
     if (ahead < ring->size)
         return ring;
-    //  malloc is not safe in a handler that has interrupted this thread: so it
-    //  is called only if the thread was not busy
+    //  a handler must not come in between
     if (ring->size < ZB_RING_MAX_ && zb_enter_ () == 0) {
         next = zb_ring_new_ (ring->size * 2);
         errno = keep;
@@ -3370,7 +3400,7 @@ zb_share_drain_ (zb_t *instance, zb_share_ *self)
         if (!next)
             break;
         self->ring_first = next;
-        free (ring);
+        zb_ring_free_ (ring);
     }
 }
 
@@ -3463,7 +3493,7 @@ zb_share_destroy_ (zb_share_ **self_p)
             free (slot->by_kind.timer->buckets);
     while ((ring = self->ring_first)) {
         self->ring_first = ring->next;
-        free (ring);
+        zb_ring_free_ (ring);
     }
     zb_arena_free_ (&self->arena);
     free (self);
