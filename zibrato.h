@@ -2613,13 +2613,16 @@ typedef struct zb_series_ {
     zb_range_ range;          //  timer: seen and not reported yet
 } zb_series_;
 
-//  A reading that was sent, and may have been lost on its way. Guard: lock.
+//  Readings in their order, the oldest first: a ring that grows. Guard: lock.
 typedef struct {
-    const zb_series_ *series;
-    double value;
-    uint64_t unix_ns;  //  when it was read, as the line said
-    int64_t sent_ms;
-} zb_kept_;
+    zb_reading_ reading;
+    int64_t sent_ms;  //  of one that was sent
+} zb_queued_;
+
+typedef struct {
+    zb_queued_ *item;
+    size_t at, size, max;  //  max: 0, or a power of two
+} zb_queue_;
 
 //  Guard: lock. The list of levels only grows, at its head.
 typedef struct zb_level_ {
@@ -2635,10 +2638,9 @@ typedef struct zb_level_ {
     size_t id_size;
     zb_series_ **series;  //  counters and timers
     size_t series_size, series_max;
-    zb_reading_ *queue;  //  gauges: a ring of queue_max readings
-    size_t queue_size, queue_max, queue_at;
-    zb_kept_ *kept;  //  the newest of those sent, SEQ by SEQ: a ring
-    size_t kept_size, kept_max, kept_at;
+    zb_queue_ queue;   //  gauges that wait to be sent
+    zb_queue_ kept;    //  the newest that were sent, SEQ by SEQ: they may have
+                       //  been lost on their way
     size_t to_resend;  //  of those kept: the newest
 } zb_level_;
 
@@ -2984,7 +2986,7 @@ zb_level_listen_ (zb_t *self, zb_level_ *level)
     if (has && !level->has_listener)
         level->listen_epoch++;
     if (has != level->has_listener)
-        level->to_resend = has ? level->kept_size : 0;
+        level->to_resend = has ? level->kept.size : 0;
     level->has_listener = has;
 }
 
@@ -2999,8 +3001,8 @@ zb_level_destroy_ (zb_level_ **self_p)
     free (self->name);
     free (self->topic);
     free (self->series);
-    free (self->queue);
-    free (self->kept);
+    free (self->queue.item);
+    free (self->kept.item);
     free (self);
     *self_p = NULL;
 }
@@ -3280,94 +3282,71 @@ zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
 //  --------------------------------------------------------------------------
 //  Queues: readings that wait for a listener, and sent ones kept to be repeated
 
-//  Copies a full ring into one of twice the size, with the oldest item first,
-//  and frees the old one. Returns NULL without memory; then the ring is
-//  unchanged.
-static void *
-zb_grow_ (void *ring, size_t max, size_t at, size_t item)
+static zb_queued_ *
+zb_queue_at_ (const zb_queue_ *self, size_t i)
 {
-    char *grown = (char *) malloc ((max ? max * 2 : 64) * item);
-    if (grown && max) {
-        memcpy (grown, (char *) ring + at * item, (max - at) * item);
-        memcpy (grown + (max - at) * item, ring, at * item);
-    }
-    if (grown)
-        free (ring);
-    return grown;
+    return &self->item[(self->at + i) & (self->max - 1)];
 }
 
-//  Called with the instance's lock held. Adds a reading to the queue of its
-//  level. The oldest reading is dropped if the queue has its full length.
+//  Removes the oldest readings.
+static void
+zb_queue_drop_ (zb_queue_ *self, size_t count)
+{
+    self->at += count;
+    self->size -= count;
+}
+
+//  Makes the ring twice as large. Without memory it stays as it is.
+static void
+zb_queue_grow_ (zb_queue_ *self)
+{
+    zb_queue_ grown = {NULL, 0, self->size, self->max ? self->max * 2 : 64};
+    size_t i;
+    grown.item = (zb_queued_ *) malloc (grown.max * sizeof *grown.item);
+    if (!grown.item)
+        return;
+    for (i = 0; i < self->size; i++)
+        grown.item[i] = *zb_queue_at_ (self, i);
+    free (self->item);
+    *self = grown;
+}
+
+//  Adds a reading. If there is no room for it, the oldest one is dropped, and 1
+//  is returned.
+static int
+zb_queue_push_ (zb_queue_ *self, size_t limit, const zb_reading_ *reading,
+                int64_t sent_ms)
+{
+    int full;
+    if (self->size == self->max && self->max < limit)
+        zb_queue_grow_ (self);
+    full = self->size == self->max;
+    if (full && self->max == 0)
+        return 1;
+    if (full)
+        zb_queue_drop_ (self, 1);
+    self->size++;
+    zb_queue_at_ (self, self->size - 1)->reading = *reading;
+    zb_queue_at_ (self, self->size - 1)->sent_ms = sent_ms;
+    return full;
+}
+
+//  Called with the instance's lock held.
 static void
 zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
 {
-    zb_level_ *self = reading->series->level;
-    if (self->queue_size == self->queue_max
-        && self->queue_max < ZB_QUEUE_MAX_) {
-        void *grown = zb_grow_ (self->queue, self->queue_max, self->queue_at,
-                                sizeof *self->queue);
-        if (grown) {
-            self->queue = (zb_reading_ *) grown;
-            self->queue_max = self->queue_max ? self->queue_max * 2 : 64;
-            self->queue_at = 0;
-        }
-    }
-    if (self->queue_size == self->queue_max) {
-        instance->stats.dropped_held++;
-        if (self->queue_max == 0)
-            return;
-        self->queue_at = (self->queue_at + 1) % self->queue_max;
-        self->queue_size--;
-    }
-    self->queue[(self->queue_at + self->queue_size++) % self->queue_max] =
-      *reading;
+    instance->stats.dropped_held += (unsigned) zb_queue_push_ (
+      &reading->series->level->queue, ZB_QUEUE_MAX_, reading, 0);
 }
 
-//  The i-th reading kept, from the oldest on. Behind them are those of the
-//  message that is on its way.
-static zb_kept_ *
-zb_kept_at_ (const zb_level_ *self, size_t i)
-{
-    return &self->kept[(self->kept_at + i) % self->kept_max];
-}
-
-static void
-zb_kept_drop_ (zb_level_ *self)
-{
-    self->kept_at = (self->kept_at + 1) % self->kept_max;
-    self->kept_size--;
-}
-
-//  A place for one more, behind those kept and so many others of the message.
-//  Without memory the oldest goes. Returns NULL if there is none to go.
-static zb_kept_ *
-zb_kept_next_ (zb_level_ *self, size_t others)
-{
-    if (self->kept_size + others == self->kept_max) {
-        void *grown = zb_grow_ (self->kept, self->kept_max, self->kept_at,
-                                sizeof *self->kept);
-        if (grown) {
-            self->kept = (zb_kept_ *) grown;
-            self->kept_max = self->kept_max ? self->kept_max * 2 : 64;
-            self->kept_at = 0;
-        }
-        else if (self->kept_size > self->to_resend)
-            zb_kept_drop_ (self);
-        else
-            return NULL;
-    }
-    return zb_kept_at_ (self, self->kept_size + others);
-}
-
-//  Called with the instance's lock held. Removes readings that are too many or
-//  too old. Those that wait to be sent again stay.
+//  Called with the instance's lock held. Removes readings that were sent long
+//  ago. Those that wait to be sent again stay.
 static void
 zb_kept_prune_ (zb_level_ *self, int64_t now_ms)
 {
-    while (self->kept_size > self->to_resend
-           && (self->kept_size > ZB_KEPT_MAX_
-               || now_ms - zb_kept_at_ (self, 0)->sent_ms > ZB_KEPT_MS_))
-        zb_kept_drop_ (self);
+    while (self->kept.size > self->to_resend
+           && now_ms - zb_queue_at_ (&self->kept, 0)->sent_ms > ZB_KEPT_MS_)
+        zb_queue_drop_ (&self->kept, 1);
 }
 
 //  Returns the wall clock minus zb_now_, in nanoseconds.
@@ -4440,16 +4419,18 @@ zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
     zb_put_buckets_ (text, sum);
 }
 
-//  Called with the instance's lock held. Writes the line of a gauge. `sent` is
-//  the field SENT: the gauges that were sent before this message.
+//  Called with the instance's lock held. Writes the line of a gauge. `sent` is the
+//  field SENT: the gauges that were sent before this message.
 static void
-zb_put_reading_ (zb_text_ *text, const zb_kept_ *reading, uint64_t seq,
-                 uint64_t sent)
+zb_put_reading_ (const zb_t *instance, zb_text_ *text,
+                 const zb_reading_ *reading, uint64_t seq, uint64_t sent)
 {
     zb_put_head_ (text, reading->series);
     zb_put_double_ (text, reading->value);
-    zb_put_time_ (text, reading->unix_ns);
+    zb_put_time_ (text, reading->ns);
     zb_put_source_ (text, reading->series);
+    if (instance->classic)
+        return;
     zb_put_stream_ (text, reading->series->level, seq);
     zb_put_char_ (text, ':');
     zb_put_uint_ (text, sent);
@@ -4626,62 +4607,42 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
 //  Called with the instance's lock held. Adds the kept readings that a new
 //  listener may have missed. They come before new ones, so that SEQ ascends.
 static void
-zb_message_resend_ (zb_message_ *message)
+zb_message_resend_ (const zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t kept = level->kept_size - level->to_resend;
+    size_t kept = level->kept.size - level->to_resend;
     uint64_t seq = level->gauge_seq - level->to_resend;
     for (; message->resent < level->to_resend; message->resent++) {
         zb_text_ line = zb_message_line_ (message);
-        zb_put_reading_ (&line, zb_kept_at_ (level, kept + message->resent),
-                         seq + message->resent, message->gauge_seq);
+        zb_put_reading_ (
+          self, &line,
+          &zb_queue_at_ (&level->kept, kept + message->resent)->reading,
+          seq + message->resent, message->gauge_seq);
         if (zb_message_add_ (message, &line) == -1)
             return;
     }
 }
 
-//  Called with the instance's lock held. Adds the next reading of the queue.
-//  Returns -1 if the message is full.
-static int
-zb_message_reading_ (zb_t *self, zb_message_ *message)
-{
-    zb_level_ *level = message->level;
-    const zb_reading_ *reading =
-      &level->queue[(level->queue_at + message->readings) % level->queue_max];
-    zb_text_ line = zb_message_line_ (message);
-    if (self->classic) {
-        zb_put_head_ (&line, reading->series);
-        zb_put_double_ (&line, reading->value);
-        zb_put_time_ (&line, reading->ns);
-        zb_put_source_ (&line, reading->series);
-    }
-    else {
-        zb_kept_ *kept = zb_kept_next_ (level, message->readings);
-        if (!kept)
-            return -1;
-        kept->series = reading->series;
-        kept->value = reading->value;
-        kept->unix_ns = reading->ns;
-        zb_put_reading_ (&line, kept, level->gauge_seq, message->gauge_seq);
-    }
-    return zb_message_add_ (message, &line);
-}
-
 //  Called with the instance's lock held. Adds kept readings, then new ones.
 static void
-zb_message_readings_ (zb_t *self, zb_message_ *message)
+zb_message_readings_ (const zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
     size_t max = ZB_LINES_MAX_;
     if (self->classic)
         max = message->states == 0;
     zb_kept_prune_ (level, message->now_ms);
-    zb_message_resend_ (message);
+    zb_message_resend_ (self, message);
     if (message->resent < level->to_resend)
         return;
-    for (; message->readings < level->queue_size && message->readings < max;
+    for (; message->readings < level->queue.size && message->readings < max;
          message->readings++) {
-        if (zb_message_reading_ (self, message) == -1)
+        zb_text_ line = zb_message_line_ (message);
+        zb_put_reading_ (
+          self, &line,
+          &zb_queue_at_ (&level->queue, message->readings)->reading,
+          level->gauge_seq, message->gauge_seq);
+        if (zb_message_add_ (message, &line) == -1)
             return;
         level->gauge_seq++;
     }
@@ -4697,18 +4658,17 @@ static void
 zb_message_sent_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t i, kept = level->kept_size - level->to_resend;
-    level->queue_size -= message->readings;
-    if (level->queue_max)
-        level->queue_at =
-          (level->queue_at + message->readings) % level->queue_max;
-    if (!self->classic) {
-        for (i = 0; i < message->resent + message->readings; i++)
-            zb_kept_at_ (level, kept + i)->sent_ms = message->now_ms;
-        level->kept_size += message->readings;
-        level->to_resend -= message->resent;
-        zb_kept_prune_ (level, message->now_ms);
-    }
+    size_t i, kept = level->kept.size - level->to_resend;
+    for (i = 0; i < message->resent; i++)
+        zb_queue_at_ (&level->kept, kept + i)->sent_ms = message->now_ms;
+    //  new readings are sent only when none is left to send again: so none of
+    //  those is dropped here
+    level->to_resend -= message->resent;
+    for (i = 0; i < message->readings && !self->classic; i++)
+        zb_queue_push_ (&level->kept, ZB_KEPT_MAX_,
+                        &zb_queue_at_ (&level->queue, i)->reading,
+                        message->now_ms);
+    zb_queue_drop_ (&level->queue, message->readings);
     if (level->inherited)
         message->changed = 0;
     self->stats.sent += message->changed + message->readings;
@@ -4749,7 +4709,7 @@ zb_message_find_due_ (zb_t *self, zb_message_ *message)
         zb_kept_prune_ (level, message->now_ms);
         message->at =
           zb_level_next_due_ (self, level, message->at, message->now_ms, &due);
-        found = due != ZB_NOTHING_ || level->queue_size || level->to_resend;
+        found = due != ZB_NOTHING_ || level->queue.size || level->to_resend;
     }
     pthread_mutex_unlock (&self->lock);
     return found;
@@ -4838,7 +4798,7 @@ zb_held_ (zb_t *self, zb_held_kind_ which)
         if ((settled && !level->has_listener)
             || (level->inherited && which == ZB_HELD_ALL_))
             continue;
-        held += level->queue_size;
+        held += level->queue.size;
         held += which == ZB_HELD_AT_STOP_ ? level->to_resend : 0;
         for (i = 0; i < level->series_size; i++)
             held += (uint64_t) zb_series_changed_ (level->series[i]);
@@ -6242,7 +6202,7 @@ zb_instance_inherit_ (zb_t *self)
             level->seq = level->child_seq;
         level->inherited = 1;
         level->has_listener = 0;
-        level->queue_size = level->kept_size = level->to_resend = 0;
+        level->queue.size = level->kept.size = level->to_resend = 0;
         if (self->classic)
             level->series_size = 0;
     }

@@ -194,7 +194,7 @@ test_reading_keeps_its_time (void **state)
     __atomic_store_n (&s_ahead_s, 3600, __ATOMIC_RELAXED);
     zb_stats (zb, &stats);
     pthread_mutex_lock (&zb->lock);
-    read_s = zb->levels->queue[zb->levels->queue_at].ns / 1000000000;
+    read_s = zb_queue_at_ (&zb->levels->queue, 0)->reading.ns / 1000000000;
     pthread_mutex_unlock (&zb->lock);
     assert_in_range (read_s, before_s, before_s + 1800);
     __atomic_store_n (&s_ahead_s, 0, __ATOMIC_RELAXED);
