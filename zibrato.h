@@ -2473,6 +2473,27 @@ zb_links_read_ (zb_links_ *self, int64_t now_ms)
     return event;
 }
 
+//  How many links are in which state.
+typedef struct {
+    size_t up;       //  connected
+    size_t unknown;  //  not managed: ZeroMQ alone knows
+    size_t refused;  //  no broker there, and there never was one
+} zb_links_count_;
+
+static zb_links_count_
+zb_links_counts_ (const zb_links_ *self)
+{
+    zb_links_count_ counts = {0, 0, 0};
+    const zb_link_ *link;
+    for (link = self->link; link < self->link + self->size; link++) {
+        counts.up += link->state == ZB_LINK_UP_;
+        counts.unknown += !link->managed;
+        counts.refused +=
+          link->state != ZB_LINK_UP_ && link->refused && !link->was_up;
+    }
+    return counts;
+}
+
 //  Pump thread only. Returns when zb_links_reconnect_ has something to do.
 static int64_t
 zb_links_due_ (const zb_links_ *self)
@@ -3949,18 +3970,17 @@ zb_spare_numbers_ (int count)
 static int
 zb_links_update_ (zb_t *self)
 {
-    int event, connected = 0, count = 0;
+    int event, count = 0;
     uint64_t denied = 0;
-    size_t i;
     while ((event = zb_links_read_ (&self->links, zb_clock_ms_ ()))) {
         denied += event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
                   || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
                   || event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
         count++;
     }
-    for (i = 0; i < self->links.size; i++)
-        connected += self->links.link[i].state == ZB_LINK_UP_;
-    __atomic_store_n (&self->connected, connected, __ATOMIC_RELAXED);
+    __atomic_store_n (&self->connected,
+                      (int) zb_links_counts_ (&self->links).up,
+                      __ATOMIC_RELAXED);
     __atomic_add_fetch (&self->denied, denied, __ATOMIC_RELAXED);
     return count;
 }
@@ -3971,13 +3991,10 @@ zb_links_update_ (zb_t *self)
 static int
 zb_links_up_ (zb_t *self)
 {
-    size_t i;
+    zb_links_count_ counts;
     zb_links_update_ (self);
-    for (i = 0; i < self->links.size; i++)
-        if (!self->links.link[i].managed
-            || self->links.link[i].state == ZB_LINK_UP_)
-            return 1;
-    return 0;
+    counts = zb_links_counts_ (&self->links);
+    return counts.up + counts.unknown > 0;
 }
 
 //  Pump thread only, without the lock. Returns 1 if it is safe to call ZeroMQ.
@@ -3990,7 +4007,7 @@ static int
 zb_zmq_safe_ (zb_t *self)
 {
     int64_t now_ms = zb_clock_ms_ ();
-    size_t i;
+    zb_links_count_ counts;
     if (self->zmq_safe_ms == now_ms)
         return 1;
     if (now_ms - self->opened_ms < ZB_SPARE_MS_ && zb_spare_numbers_ (2) == 0) {
@@ -4002,11 +4019,8 @@ zb_zmq_safe_ (zb_t *self)
         return 1;
     }
     zb_links_update_ (self);
-    for (i = 0; i < self->links.size; i++)
-        if (self->links.link[i].managed
-            && self->links.link[i].state != ZB_LINK_UP_)
-            return 0;
-    return 1;
+    counts = zb_links_counts_ (&self->links);
+    return counts.up + counts.unknown == self->links.size;
 }
 
 //  Pump thread only, without the lock. Notes whether a stop has something to
@@ -4015,16 +4029,11 @@ zb_zmq_safe_ (zb_t *self)
 static void
 zb_links_status_ (zb_t *self)
 {
-    size_t i, up = 0, refused = 0;
-    for (i = 0; i < self->links.size; i++) {
-        const zb_link_ *link = &self->links.link[i];
-        up += link->state == ZB_LINK_UP_;
-        refused += link->state != ZB_LINK_UP_ && link->refused && !link->was_up;
-    }
+    zb_links_count_ counts = zb_links_counts_ (&self->links);
     pthread_mutex_lock (&self->lock);
-    self->list_complete =
-      up > 0 && self->markers >= up && up + refused == self->links.size;
-    self->unreachable = up == 0 && refused == self->links.size;
+    self->list_complete = counts.up > 0 && self->markers >= counts.up
+                          && counts.up + counts.refused == self->links.size;
+    self->unreachable = counts.up == 0 && counts.refused == self->links.size;
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -5987,23 +5996,27 @@ zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
 //  here and try to start it. The cell is NULL if the scope has ended on another
 //  thread than it began on.
 static inline zb_slot_ *
-zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
-             const char *source)
+zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, const char *source, zb_t *to,
+             double value, uint64_t ns)
 {
     uint64_t generation = zb_generation_get_ ();
     zb_slot_ *slot = NULL;
+    zb_sample_ sample;
     if (zb_busy_) {
         zb_async_drop_ ();
         return NULL;
     }
-    if (cell && cell->generation == generation && cell->to == sample->to
-        && cell->slot && zb_finite_ (sample->value)) {
+    sample.to = to;
+    sample.value = value;
+    sample.ns = ns;
+    if (cell && cell->generation == generation && cell->to == to && cell->slot
+        && zb_finite_ (value)) {
         zb_enter_ ();
-        slot = zb_cell_find_ (site, cell, sample, source);
+        slot = zb_cell_find_ (site, cell, &sample, source);
         zb_leave_ ();
     }
     return slot ? slot
-                : zb_resolve_slow_ (site, cell, sample, source, generation);
+                : zb_resolve_slow_ (site, cell, &sample, source, generation);
 }
 
 //  --------------------------------------------------------------------------
@@ -6014,12 +6027,7 @@ void
 zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
                 const char *source, zb_t *to)
 {
-    zb_sample_ sample;
-    zb_slot_ *slot;
-    sample.to = to;
-    sample.value = value;
-    sample.ns = 0;
-    slot = zb_resolve_ (site, cell, &sample, source);
+    zb_slot_ *slot = zb_resolve_ (site, cell, source, to, value, 0);
     if (slot)
         zb_slot_add_ (slot, value);
 }
@@ -6072,16 +6080,10 @@ zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
                const char *source, zb_t *to)
 {
     uint64_t ns = zb_elapsed_ (start);
-    zb_sample_ sample;
-    zb_slot_ *slot;
-    if (ZB_LIKELY_ (cell && zb_hit_ (cell, source, to)))
-        slot = cell->slot;
-    else {
-        sample.to = to;
-        sample.value = (double) (int64_t) ns * 1e-9;
-        sample.ns = ns;
-        slot = zb_resolve_ (site, cell, &sample, source);
-    }
+    zb_slot_ *slot = ZB_LIKELY_ (cell && zb_hit_ (cell, source, to))
+                       ? cell->slot
+                       : zb_resolve_ (site, cell, source, to,
+                                      (double) (int64_t) ns * 1e-9, ns);
     if (slot)
         zb_slot_time_ (slot, ns);
 }
@@ -6090,16 +6092,10 @@ void
 zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
                const char *source, zb_t *to)
 {
-    zb_sample_ sample;
-    zb_slot_ *slot;
-    if (ZB_LIKELY_ (zb_finite_ (value) && zb_hit_ (cell, source, to)))
-        slot = cell->slot;
-    else {
-        sample.to = to;
-        sample.value = value;
-        sample.ns = 0;
-        slot = zb_resolve_ (site, cell, &sample, source);
-    }
+    zb_slot_ *slot =
+      ZB_LIKELY_ (zb_finite_ (value) && zb_hit_ (cell, source, to))
+        ? cell->slot
+        : zb_resolve_ (site, cell, source, to, value, 0);
     if (slot)
         zb_share_record_ (zb_slot_share_ (slot), slot->series, value,
                           zb_now_ ());
