@@ -2036,10 +2036,14 @@ typedef struct {
     uint64_t head_hash, source_hash;
 } zb_label_;
 
+//  The map uses the lowest bits only, so each of them depends on all of the sum:
+//  else labels that share a place under one seed share one under many.
 static inline uint64_t
 zb_label_hash_ (const zb_label_ *self)
 {
-    return self->head_hash + self->source_hash;
+    uint64_t hash = self->head_hash + self->source_hash;
+    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+    return hash ^ hash >> 32;
 }
 
 //  NULL means the instance's source. It has size 0 and hash 0.
@@ -2052,26 +2056,19 @@ zb_label_set_source_ (zb_label_ *self, const char *source)
       source ? zb_hash_ (zb_seed_get_ (), source, self->source_size) : 0;
 }
 
-static inline void
-zb_label_set_head_ (zb_label_ *self, zb_type_t type, const char *level,
-                    const char *name)
-{
-    self->type = type;
-    self->level = level ? level : "";
-    self->name = name ? name : "";
-    self->level_size = strlen (self->level) + 1;
-    self->name_size = strlen (self->name) + 1;
-    self->head_hash = zb_hash_ (
-      zb_hash_ (zb_seed_get_ () + type, self->level, self->level_size),
-      self->name, self->name_size);
-}
-
 static zb_label_
 zb_label_make_ (zb_type_t type, const char *level, const char *name,
                 const char *source)
 {
     zb_label_ self;
-    zb_label_set_head_ (&self, type, level, name);
+    self.type = type;
+    self.level = level ? level : "";
+    self.name = name ? name : "";
+    self.level_size = strlen (self.level) + 1;
+    self.name_size = strlen (self.name) + 1;
+    self.head_hash =
+      zb_hash_ (zb_hash_ (zb_seed_get_ () + type, self.level, self.level_size),
+                self.name, self.name_size);
     zb_label_set_source_ (&self, source);
     return self;
 }
@@ -2647,8 +2644,9 @@ typedef struct {
 
 //  Guard: lock. The list of levels only grows, at its head.
 typedef struct zb_level_ {
-    struct zb_level_ *next;  //  constant
-    char *name, *topic;      //  constant: "info", "info|"
+    struct zb_level_ *next;         //  constant
+    char name[ZB_LABEL_MAX_ + 1];   //  constant: "info"
+    char topic[ZB_LABEL_MAX_ + 2];  //  constant: "info|"
     int has_listener;
     uint32_t listen_epoch;    //  grows when it gets one
     int inherited;            //  a parent's stream, of which the child reports
@@ -2819,6 +2817,50 @@ zb_generation_bump_ (void)
 {
     __atomic_add_fetch (&zb_generation_, 1, __ATOMIC_ACQ_REL);
 }
+
+//  Converts milliseconds of zb_clock_ms_ to what pthread_cond_timedwait takes.
+static struct timespec
+zb_until_ (int64_t ms)
+{
+    struct timespec until;
+    until.tv_sec = (time_t) (ms / 1000);
+    until.tv_nsec = (long) (ms % 1000) * 1000000;
+    return until;
+}
+
+//  A condition whose waits end by CLOCK_MONOTONIC, so that a step of the date
+//  changes none. Returns 0, or an errno.
+static int
+zb_condition_init_ (pthread_cond_t *self)
+{
+    pthread_condattr_t attributes;
+    int rc = pthread_condattr_init (&attributes);
+    if (rc == 0) {
+        pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+        rc = pthread_cond_init (self, &attributes);
+        pthread_condattr_destroy (&attributes);
+    }
+    return rc;
+}
+
+//  Doubly linked lists, by the members next and previous.
+#define ZB_LIST_ADD_(head, item)                                               \
+    do {                                                                       \
+        (item)->next = (head);                                                 \
+        if ((item)->next)                                                      \
+            (item)->next->previous = (item);                                   \
+        (head) = (item);                                                       \
+    } while (0)
+
+#define ZB_LIST_REMOVE_(head, item)                                            \
+    do {                                                                       \
+        if ((item)->previous)                                                  \
+            (item)->previous->next = (item)->next;                             \
+        else                                                                   \
+            (head) = (item)->next;                                             \
+        if ((item)->next)                                                      \
+            (item)->next->previous = (item)->previous;                         \
+    } while (0)
 
 //  Caller owns the return value. Returns NULL without memory.
 static char *
@@ -3019,8 +3061,6 @@ zb_level_destroy_ (zb_level_ **self_p)
     size_t i;
     for (i = 0; i < self->series_size; i++)
         zb_sum_destroy_ (&self->series[i]->retired);
-    free (self->name);
-    free (self->topic);
     free (self->series);
     free (self->queue.item);
     free (self->kept.item);
@@ -3041,14 +3081,8 @@ zb_level_find_ (zb_t *self, const char *name)
     level = (zb_level_ *) calloc (1, sizeof *level);
     if (!level)
         return NULL;
-    level->name = zb_strdup_ (name);
-    level->topic = (char *) malloc (strlen (name) + 2);
-    if (!level->name || !level->topic) {
-        zb_level_destroy_ (&level);
-        return NULL;
-    }
-    strcpy (level->topic, name);
-    strcat (level->topic, "|");
+    snprintf (level->name, sizeof level->name, "%s", name);
+    snprintf (level->topic, sizeof level->topic, "%s|", name);
     level->next = self->levels;
     self->levels = level;
     zb_level_listen_ (self, level);
@@ -3370,13 +3404,6 @@ zb_kept_prune_ (zb_level_ *self, int64_t now_ms)
         zb_queue_drop_ (&self->kept, 1);
 }
 
-//  Returns the wall clock minus zb_now_, in nanoseconds.
-static uint64_t
-zb_wall_offset_ (void)
-{
-    return zb_clock_read_ (CLOCK_REALTIME) - zb_now_ ();
-}
-
 //  Called with the instance's lock held. Moves the readings of a thread's ring
 //  to the queues. There they get the time of the wall clock, because
 //  CLOCK_MONOTONIC stops while the machine sleeps. A part of the ring is freed
@@ -3385,7 +3412,8 @@ zb_wall_offset_ (void)
 static void
 zb_share_drain_ (zb_t *instance, zb_share_ *self)
 {
-    uint64_t offset = self->ring_first ? zb_wall_offset_ () : 0;
+    uint64_t offset =
+      self->ring_first ? zb_clock_read_ (CLOCK_REALTIME) - zb_now_ () : 0;
     __atomic_store_n (&self->pump_woken, 0, __ATOMIC_RELEASE);
     while (self->ring_first) {
         zb_ring_ *ring = self->ring_first;
@@ -3522,11 +3550,7 @@ zb_thread_purge_ (zb_thread_ *self)
     zb_slot_ *slot;
     zb_shares_destroy_ (&self->dead);
     self->generation = zb_generation_get_ ();
-    while ((share = *at) && !share->dead)
-        at = &share->sibling;
-    if (!share)
-        return;
-    for (at = &self->shares; (share = *at);)
+    while ((share = *at))
         if (share->dead) {
             *at = share->sibling;
             share->sibling = self->dead;
@@ -3534,6 +3558,8 @@ zb_thread_purge_ (zb_thread_ *self)
         }
         else
             at = &share->sibling;
+    if (!self->dead)
+        return;
     zb_map_free_ (&self->slots);
     for (share = self->shares; share; share = share->sibling)
         for (slot = share->slots; slot; slot = slot->sibling)
@@ -3553,10 +3579,7 @@ zb_share_find_ (zb_thread_ *thread, zb_t *owner)
     if (!self)
         return NULL;
     self->owner = owner;
-    self->next = owner->shares;
-    if (self->next)
-        self->next->previous = self;
-    owner->shares = self;
+    ZB_LIST_ADD_ (owner->shares, self);
     self->sibling = thread->shares;
     thread->shares = self;
     return self;
@@ -3615,10 +3638,7 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
     self->source_hash = label->source_hash;
     self->changed = &share->changed;
     self->series = series;
-    self->next = series->slots;
-    if (self->next)
-        self->next->previous = self;
-    series->slots = self;
+    ZB_LIST_ADD_ (series->slots, self);
     self->sibling = share->slots;
     share->slots = self;
     owner->slots_size++;
@@ -3647,12 +3667,7 @@ zb_slot_fold_ (zb_slot_ *self)
     }
     series->total += self->total;
     series->maybe_changed = 1;
-    if (self->previous)
-        self->previous->next = self->next;
-    else
-        series->slots = self->next;
-    if (self->next)
-        self->next->previous = self->previous;
+    ZB_LIST_REMOVE_ (series->slots, self);
 }
 
 //  Called with zb_lock_ held. Its thread measures no more. Folds all slots of a
@@ -3669,12 +3684,7 @@ zb_share_fold_ (zb_share_ *self)
     }
     zb_share_drain_ (owner, self);
     owner->stats.dropped_ring += self->dropped;
-    if (self->previous)
-        self->previous->next = self->next;
-    else
-        owner->shares = self->next;
-    if (self->next)
-        self->next->previous = self->previous;
+    ZB_LIST_REMOVE_ (owner->shares, self);
     pthread_mutex_unlock (&owner->lock);
 }
 
@@ -3690,12 +3700,7 @@ zb_thread_destroy_ (zb_thread_ **self_p)
             zb_share_fold_ (share);
     zb_shares_destroy_ (&self->shares);
     zb_shares_destroy_ (&self->dead);
-    if (self->previous)
-        self->previous->next = self->next;
-    else
-        zb_threads_ = self->next;
-    if (self->next)
-        self->next->previous = self->previous;
+    ZB_LIST_REMOVE_ (zb_threads_, self);
     zb_map_free_ (&self->slots);
     free (self);
     *self_p = NULL;
@@ -3740,10 +3745,7 @@ zb_thread_self_ (void)
         return NULL;
     }
     self->generation = zb_generation_get_ ();
-    self->next = zb_threads_;
-    if (self->next)
-        self->next->previous = self;
-    zb_threads_ = self;
+    ZB_LIST_ADD_ (zb_threads_, self);
     return zb_self_ = self;
 }
 
@@ -3794,6 +3796,7 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
     while (known < end
            && (known->size != size || memcmp (known->text, topic, size) != 0))
         known++;
+    //  the last subscription of a broker: 0xff and 16 digits (section 3)
     if (zb_marker_is_ (topic, size)) {
         if (more || self->markers)
             self->markers += more ? 1 : (size_t) -1;
@@ -4897,16 +4900,6 @@ zb_pump_round_ (zb_t *self, int reports)
 //  --------------------------------------------------------------------------
 //  Pump: waiting
 
-//  Converts milliseconds of zb_clock_ms_ to what pthread_cond_timedwait takes.
-static struct timespec
-zb_until_ (int64_t ms)
-{
-    struct timespec until;
-    until.tv_sec = (time_t) (ms / 1000);
-    until.tv_nsec = (long) (ms % 1000) * 1000000;
-    return until;
-}
-
 //  Pump thread only, without the lock. Waits where there is no socket to wait
 //  for. A last report has no time to lose, so it waits a tenth.
 static void
@@ -5289,19 +5282,12 @@ zb_config_apply_ (zb_t *self, const zb_config_t *config)
 //  second thread closes it. Then it asks the pump to stop, which ends all
 //  waits. Then it waits until there is no user left, and frees the instance.
 
-//  Times of waiting are of CLOCK_MONOTONIC, so that a step of the date changes
-//  none.
+//  Returns 0, or an errno.
 static int
 zb_locks_init_ (zb_t *self)
 {
-    pthread_condattr_t attributes;
     int rc = pthread_mutex_init (&self->lock, NULL);
-    if (rc == 0 && (rc = pthread_condattr_init (&attributes)) == 0) {
-        pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
-        rc = pthread_cond_init (&self->event, &attributes);
-        pthread_condattr_destroy (&attributes);
-    }
-    return rc;
+    return rc ? rc : zb_condition_init_ (&self->event);
 }
 
 //  Called when no other thread knows the instance any more.
@@ -5363,6 +5349,17 @@ zb_instance_add_ (zb_t *self)
     __atomic_store_n (&zb_pump_missing_, 1, __ATOMIC_RELAXED);
 }
 
+//  Called with zb_lock_ held. Returns the instance if it is open, or NULL: the
+//  caller may have a pointer to one that was closed.
+static zb_t *
+zb_instance_open_ (const zb_t *instance)
+{
+    zb_t *self = zb_instances_;
+    while (self && self != instance)
+        self = self->next;
+    return self;
+}
+
 //  Called with zb_lock_ held. Returns the instance `to` if it is open, or NULL.
 //  NULL means the default, which is opened if there never was one.
 static zb_t *
@@ -5379,11 +5376,7 @@ zb_instance_find_ (zb_t *to)
             zb_default_implied_ = 1;
         }
     }
-    if (!to)
-        return zb_default_;
-    for (self = zb_instances_; self && self != to;)
-        self = self->next;
-    return self;
+    return to ? zb_instance_open_ (to) : zb_default_;
 }
 
 //  Called with zb_lock_ held. Starts the pumps that do not run: those that
@@ -5425,9 +5418,7 @@ zb_pumps_start_now_ (int ending)
 static zb_t *
 zb_instance_acquire_ (zb_t *to)
 {
-    zb_t *self = zb_instances_;
-    while (self && self != (to ? to : zb_default_))
-        self = self->next;
+    zb_t *self = zb_instance_open_ (to ? to : zb_default_);
     if (self)
         self->users++;
     return self;
@@ -6274,16 +6265,11 @@ zb_exiting_set_ (void)
 static void
 zb_once_init_ (void)
 {
-    pthread_condattr_t attributes;
     if (atexit (zb_exiting_set_) != 0)
         zb_exiting_ = 1;
     __atomic_store_n (&zb_seed_, zb_random_ (), __ATOMIC_RELAXED);
     __atomic_store_n (&zb_pid_, getpid (), __ATOMIC_RELAXED);
-    if (pthread_condattr_init (&attributes) == 0) {
-        pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init (&zb_idle_, &attributes);
-        pthread_condattr_destroy (&attributes);
-    }
+    zb_condition_init_ (&zb_idle_);
     __atomic_store_n (&zb_generation_, zb_random_ () | 1, __ATOMIC_RELEASE);
     zb_key_made_ =
       pthread_atfork (zb_fork_prepare_, zb_fork_parent_, zb_fork_child_) == 0
