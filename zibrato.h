@@ -3274,6 +3274,7 @@ zb_share_ring_ (zb_share_ *self)
     zb_ring_ *ring = self->ring, *next = NULL;
     int keep = errno;
     uint64_t ahead;
+    int state;
     ring->tail_seen = zb_get_ (&ring->tail);
     ahead = ring->head - ring->tail_seen;
     if (ring->size == ZB_RING_MAX_ && ahead >= ring->size / 2
@@ -3281,15 +3282,16 @@ zb_share_ring_ (zb_share_ *self)
         zb_wake_ ();
     if (ahead < ring->size)
         return ring;
-    //  a handler must not come in between
+    //  neither a signal handler nor a cancellation must interrupt that
     if (ring->size < ZB_RING_MAX_ && zb_enter_ () == 0) {
+        pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
         next = zb_ring_new_ (ring->size * 2);
         errno = keep;
-        zb_leave_ ();
-    }
-    if (next) {
-        __atomic_store_n (&ring->next, next, __ATOMIC_RELEASE);
-        self->ring = next;
+        if (next) {
+            __atomic_store_n (&ring->next, next, __ATOMIC_RELEASE);
+            self->ring = next;
+        }
+        zb_end_ (state);
     }
     return next;
 }
