@@ -3717,11 +3717,13 @@ static void
 zb_thread_exit_ (void *argument)
 {
     zb_thread_ *self = (zb_thread_ *) argument;
-    int entered;
+    int entered, state;
     if (self != zb_self_
         || (++self->exit_rounds < 3
             && pthread_setspecific (zb_key_, self) == 0))
         return;
+    //  a thread that has returned can still be cancelled, if it is at any time
+    pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
     entered = zb_enter_ () == 0;
     pthread_mutex_lock (&zb_lock_);
     zb_self_ = NULL;
@@ -3730,6 +3732,7 @@ zb_thread_exit_ (void *argument)
     pthread_mutex_unlock (&zb_lock_);
     if (entered)
         zb_leave_ ();
+    pthread_setcancelstate (state, NULL);
 }
 
 //  Called by the owning thread with zb_lock_ held. Returns NULL if nobody would
