@@ -3291,7 +3291,8 @@ zb_share_ring_ (zb_share_ *self)
             __atomic_store_n (&ring->next, next, __ATOMIC_RELEASE);
             self->ring = next;
         }
-        zb_end_ (state);
+        zb_leave_ ();
+        pthread_setcancelstate (state, NULL);
     }
     return next;
 }
@@ -5697,6 +5698,7 @@ zb_flush (zb_t *self, int ms)
         zb_instance_release_ (waiter.instance);
     }
     zb_leave_slow_ (&waiter.entry);
+    pthread_testcancel ();
     return rc;
 }
 
