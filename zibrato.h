@@ -1979,12 +1979,14 @@ zb_seed_get_ (void)
     return __atomic_load_n (&zb_seed_, __ATOMIC_RELAXED);
 }
 
-//  Multiplies to 128 bits and folds both halves, so that each bit of the result
-//  depends on all of the input.
+//  Multiplies to 128 bits and folds both halves. The hash, and by it the seed, is
+//  one factor: with a constant factor, names that collide under one seed would
+//  often collide under others. The other factor is never 0, since no label
+//  contains 0x15.
 static inline uint64_t
-zb_mix_ (uint64_t a)
+zb_mix_ (uint64_t hash, uint64_t word)
 {
-    zb_u128_ product = (zb_u128_) a * 0x9e3779b97f4a7c15u;
+    zb_u128_ product = (zb_u128_) (word ^ 0x9e3779b97f4a7c15u) * hash;
     return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
@@ -2012,8 +2014,8 @@ zb_hash_ (uint64_t hash, const char *text, size_t size)
 {
     hash ^= size;
     for (; size > 8; text += 8, size -= 8)
-        hash = zb_mix_ (hash ^ zb_word_ (text, 8));
-    return zb_mix_ (hash ^ zb_word_ (text, size));
+        hash = zb_mix_ (hash, zb_word_ (text, 8));
+    return zb_mix_ (hash, zb_word_ (text, size));
 }
 
 //  Returns 1 if both have the same bytes.
