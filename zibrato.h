@@ -1085,6 +1085,16 @@ zb_random_ (void)
     return bits;
 }
 
+//  Closes a descriptor, if there is one. errno stays.
+static void
+zb_close_fd_ (int fd)
+{
+    int keep = errno;
+    if (fd != -1)
+        close (fd);
+    errno = keep;
+}
+
 //  --------------------------------------------------------------------------
 //  Text: a bounded line, written without locale
 
@@ -2251,20 +2261,24 @@ zb_endpoint_ok_ (const char *endpoint, size_t size)
     return end != colon + 1 && *end == 0 && port >= 1 && port <= 65535;
 }
 
+static void
+zb_socket_set_ (void *socket, int option, int value)
+{
+    zmq_setsockopt (socket, option, &value, sizeof value);
+}
+
 //  Pump thread only. ZeroMQ's own reconnection is switched off for managed
 //  links. It reads the interval when a connection is made.
 static int
 zb_link_connect_ (zb_link_ *self, void *socket, int64_t now_ms)
 {
-    //  ZeroMQ notes the interval with each connection
-    int interval_ms = self->managed ? -1 : ZB_LINK_FIRST_MS_;
     self->state = ZB_LINK_TRYING_;
     self->open = 1;
     self->answered = self->refused = 0;
     self->tried_ms = now_ms;
     self->due_ms = self->managed ? now_ms + self->silence_ms : INT64_MAX;
-    zmq_setsockopt (socket, ZMQ_RECONNECT_IVL, &interval_ms,
-                    sizeof interval_ms);
+    zb_socket_set_ (socket, ZMQ_RECONNECT_IVL,
+                    self->managed ? -1 : ZB_LINK_FIRST_MS_);
     return zmq_connect (socket, self->endpoint);
 }
 
@@ -2367,13 +2381,12 @@ zb_links_watch_ (zb_links_ *self, void *context)
       | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
       | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
     char name[64];
-    int none = 0;
     snprintf (name, sizeof name, "inproc://zibrato-monitor-%p-%u",
               (void *) self, __atomic_add_fetch (&number, 1, __ATOMIC_RELAXED));
     self->monitor = zmq_socket (context, ZMQ_PAIR);
     if (!self->monitor)
         return -1;
-    zmq_setsockopt (self->monitor, ZMQ_LINGER, &none, sizeof none);
+    zb_socket_set_ (self->monitor, ZMQ_LINGER, 0);
     if (zmq_socket_monitor (self->socket, name, events) == -1)
         return -1;
     return zmq_connect (self->monitor, name);
@@ -3003,9 +3016,7 @@ zb_wake_open_ (void)
 static void
 zb_wake_close_ (void)
 {
-    int fd = __atomic_exchange_n (&zb_wake_fd_, -1, __ATOMIC_ACQ_REL);
-    if (fd != -1)
-        close (fd);
+    zb_close_fd_ (__atomic_exchange_n (&zb_wake_fd_, -1, __ATOMIC_ACQ_REL));
 }
 
 //  Signal handlers call this, too. Does nothing if no pump has opened yet.
@@ -3897,14 +3908,12 @@ zb_spare_threads_ (void)
 static int
 zb_spare_descriptors_ (int count)
 {
-    int fd[ZB_SPARE_FDS_], got = 0, rc, keep;
+    int fd[ZB_SPARE_FDS_], got = 0, rc;
     while (got < count && (fd[got] = eventfd (0, EFD_CLOEXEC)) != -1)
         got++;
     rc = got == count ? 0 : -1;
-    keep = errno;
     while (got)
-        close (fd[--got]);
-    errno = keep;
+        zb_close_fd_ (fd[--got]);
     return rc;
 }
 
@@ -3918,8 +3927,7 @@ zb_zmq_random_ (void)
     if (getrandom (&byte, 1, GRND_NONBLOCK) == 1 || errno == EAGAIN)
         return 0;
     fd = open ("/dev/urandom", O_RDONLY | O_CLOEXEC);
-    if (fd != -1)
-        close (fd);
+    zb_close_fd_ (fd);
     return fd == -1 ? -1 : 0;
 }
 
@@ -3928,7 +3936,7 @@ zb_zmq_random_ (void)
 static int
 zb_zmq_calls_ (void)
 {
-    int policy, one = 1, rc = -1, keep;
+    int policy, one = 1, rc = -1;
     struct sched_param priority;
     struct epoll_event event;
     struct pollfd item = {-1, POLLIN, 0};
@@ -3947,12 +3955,8 @@ zb_zmq_calls_ (void)
         && setsockopt (stream, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) == 0
         && zb_zmq_random_ () == 0)
         rc = 0;
-    keep = errno;
-    if (wait != -1)
-        close (wait);
-    if (stream != -1)
-        close (stream);
-    errno = keep;
+    zb_close_fd_ (wait);
+    zb_close_fd_ (stream);
     return rc;
 }
 
@@ -4048,10 +4052,6 @@ zb_links_status_ (zb_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
-typedef struct {
-    int option, value;
-} zb_sockopt_;
-
 //  Pump thread only. Sets the keys, before the first connection. Without CURVE
 //  in libzmq it fails, because the data must not be sent in clear.
 static int
@@ -4076,7 +4076,9 @@ zb_curve_apply_ (zb_t *self)
 static int
 zb_zmq_connect_ (zb_t *self)
 {
-    static const zb_sockopt_ options[] = {
+    static const struct {
+        int option, value;
+    } options[] = {
       {ZMQ_SNDHWM, ZB_HWM_},
       {ZMQ_XPUB_NODROP, 1},  //  say EAGAIN rather than drop
       {ZMQ_IMMEDIATE, 1},    //  no pipe without a connection
@@ -4095,8 +4097,7 @@ zb_zmq_connect_ (zb_t *self)
     size_t i;
     zmq_setsockopt (self->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
     for (i = 0; i < sizeof options / sizeof *options; i++)
-        zmq_setsockopt (self->socket, options[i].option, &options[i].value,
-                        sizeof options[i].value);
+        zb_socket_set_ (self->socket, options[i].option, options[i].value);
     if (zb_curve_apply_ (self) == -1)
         return -1;
     return zb_links_open_ (&self->links, self->context, self->socket,
@@ -4136,11 +4137,10 @@ zb_zmq_close_ (zb_t *self, int linger_ms)
     //  the member first, then the descriptor: a child forked between the two
     //  would close a number that may be another file's
     __atomic_store_n (&self->epoll_fd, -1, __ATOMIC_RELEASE);
-    if (fd != -1)
-        close (fd);
+    zb_close_fd_ (fd);
     zb_links_close_ (&self->links);
     if (self->socket) {
-        zmq_setsockopt (self->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+        zb_socket_set_ (self->socket, ZMQ_LINGER, linger_ms);
         zmq_close (self->socket);
     }
     self->socket = NULL;
@@ -4857,7 +4857,6 @@ static void
 zb_pump_quarantine_ (zb_t *self)
 {
     int64_t now = zb_clock_ms_ ();
-    int none = 0;
     size_t i;
     if (now < self->quarantine_until_ms
         || (self->subscriptions_size + self->overflow + self->markers
@@ -4867,7 +4866,7 @@ zb_pump_quarantine_ (zb_t *self)
     self->quarantine_until_ms = now + ZB_QUARANTINE_MS_;
     self->zmq_pending = 1;
     //  with a linger time ZeroMQ would go on reading while it has to send
-    zmq_setsockopt (self->socket, ZMQ_LINGER, &none, sizeof none);
+    zb_socket_set_ (self->socket, ZMQ_LINGER, 0);
     for (i = 0; i < self->links.size; i++) {
         zb_link_disconnect_ (&self->links.link[i], self->socket);
         self->links.link[i].state = ZB_LINK_WAITING_;
@@ -5394,7 +5393,7 @@ static void
 zb_pumps_start_ (void)
 {
     zb_t *self;
-    int failed = 0, keep = errno;
+    int failed = 0;
     int64_t now_ms = zb_clock_ms_ ();
     if (now_ms < zb_pump_retry_ms_)
         return;
@@ -5405,7 +5404,6 @@ zb_pumps_start_ (void)
         __atomic_store_n (&zb_pump_retry_ms_, now_ms + ZB_RETRY_MS_,
                           __ATOMIC_RELAXED);
     __atomic_store_n (&zb_pump_missing_, failed, __ATOMIC_RELAXED);
-    errno = keep;
 }
 
 //  Called with zb_lock_ held. The same, without waiting for the next try. At
@@ -6220,8 +6218,7 @@ zb_instance_inherit_ (zb_t *self)
     self->context = self->context_given = self->socket = NULL;
     memset (&self->links, 0, sizeof self->links);
     self->retry_ms = self->quarantine_until_ms = 0;
-    if (self->epoll_fd != -1)
-        close (self->epoll_fd);
+    zb_close_fd_ (self->epoll_fd);
     self->epoll_fd = -1;
     self->users = self->pump_runs = self->stop = 0;
     self->round_wanted = self->round;
