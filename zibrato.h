@@ -492,7 +492,7 @@ typedef struct {
     uint64_t generation;           //  zb_generation_ when it was resolved
     uint64_t head_hash;            //  of level and name
     zb_slot_ *recent[ZB_RECENT_];  //  the same with other sources
-    unsigned next_recent;          //  the way that is likely to be next
+    unsigned next_recent;          //  the index in recent[] that is likely next
 } zb_cell_;
 
 typedef struct {
@@ -1245,27 +1245,29 @@ static void
 zb_put_scaled_ (zb_text_ *self, uint64_t digits, int places)
 {
     char text[24];
-    zb_text_ whole = {text, 0, sizeof text};
+    zb_text_ all = {text, 0, sizeof text};
+    size_t whole_size;  //  digits before the point
     int exponent;
     for (; places > 0 && digits % 10 == 0; places--)
         digits /= 10;
-    zb_put_uint_ (&whole, digits);
-    exponent = (int) whole.size - 1 - places;
+    zb_put_uint_ (&all, digits);
+    exponent = (int) all.size - 1 - places;
     if (exponent < -4) {
         zb_put_char_ (self, *text);
-        if (whole.size > 1)
+        if (all.size > 1)
             zb_put_char_ (self, '.');
-        zb_put_ (self, text + 1, whole.size - 1);
+        zb_put_ (self, text + 1, all.size - 1);
         zb_put_string_ (self, exponent > -10 ? "e-0" : "e-");
         zb_put_uint_ (self, (uint64_t) -exponent);
         return;
     }
-    zb_put_ (self, text, exponent < 0 ? 0 : (size_t) exponent + 1);
-    zb_put_ (self, "0.000", exponent < 0 ? (size_t) (1 - exponent) : 0);
-    if (exponent >= 0 && places)
+    whole_size = exponent < 0 ? 0 : (size_t) exponent + 1;
+    zb_put_ (self, text, whole_size);
+    if (exponent < 0)
+        zb_put_ (self, "0.000", (size_t) (1 - exponent));
+    else if (places)
         zb_put_char_ (self, '.');
-    zb_put_ (self, text + (exponent < 0 ? 0 : exponent + 1),
-             whole.size - (exponent < 0 ? 0 : (size_t) exponent + 1));
+    zb_put_ (self, text + whole_size, all.size - whole_size);
 }
 
 //  Returns value * 10^places, rounded. The value is mantissa * 2^exponent, and
@@ -2397,18 +2399,15 @@ zb_links_watch_ (zb_links_ *self, void *context)
 static int
 zb_links_add_ (zb_links_ *self, const char *endpoint, size_t size)
 {
-    zb_link_ *link = &self->link[self->size];
-    size_t i;
+    zb_link_ *link, *end = self->link + self->size;
+    for (link = self->link; link < end; link++)
+        if (strlen (link->endpoint) == size
+            && memcmp (link->endpoint, endpoint, size) == 0)
+            return 0;
     link->endpoint = (char *) calloc (1, size + 1);
     if (!link->endpoint)
         return -1;
     memcpy (link->endpoint, endpoint, size);
-    for (i = 0; i < self->size; i++)
-        if (strcmp (self->link[i].endpoint, link->endpoint) == 0) {
-            free (link->endpoint);
-            link->endpoint = NULL;
-            return 0;
-        }
     link->managed = strncmp (endpoint, "tcp://", 6) == 0
                     || strncmp (endpoint, "ipc://", 6) == 0;
     link->delay_ms = ZB_LINK_FIRST_MS_;
@@ -5887,13 +5886,13 @@ zb_find_ (zb_sample_ *sample)
 //  signal handler that interrupts this finds an invalid cell, and does not use
 //  half of it.
 static inline void
-zb_cell_switch_ (zb_cell_ *cell, zb_slot_ *slot, unsigned way)
+zb_cell_switch_ (zb_cell_ *cell, zb_slot_ *slot, unsigned index)
 {
     uint64_t generation = cell->generation;
     __atomic_store_n (&cell->generation, 0, __ATOMIC_RELAXED);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    cell->recent[way] = cell->slot;
-    cell->next_recent = way + 1 < ZB_RECENT_ ? way + 1 : 0;
+    cell->recent[index] = cell->slot;
+    cell->next_recent = index + 1 < ZB_RECENT_ ? index + 1 : 0;
     cell->slot = slot;
     cell->source = zb_slot_source_ (slot);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
@@ -5944,13 +5943,13 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
                const char *source)
 {
     zb_label_ *label = &sample->label;
-    unsigned way = cell->next_recent;
-    zb_slot_ *slot = cell->recent[way];
+    unsigned index = cell->next_recent;
+    zb_slot_ *slot = cell->recent[index];
     const char *known = slot ? zb_slot_source_ (slot) : NULL;
     if (!source || !known || strcmp (source, known) != 0) {
         zb_label_set_source_ (label, source);
-        way = zb_cell_recent_ (cell, label);
-        slot = cell->recent[way];
+        index = zb_cell_recent_ (cell, label);
+        slot = cell->recent[index];
         if (!slot || slot->source_hash != label->source_hash) {
             label->type = site->type;
             label->level = site->level;
@@ -5962,7 +5961,7 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
         }
     }
     if (slot)
-        zb_cell_switch_ (cell, slot, way);
+        zb_cell_switch_ (cell, slot, index);
     return slot;
 }
 
