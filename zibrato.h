@@ -833,37 +833,37 @@ enum {
 //  Bounds
 enum {
     ZB_LINES_MAX_ = 2048,     //  lines of a message
-    ZB_SLOTS_MAX_ = 1000000,  //  slots of an instance; beyond, measurements are
-                              //  added under a lock
-    ZB_RING_MIN_ = 32,        //  readings that a ring starts with,
-    ZB_RING_MAX_ = 4096,      //  and that its last part holds
-    ZB_QUEUE_MAX_ = 16384,    //  readings that a level holds
-    ZB_KEPT_MAX_ = 4096,      //  and that it keeps when they are sent
-    ZB_TOPICS_KNOWN_MAX_ = 1024,
-    ZB_TOPIC_MAX_ = ZB_LABEL_MAX_ + 2,  //  bytes of one that a level can match
-    ZB_SUBSCRIPTION_MAX_ = 1024,        //  bytes of a message that makes one
-    ZB_TOPICS_BYTES_MAX_ = 262144,      //  of all; a broker that wants more,
-    ZB_TOPICS_MAX_ = 2048,              //  or more topics, is left alone
-    ZB_AHEAD_MAX_ = 2,                  //  subscriptions read ahead, see below
-    ZB_HWM_ = 256,                      //  messages in ZeroMQ's pipe: 16 MiB
-    ZB_STACK_SIZE_ = 262144             //  bytes, of the pump
+    ZB_SLOTS_MAX_ = 1000000,  //  slots of an instance; a measurement that gets
+                              //  none is added under a lock
+    ZB_RING_MIN_ = 32,        //  readings in the first part of a ring
+    ZB_RING_MAX_ = 4096,      //  readings in the last part of a ring
+    ZB_QUEUE_MAX_ = 16384,    //  readings of a level that wait to be sent
+    ZB_KEPT_MAX_ = 4096,      //  readings of a level kept after they were sent
+    ZB_TOPICS_KNOWN_MAX_ = 1024,        //  subscriptions with their text
+    ZB_TOPIC_MAX_ = ZB_LABEL_MAX_ + 2,  //  bytes of the longest one known
+    ZB_SUBSCRIPTION_MAX_ = 1024,        //  bytes of a message from a broker
+    ZB_TOPICS_BYTES_MAX_ = 262144,  //  bytes of all subscriptions, and their
+    ZB_TOPICS_MAX_ = 2048,          //  number: see zb_pump_quarantine_
+    ZB_AHEAD_MAX_ = 2,              //  subscriptions that ZeroMQ reads ahead
+    ZB_HWM_ = 256,                  //  messages in ZeroMQ's pipe: 16 MiB
+    ZB_STACK_SIZE_ = 262144         //  bytes, of the pump
 };
 
 //  Times, in milliseconds
 enum {
-    ZB_KEPT_MS_ = 25000,  //  that sent readings are kept: longer than a dead
-                          //  peer is trusted (interval, timeout of heartbeats)
-    ZB_QUARANTINE_MS_ =
-      5000,               //  that a broker which wants too much is left alone
-    ZB_DEAD_MS_ = 20000,  //  nothing sent was acknowledged so long
-    ZB_QUIET_MS_ = 2000,  //  a series that rests is repeated once
-    ZB_BEAT_MS_ = 30000,  //  and all are, at this beat
-    ZB_SETTLE_MS_ = 100,  //  after a subscription others follow
-    ZB_SPARE_MS_ = 1000,  //  how long the host's whole system has descriptors
-    ZB_SLEEP_MS_ = 50,    //  where there is nothing to wait with
-    ZB_IDLE_START_MS_ = 50,  //  before ZeroMQ is opened, if nobody waits for it
-    ZB_RETRY_MS_ = 1000,     //  to start what could not be started
-    ZB_ORPHAN_MS_ = 250      //  past linger_ms for ZeroMQ to end
+    ZB_KEPT_MS_ = 25000,       //  sent readings are kept; longer than ZeroMQ
+                               //  takes to notice a dead peer by heartbeats
+    ZB_QUARANTINE_MS_ = 5000,  //  brokers are disconnected, if they subscribe
+                               //  to too much
+    ZB_DEAD_MS_ = 20000,       //  TCP waits for an acknowledgement
+    ZB_QUIET_MS_ = 2000,       //  until an unchanged series is repeated once
+    ZB_BEAT_MS_ = 30000,       //  until it is repeated again, and so on
+    ZB_SETTLE_MS_ = 100,       //  other subscriptions may follow one
+    ZB_SPARE_MS_ = 1000,       //  between two tries to open descriptors
+    ZB_SLEEP_MS_ = 50,         //  of the pump, where it has no socket
+    ZB_IDLE_START_MS_ = 50,    //  until ZeroMQ is opened, if nobody waits
+    ZB_RETRY_MS_ = 1000,       //  until a failed start is tried again
+    ZB_ORPHAN_MS_ = 250        //  ZeroMQ may take beyond linger_ms to end
 };
 
 //  What ZeroMQ needs for an instance, and some more: other threads of the host
@@ -2558,10 +2558,9 @@ zb_links_retry_now_ (zb_links_ *self, int64_t now_ms)
 //  --------------------------------------------------------------------------
 //  Structures: who owns what, and which lock guards it
 //
-//      instance ── levels ── series ─┐
-//         │                        slots: a series in a thread
-//         └─ shares ──────────────── ┘
-//      thread ── shares: what a thread has of an instance, with the ring
+//      instance ── levels ── series ──┐
+//         └─────────────── shares ── slots: one series in one thread
+//      thread ─────────────┘  └── ring of readings
 //
 //  The instance owns levels and series. A thread owns its shares, with their
 //  slots and rings. A thread that exits folds its slots into their series. An
@@ -2575,7 +2574,7 @@ zb_links_retry_now_ (zb_links_ *self, int64_t now_ms)
 typedef struct {
     struct zb_series_ *series;
     double value;
-    uint64_t ns;  //  of zb_now_; in a queue, of the wall clock
+    uint64_t ns;  //  in a ring: zb_now_; in a queue: the wall clock
 } zb_reading_;
 
 //  A part of a ring with one producer, the thread, and one consumer, the pump.
@@ -2583,98 +2582,109 @@ typedef struct {
 //  of twice the size. The pump frees a part that it has read and that has a
 //  next.
 typedef struct zb_ring_ {
-    uint64_t head;          //  thread (release): next to write
-    uint64_t tail_seen;     //  thread: tail when last looked at
-    uint64_t size;          //  constant, a power of two
-    struct zb_ring_ *next;  //  thread (release), once
-    uint64_t tail __attribute__ ((aligned (64)));  //  pump (release): to read
-    //  behind it: size readings
+    //  The thread
+    uint64_t head;          //  next to write (release: the reading before it)
+    uint64_t tail_seen;     //  tail, when the thread last looked
+    struct zb_ring_ *next;  //  set once (release: the new part)
+    //  Constant
+    uint64_t size;  //  a power of two
+    //  The pump, with the lock held. On a line of the cache of its own, so that
+    //  the thread does not wait for that line when the pump writes
+    uint64_t tail __attribute__ ((aligned (64)));  //  next to read (release)
+    //  The readings stand behind the structure
 } zb_ring_;
 
-//  What a thread has of an instance.
+//  A thread's part of an instance.
 typedef struct zb_share_ {
-    //  The thread sets it after each change (release); the pump takes it back
-    //  before it looks (acquire). Comes first: a slot points to it
+    //  Atomic: the thread sets it after each change (release). The pump clears
+    //  it before it looks (acquire), and so sees the change. It is the first
+    //  member, because a slot points to it
     uint32_t changed;
     //  zb_lock_
     uint32_t dead;              //  the instance is closed
-    struct zb_share_ *sibling;  //  same thread
+    struct zb_share_ *sibling;  //  next share of the same thread
     //  Constant
     zb_t *owner;
-    //  Lock: added to by the thread, walked by the pump
-    zb_slot_ *slots;
-    zb_ring_ *ring_first;               //  the pump's: to be read
-    struct zb_share_ *next, *previous;  //  same instance
-    //  The thread's
-    zb_block_ *arena;  //  of slots and timers
-    zb_ring_ *ring;    //  to be written
-    int writing;       //  a signal handler must not write to the ring now
-    //  Atomic
-    int pump_woken;    //  the pump was woken for the ring, and has not come
+    //  Lock: the thread adds slots, the pump walks over them
+    zb_slot_ *slots;                    //  by sibling
+    zb_ring_ *ring_first;               //  the part that the pump reads
+    struct zb_share_ *next, *previous;  //  of the same instance
+    //  The thread
+    zb_block_ *arena;  //  memory of slots and timers
+    zb_ring_ *ring;    //  the part that the thread writes
+    int writing;       //  1 while it writes, for its signal handlers
+    //  Atomic: thread and pump
+    int pump_woken;    //  1 until the pump has read the ring
     uint64_t dropped;  //  readings that found the ring full
 } zb_share_;
 
-//  What has been reported of a series. Guard: lock.
+//  What was last reported of a series. Guard: lock.
 typedef struct {
-    zb_u128_ sum_ns;
-    double total;
-    uint64_t count;
-    uint64_t first;  //  SEQ of the first report
-    int64_t at_ms;
-    uint32_t listen_epoch;   //  the level's, then
-    unsigned char known;     //  reported at all
-    unsigned char repeated;  //  twice without a change
+    zb_u128_ sum_ns;         //  timer
+    double total;            //  counter
+    uint64_t count;          //  timer
+    uint64_t first;          //  SEQ of the first report
+    int64_t at_ms;           //  zb_clock_ms_ of the last report
+    uint32_t listen_epoch;   //  of the level at that time
+    unsigned char known;     //  1: was reported
+    unsigned char repeated;  //  1: the last report was a repetition
 } zb_reported_;
 
-//  Of a series: zero is to be reported, too; or a child has reported what its
-//  parent had not.
-enum { ZB_PENDING_ZERO_ = 1, ZB_PENDING_INHERITED_ };
+//  Why a series may be reported although it has not changed.
+enum {
+    ZB_PENDING_ZERO_ = 1,  //  it is new: its total of 0 is reported, too
+    ZB_PENDING_INHERITED_  //  the child of a fork has to repeat it
+};
 
-//  Guard: lock. The members that tell whether it has changed come first, in one
-//  line of the cache, since each round looks at all series.
+//  A series of an instance. Guard: lock. The members that tell whether it has
+//  changed come first, in one line of the cache: each round looks at all series.
 typedef struct zb_series_ {
     zb_type_t type;         //  constant
-    uint8_t maybe_changed;  //  a part may have changed since it was reported
-    uint8_t pending;        //  one of the next
+    uint8_t maybe_changed;  //  0: no thread has changed it since its report
+    uint8_t pending;        //  ZB_PENDING_..., or 0
     uint16_t name_at, head_size, source_size;  //  constant, of the text behind
-    zb_slot_ *slots;                           //  its parts in threads
-    zb_sum_ *retired;  //  timer: the part of no thread, never NULL
-    double total;      //  counter: the same
+                                               //  the structure
+    zb_slot_ *slots;   //  by next: one in each thread that measures it
+    zb_sum_ *retired;  //  timer: from threads that have ended; never NULL
+    double total;      //  counter: from threads that have ended
     zb_reported_ reported;
     struct zb_level_ *level;  //  constant
-    zb_range_ range;          //  timer: seen and not reported yet
+    zb_range_ range;          //  timer: not reported yet
 } zb_series_;
 
 //  Readings in their order, the oldest first: a ring that grows. Guard: lock.
 typedef struct {
     zb_reading_ reading;
-    int64_t sent_ms;  //  of one that was sent
+    int64_t sent_ms;  //  zb_clock_ms_, if it was sent
 } zb_queued_;
 
 typedef struct {
     zb_queued_ *item;
-    size_t at, size, max;  //  max: 0, or a power of two
+    size_t at, size,
+      max;  //  the oldest, and how many; max: 0 or a power of two
 } zb_queue_;
 
-//  Guard: lock. The list of levels only grows, at its head.
+//  A level of an instance. Guard: lock. New levels go to the head of the list,
+//  and none is removed.
 typedef struct zb_level_ {
     struct zb_level_ *next;         //  constant
     char name[ZB_LABEL_MAX_ + 1];   //  constant: "info"
     char topic[ZB_LABEL_MAX_ + 2];  //  constant: "info|"
     int has_listener;
-    uint32_t listen_epoch;    //  grows when it gets one
-    int inherited;            //  a parent's stream, of which the child reports
-                              //  what was not reported when it forked
-    uint64_t seq, gauge_seq;  //  of the next report
-    uint64_t child_seq, child_seq_end;  //  SEQs that a child may use
-    char id[48];  //  of the stream: |ID: or, before birth, empty
+    uint32_t listen_epoch;  //  grows each time it gets a listener
+    int inherited;  //  1 or 2: a parent's stream, which the child of a fork
+                    //  reports; 2: zb_scan_ has seen it
+    uint64_t seq, gauge_seq;            //  SEQ of the next line of a state,
+                                        //  and of a gauge
+    uint64_t child_seq, child_seq_end;  //  SEQs left to the child of a fork
+    char id[48];  //  |ID: of the stream; "" until the first report
     size_t id_size;
     zb_series_ **series;  //  counters and timers
     size_t series_size, series_max;
     zb_queue_ queue;   //  gauges that wait to be sent
-    zb_queue_ kept;    //  the newest that were sent, SEQ by SEQ: they may have
-                       //  been lost on their way
-    size_t to_resend;  //  of those kept: the newest
+    zb_queue_ kept;    //  gauges that were sent and may be lost: the newest,
+                       //  without a gap in their SEQs
+    size_t to_resend;  //  how many of those, the newest, must be sent again
 } zb_level_;
 
 //  A subscription: all lines that begin with the text. Guard: lock.
@@ -2688,116 +2698,126 @@ typedef struct {
 
 struct zb_s {
     //  zb_lock_
-    zb_t *next;   //  instance, or one that is being closed
-    int users;    //  threads that are in zb_flush or zb_stats
-    int closing;  //  off the list: one thread ends it
-    int pump_runs;
+    zb_t *next;     //  in zb_instances_, or in a list of those being closed
+    int users;      //  threads that are in zb_flush or zb_stats
+    int closing;    //  1: off the list; one thread closes it
+    int pump_runs;  //  1: pump is to be joined
     pthread_t pump;
 
     //  Constant
     pthread_mutex_t lock;
-    pthread_cond_t event;  //  a round is over, the pump has ended, a stop
+    pthread_cond_t event;  //  with lock: a round or the pump has ended, or a
+                           //  round or a stop is wanted
     char *endpoint, *source;
     char server_key[ZB_KEY_SIZE_];  //  of the broker; "": no CURVE
     char public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
     int interval_ms, linger_ms, classic, disabled;
-    int config_error;  //  errno of why it never can connect, or 0
-    void *context_given;
+    int config_error;     //  errno of why it can never connect, or 0
+    void *context_given;  //  by the host, or NULL
 
     //  Lock
     size_t max_series;
     zb_level_ *levels;
     zb_map_ series;            //  by label
-    zb_block_ *arena;          //  of series
+    zb_block_ *arena;          //  memory of series
     zb_share_ *shares;         //  by next
-    zb_share_ *parent_shares;  //  of a parent's threads, in a child
+    zb_share_ *parent_shares;  //  by sibling: in the child of a fork, those of
+                               //  threads that it does not have
     size_t slots_size;
     zb_topic_ subscription[ZB_TOPICS_KNOWN_MAX_];
     size_t subscriptions_size;
-    size_t overflow;      //  subscriptions beyond: then all levels have one
-    size_t topics_bytes;  //  of both
-    size_t markers;       //  brokers whose list of subscriptions is complete
-    int64_t settled_ms;   //  when the last subscription has settled
-    int list_complete;    //  each broker that is there has said who listens
-    int unreachable;      //  there is no broker, and there was none
-    int error;            //  errno of why there is no socket
-    int stop;             //  a last report is wanted,
-    int64_t deadline_ms;  //  until then
-    int orphaned;    //  closed, but the pump has not ended: it must look at
-                     //  no slot any more
-    int pump_ended;  //  and ZeroMQ
-    uint64_t round, round_wanted;
-    uint64_t random;   //  of the streams' IDs
-    zb_stats_t stats;  //  what is counted as it happens: sent, repeated,
-                       //  messages, bytes, refused, dropped_series,
-                       //  dropped_ring (by threads that ended), dropped_held
-    uint64_t dropped_reported;  //  as zibrato.dropped,
-    zb_series_ *dropped;        //  that series
+    size_t overflow;        //  subscriptions without room above: while there is
+                            //  one, each level has a listener
+    size_t topics_bytes;    //  of all subscriptions
+    size_t markers;         //  brokers whose list of subscriptions is complete
+    int64_t settled_ms;     //  when no more subscriptions are expected
+    int list_complete;      //  1: each connected broker has sent its list
+    int unreachable;        //  1: all brokers refuse, and none was ever there
+    int error;              //  errno of why there is no socket, or 0
+    int stop;               //  1: the pump must make a last report and end,
+    int64_t deadline_ms;    //  until then
+    int orphaned;           //  1: closed before the pump had ended. Its threads
+                            //  may free their slots, so the pump reads none
+    int pump_ended;         //  1: the pump has closed ZeroMQ
+    uint64_t round;         //  number of the last round that has ended
+    uint64_t round_wanted;  //  zb_flush waits for that one
+    uint64_t random;        //  part of the streams' IDs
+    zb_stats_t stats;       //  what is counted as it happens: sent, repeated,
+                            //  messages, bytes, refused, dropped_series,
+    //  dropped_ring (by threads that ended), dropped_held
+    zb_series_ *dropped;        //  zibrato.dropped, and what of the losses
+    uint64_t dropped_reported;  //  was added to it
 
-    //  Atomic
+    //  Atomic: numbers for zb_stats
     uint64_t dropped_async, denied;
     int connected;
 
-    //  The pump's
+    //  The pump
     void *context, *socket;
     zb_links_ links;
     int epoll_fd;         //  of the socket, the monitor and zb_wake_fd_
-    int zmq_pending;      //  ZeroMQ must be asked before the pump sleeps
-    int64_t zmq_safe_ms;  //  when there were descriptors to spare,
-    int64_t opened_ms;    //  and when some were opened to see that
-    int64_t retry_ms;     //  not opened before
-    int64_t
-      quarantine_until_ms;  //  a broker wants too much: not connected before
+    int zmq_pending;      //  1: ask ZeroMQ for news before sleeping
+    int64_t zmq_safe_ms;  //  when zb_zmq_safe_ last found descriptors,
+    int64_t opened_ms;    //  and when it last opened some to see that
+    int64_t retry_ms;     //  when opening ZeroMQ may be tried again
+    int64_t quarantine_until_ms;
     char message[ZB_MESSAGE_MAX_];
-    zb_sum_ sum;  //  of the series being reported, its pages in
-    uint64_t sum_pool[ZB_PAGES_ * ZB_PAGE_SIZE_];
+    zb_sum_ sum;  //  of the series being reported
+    uint64_t sum_pool[ZB_PAGES_ * ZB_PAGE_SIZE_];  //  its pages
     struct {
         zb_series_ *series;
         zb_reported_ reported;
         zb_range_ range;
-    } undo[ZB_LINES_MAX_];  //  for a message that could not go
+    } undo[ZB_LINES_MAX_];  //  of each line, if ZeroMQ has no room
 };
 
-//  What a thread owns.
+//  A thread that has measured. It owns its shares.
 typedef struct zb_thread_ {
     //  zb_lock_
     struct zb_thread_ *next, *previous;
     zb_share_ *shares;  //  by sibling
-    zb_share_ *dead;    //  of closed instances, to be freed
-    //  The thread's
-    zb_map_ slots;        //  by label: finds one without a lock
+    zb_share_ *dead;    //  by sibling: of closed instances, to be freed
+    //  Written by the thread under zb_lock_, read by it without
+    zb_map_ slots;        //  by label
     uint64_t generation;  //  zb_generation_ at the last purge
-    int exit_rounds;      //  rounds of key destructors
+    //  The thread
+    int exit_rounds;  //  how often zb_thread_exit_ was called
 } zb_thread_;
 
-//  Guards the variables below that name no other guard.
+//  Guards the variables of this group.
 static pthread_mutex_t zb_lock_ = PTHREAD_MUTEX_INITIALIZER;
 static zb_t *zb_instances_;
-static zb_t *zb_default_;        //  atomic, written under zb_lock_
-static int zb_default_implied_;  //  opened by a measurement, not by zb_open
-static int zb_default_closed_;   //  and not to be opened anew
-static zb_t *zb_orphans_;        //  closed, but ZeroMQ has not ended yet
-static int zb_closers_;          //  threads in zb_close
-static int64_t zb_closers_until_ms_;
-static zb_thread_ *zb_threads_;
-static zb_thread_ *zb_parent_threads_;  //  in a child: of the parent's
-static int zb_pump_missing_;            //  atomic: instances wait for a pump,
-static int64_t zb_pump_retry_ms_;  //  atomic: 0 after a fork, else until then
-static int zb_ended_;              //  atomic: nothing is measured any more
-static pid_t zb_pid_;  //  atomic: of the process that knows all this
+static int zb_default_implied_;       //  1: opened by a measurement
+static int zb_default_closed_;        //  1: was closed; none is opened any more
+static zb_t *zb_orphans_;             //  closed before their pump had ended
+static int zb_closers_;               //  threads in zb_close,
+static int64_t zb_closers_until_ms_;  //  and until when they may take
+static zb_thread_ *zb_threads_;       //  by next
+static zb_thread_ *zb_parent_threads_;  //  in the child of a fork
+static pthread_cond_t zb_idle_;  //  an instance has no user left, or a thread
+                                 //  has left zb_close
+
+//  Atomic: written under zb_lock_ or by zb_once_init_, read without a lock. The
+//  default publishes its instance (release, acquire).
+static zb_t *zb_default_;
+static int zb_pump_missing_;       //  1: an instance waits for a pump
+static int64_t zb_pump_retry_ms_;  //  when to start it; 0: after a fork
+static int zb_ended_;              //  1: the program ends, nothing is measured
+static pid_t zb_pid_;              //  of the process that owns all of this
+
+//  Constant after zb_once_init_.
 static pthread_once_t zb_once_ = PTHREAD_ONCE_INIT;
-static pthread_cond_t
-  zb_idle_;                    //  with zb_lock_: an instance has no user left,
-                               //  or a thread has left zb_close
-static int zb_exiting_;        //  the program ends: this is no dlclose
-static pthread_key_t zb_key_;  //  constant, as the next, after zb_once_
+static pthread_key_t zb_key_;  //  runs zb_thread_exit_
 static int zb_key_made_;
 
-//  Guard: each thread has its own; its signal handlers share them.
+//  Written once, by a function of atexit.
+static int zb_exiting_;  //  1: the program ends; 0: dlclose
+
+//  Each thread has its own, which its signal handlers share.
 static __thread zb_thread_ *zb_self_;
-static __thread int zb_busy_;                //  is in here; see below
-static __thread uint64_t zb_async_dropped_;  //  by signal handlers then
-static __thread int zb_thread_ended_;        //  its last destructor has run
+static __thread int zb_busy_;                //  1: see zb_enter_
+static __thread uint64_t zb_async_dropped_;  //  by signal handlers meanwhile
+static __thread int zb_thread_ended_;        //  1: its last destructor has run
 
 //  Stands for the slot where measuring is switched off. Never written to.
 static zb_slot_ zb_null_slot_;
