@@ -2050,14 +2050,10 @@ typedef struct {
     uint64_t head_hash, source_hash;
 } zb_label_;
 
-//  The map uses the lowest bits only, so each of them depends on all of the sum:
-//  else labels that share a place under one seed share one under many.
 static inline uint64_t
 zb_label_hash_ (const zb_label_ *self)
 {
-    uint64_t hash = self->head_hash + self->source_hash;
-    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
-    return hash ^ hash >> 32;
+    return self->head_hash + self->source_hash;
 }
 
 //  NULL means the instance's source. It has size 0 and hash 0.
