@@ -1954,6 +1954,16 @@ zb_map_add_ (zb_map_ *self, uint64_t hash, void *item)
     return 0;
 }
 
+//  Forgets the items, and keeps the places.
+static void
+zb_map_clear_ (zb_map_ *self)
+{
+    size_t i;
+    for (i = 0; i < self->size; i++)
+        self->place[i].item = NULL;
+    self->used = 0;
+}
+
 static void
 zb_map_free_ (zb_map_ *self)
 {
@@ -2786,6 +2796,7 @@ static zb_t *zb_instances_;
 static int zb_default_implied_;       //  1: opened by a measurement
 static int zb_default_closed_;        //  1: was closed; none is opened any more
 static zb_t *zb_orphans_;             //  closed before their pump had ended
+static zb_share_ *zb_shares_unused_;  //  of closed instances, to be freed
 static int zb_closers_;               //  threads in zb_close,
 static int64_t zb_closers_until_ms_;  //  and until when they may take
 static zb_thread_ *zb_threads_;       //  by next
@@ -2934,11 +2945,14 @@ zb_async_report_ (void)
            && zb_enter_ () == 0) {
         uint64_t missed =
           __atomic_exchange_n (&zb_async_dropped_, 0, __ATOMIC_RELAXED);
+        int state;
+        pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
         pthread_mutex_lock (&zb_lock_);
         if (zb_default_)
             __atomic_add_fetch (&zb_default_->dropped_async, missed,
                                 __ATOMIC_RELAXED);
         pthread_mutex_unlock (&zb_lock_);
+        pthread_setcancelstate (state, NULL);
         __atomic_signal_fence (__ATOMIC_SEQ_CST);
         zb_busy_ = 0;
     }
@@ -3570,16 +3584,20 @@ zb_shares_destroy_ (zb_share_ **list)
 }
 
 //  Called by the owning thread with zb_lock_ held. Takes the shares of closed
-//  instances off the thread. They are freed at the next purge, not now: a
-//  signal handler may be running this while the function that it interrupted is
-//  about to write to one. Without memory for the new table some slots are not
-//  found; they are made again.
+//  instances off the thread. A signal handler may be running this: the function
+//  that it interrupted may be about to write to one of them, so they are given
+//  away at the next purge only; or it may be malloc, so others free them, and
+//  the table keeps its places.
 static void
 zb_thread_purge_ (zb_thread_ *self)
 {
     zb_share_ **at = &self->shares, *share;
     zb_slot_ *slot;
-    zb_shares_destroy_ (&self->dead);
+    while ((share = self->dead)) {
+        self->dead = share->sibling;
+        share->sibling = zb_shares_unused_;
+        zb_shares_unused_ = share;
+    }
     self->generation = zb_generation_get_ ();
     while ((share = *at))
         if (share->dead) {
@@ -3591,10 +3609,10 @@ zb_thread_purge_ (zb_thread_ *self)
             at = &share->sibling;
     if (!self->dead)
         return;
-    zb_map_free_ (&self->slots);
+    zb_map_clear_ (&self->slots);
     for (share = self->shares; share; share = share->sibling)
         for (slot = share->slots; slot; slot = slot->sibling)
-            zb_map_add_ (&self->slots, zb_slot_hash_ (slot), slot);
+            zb_map_put_ (&self->slots, zb_slot_hash_ (slot), slot);
 }
 
 //  Called by the owning thread with both locks held. Finds or makes the
@@ -3746,11 +3764,15 @@ static void
 zb_thread_exit_ (void *argument)
 {
     zb_thread_ *self = (zb_thread_ *) argument;
+    sigset_t all;
     int entered, state;
     if (self != zb_self_
         || (++self->exit_rounds < 3
             && pthread_setspecific (zb_key_, self) == 0))
         return;
+    //  its cells still know its slots, so no signal handler may come any more
+    sigfillset (&all);
+    pthread_sigmask (SIG_SETMASK, &all, NULL);
     //  a thread that has returned can still be cancelled, if it is at any time
     pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
     entered = zb_enter_ () == 0;
@@ -5537,13 +5559,17 @@ zb_instance_finish_ (zb_t **self_p)
     *self_p = NULL;
 }
 
-//  Frees the instances whose pump had not ended when they were closed. With
-//  `wait` it waits for their end. Called without zb_lock_.
+//  Frees the instances whose pump had not ended when they were closed, and what
+//  threads had of closed instances. With `wait` it waits for the pumps' end.
+//  Called without zb_lock_.
 static void
 zb_orphans_free_ (int wait)
 {
     zb_t **at, *self, *ready = NULL;
+    zb_share_ *unused;
     pthread_mutex_lock (&zb_lock_);
+    unused = zb_shares_unused_;
+    zb_shares_unused_ = NULL;
     for (at = &zb_orphans_; (self = *at);) {
         pthread_mutex_lock (&self->lock);
         if (self->pump_ended || wait) {
@@ -5556,6 +5582,7 @@ zb_orphans_free_ (int wait)
         pthread_mutex_unlock (&self->lock);
     }
     pthread_mutex_unlock (&zb_lock_);
+    zb_shares_destroy_ (&unused);
     while ((self = ready)) {
         ready = self->next;
         pthread_join (self->pump, NULL);
@@ -6364,9 +6391,18 @@ zb_preload_libraries_ (void)
 
 #endif
 
+//  In a program it runs after all other destructors, which may still measure. A
+//  library hears of dlclose by some of them only: so there, as the linker puts
+//  them.
+#if defined __PIC__ && !defined __PIE__
+#define ZB_LAST_ destructor
+#else
+#define ZB_LAST_ destructor (101)
+#endif
+
 //  Runs at exit and at dlclose. All instances report for the last time, within
 //  the longest linger_ms of them.
-__attribute__ ((destructor)) static void
+__attribute__ ((ZB_LAST_)) static void
 zb_exit_ (void)
 {
     zb_t *self, *ending;
