@@ -461,30 +461,34 @@ typedef struct {
     const char *name;
 } zb_site_;
 
-//  One series in one thread, which makes, writes and frees it. In section 5
-//  stands who else reads what.
+//  One series in one thread. The thread makes, writes and frees it.
 typedef struct zb_slot_ {
-    double total;       //  counter: this thread's part
-    uint32_t *changed;  //  set after each change: of the share
+    //  Atomic, relaxed: the thread writes, the pump reads
+    double total;  //  counter: this thread's part
+    //  Constant
+    uint32_t *changed;  //  of the share: set after each change
     union {
         struct zb_timer_ *timer;  //  timer: this thread's part
-        double total_seen;        //  counter: total at the last scan
+        double total_seen;        //  counter: total at the pump's last scan;
+                                  //  lock of the instance
     } by_kind;
-    struct zb_series_ *series;  //  of an instance that is not closed
-    struct zb_slot_ *next;      //  same series, other threads
-    struct zb_slot_ *previous;  //
-    struct zb_slot_ *sibling;   //  same share, next series
+    struct zb_series_ *series;  //  freed with its instance
+    //  Lock of the instance
+    struct zb_slot_ *next, *previous;  //  same series, other threads
+    struct zb_slot_ *sibling;          //  same thread, other series
+    //  Constant. Behind the structure stand level, name and source, each with
+    //  a terminating zero; both sizes are equal if there is no source
     uint64_t source_hash;
-    uint16_t head_size;   //  behind the structure: level, name
-    uint16_t label_size;  //  and source, each terminated; no source
-    uint8_t type;         //  if both sizes are the same
-    uint8_t kind;         //  how the type is kept: a timer of classic mode is
-                          //  kept like a gauge
+    uint16_t head_size;   //  of level and name
+    uint16_t label_size;  //  of all
+    uint8_t type;
+    uint8_t kind;  //  how the type is kept: a timer of classic mode is kept
+                   //  like a gauge
 } zb_slot_;
 
 enum { ZB_RECENT_ = 3 };  //  sources that a cell remembers beside the last one
 
-//  What a site remembers in one thread, which alone reads and writes it.
+//  What a site remembers in one thread. Only that thread reads and writes it.
 typedef struct {
     zb_slot_ *slot;      //  NULL: `to` is switched off, whatever the source
     const char *source;  //  of the slot; NULL: the instance's
@@ -872,6 +876,9 @@ enum { ZB_SPARE_FDS_ = 24, ZB_SPARE_THREADS_ = 3 };
 
 //  --------------------------------------------------------------------------
 //  Clock: CLOCK_MONOTONIC, or the time-stamp counter where it is invariant
+//
+//  Durations are measured with the time-stamp counter where it runs at one
+//  rate, since reading it takes a third of the time that CLOCK_MONOTONIC takes.
 
 uint64_t zb_generation_ = 1;
 int zb_tsc_on_ = 0;
@@ -1097,6 +1104,9 @@ zb_close_fd_ (int fd)
 
 //  --------------------------------------------------------------------------
 //  Text: a bounded line, written without locale
+//
+//  Lines are written here and not with printf, whose numbers depend on the
+//  host's locale.
 
 typedef struct {
     char *text;
@@ -1974,6 +1984,8 @@ zb_map_free_ (zb_map_ *self)
 
 //  --------------------------------------------------------------------------
 //  Labels: level, type, name and source of a series
+//
+//  A label names a series; it is checked, hashed and compared.
 
 //  Returns 1 for 1 to 255 bytes without '|' and control characters.
 static int
@@ -2347,6 +2359,9 @@ zb_link_apply_ (zb_link_ *self, int event, int64_t now_ms)
 
 //  --------------------------------------------------------------------------
 //  Links: all of an instance, one a broker, and their monitor
+//
+//  The pump learns from ZeroMQ's monitor what becomes of each link, and
+//  reconnects those that are lost.
 
 typedef struct {
     void *socket, *monitor;
@@ -3067,6 +3082,9 @@ zb_wake_ (void)
 
 //  --------------------------------------------------------------------------
 //  Levels and series: what an instance knows
+//
+//  An instance finds its series by their labels, and makes them when they are
+//  first measured.
 
 //  Returns 1 if a subscription to the topic matches some lines of the level. A
 //  topic may be shorter than the level's or longer, as "info|Counter" is.
@@ -3257,6 +3275,8 @@ zb_series_find_ (zb_t *self, const zb_label_ *label)
 
 //  --------------------------------------------------------------------------
 //  Ring: readings on their way from a thread to the pump
+//
+//  A thread passes each reading to the pump by its ring, without a lock.
 
 //  The size is a power of two, so the place is a mask.
 static zb_reading_ *
@@ -3381,6 +3401,9 @@ zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
 
 //  --------------------------------------------------------------------------
 //  Queues: readings that wait for a listener, and sent ones kept to be repeated
+//
+//  A level has two queues: readings that wait to be sent, and sent ones that
+//  are sent again when a listener comes.
 
 static zb_queued_ *
 zb_queue_at_ (const zb_queue_ *self, size_t i)
@@ -3553,6 +3576,9 @@ zb_slot_hash_ (const zb_slot_ *self)
 
 //  --------------------------------------------------------------------------
 //  Threads: their shares
+//
+//  A thread makes its shares and slots when it first measures into an instance,
+//  and frees them after that has closed.
 
 //  Called when neither the thread nor a pump uses the share any more.
 static void
@@ -3696,6 +3722,9 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
 
 //  --------------------------------------------------------------------------
 //  Threads: their end
+//
+//  A thread that exits folds what it has measured into the series of the
+//  instances.
 
 //  Called with the instance's lock held. Adds a slot's measurements to its
 //  series and takes it off the series. Its thread measures no more.
@@ -3807,6 +3836,8 @@ zb_thread_self_ (void)
 
 //  --------------------------------------------------------------------------
 //  Subscriptions: which levels have a listener
+//
+//  Brokers subscribe to levels, and only levels with a subscription are sent.
 
 //  Pump thread only, with the instance's lock held. Counts a topic that there
 //  is no room for. While there is one, nobody can tell which levels are not
@@ -4016,6 +4047,8 @@ zb_spare_numbers_ (int count)
 
 //  --------------------------------------------------------------------------
 //  ZeroMQ: socket and connections of an instance
+//
+//  The pump opens, watches and closes the socket and its connections.
 
 //  Pump thread only, without the lock. Applies all events of the monitor.
 //  Returns how many there were.
@@ -4213,6 +4246,9 @@ zb_zmq_open_ (zb_t *self)
 
 //  --------------------------------------------------------------------------
 //  Reports: which series are due
+//
+//  A series is due if it has changed, if its level has a new listener, or if it
+//  is to be repeated.
 
 //  Why a series is reported.
 typedef enum { ZB_NOTHING_, ZB_CHANGED_, ZB_REPEATED_ } zb_due_;
@@ -4406,6 +4442,8 @@ zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
 
 //  --------------------------------------------------------------------------
 //  Lines: a report as text
+//
+//  A series or a reading becomes a line of the wire format (section 3).
 
 //  Writes level|type|name|
 static void
@@ -4707,6 +4745,9 @@ zb_message_readings_ (const zb_t *self, zb_message_ *message)
 
 //  --------------------------------------------------------------------------
 //  Messages: sent, or undone
+//
+//  The pump fills, sends and accounts for the messages of one level after the
+//  other.
 
 //  Called with the instance's lock held. ZeroMQ has taken the message. The
 //  readings go from the queue to those kept; classic ones do not, because
@@ -4943,6 +4984,9 @@ zb_pump_round_ (zb_t *self, int reports)
 
 //  --------------------------------------------------------------------------
 //  Pump: waiting
+//
+//  The pump sleeps until the next report, until ZeroMQ has news, or until a
+//  thread wakes it.
 
 //  Pump thread only, without the lock. Waits where there is no socket to wait
 //  for. A last report has no time to lose, so it waits a tenth.
@@ -5030,6 +5074,8 @@ zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 
 //  --------------------------------------------------------------------------
 //  Pump: its life
+//
+//  The pump opens ZeroMQ, makes rounds until it is stopped, and closes ZeroMQ.
 
 //  Pump thread only, without the lock. Opens ZeroMQ, if it is not open and a
 //  try is due. Returns 1 if reports can be sent. A context that was ended by
@@ -5181,6 +5227,9 @@ zb_pump_start_ (zb_t *self)
 
 //  --------------------------------------------------------------------------
 //  Options: of an instance, and from the environment
+//
+//  Each option comes from the caller, from its environment variable, or from
+//  its default.
 
 //  Returns the option, or the variable, or the default. Returns -1 if the
 //  option is out of range. An invalid variable is ignored.
@@ -5500,8 +5549,12 @@ zb_instance_remove_ (zb_t *self)
 
 //  --------------------------------------------------------------------------
 //  Instances: opened and closed
+//
+//  Closing has three steps: off the list, a last report by the pump, and
+//  freeing.
 
-//  Asks the pump for a last report, and ends all waits for it.
+//  Asks the pump for a last report, and ends all waits for it. Takes the
+//  instance's lock.
 static void
 zb_instance_stop_ (zb_t *self, int64_t deadline_ms)
 {
@@ -5656,6 +5709,8 @@ zb_close (zb_t **self_p)
 
 //  --------------------------------------------------------------------------
 //  Flush and statistics
+//
+//  Both count as users of the instance, so that it is not freed meanwhile.
 
 //  What the wait of a flush has to undo when its thread is cancelled.
 typedef struct {
@@ -5787,6 +5842,9 @@ zb_stats (zb_t *self, zb_stats_t *stats)
 
 //  --------------------------------------------------------------------------
 //  Lookup: from a label to a slot
+//
+//  A measurement finds its slot by its label: first in the table of its thread,
+//  then with locks.
 
 //  One measurement, with all that names it.
 typedef struct {
@@ -6061,6 +6119,8 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, const char *source, zb_t *to,
 
 //  --------------------------------------------------------------------------
 //  Measuring: what macros and functions call
+//
+//  These functions find the slot of a measurement and add it there.
 
 //  The cell does not have the slot, or the value is refused.
 void
