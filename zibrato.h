@@ -878,7 +878,7 @@ enum { ZB_SPARE_FDS_ = 24, ZB_SPARE_THREADS_ = 3 };
 //  Clock: CLOCK_MONOTONIC, or the time-stamp counter where it is invariant
 //
 //  Durations are measured with the time-stamp counter where it runs at one
-//  rate, since reading it takes a third of the time that CLOCK_MONOTONIC takes.
+//  rate, since it can be read faster than CLOCK_MONOTONIC.
 
 uint64_t zb_generation_ = 1;
 int zb_tsc_on_ = 0;
@@ -1234,9 +1234,7 @@ zb_put_seconds_ (zb_text_ *self, zb_u128_ ns)
 {
     if (ns >> 64) {
         //  10,000 threads that wait for three weeks
-        zb_put_uint_ (self, (uint64_t) (ns / 10000000000000000000u));
-        ns %= 10000000000000000000u;
-        zb_put_padded_ (self, (uint64_t) (ns / 1000000000u), 10);
+        zb_put_uint_ (self, (uint64_t) (ns / 1000000000u));
         zb_put_decimals_ (self, (uint64_t) (ns % 1000000000u), 9);
     }
     else
@@ -2369,16 +2367,6 @@ typedef struct {
     size_t size;
 } zb_links_;
 
-//  Pump thread only.
-static void
-zb_links_free_ (zb_links_ *self)
-{
-    while (self->size)
-        free (self->link[--self->size].endpoint);
-    free (self->link);
-    memset (self, 0, sizeof *self);
-}
-
 //  Pump thread only. The socket stays open. The monitor must be stopped first:
 //  ZeroMQ's I/O thread would wait for ever to write to a closed one.
 static void
@@ -2388,7 +2376,10 @@ zb_links_close_ (zb_links_ *self)
         zmq_socket_monitor (self->socket, NULL, 0);
         zmq_close (self->monitor);
     }
-    zb_links_free_ (self);
+    while (self->size)
+        free (self->link[--self->size].endpoint);
+    free (self->link);
+    memset (self, 0, sizeof *self);
 }
 
 //  Pump thread only. Opens the monitor. This comes before the first connection,
@@ -2846,14 +2837,8 @@ static zb_slot_ zb_null_slot_;
 
 static void zb_once_init_ (void);
 
-//  Pairs with the release in zb_default_set_: the instance is complete when a
-//  thread finds it here.
-static zb_t *
-zb_default_get_ (void)
-{
-    return __atomic_load_n (&zb_default_, __ATOMIC_ACQUIRE);
-}
-
+//  Called with zb_lock_ held. Pairs with the acquire in zb_lookup_own_: a thread
+//  that finds the instance there finds it complete.
 static void
 zb_default_set_ (zb_t *instance)
 {
@@ -3359,44 +3344,36 @@ zb_share_ring_ (zb_share_ *self)
     return next;
 }
 
-//  Called by the owning thread. The reading is written before head moves
-//  (release). The pump reads head first (acquire), so it never sees a reading
-//  that is half written.
-static inline void
-zb_share_put_ (zb_share_ *self, zb_series_ *series, double value, uint64_t ns)
-{
-    zb_ring_ *ring = self->ring;
-    zb_reading_ *reading;
-    if (ring->head - ring->tail_seen >= ring->size / 2)
-        ring = zb_share_ring_ (self);
-    if (!ring) {
-        __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
-        return;
-    }
-    reading = zb_ring_at_ (ring, ring->head);
-    reading->series = series;
-    reading->value = value;
-    reading->ns = ns;
-    zb_set_ (&ring->head, ring->head + 1);
-    __atomic_store_n (&self->changed, 1, __ATOMIC_RELEASE);
-}
-
-//  Called by the owning thread. A signal handler that interrupted the function
-//  below must not write to the same ring. It finds `writing` set, and drops its
-//  reading.
+//  Called by the owning thread. A signal handler that interrupts this must not
+//  write to the same ring: it finds `writing` set, and drops its reading. The
+//  reading is written before head moves (release). The pump reads head first
+//  (acquire), so it never sees a reading that is half written.
 static inline void
 zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
                   uint64_t ns)
 {
-    if (self->writing) {
-        __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
-        return;
-    }
+    zb_ring_ *ring = NULL;
+    zb_reading_ *reading;
+    int nested = self->writing;
     self->writing = 1;
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    zb_share_put_ (self, series, value, ns);
+    if (!nested) {
+        ring = self->ring;
+        if (ring->head - ring->tail_seen >= ring->size / 2)
+            ring = zb_share_ring_ (self);
+    }
+    if (ring) {
+        reading = zb_ring_at_ (ring, ring->head);
+        reading->series = series;
+        reading->value = value;
+        reading->ns = ns;
+        zb_set_ (&ring->head, ring->head + 1);
+        __atomic_store_n (&self->changed, 1, __ATOMIC_RELEASE);
+    }
+    else
+        __atomic_add_fetch (&self->dropped, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    self->writing = 0;
+    self->writing = nested;
 }
 
 //  --------------------------------------------------------------------------
@@ -5863,7 +5840,8 @@ static zb_slot_ *
 zb_lookup_own_ (const zb_sample_ *sample)
 {
     zb_thread_ *thread = zb_self_;
-    zb_t *owner = sample->to ? sample->to : zb_default_get_ ();
+    zb_t *owner = sample->to ? sample->to
+                             : __atomic_load_n (&zb_default_, __ATOMIC_ACQUIRE);
     if (!thread || !owner || thread->generation != zb_generation_get_ ())
         return NULL;
     if (__atomic_load_n (&zb_pump_missing_, __ATOMIC_RELAXED)
