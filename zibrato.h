@@ -4302,19 +4302,23 @@ zb_series_inherit_ (zb_series_ *self)
         self->pending = ZB_PENDING_INHERITED_;
 }
 
+//  Which threads a scan looks at.
+typedef enum { ZB_SCAN_CHANGED_, ZB_SCAN_ALL_ } zb_scan_kind_;
+
 //  Called with the instance's lock held. Scans the threads that have set
 //  `changed`, or all. A thread may be interrupted between a change and its
 //  mark, so a last report scans all. The mark is cleared before the scan
 //  (acquire, pairs with the thread's release): a change after that sets it
 //  again.
 static void
-zb_scan_ (zb_t *self, int all)
+zb_scan_ (zb_t *self, zb_scan_kind_ which)
 {
     zb_share_ *share;
     zb_level_ *level;
     size_t i;
     for (share = self->shares; share; share = share->next)
-        if (all || __atomic_load_n (&share->changed, __ATOMIC_RELAXED)) {
+        if (which == ZB_SCAN_ALL_
+            || __atomic_load_n (&share->changed, __ATOMIC_RELAXED)) {
             __atomic_exchange_n (&share->changed, 0, __ATOMIC_ACQUIRE);
             zb_share_scan_ (self, share);
         }
@@ -4868,7 +4872,7 @@ zb_held_ (zb_t *self, zb_held_kind_ which)
     uint64_t held = 0;
     zb_level_ *level;
     size_t i;
-    zb_scan_ (self, 1);
+    zb_scan_ (self, ZB_SCAN_ALL_);
     for (level = self->levels; level; level = level->next) {
         if ((settled && !level->has_listener)
             || (level->inherited && which == ZB_HELD_ALL_))
@@ -4942,7 +4946,8 @@ zb_pump_round_ (zb_t *self, int reports)
     pthread_mutex_lock (&self->lock);
     wanted = self->round_wanted;
     if (!self->orphaned) {
-        zb_scan_ (self, self->stop || self->round != wanted);
+        zb_scan_ (self, self->stop || self->round != wanted ? ZB_SCAN_ALL_
+                                                            : ZB_SCAN_CHANGED_);
         zb_pump_dropped_ (self);
     }
     level = self->levels;
@@ -5382,12 +5387,13 @@ zb_destroy_ (zb_t **self_p)
     *self_p = NULL;
 }
 
-//  Caller owns the return value. Returns NULL, errno set. An instance that a
-//  measurement opens (implied) is made in spite of a config_error.
+//  Caller owns the return value. Returns NULL, errno set. The instance may have a
+//  config_error.
 static zb_t *
-zb_new_ (const zb_config_t *config, int implied)
+zb_new_ (const zb_config_t *config)
 {
     zb_t *self = (zb_t *) calloc (1, sizeof *self);
+    int error;
     if (!self)
         return NULL;
     if ((errno = zb_locks_init_ (self)) != 0) {
@@ -5396,11 +5402,10 @@ zb_new_ (const zb_config_t *config, int implied)
     }
     self->epoll_fd = -1;
     self->sum.pool = self->sum_pool;
-    if (zb_config_apply_ (self, config) == -1
-        || (self->config_error && !implied)) {
-        int keep = self->config_error ? self->config_error : errno;
+    if (zb_config_apply_ (self, config) == -1) {
+        error = errno;
         zb_destroy_ (&self);
-        errno = keep;
+        errno = error;
     }
     return self;
 }
@@ -5438,7 +5443,9 @@ zb_instance_find_ (zb_t *to)
     zb_config_t config = ZB_CONFIG_INIT_;
     zb_t *self;
     if (!to && !zb_default_ && !zb_default_closed_) {
-        self = zb_new_ (&config, 1);
+        //  it counts in spite of a config_error, which may come from the
+        //  environment
+        self = zb_new_ (&config);
         zb_default_closed_ = self == NULL;
         if (self) {
             zb_instance_add_ (self);
@@ -5469,13 +5476,16 @@ zb_pumps_start_ (void)
     __atomic_store_n (&zb_pump_missing_, failed, __ATOMIC_RELAXED);
 }
 
+//  Why pumps are started at once.
+typedef enum { ZB_START_FLUSH_, ZB_START_ENDING_ } zb_start_reason_;
+
 //  Called with zb_lock_ held. The same, without waiting for the next try. At
 //  the end of a process, what a child has inherited is not started: its parent
 //  reports that.
 static void
-zb_pumps_start_now_ (int ending)
+zb_pumps_start_now_ (zb_start_reason_ reason)
 {
-    if (!zb_pump_missing_ || (ending && !zb_pump_retry_ms_))
+    if (!zb_pump_missing_ || (reason == ZB_START_ENDING_ && !zb_pump_retry_ms_))
         return;
     __atomic_store_n (&zb_pump_retry_ms_, zb_pump_retry_ms_ ? 1 : 0,
                       __ATOMIC_RELAXED);
@@ -5589,11 +5599,13 @@ zb_instance_finish_ (zb_t **self_p)
     *self_p = NULL;
 }
 
-//  Frees the instances whose pump had not ended when they were closed, and what
-//  threads had of closed instances. With `wait` it waits for the pumps' end.
-//  Called without zb_lock_.
+typedef enum { ZB_ORPHANS_ENDED_, ZB_ORPHANS_ALL_ } zb_orphans_kind_;
+
+//  Called without zb_lock_. Frees the instances whose pump had not ended when
+//  they were closed, and what threads had of closed instances. ZB_ORPHANS_ALL_
+//  waits for the end of each pump.
 static void
-zb_orphans_free_ (int wait)
+zb_orphans_free_ (zb_orphans_kind_ which)
 {
     zb_t **at, *self, *ready = NULL;
     zb_share_ *unused;
@@ -5602,7 +5614,7 @@ zb_orphans_free_ (int wait)
     zb_shares_unused_ = NULL;
     for (at = &zb_orphans_; (self = *at);) {
         pthread_mutex_lock (&self->lock);
-        if (self->pump_ended || wait) {
+        if (self->pump_ended || which == ZB_ORPHANS_ALL_) {
             *at = self->next;
             self->next = ready;
             ready = self;
@@ -5629,14 +5641,16 @@ zb_open_ (const zb_config_t *config)
         errno = EDEADLK;
         return NULL;
     }
-    zb_orphans_free_ (0);
-    self = zb_new_ (config, 0);
+    zb_orphans_free_ (ZB_ORPHANS_ENDED_);
+    self = zb_new_ (config);
     if (!self)
         entry.error = errno;
     pthread_mutex_lock (&zb_lock_);
     //  before others can find it, since without a thread it is refused
-    if (self && !self->disabled && zb_pump_start_ (self) == -1) {
-        entry.error = errno;
+    if (self
+        && (self->config_error
+            || (!self->disabled && zb_pump_start_ (self) == -1))) {
+        entry.error = self->config_error ? self->config_error : errno;
         zb_destroy_ (&self);
     }
     if (self) {
@@ -5663,7 +5677,7 @@ zb_close (zb_t **self_p)
         return;
     *self_p = NULL;
     pthread_mutex_lock (&zb_lock_);
-    zb_pumps_start_now_ (1);
+    zb_pumps_start_now_ (ZB_START_ENDING_);
     rc = zb_instance_remove_ (self);
     if (rc == 0) {
         until_ms = zb_clock_ms_ () + self->linger_ms;
@@ -5675,7 +5689,7 @@ zb_close (zb_t **self_p)
     if (rc == 0) {
         zb_instance_stop_ (self, until_ms);
         zb_instance_finish_ (&self);
-        zb_orphans_free_ (0);
+        zb_orphans_free_ (ZB_ORPHANS_ENDED_);
         pthread_mutex_lock (&zb_lock_);
         zb_closers_--;
         pthread_cond_broadcast (&zb_idle_);
@@ -5759,7 +5773,7 @@ zb_flush (zb_t *self, int ms)
     if (zb_enter_slow_ (&waiter.entry) == -1)
         return -1;
     pthread_mutex_lock (&zb_lock_);
-    zb_pumps_start_now_ (0);
+    zb_pumps_start_now_ (ZB_START_FLUSH_);
     waiter.instance = zb_instance_acquire_ (self);
     if (waiter.instance)
         runs = waiter.instance->pump_runs;
@@ -6388,7 +6402,7 @@ zb_exit_begin_ (void)
 {
     zb_t *self, *ending = NULL;
     int64_t now_ms = zb_clock_ms_ ();
-    zb_pumps_start_now_ (1);
+    zb_pumps_start_now_ (ZB_START_ENDING_);
     __atomic_store_n (&zb_ended_, 1, __ATOMIC_RELEASE);
     while ((self = zb_instances_)) {
         zb_instance_remove_ (self);
@@ -6460,7 +6474,7 @@ zb_exit_ (void)
     pthread_mutex_lock (&zb_lock_);
     zb_exit_closers_ ();
     pthread_mutex_unlock (&zb_lock_);
-    zb_orphans_free_ (!zb_exiting_);
+    zb_orphans_free_ (zb_exiting_ ? ZB_ORPHANS_ENDED_ : ZB_ORPHANS_ALL_);
     //  at the end of a program other threads may still write to it
     if (!zb_exiting_)
         zb_wake_close_ ();
