@@ -3009,7 +3009,8 @@ zb_enter_slow_ (zb_entry_ *entry)
     return 0;
 }
 
-//  The thread is not busy before it can be cancelled again.
+//  The mark is removed before the thread can be cancelled again: a cancelled
+//  thread would keep it, and its destructors could not measure.
 static void
 zb_leave_slow_ (const zb_entry_ *entry)
 {
@@ -3052,8 +3053,8 @@ zb_wake_close_ (void)
 static void
 zb_wake_ (void)
 {
-    int state, keep = errno,
-               fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE);
+    int fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE);
+    int state, keep = errno;
     uint64_t one = 1;
     if (fd == -1)
         return;
@@ -3820,15 +3821,15 @@ zb_thread_self_ (void)
 //  is no room for. While there is one, nobody can tell which levels are not
 //  wanted, so all have a listener.
 static void
-zb_subscription_overflow_ (zb_t *self, int more, size_t size)
+zb_subscription_overflow_ (zb_t *self, int adds, size_t size)
 {
     zb_level_ *level;
-    if (!more && self->overflow == 0)
+    if (!adds && self->overflow == 0)
         return;
-    self->overflow += more ? 1 : (size_t) -1;
-    if (!more && size > self->topics_bytes)
+    self->overflow += adds ? 1 : (size_t) -1;
+    if (!adds && size > self->topics_bytes)
         size = self->topics_bytes;
-    self->topics_bytes += more ? size : (size_t) 0 - size;
+    self->topics_bytes += adds ? size : (size_t) 0 - size;
     for (level = self->levels; level && self->overflow <= 1;
          level = level->next)
         zb_level_listen_ (self, level);
@@ -3854,7 +3855,7 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
     zb_topic_ *known = self->subscription;
     zb_topic_ *end = known + self->subscriptions_size;
     const char *topic = bytes + 1;
-    int more = bytes[0];
+    int adds = bytes[0];
     zb_level_ *level;
     size--;
     while (known < end
@@ -3862,26 +3863,26 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
         known++;
     //  the last subscription of a broker: 0xff and 16 digits (section 3)
     if (zb_marker_is_ (topic, size)) {
-        if (more || self->markers)
-            self->markers += more ? 1 : (size_t) -1;
+        if (adds || self->markers)
+            self->markers += adds ? 1 : (size_t) -1;
         return;
     }
-    if (more)
+    if (adds)
         self->settled_ms = zb_clock_ms_ () + ZB_SETTLE_MS_;
-    if (more && known == end && size <= ZB_TOPIC_MAX_
+    if (adds && known == end && size <= ZB_TOPIC_MAX_
         && known < self->subscription + ZB_TOPICS_KNOWN_MAX_) {
         memcpy (known->text, topic, size);
         known->size = size;
         self->subscriptions_size++;
         self->topics_bytes += size;
     }
-    else if (!more && known < end) {
+    else if (!adds && known < end) {
         memmove (known, end - 1, sizeof *known);
         self->subscriptions_size--;
         self->topics_bytes -= size;
     }
     else if (known == end)
-        zb_subscription_overflow_ (self, more, size);
+        zb_subscription_overflow_ (self, adds, size);
     for (level = self->levels; level; level = level->next)
         if (zb_topic_is_ (topic, size, level))
             zb_level_listen_ (self, level);
