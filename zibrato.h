@@ -2693,9 +2693,10 @@ typedef struct zb_level_ {
     size_t id_size;
     zb_series_ **series;  //  counters and timers
     size_t series_size, series_max;
-    zb_queue_ queue;   //  gauges that wait to be sent
-    zb_queue_ kept;    //  gauges that were sent and may be lost: the newest,
-                       //  without a gap in their SEQs
+    zb_queue_ queue;  //  gauges that wait to be sent
+    size_t sending;   //  how many of them are in the message that is being sent
+    zb_queue_ kept;   //  gauges that were sent and may be lost: the newest,
+                      //  without a gap in their SEQs
     size_t to_resend;  //  how many of those, the newest, must be sent again
 } zb_level_;
 
@@ -3412,16 +3413,22 @@ zb_queue_grow_ (zb_queue_ *self)
     *self = grown;
 }
 
+//  Returns 1 if there is no room for one more, after trying to make some.
+static int
+zb_queue_full_ (zb_queue_ *self, size_t limit)
+{
+    if (self->size == self->max && self->max < limit)
+        zb_queue_grow_ (self);
+    return self->size == self->max;
+}
+
 //  Adds a reading. If there is no room for it, the oldest one is dropped, and 1
 //  is returned.
 static int
 zb_queue_push_ (zb_queue_ *self, size_t limit, const zb_reading_ *reading,
                 int64_t sent_ms)
 {
-    int full;
-    if (self->size == self->max && self->max < limit)
-        zb_queue_grow_ (self);
-    full = self->size == self->max;
+    int full = zb_queue_full_ (self, limit);
     if (full && self->max == 0)
         return 1;
     if (full)
@@ -3432,12 +3439,17 @@ zb_queue_push_ (zb_queue_ *self, size_t limit, const zb_reading_ *reading,
     return full;
 }
 
-//  Called with the instance's lock held.
+//  Called with the instance's lock held. Adds a reading to the queue of its
+//  level. If there is no room, the oldest reading is dropped; but the new one
+//  while the oldest are being sent, since zb_message_sent_ looks for them there.
 static void
 zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
 {
-    instance->stats.dropped_held += (unsigned) zb_queue_push_ (
-      &reading->series->level->queue, ZB_QUEUE_MAX_, reading, 0);
+    zb_level_ *level = reading->series->level;
+    if (level->sending && zb_queue_full_ (&level->queue, ZB_QUEUE_MAX_))
+        instance->stats.dropped_held++;
+    else if (zb_queue_push_ (&level->queue, ZB_QUEUE_MAX_, reading, 0))
+        instance->stats.dropped_held++;
 }
 
 //  Called with the instance's lock held. Removes readings that were sent long
@@ -4749,6 +4761,7 @@ zb_message_sent_ (zb_t *self, zb_message_ *message)
                         &zb_queue_at_ (&level->queue, i)->reading,
                         message->now_ms);
     zb_queue_drop_ (&level->queue, message->readings);
+    level->sending = 0;
     if (level->inherited)
         message->changed = 0;
     self->stats.sent += message->changed + message->readings;
@@ -4772,6 +4785,7 @@ zb_message_undo_ (zb_t *self, zb_message_ *message)
     }
     message->level->seq = message->seq;
     message->level->gauge_seq = message->gauge_seq;
+    message->level->sending = 0;
 }
 
 //  Pump thread only, without the lock. Goes to the next series that is due.
@@ -4807,6 +4821,7 @@ zb_message_fill_ (zb_t *self, zb_message_ *message)
         zb_level_birth_ (self, message->level, message->unix_ns / 1000000);
         zb_message_series_ (self, message);
         zb_message_readings_ (self, message);
+        message->level->sending = message->readings;
     }
     pthread_mutex_unlock (&self->lock);
 }
@@ -6292,6 +6307,7 @@ zb_instance_inherit_ (zb_t *self)
         level->inherited = 1;
         level->has_listener = 0;
         level->queue.size = level->kept.size = level->to_resend = 0;
+        level->sending = 0;
         if (self->classic)
             level->series_size = 0;
     }
