@@ -6350,6 +6350,7 @@ zb_fork_child_ (void)
         return;
     }
     zb_lock_ = zb_tsc_lock_ = unlocked;
+    zb_condition_init_ (&zb_idle_);  //  threads of the parent may wait for it
     zb_wake_close_ ();
     for (self = zb_instances_; self; self = self->next)
         zb_instance_inherit_ (self);
