@@ -251,6 +251,7 @@ publisher_start (publisher_t *self, int begins)
     assert_non_null (self->zb);
     assert_int_equal (zb_locks_init_ (self->zb), 0);
     self->zb->epoll_fd = -1;
+    self->zb->sum.pool = self->zb->sum_pool;
     self->zb->source = zb_strdup_ ("s0");
     self->zb->max_series = 1000;
     self->zb->random = s_any ();
