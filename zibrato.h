@@ -613,7 +613,8 @@ zb_slot_add_ (zb_slot_ *self, double value)
 __attribute__ ((always_inline)) static inline void
 zb_count_end_ (zb_count_scope_ *self)
 {
-    zb_cell_ *cell = self->thread == zb_thread_here_ () ? self->cell : NULL;
+    zb_cell_ *cell =
+      ZB_LIKELY_ (self->thread == zb_thread_here_ ()) ? self->cell : NULL;
     if (!ZB_LIKELY_ (cell && zb_finite_ (self->value)
                      && zb_hit_ (cell, self->source, self->to)))
         zb_count_slow_ (self->site, cell, self->value, self->source, self->to);
@@ -625,9 +626,10 @@ __attribute__ ((always_inline)) static inline void
 zb_time_end_ (zb_time_scope_ *self)
 {
     if (ZB_LIKELY_ (self->start != 0))
-        zb_time_stop_ (self->site,
-                       self->thread == zb_thread_here_ () ? self->cell : NULL,
-                       self->start, self->source, self->to);
+        zb_time_stop_ (
+          self->site,
+          ZB_LIKELY_ (self->thread == zb_thread_here_ ()) ? self->cell : NULL,
+          self->start, self->source, self->to);
 }
 
 static inline void
