@@ -4391,8 +4391,11 @@ zb_level_next_due_ (const zb_t *instance, const zb_level_ *self, size_t at,
 {
     enum { AHEAD = 24 };
     for (*due = ZB_NOTHING_; at < self->series_size; at++) {
-        if (at + AHEAD < self->series_size)
-            __builtin_prefetch (self->series[at + AHEAD]);
+        if (at + 2 * AHEAD < self->series_size) {
+            __builtin_prefetch (self->series[at + 2 * AHEAD]);
+            if (self->series[at + AHEAD]->maybe_changed)
+                __builtin_prefetch (self->series[at + AHEAD]->slots);
+        }
         *due = zb_series_due_ (instance, self->series[at], self, now_ms);
         if (*due != ZB_NOTHING_)
             break;
