@@ -1498,12 +1498,12 @@ zb_timer_place_ (const zb_timer_ *self, unsigned bucket)
 }
 
 //  Called by the owning thread. Returns 1 if a sample can be added without
-//  memory and without overflow. If not, zb_timer_prepare_ must be called first.
-//  The last sample is not yet in its bucket, so that bucket needs room for two.
+//  overflow. The last sample is not yet in its bucket, so that bucket needs room
+//  for two.
 static inline int
-zb_timer_ready_ (const zb_timer_ *self, unsigned bucket, uint64_t ns)
+zb_timer_has_room_ (const zb_timer_ *self, uint64_t ns)
 {
-    return zb_timer_has_ (self, bucket) && (self->sum_ns + ns) >> 63 == 0
+    return (self->sum_ns + ns) >> 63 == 0
            && (!self->last
                || *zb_timer_place_ (self, self->last - 1u) < UINT32_MAX - 1);
 }
@@ -1520,12 +1520,12 @@ zb_timer_bucket_last_ (zb_timer_ *self)
     __atomic_store_n (place, *place + 1, __ATOMIC_RELEASE);
 }
 
-//  Called by the owning thread. No lock is needed: the pump reads again if seq
-//  changed meanwhile.
+//  Called by the owning thread, when there is room. `last` is the sample's bucket
+//  plus 1, or 0 if that has no page. No lock is needed: the pump reads again if
+//  seq changed meanwhile.
 static inline void
-zb_timer_add_ (zb_timer_ *self, uint64_t ns)
+zb_timer_add_ (zb_timer_ *self, uint64_t ns, unsigned last)
 {
-    unsigned bucket = zb_bucket_ (ns);
     double seconds = (double) (int64_t) ns * 1e-9;
     uint64_t seq = self->seq, count = self->count, asked;
     unsigned at;
@@ -1551,11 +1551,7 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns)
     else if (ns > self->window[at].max_ns)
         zb_set_ (&self->window[at].max_ns, ns);
     zb_timer_bucket_last_ (self);
-    __atomic_store_n (&self->last, (uint16_t) (bucket + 1), __ATOMIC_RELEASE);
-    if (!ZB_LIKELY_ (zb_timer_has_ (self, bucket))) {
-        __atomic_store_n (&self->last, 0, __ATOMIC_RELEASE);
-        zb_set_ (&self->unbucketed, self->unbucketed + 1);
-    }
+    __atomic_store_n (&self->last, (uint16_t) last, __ATOMIC_RELEASE);
     zb_set_ (&self->seq, seq + 2);
 }
 
@@ -1844,15 +1840,21 @@ zb_timer_spill_ (zb_timer_ *self, zb_sum_ *retired)
     }
 }
 
-//  Called by the owning thread with the instance's lock held. Makes room for a
-//  sample: a page for its bucket, or buckets that are not full.
+//  Called by the owning thread with the instance's lock held. Adds a sample and
+//  what it needs: a page for its bucket, a sum and buckets that are not full.
 static void
-zb_timer_prepare_ (zb_timer_ *self, zb_sum_ *retired, uint64_t ns)
+zb_timer_add_slow_ (zb_timer_ *self, zb_sum_ *retired, uint64_t ns)
 {
     unsigned bucket = zb_bucket_ (ns);
     zb_timer_page_ (self, bucket);
-    if (zb_timer_has_ (self, bucket) && !zb_timer_ready_ (self, bucket, ns))
+    if (!zb_timer_has_room_ (self, ns))
         zb_timer_spill_ (self, retired);
+    if (zb_timer_has_ (self, bucket))
+        zb_timer_add_ (self, ns, bucket + 1);
+    else {
+        self->unbucketed++;
+        zb_timer_add_ (self, ns, 0);
+    }
 }
 
 //  --------------------------------------------------------------------------
@@ -2655,7 +2657,7 @@ enum {
 typedef struct zb_series_ {
     zb_type_t type;         //  constant
     uint8_t maybe_changed;  //  0: no thread has changed it since its report
-    uint8_t pending;        //  ZB_PENDING_..., or 0
+    uint8_t pending;        //  ZB_PENDING_ZERO_, ZB_PENDING_INHERITED_, or 0
     uint16_t name_at, head_size, source_size;  //  constant, of the text behind
                                                //  the structure
     zb_slot_ *slots;   //  by next: one in each thread that measures it
@@ -6159,9 +6161,8 @@ zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
     pthread_mutex_lock (&zb_lock_);
     if (!share->dead) {
         pthread_mutex_lock (&share->owner->lock);
-        zb_timer_prepare_ (self->by_kind.timer, self->series->retired, ns);
+        zb_timer_add_slow_ (self->by_kind.timer, self->series->retired, ns);
         pthread_mutex_unlock (&share->owner->lock);
-        zb_timer_add_ (self->by_kind.timer, ns);
     }
     pthread_mutex_unlock (&zb_lock_);
     zb_leave_slow_ (&entry);
@@ -6178,8 +6179,10 @@ zb_slot_time_ (zb_slot_ *self, uint64_t ns)
         zb_share_record_ (zb_slot_share_ (self), self->series,
                           (double) (int64_t) ns / 1e9, zb_now_ ());
     else if (ZB_LIKELY_ ((timer->seq & 1) == 0)) {
-        if (ZB_LIKELY_ (zb_timer_ready_ (timer, zb_bucket_ (ns), ns)))
-            zb_timer_add_ (timer, ns);
+        unsigned bucket = zb_bucket_ (ns);
+        if (ZB_LIKELY_ (zb_timer_has_ (timer, bucket)
+                        && zb_timer_has_room_ (timer, ns)))
+            zb_timer_add_ (timer, ns, bucket + 1);
         else
             zb_slot_time_slow_ (self, ns);
         __atomic_store_n (self->changed, 1, __ATOMIC_RELEASE);

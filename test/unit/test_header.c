@@ -1084,8 +1084,10 @@ s_timer_write (void *argument)
 {
     uint64_t ns = 1000;
     (void) argument;
-    while (!__atomic_load_n (&s_timer_stop, __ATOMIC_ACQUIRE))
-        zb_timer_add_ (s_timer, ns++);
+    while (!__atomic_load_n (&s_timer_stop, __ATOMIC_ACQUIRE)) {
+        zb_timer_add_ (s_timer, ns, zb_bucket_ (ns) + 1);
+        ns++;
+    }
     return NULL;
 }
 
