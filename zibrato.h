@@ -1889,7 +1889,7 @@ zb_arena_take_ (zb_block_ **self, size_t size)
             return NULL;
         block = (zb_block_ *) memory;
         block->next = *self;
-        block->used = 32;
+        block->used = 64;  //  sizes of 64 stay aligned
         block->size = wanted;
         *self = block;
     }
@@ -2636,14 +2636,14 @@ typedef struct zb_share_ {
 
 //  What was last reported of a series. Guard: lock.
 typedef struct {
-    zb_u128_ sum_ns;         //  timer
-    double total;            //  counter
-    uint64_t count;          //  timer
-    uint64_t first;          //  SEQ of the first report
     int64_t at_ms;           //  zb_clock_ms_ of the last report
     uint32_t listen_epoch;   //  of the level at that time
     unsigned char known;     //  1: was reported
     unsigned char repeated;  //  1: the last report was a repetition
+    zb_u128_ sum_ns;         //  timer
+    double total;            //  counter
+    uint64_t count;          //  timer
+    uint64_t first;          //  SEQ of the first report
 } zb_reported_;
 
 //  Why a series may be reported although it has not changed.
@@ -2652,8 +2652,9 @@ enum {
     ZB_PENDING_INHERITED_  //  the child of a fork has to repeat it
 };
 
-//  A series of an instance. Guard: lock. The members that tell whether it has
-//  changed come first, in one line of the cache: each round looks at all series.
+//  A series of an instance. Guard: lock. The members that tell whether it is due
+//  come first, up to reported.repeated, and fill one line of the cache, to which
+//  a series is aligned: each round looks at all of them.
 typedef struct zb_series_ {
     zb_type_t type;         //  constant
     uint8_t maybe_changed;  //  0: no thread has changed it since its report
@@ -3220,8 +3221,8 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
     zb_sum_ *retired = NULL;
     zb_series_ *series = (zb_series_ *) zb_arena_take_ (
       &self->arena, (sizeof *series + label->level_size + sizeof "Counter"
-                     + label->name_size + label->source_size + 15)
-                      / 16 * 16);
+                     + label->name_size + label->source_size + 63)
+                      / 64 * 64);
     if (kind == ZB_TYPE_TIMER)
         retired = (zb_sum_ *) calloc (1, sizeof *retired);
     if (!series || !level || (kind == ZB_TYPE_TIMER && !retired)) {
