@@ -413,7 +413,7 @@ s_flush_two_levels (void)
     printf ("flush=%d ms=%" PRId64 " measured=%" PRIu64 " sent=%" PRIu64
             " held=%" PRIu64 " dropped=%" PRIu64 " error=%d\n",
             rc, ms, stats.measured, stats.sent, stats.held, stats.dropped,
-            s_error (&stats));
+            stats.error);
     s_say ("flushed");
     s_await_input ();
     return s_leave ();

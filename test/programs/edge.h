@@ -1,6 +1,6 @@
-/*  edge.h - what the programs at the edge stand on
+/*  edge.h - what host, loader and the programs at the edge stand on
 
-    Each of them is a table of commands, takes a NUMBER, and prints key=value.
+    Most are a table of commands, take a NUMBER, and print key=value.
     One that hangs is ended by SIGALRM after a while, even if nobody else does.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
@@ -108,17 +108,6 @@ s_listening (zb_t *zb)
     return stats.listening;
 }
 
-//  Why nothing can be sent. A header of before has no such member.
-static int
-s_error (const zb_stats_t *stats)
-{
-    size_t at = offsetof (zb_stats_t, denied) + sizeof stats->denied;
-    int error = 0;
-    if (at < sizeof *stats)
-        memcpy (&error, (const char *) stats + at, sizeof error);
-    return error;
-}
-
 //  How many entries a folder of /proc/self has.
 static long
 s_entries (const char *path)
@@ -130,6 +119,18 @@ s_entries (const char *path)
     if (folder)
         closedir (folder);
     return count;
+}
+
+static long
+s_resident_kib (void)
+{
+    long size, resident = 0;
+    FILE *file = fopen ("/proc/self/statm", "r");
+    if (file && fscanf (file, "%ld %ld", &size, &resident) != 2)
+        resident = 0;
+    if (file)
+        fclose (file);
+    return resident * (sysconf (_SC_PAGESIZE) / 1024);
 }
 
 static pthread_t

@@ -8,40 +8,11 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define _GNU_SOURCE  //  random_r, setgroups, sigaction
+#include "edge.h"
 
-#include "zibrato.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
-#include <inttypes.h>
 #include <locale.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-enum { PATIENCE_MS = 20000 };
-
-static long s_number;  //  of the command line
-
-static int64_t
-s_now_ms (void)
-{
-    struct timespec now;
-    clock_gettime (CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 //  Has standard input come to its end?
 static bool
@@ -50,39 +21,6 @@ s_input_ends (int ms)
     struct pollfd item = {STDIN_FILENO, POLLIN, 0};
     char byte;
     return poll (&item, 1, ms) > 0 && read (STDIN_FILENO, &byte, 1) <= 0;
-}
-
-//  Says something at once, for the test to act upon.
-static void
-s_say (const char *text)
-{
-    puts (text);
-    fflush (stdout);
-}
-
-static bool
-s_listening (zb_t *zb)
-{
-    int64_t until = s_now_ms () + PATIENCE_MS;
-    zb_stats_t stats;
-    do {
-        zb_flush (zb, 1);
-        zb_stats (zb, &stats);
-    } while (!stats.listening && s_now_ms () < until);
-    return stats.listening;
-}
-
-//  How many entries a folder of /proc/self has.
-static long
-s_entries (const char *path)
-{
-    DIR *folder = opendir (path);
-    long count = 0;
-    while (folder && readdir (folder))
-        count++;
-    if (folder)
-        closedir (folder);
-    return count;
 }
 
 //  Measures and returns.
@@ -363,18 +301,6 @@ s_lines (const char *path)
     return lines;
 }
 
-static long
-s_resident_kib (void)
-{
-    long size, resident = 0;
-    FILE *file = fopen ("/proc/self/statm", "r");
-    if (file && fscanf (file, "%ld %ld", &size, &resident) != 2)
-        resident = 0;
-    if (file)
-        fclose (file);
-    return resident * (sysconf (_SC_PAGESIZE) / 1024);
-}
-
 static int
 s_threads (void)
 {
@@ -507,20 +433,17 @@ s_handlers (void)
 //  --------------------------------------------------------------------------
 //  The command line
 
-static const struct {
-    const char *name;
-    int (*run) (void);
-} s_commands[] = {{"plain", s_plain},
-                  {"busy", s_busy},
-                  {"locale", s_locale},
-                  {"random", s_random},
-                  {"descriptors", s_descriptors},
-                  {"exhausted", s_exhausted},
-                  {"starved", s_starved},
-                  {"few-threads", s_few_threads},
-                  {"threads", s_threads},
-                  {"keys", s_keys},
-                  {"handlers", s_handlers}};
+static const command_t s_commands[] = {{"plain", s_plain},
+                                       {"busy", s_busy},
+                                       {"locale", s_locale},
+                                       {"random", s_random},
+                                       {"descriptors", s_descriptors},
+                                       {"exhausted", s_exhausted},
+                                       {"starved", s_starved},
+                                       {"few-threads", s_few_threads},
+                                       {"threads", s_threads},
+                                       {"keys", s_keys},
+                                       {"handlers", s_handlers}};
 
 int
 main (int argc, char *argv[])

@@ -234,18 +234,6 @@ s_crowd_end (crowd_t *self, pthread_t *list)
     return s_now_us () - began_us;
 }
 
-static long
-s_resident_kib (void)
-{
-    long size, resident = 0;
-    FILE *file = fopen ("/proc/self/statm", "r");
-    if (file && fscanf (file, "%ld %ld", &size, &resident) != 2)
-        resident = 0;
-    if (file)
-        fclose (file);
-    return resident * (sysconf (_SC_PAGESIZE) / 1024);
-}
-
 //  Returns how long it takes from before a fork to the child's first
 //  instruction, in microseconds: the median of some.
 static int64_t

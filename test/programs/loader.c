@@ -11,17 +11,9 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define _GNU_SOURCE
+#include "edge.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { PASSES = 10 };
 
@@ -30,18 +22,6 @@ typedef void run_t (long passes);
 static run_t *s_run;
 static pthread_barrier_t s_barrier;
 static atomic_bool s_stop;
-
-static long
-s_entries (const char *path)
-{
-    DIR *folder = opendir (path);
-    long count = 0;
-    while (folder && readdir (folder))
-        count++;
-    if (folder)
-        closedir (folder);
-    return count;
-}
 
 static void *
 s_short (void *argument)

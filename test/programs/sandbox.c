@@ -150,7 +150,7 @@ s_filtered (void)
     printf ("flush=%d measured=%" PRIu64 " sent=%" PRIu64 " held=%" PRIu64
             " dropped=%" PRIu64 " error=%d\n",
             rc, stats.measured, stats.sent, stats.held, stats.dropped,
-            s_error (&stats));
+            stats.error);
     return s_leave ();
 }
 
