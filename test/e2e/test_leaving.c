@@ -131,6 +131,15 @@ a_parent_and_a_child_that_go_on_count_once (void)
     s_check_counts ("fork-both", 210);
 }
 
+static void
+a_program_that_executes_another_at_once_becomes_it (void)
+{
+    broker_t *broker = broker_start ();
+    process_t *leave = edge_run ("leave", "exec", 0, edge_delivers (broker));
+    assert_int_equal (edge_number (leave, "children="), 200);
+    assert_int_equal (edge_number (leave, "failed="), 0);
+}
+
 //  A child of which only the kernel knows ends at once, whatever it measures.
 static void
 s_check_unknown_child (const char *command)
@@ -216,6 +225,7 @@ static const struct CMUnitTest tests[] = {
   TEST (what_a_daemon_counted_before_arrives),
   TEST (what_was_counted_before_two_forks_arrives),
   TEST (a_parent_and_a_child_that_go_on_count_once),
+  TEST (a_program_that_executes_another_at_once_becomes_it),
   TEST (a_child_of_clone_ends_at_once),
   TEST (a_child_of_fork_without_handlers_ends_at_once),
   TEST (a_fork_knows_nothing_of_other_threads_counters),

@@ -173,6 +173,29 @@ s_fork_quietly (void)
     return s_without_atfork (_Fork);
 }
 
+//  Measures and becomes another program, again and again, each time a little
+//  later: ZeroMQ must not begin just then.
+static int
+s_exec (void)
+{
+    enum { CHILDREN_MAX = 200, STEP_US = 5, INSTANCES = 8 };
+    int status, failed = 0;
+    for (int i = 0; i < INSTANCES; i++)
+        zb_open (.linger_ms = 0);
+    for (long i = 0; i < CHILDREN_MAX; i++) {
+        pid_t pid = s_fork ();
+        if (pid == 0) {
+            zb_count ("info", "leave.exec");
+            s_nap (i * STEP_US);
+            execl ("/bin/true", "true", (char *) NULL);
+            _exit (1);
+        }
+        failed += waitpid (pid, &status, 0) != pid || status != 0;
+    }
+    printf ("children=%d failed=%d\n", CHILDREN_MAX, failed);
+    return 0;
+}
+
 //  --------------------------------------------------------------------------
 //  Crowds
 
@@ -331,11 +354,16 @@ s_exits (void)
 //  --------------------------------------------------------------------------
 //  The command line
 
-static const command_t s_commands[] = {
-  {"count", s_count_and_return}, {"programs", s_programs},
-  {"daemon", s_daemon},          {"fork-twice", s_fork_twice},
-  {"fork-both", s_fork_both},    {"clone", s_clone},
-  {"_Fork", s_fork_quietly},     {"fork-crowd", s_fork_crowd},
-  {"fork-plain", s_fork_plain},  {"exits", s_exits}};
+static const command_t s_commands[] = {{"count", s_count_and_return},
+                                       {"programs", s_programs},
+                                       {"daemon", s_daemon},
+                                       {"fork-twice", s_fork_twice},
+                                       {"fork-both", s_fork_both},
+                                       {"clone", s_clone},
+                                       {"_Fork", s_fork_quietly},
+                                       {"exec", s_exec},
+                                       {"fork-crowd", s_fork_crowd},
+                                       {"fork-plain", s_fork_plain},
+                                       {"exits", s_exits}};
 
 EDGE_MAIN (s_commands)
