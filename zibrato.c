@@ -1698,7 +1698,7 @@ enum {
     FAULTS_MS = 1000,   //  between looks at what is wrong
     PAUSE_MS = 10,      //  of programs, while workers read
     RETURN_MS = 3000,   //  until workers of the last broker are back: they try
-                        //  every two seconds (ZB_LINK_RETRY_MS_)
+                        //  every two seconds (LINKS_RETRY_MS)
     FORWARDED = 1000    //  messages in one go, as zmq_proxy does
 };
 
