@@ -13,7 +13,7 @@
 
     Sections, bottom-up; none knows a later one:
 
-        Basics       log lines, clocks, options, signals, sockets
+        Basics       random numbers, signals, sockets
         Window       what one flush covers
         Ingest       the worker's main thread
         Broker       XSUB to XPUB
@@ -23,6 +23,9 @@
 
     What they stand on is a file a class in contrib/runtime:
 
+        log          lines of the log, and the end of a program
+        clock        the time of day, and the time that is left
+        options      rows that parse the command line and print the help
         arena        memory of many small things
         table        hash table of pointers
         line         text of the wire to zb_line_t
@@ -49,26 +52,26 @@
 
 #include "zibrato.h"
 
+#include "contrib/runtime/clock.h"
 #include "contrib/runtime/curve.h"
 #include "contrib/runtime/fault.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
 #include "contrib/runtime/links.h"
+#include "contrib/runtime/log.h"
 #include "contrib/runtime/names.h"
+#include "contrib/runtime/options.h"
 #include "contrib/runtime/peers.h"
 #include "contrib/runtime/queue.h"
 #include "contrib/runtime/sender.h"
 
-#include <ctype.h>
 #include <czmq.h>
 #include <dlfcn.h>
 #include <malloc.h>
 #include <math.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -95,281 +98,17 @@ enum {
 enum { KEPT_MAX = 16 * 1024 * 1024 };
 
 //  --------------------------------------------------------------------------
-//  Basics: a log line is event=... key=value ... on stderr
-
-//  The one place that writes log lines: one call, one line, so that lines of
-//  several threads do not mix. The contract is in zibrato_backend.h.
-void
-zb_log (int severity, const char *event, const char *format, ...)
-{
-    static const char *const names[] = {"emergency", "alert",   "critical",
-                                        "error",     "warning", "notice",
-                                        "info",      "debug"};
-    char text[2048], when[32], *c;
-    time_t now = time (NULL);
-    struct tm utc;
-    va_list args;
-    va_start (args, format);
-    vsnprintf (text, sizeof text, format, args);
-    va_end (args);
-    for (c = text; *c; c++)
-        if (!isprint ((unsigned char) *c))
-            *c = '?';
-    gmtime_r (&now, &utc);
-    strftime (when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    fprintf (stderr, "%s level=%s event=%s%s%s\n", when, names[severity], event,
-             *text ? " " : "", text);
-}
-
-//  Ends the program: exit status 1. A message that ends in a colon gets the
-//  reason of errno. Only what the command line asked for and cannot be had
-//  comes here, nothing that a peer does.
-__attribute__ ((format (printf, 1, 2), noreturn)) static void
-s_die (const char *format, ...)
-{
-    int error = errno;
-    char text[1024];
-    va_list args;
-    va_start (args, format);
-    vsnprintf (text, sizeof text, format, args);
-    va_end (args);
-    fprintf (stderr, "zibrato: %s", text);
-    if (*text && text[strlen (text) - 1] == ':')
-        fprintf (stderr, " %s", zmq_strerror (error));
-    fprintf (stderr, "\n");
-    //  not exit: czmq's own would find sockets and actors in use, and abort
-    _exit (1);
-}
-
-//  Microseconds of the wall clock.
-static int64_t
-s_wall_us (void)
-{
-    struct timespec now;
-    clock_gettime (CLOCK_REALTIME, &now);
-    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
+//  Basics: random numbers, signals and sockets
 
 //  What nobody can guess.
 static uint64_t
 s_random (void)
 {
     uint64_t bits;
-    if (getrandom (&bits, sizeof bits, 0) != sizeof bits)
-        s_die ("getrandom:");
+    if (getentropy (&bits, sizeof bits) == -1)
+        die ("getentropy:");
     return bits;
 }
-
-//  When the worker has to be done with a stop, milliseconds of zclock_mono.
-static _Atomic int64_t s_deadline_ms = INT64_MAX;
-
-//  INT64_MAX while nobody has asked the worker to stop.
-int64_t
-zb_time_left_ms (void)
-{
-    int64_t deadline = s_deadline_ms;
-    int64_t left = deadline - zclock_mono ();
-    return deadline == INT64_MAX ? INT64_MAX : left < 0 ? 0 : left;
-}
-
-//  --------------------------------------------------------------------------
-//  Options: rows of a table that parse the command line and print the help
-
-enum { TABLES_MAX = 2 };
-
-typedef struct {
-    const char *name;  //  of the mode
-    const char *summary;
-    const zb_option_t *tables[TABLES_MAX];
-    const zb_option_t *arguments;  //  without "--", in this order; who has no
-                                   //  default must be given
-} usage_t;
-
-//  A default, in the largest unit that s_option_number reads.
-static void
-s_number_print (char *text, size_t size, int64_t number)
-{
-    static const char *const units[] = {"", "K", "M", "G"};
-    int unit = 0;
-    for (; number && number % 1024 == 0 && unit < 3; unit++)
-        number /= 1024;
-    snprintf (text, size, " (%" PRId64 "%s)", number, units[unit]);
-}
-
-//  A row of the help: its default is read from its variable.
-static void
-s_option_print (const zb_option_t *self, const char *name, FILE *out)
-{
-    char value[64] = "";
-    if (self->number)
-        s_number_print (value, sizeof value, *self->number);
-    else if (self->text && *self->text && **self->text && !self->secret)
-        snprintf (value, sizeof value, " (%s)", *self->text);
-    fprintf (out, "  %-24s %s%s", name, self->help, value);
-    if (self->env)
-        fprintf (out, "; or %s", self->env);
-    fprintf (out, "\n");
-}
-
-//  The rows that parse are the rows that are printed: the help cannot say what
-//  is not so.
-static void
-s_usage_print (const usage_t *self, FILE *out)
-{
-    const zb_option_t *option;
-    char name[64];
-    int i;
-    fprintf (out, "usage: zibrato %s", self->name);
-    for (option = self->arguments; option && option->name; option++)
-        fprintf (out, *option->text ? " [%s]" : " %s", option->name);
-    fprintf (out, "%s\n%s.\n\n", *self->tables ? " [OPTION]..." : "",
-             self->summary);
-    for (option = self->arguments; option && option->name; option++)
-        s_option_print (option, option->name, out);
-    for (i = 0; i < TABLES_MAX; i++)
-        for (option = self->tables[i]; option && option->name; option++) {
-            snprintf (name, sizeof name, "--%s %s", option->name,
-                      option->argument ? option->argument : "");
-            s_option_print (option, name, out);
-        }
-    fprintf (out, "  %-24s %s\n", "--help", "print this, and end");
-}
-
-//  A word that we do not know: exit status 2. A value that cannot be used is
-//  s_die's, status 1.
-__attribute__ ((format (printf, 2, 3), noreturn)) static void
-s_usage_die (const usage_t *self, const char *format, ...)
-{
-    va_list args;
-    va_start (args, format);
-    fprintf (stderr, "zibrato: ");
-    vfprintf (stderr, format, args);
-    fprintf (stderr, "\n");
-    va_end (args);
-    s_usage_print (self, stderr);
-    exit (2);
-}
-
-//  A whole number, with K, M or G for 1024 and its powers.
-static int
-s_option_number (const char *text, int64_t *number)
-{
-    static const char units[] = "KMG";
-    const char *unit;
-    char *end;
-    errno = 0;
-    *number = strtoll (text, &end, 10);
-    if (end == text || errno)
-        return -1;
-    unit = *end ? strchr (units, toupper ((unsigned char) *end)) : NULL;
-    if (unit) {
-        int shift = 10 * (int) (unit - units + 1);
-        if (*number > INT64_MAX >> shift || *number < 0)
-            return -1;
-        *number <<= shift;
-        end++;
-    }
-    return *end ? -1 : 0;
-}
-
-//  Secrets are copied and wiped where ps shows them: in argv and the
-//  environment.
-static void
-s_option_set (const zb_option_t *self, char *value)
-{
-    int64_t number;
-    if (self->flag)
-        *self->flag = 1;
-    else if (self->text && self->secret) {
-        *self->text = strdup (value);
-        memset (value, 'x', strlen (value));
-    }
-    else if (self->text)
-        *self->text = value;
-    else if (s_option_number (value, &number) == 0 && number >= self->min
-             && number <= self->max)
-        *self->number = number;
-    else
-        s_die ("--%s %s: expected a number from %" PRId64 " to %" PRId64,
-               self->name, value, self->min, self->max);
-}
-
-//  The mode's own options come first, so that a backend may not be shadowed.
-static const zb_option_t *
-s_option_find (const usage_t *usage, const char *name, size_t size)
-{
-    const zb_option_t *option;
-    int i;
-    for (i = 0; i < TABLES_MAX; i++)
-        for (option = usage->tables[i]; option && option->name; option++)
-            if (strlen (option->name) == size
-                && memcmp (option->name, name, size) == 0)
-                return option;
-    return NULL;
-}
-
-//  Variables first: what the command line says wins.
-static void
-s_options_environment (const usage_t *usage)
-{
-    const zb_option_t *option;
-    int i;
-    for (i = 0; i < TABLES_MAX; i++)
-        for (option = usage->tables[i]; option && option->name; option++) {
-            char *value = option->env ? getenv (option->env) : NULL;
-            if (value && *value)
-                s_option_set (option, value);
-        }
-}
-
-//  --name VALUE, --name=VALUE or --flag at argv[i]. Returns the last place that
-//  it takes.
-static int
-s_option_parse (const usage_t *usage, int i, int argc, char **argv)
-{
-    char *name = argv[i] + 2, *value = strchr (argv[i], '=');
-    const zb_option_t *option = s_option_find (
-      usage, name, value ? (size_t) (value - name) : strlen (name));
-    if (!option)
-        s_usage_die (usage, "%s: no such option", argv[i]);
-    if (value && option->flag)
-        s_usage_die (usage, "--%s takes no value", option->name);
-    if (value)
-        value++;
-    else if (!option->flag && i + 1 < argc)
-        value = argv[++i];
-    else if (!option->flag)
-        s_usage_die (usage, "--%s: expected %s", option->name,
-                     option->argument);
-    s_option_set (option, value);
-    return i;
-}
-
-//  Reads the command line. Ends the program if that fails, or help is asked
-//  for.
-static void
-s_options_parse (const usage_t *usage, int argc, char **argv)
-{
-    const zb_option_t *argument = usage->arguments;
-    int i;
-    s_options_environment (usage);
-    for (i = 0; i < argc; i++)
-        if (streq (argv[i], "--help") || streq (argv[i], "-h")) {
-            s_usage_print (usage, stdout);
-            exit (0);
-        }
-        else if (strncmp (argv[i], "--", 2) == 0)
-            i = s_option_parse (usage, i, argc, argv);
-        else if (argument && argument->name && *argv[i] != '-')
-            s_option_set (argument++, argv[i]);
-        else
-            s_usage_die (usage, "%s: expected an option", argv[i]);
-    if (argument && argument->name && !*argument->text)
-        s_usage_die (usage, "expected %s", argument->name);
-}
-
-//  --------------------------------------------------------------------------
-//  Signals and sockets
 
 //  Returns a descriptor that becomes readable when one of these signals comes.
 //  To be called before there are other threads, of ZeroMQ's, too, which block
@@ -379,7 +118,7 @@ s_signals_open (const sigset_t *signals)
 {
     int fd = signalfd (-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd == -1)
-        s_die ("signalfd:");
+        die ("signalfd:");
     pthread_sigmask (SIG_BLOCK, signals, NULL);
     return fd;
 }
@@ -426,7 +165,7 @@ s_socket_new (int type)
 {
     zsock_t *socket = zsock_new (type);
     if (!socket)
-        s_die ("open a socket:");
+        die ("open a socket:");
     zsock_set_maxmsgsize (socket, FRAME_MAX);
     zsock_set_handshake_ivl (socket, HANDSHAKE_MS);
     zsock_set_heartbeat_ivl (socket, HEARTBEAT_MS);
@@ -459,7 +198,7 @@ s_host_resolve (const char *host, char *address, size_t size)
         freeaddrinfo (found);
     }
     if (rc)
-        s_die ("--host %s: %s", host, gai_strerror (rc));
+        die ("--host %s: %s", host, gai_strerror (rc));
 }
 
 //  --------------------------------------------------------------------------
@@ -1328,7 +1067,7 @@ worker_flush_spool (worker_t *self, bool whole)
 static void
 worker_flush (worker_t *self)
 {
-    int64_t second = s_wall_us () / 1000000;
+    int64_t second = wall_us () / 1000000;
     int forgot = 0;
     worker_log_malformed (self);
     names_report (&self->names, self->ledger);
@@ -1408,7 +1147,7 @@ worker_tick (zloop_t *loop, int timer, void *argument)
         spool_replayed (self->spool, &s_worker_reader, self);
     worker_flush (self);
     worker_slice (loop, 0, self);
-    zloop_timer (loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
+    zloop_timer (loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
                  worker_tick, argument);
     return 0;
 }
@@ -1518,15 +1257,15 @@ worker_connect (worker_t *self)
         endpoints = endpoint;
     }
     if (!s_worker.server != !s_worker.cert)
-        s_die ("--curve-server and --curve-cert: give both, or neither");
+        die ("--curve-server and --curve-cert: give both, or neither");
     if (s_worker.server)
         wrong = curve_connect (self->xsub, s_worker.server, s_worker.cert);
     if (wrong)
-        s_die ("--curve-server %s --curve-cert %s: %s", s_worker.server,
-               s_worker.cert, wrong);
+        die ("--curve-server %s --curve-cert %s: %s", s_worker.server,
+             s_worker.cert, wrong);
     self->links = links_new (self->xsub, endpoints);
     if (!self->links)
-        s_die ("connect to %s:", endpoints);
+        die ("connect to %s:", endpoints);
 }
 
 //  Says that we want each level's topic (1), or no more (0); "" is all of them.
@@ -1539,8 +1278,8 @@ worker_subscribe (worker_t *self, char wanted)
     char topic[LINE_LABEL_MAX + 3];
     while ((level = strsep (&rest, ","))) {
         if (*s_worker.levels && !line_label_ok (level, strlen (level)))
-            s_die ("--levels %s: expected labels separated by commas",
-                   s_worker.levels);
+            die ("--levels %s: expected labels separated by commas",
+                 s_worker.levels);
         snprintf (topic, sizeof topic, *level ? "%c%s|" : "%c", wanted, level);
         zmq_send (zsock_resolve (self->xsub), topic, 1 + strlen (topic + 1), 0);
     }
@@ -1557,9 +1296,9 @@ worker_percentiles (worker_t *self)
         double percentile = strtod (list, &end);
         if (end == list || (*end && *end != ',') || !(percentile > 0)
             || percentile >= 100 || self->percentiles == PERCENTILES_MAX)
-            s_die ("--percentiles %s: expected up to %d numbers between 0 and "
-                   "100, separated by commas",
-                   s_worker.percentiles, PERCENTILES_MAX);
+            die ("--percentiles %s: expected up to %d numbers between 0 and "
+                 "100, separated by commas",
+                 s_worker.percentiles, PERCENTILES_MAX);
         self->percentile[self->percentiles++] = percentile;
         list = *end ? end + 1 : end;
     }
@@ -1590,7 +1329,7 @@ worker_loop (worker_t *self, int stop_fd)
     zloop_poller (self->loop, &links, worker_links, self);
     zloop_reader (self->loop, self->xsub, worker_readable, self);
     zloop_poller (self->loop, &stop, s_stop_handle, NULL);
-    zloop_timer (self->loop, s_flush_delay_ms (s_wall_us (), s_worker.flush), 1,
+    zloop_timer (self->loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
                  worker_tick, self);
     zloop_start (self->loop);
     links_destroy (&self->links);
@@ -1605,9 +1344,9 @@ worker_load (worker_t *self)
     self->spool = self->queue->spool =
       spool_new (s_worker.spool, self->backend->name, s_worker.spool_max);
     if (!self->spool && errno == EWOULDBLOCK)
-        s_die ("--spool %s: another worker has it", s_worker.spool);
+        die ("--spool %s: another worker has it", s_worker.spool);
     if (!self->spool)
-        s_die ("--spool %s:", s_worker.spool);
+        die ("--spool %s:", s_worker.spool);
     if (spool_load (self->spool, &s_worker_reader, self)) {
         worker_flush_spool (self, true);
         self->flushing = 1;
@@ -1661,7 +1400,7 @@ worker_run (const zb_backend_t *backend)
     const char *wrong = backend->check ? backend->check () : NULL;
     pthread_t thread;
     if (wrong)
-        s_die ("%s", wrong);
+        die ("%s", wrong);
     worker_init (&self, backend);
     worker_percentiles (&self);
     self.xsub = s_socket_new (ZMQ_XSUB);
@@ -1673,9 +1412,9 @@ worker_run (const zb_backend_t *backend)
         worker_load (&self);
     worker_connect (&self);
     if (pthread_create (&thread, NULL, sender_run, &sender) != 0)
-        s_die ("start the sender:");
+        die ("start the sender:");
     worker_loop (&self, stop);
-    s_deadline_ms = zclock_mono () + s_worker.deadline * 1000;
+    deadline_ms = zclock_mono () + s_worker.deadline * 1000;
     queue_close (self.queue);
     pthread_join (thread, NULL);
     queue_log_trimmed (self.queue);
@@ -1954,16 +1693,16 @@ broker_bind (const char *address)
             ? zsock_bind (s_broker.programs, "tcp://%s:%d", address, port)
             : zsock_bind (s_broker.programs, "tcp://%s:!", address);
         if (bound == -1)
-            s_die ("listen at %s port %d:", s_broker.host, port);
+            die ("listen at %s port %d:", s_broker.host, port);
         next = zsock_bind (s_broker.workers, "tcp://%s:%d", address, bound + 1);
         if (next == -1 && s_broker.port)
-            s_die ("listen at %s port %d:", s_broker.host, port + 1);
+            die ("listen at %s port %d:", s_broker.host, port + 1);
         if (next == -1)
             zsock_unbind (s_broker.programs, "tcp://%s:%d", address, bound);
         port = bound;
     }
     if (next == -1)
-        s_die ("--port 0: found no pair of free ports");
+        die ("--port 0: found no pair of free ports");
     s_broker.port = port;
     zb_log (LOG_INFO, "ready",
             "mode=broker publishers=tcp://%s:%d workers=tcp://%s:%d", address,
@@ -1996,7 +1735,7 @@ broker_secure (const char *address)
 {
     const char *wrong;
     if (!s_broker.cert != !s_broker.authorized)
-        s_die ("--curve and --authorized: give both, or neither");
+        die ("--curve and --authorized: give both, or neither");
     if (!s_broker.cert && strncmp (address, "127.", 4) != 0
         && !streq (address, "[::1]"))
         zb_log (LOG_WARNING, "exposed",
@@ -2007,8 +1746,8 @@ broker_secure (const char *address)
     wrong = curve_listen (&s_broker.curve, s_broker.cert, s_broker.authorized,
                           s_broker.programs, s_broker.workers);
     if (wrong)
-        s_die ("--curve %s --authorized %s: %s", s_broker.cert,
-               s_broker.authorized, wrong);
+        die ("--curve %s --authorized %s: %s", s_broker.cert,
+             s_broker.authorized, wrong);
     zb_log (LOG_INFO, "authorized", "authorized=\"%s\" keys=%zu",
             s_broker.authorized, zhashx_size (s_broker.curve->listed));
 }
@@ -2117,7 +1856,7 @@ keygen_run (void)
     char key[CERTIFICATE_KEY];
     const char *wrong = curve_keygen (s_keygen.dir, s_keygen.name, key);
     if (wrong)
-        s_die ("keygen %s %s: %s", s_keygen.dir, s_keygen.name, wrong);
+        die ("keygen %s %s: %s", s_keygen.dir, s_keygen.name, wrong);
     printf ("public  %s/%s\nsecret  %s/%s_secret\nkey     %s\n", s_keygen.dir,
             s_keygen.name, s_keygen.dir, s_keygen.name, key);
     return 0;
@@ -2146,8 +1885,8 @@ replay_run (void)
 {
     int count = spool_replay (s_replay_dir, replay_print);
     if (count == -1)
-        s_die ("replay %s: expected the folder of a worker's --spool:",
-               s_replay_dir);
+        die ("replay %s: expected the folder of a worker's --spool:",
+             s_replay_dir);
     printf ("%d refused row%s to be sent again%s\n", count,
             count == 1 ? "" : "s",
             count ? ", at the worker's next flush or start" : "");
@@ -2214,7 +1953,7 @@ mode_backend (const zb_backend_t *backend, int argc, char **argv)
                      {backend->options, s_worker_options},
                      NULL};
     s_worker.batch = (int64_t) backend->batch;
-    s_options_parse (&usage, argc, argv);
+    options_parse (&usage, argc, argv);
     return worker_run (backend);
 }
 
@@ -2225,17 +1964,17 @@ mode_plugin (int argc, char **argv)
     const zb_backend_t *(*backend) (void) = NULL;
     void *library, *symbol;
     if (argc < 2 || !streq (argv[0], "--plugin"))
-        s_options_parse (&s_plugin_usage, argc, argv);
+        options_parse (&s_plugin_usage, argc, argv);
     if (argc < 2 || !streq (argv[0], "--plugin"))
-        s_usage_die (&s_plugin_usage, "expected --plugin FILE.so first");
+        usage_die (&s_plugin_usage, "expected --plugin FILE.so first");
     library = dlopen (argv[1], RTLD_NOW | RTLD_LOCAL);
     symbol = library ? dlsym (library, "zibrato_backend") : NULL;
     if (!symbol)
-        s_die ("--plugin %s", dlerror ());
+        die ("--plugin %s", dlerror ());
     memcpy (&backend, &symbol, sizeof backend);
     if (backend ()->abi != ZB_BACKEND_ABI)
-        s_die ("--plugin %s: made for another version: %d, expected %d",
-               argv[1], backend ()->abi, ZB_BACKEND_ABI);
+        die ("--plugin %s: made for another version: %d, expected %d", argv[1],
+             backend ()->abi, ZB_BACKEND_ABI);
     return mode_backend (backend (), argc - 2, argv + 2);
 }
 
@@ -2268,7 +2007,7 @@ s_mode (const char *mode, int argc, char **argv)
     size_t i;
     for (i = 0; i < MODES; i++)
         if (streq (mode, s_modes[i].usage->name)) {
-            s_options_parse (s_modes[i].usage, argc, argv);
+            options_parse (s_modes[i].usage, argc, argv);
             return s_modes[i].run ();
         }
     if (streq (mode, "worker"))

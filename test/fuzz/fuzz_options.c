@@ -24,6 +24,8 @@ s_exit (int status)
 
 #define exit  s_exit
 #define _exit s_exit
+#include "../../contrib/runtime/log.c"
+#include "../../contrib/runtime/options.c"
 #include "fuzz.h"
 #undef exit
 #undef _exit
@@ -45,7 +47,7 @@ s_parse (int argc, char **argv)
 {
     worker_t worker = {.percentiles = 0};
     size_t i;
-    s_options_parse (&s_usage, argc, argv);
+    options_parse (&s_usage, argc, argv);
     s_check_ranges (s_broker_options);
     s_check_ranges (s_worker_options);
     worker_percentiles (&worker);

@@ -104,7 +104,7 @@ test_number (void **state)
     (void) state;
     for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t number = 99;
-        int rc = s_option_number (numbers[i].text, &number);
+        int rc = option_number (numbers[i].text, &number);
         if (rc != numbers[i].rc || (rc == 0 && number != numbers[i].number))
             fail_msg ("%s: %d %" PRId64, numbers[i].text, rc, number);
     }
@@ -128,7 +128,7 @@ s_words (char *const words[])
 #define PARSE_AS(usage, ...)                                                   \
     do {                                                                       \
         char *words[WORDS + 1] = {__VA_ARGS__};                                \
-        s_options_parse (usage, s_words (words), words);                       \
+        options_parse (usage, s_words (words), words);                         \
     } while (0)
 
 static void
@@ -217,7 +217,7 @@ s_child (const usage_t *usage, char *const words[], char *text, size_t size)
     if (child == 0) {
         dup2 (pipes[1], STDOUT_FILENO);
         dup2 (pipes[1], STDERR_FILENO);
-        s_options_parse (usage, s_words (words), (char **) words);
+        options_parse (usage, s_words (words), (char **) words);
         _exit (99);
     }
     close (pipes[1]);

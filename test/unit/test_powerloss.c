@@ -1023,7 +1023,7 @@ s_setup (void **state)
     s_stderr = stderr;
     s_worker.batch = 3;
     s_worker.spool_max = 96 * 1024;
-    s_deadline_ms = INT64_MAX;
+    deadline_ms = INT64_MAX;
     return mkdtemp (s_root) && (stderr = fopen ("/dev/null", "we")) ? 0 : -1;
 }
 

@@ -71,7 +71,7 @@ s_reset (void **state)
 {
     (void) state;
     memset (&s_fake, 0, sizeof s_fake);
-    s_deadline_ms = INT64_MAX;
+    deadline_ms = INT64_MAX;
     return 0;
 }
 
@@ -340,7 +340,7 @@ test_run (void **state)
         request_t *request = s_request (10, NULL);
         queue_put (queue, &request);
     }
-    s_deadline_ms = zclock_mono () + 10000;
+    deadline_ms = zclock_mono () + 10000;
     queue_close (queue);
     s_run (queue, &sender);
     assert_int_equal (s_fake.calls, 5);
@@ -372,7 +372,7 @@ test_deadline (void **state)
     int64_t before = zclock_mono ();
     (void) state;
     s_away (queue, ZB_RETRY);
-    s_deadline_ms = zclock_mono () + 700;
+    deadline_ms = zclock_mono () + 700;
     queue_close (queue);
     s_run (queue, &sender);
     assert_in_range (zclock_mono () - before, 690, 3000);
@@ -390,7 +390,7 @@ test_deadline_hold (void **state)
     int64_t before = zclock_mono ();
     (void) state;
     s_away (queue, ZB_HOLD);
-    s_deadline_ms = zclock_mono () + 10000;
+    deadline_ms = zclock_mono () + 10000;
     queue_close (queue);
     s_run (queue, &sender);
     assert_true (zclock_mono () - before < 5000);
@@ -414,7 +414,7 @@ test_stop_in_hold (void **state)
     s_fake.connected = ZB_HOLD;
     queue_put (queue, &request);
     assert_int_equal (pthread_create (&thread, NULL, sender_run, &sender), 0);
-    s_deadline_ms = zclock_mono () + 10000;
+    deadline_ms = zclock_mono () + 10000;
     queue_close (queue);
     pthread_join (thread, NULL);
     assert_true (zclock_mono () - before < 15000);
@@ -524,7 +524,7 @@ s_run_many (queue_t *queue, size_t bad_each)
     assert_null (queue->head);
     assert_int_equal (queue->bytes, 0);
     for (size_t at = 0; at < MANY * EACH; at++)
-        if (s_deadline_ms == INT64_MAX)
+        if (deadline_ms == INT64_MAX)
             assert_int_equal (s_many.got[at], !bad_each || at % bad_each != 0);
 }
 
@@ -589,7 +589,7 @@ test_help_deadline (void **state)
     int64_t before = zclock_mono ();
     (void) state;
     s_many_reset (ZB_RETRY, INT_MAX);
-    s_deadline_ms = before + 700;
+    deadline_ms = before + 700;
     s_run_many (queue, 0);
     assert_in_range (zclock_mono () - before, 690, 3000);
     //  asked by the helpers once each, then by one only

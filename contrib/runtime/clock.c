@@ -1,0 +1,29 @@
+/*  clock - the time of day. The contract is in clock.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "clock.h"
+
+#include "../workers/zibrato_backend.h"
+
+#include <czmq.h>
+#include <time.h>
+
+_Atomic int64_t deadline_ms = INT64_MAX;
+
+//  INT64_MAX while nobody has asked the worker to stop. Plugins call it, too.
+__attribute__ ((visibility ("default"))) int64_t
+zb_time_left_ms (void)
+{
+    int64_t deadline = deadline_ms;
+    int64_t left = deadline - zclock_mono ();
+    return deadline == INT64_MAX ? INT64_MAX : left < 0 ? 0 : left;
+}
+
+int64_t
+wall_us (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_REALTIME, &now);
+    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}

@@ -1,0 +1,18 @@
+/*  clock - the time of day, and how much time is left
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_CLOCK_H
+#define ZB_CLOCK_H
+
+#include <stdint.h>
+
+//  When the worker has to be done with a stop, milliseconds of zclock_mono;
+//  INT64_MAX while nobody has asked it to. The main thread sets it, any thread
+//  asks zb_time_left_ms (zibrato_backend.h).
+extern _Atomic int64_t deadline_ms;
+
+//  Microseconds of the wall clock.
+int64_t wall_us (void);
+
+#endif
