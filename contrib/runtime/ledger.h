@@ -131,4 +131,28 @@ int ledger_save (ledger_t *self, size_t most);
 //  if it is none.
 int ledger_restore (ledger_t *self, const char *text, size_t size);
 
+//  --------------------------------------------------------------------------
+//  Between ledger.c and ledger_file.c only
+
+//  Finds or makes the stream that a line belongs to. NULL: one too many.
+stream_t *ledger_stream (ledger_t *self, const zb_line_t *line);
+
+//  Finds or makes the series of a line; *fresh tells which. NULL: one too many.
+series_t *ledger_series (ledger_t *self, stream_t *stream,
+                         const zb_line_t *line, int *fresh);
+
+//  The line's state, but for the buckets, is the last one now.
+void series_take (series_t *self, const zb_line_t *line);
+
+int stream_gauge_seen (const stream_t *self, uint64_t seq);
+
+void stream_gauge_see (stream_t *self, uint64_t seq, int seen);
+
+//  Is this to be written, and has not been yet?
+int ledger_wants (const ledger_t *self, uint32_t changed, uint32_t saved);
+
+void ledger_save_stream (ledger_t *self, stream_t *stream);
+
+void ledger_save_series (ledger_t *self, series_t *series);
+
 #endif
