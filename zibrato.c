@@ -14,7 +14,6 @@
     Sections, bottom-up; none knows a later one:
 
         Basics       random numbers, signals, sockets
-        Window       what one flush covers
         Ingest       the worker's main thread
         Broker       XSUB to XPUB
         Keygen       a certificate
@@ -32,6 +31,7 @@
         names        how many names there may be
         hist         buckets of a timer
         ledger       running totals to increments
+        window       what one flush covers
         spool        the folder that makes a crash harmless
         fault        where a test may stop a worker dead
         request      rows that are delivered together
@@ -64,6 +64,7 @@
 #include "contrib/runtime/peers.h"
 #include "contrib/runtime/queue.h"
 #include "contrib/runtime/sender.h"
+#include "contrib/runtime/window.h"
 
 #include <czmq.h>
 #include <dlfcn.h>
@@ -199,234 +200,6 @@ s_host_resolve (const char *host, char *address, size_t size)
     }
     if (rc)
         die ("--host %s: %s", host, gai_strerror (rc));
-}
-
-//  --------------------------------------------------------------------------
-//  Window: what one flush covers. A counter has one entry, timers and gauges
-//  one for each second, since that is what the Librato API resolves.
-
-//  What only timers and gauges have.
-typedef struct {
-    zb_ns_t sum_ns;
-    uint64_t count;
-    double sum, min, max;  //  a timer's in nanoseconds
-    double sum_squares;    //  and this in seconds
-    hist_t hist;
-} samples_t;
-
-//  There may be a million of them, so each byte counts.
-typedef struct entry {
-    struct entry *next;
-    int64_t second;  //  0 for a counter
-    union {
-        double sum;  //  Counter
-        samples_t *samples;
-    };
-    uint8_t name_size, source_size, type;
-    char text[];  //  name and source, terminated
-} entry_t;
-
-typedef struct {
-    table_t entries;
-    arena_t arena;
-    entry_t *first, **last;  //  all, the oldest first
-    uint32_t number;         //  windows are numbered, from 1 on
-} window_t;
-
-typedef struct {
-    const zb_line_t *line;
-    int64_t second;
-} entry_key_t;
-
-//  Entries of several streams that have the same name and source are one: the
-//  service could not tell them apart either.
-static int
-entry_same (const void *item, const void *key)
-{
-    const entry_t *self = item;
-    const entry_key_t *wanted = key;
-    const zb_line_t *line = wanted->line;
-    return self->second == wanted->second && self->type == line->type
-           && self->name_size == line->name_size
-           && self->source_size == line->source_size
-           && memcmp (self->text, line->name, line->name_size) == 0
-           && memcmp (self->text + line->name_size + 1, line->source,
-                      line->source_size)
-                == 0;
-}
-
-//  The second that a line's entry is of.
-static int64_t
-s_entry_second (const zb_line_t *line)
-{
-    return line->type == ZB_TYPE_COUNTER ? 0 : line->time;
-}
-
-static uint64_t
-window_hash (const zb_line_t *line)
-{
-    uint64_t hash =
-      table_hash ((uint64_t) s_entry_second (line) * 4 + line->type, line->name,
-                  line->name_size);
-    return table_hash (hash, line->source, line->source_size);
-}
-
-//  The entry that a line goes to, or NULL.
-static entry_t *
-window_find (const window_t *self, const zb_line_t *line, uint64_t hash)
-{
-    entry_key_t key = {line, s_entry_second (line)};
-    return table_find (&self->entries, hash, entry_same, &key);
-}
-
-//  Bytes of a line's entry, with its samples, which are next to it.
-static size_t
-entry_size (const zb_line_t *line)
-{
-    return offsetof (entry_t, text) + line->name_size + line->source_size + 2
-           + (line->type == ZB_TYPE_COUNTER ? 0 : sizeof (samples_t));
-}
-
-//  Makes the entry that was not found.
-static entry_t *
-window_add (window_t *self, const zb_line_t *line, uint64_t hash)
-{
-    entry_t *entry = (entry_t *) arena_new (
-      &self->arena,
-      offsetof (entry_t, text) + line->name_size + line->source_size + 2);
-    entry->second = s_entry_second (line);
-    entry->type = (uint8_t) line->type;
-    entry->name_size = (uint8_t) line->name_size;
-    entry->source_size = (uint8_t) line->source_size;
-    memcpy (entry->text, line->name, line->name_size);
-    memcpy (entry->text + line->name_size + 1, line->source, line->source_size);
-    if (line->type != ZB_TYPE_COUNTER)
-        entry->samples =
-          (samples_t *) arena_new (&self->arena, sizeof *entry->samples);
-    *self->last = entry;
-    self->last = &entry->next;
-    table_put (&self->entries, hash, entry);
-    return entry;
-}
-
-//  Takes samples into count and range. The first ones make the range; no
-//  samples have none.
-static void
-samples_range (samples_t *self, uint64_t count, double min, double max)
-{
-    if (count == 0)
-        return;
-    if (self->count == 0 || min < self->min)
-        self->min = min;
-    if (self->count == 0 || max > self->max)
-        self->max = max;
-    self->count += count;
-}
-
-//  One sample: a reading, or a classic timing.
-static void
-entry_sample (entry_t *self, const zb_line_t *line)
-{
-    samples_t *samples = self->samples;
-    double value = line->value;
-    if (line->type == ZB_TYPE_TIMER) {
-        zb_ns_t ns = line->value_ns;
-        uint64_t most = ns < UINT64_MAX ? (uint64_t) ns : UINT64_MAX;
-        value = ns == most ? (double) most : (double) ns;
-        samples->sum_ns += ns;
-        hist_at (&samples->hist, hist_bucket (most))->count++;
-        samples->sum_squares += value * value * 1e-18;
-    }
-    else
-        samples->sum_squares += value * value;
-    samples->sum += value;
-    samples_range (samples, 1, value, value);
-}
-
-//  What a counter or timer has gained.
-static void
-entry_increment (entry_t *self, const increment_t *increment)
-{
-    samples_t *samples = self->samples;
-    size_t i, at = 0;
-    if (self->type == ZB_TYPE_COUNTER) {
-        self->sum += increment->value;
-        return;
-    }
-    samples->sum_ns += increment->sum_ns;
-    samples->sum_squares += increment->sum_squares;
-    for (i = 0; i < increment->hist.size; i++) {
-        const bucket_t *bucket = &increment->hist.bucket[i];
-        hist_place (&samples->hist, &at, bucket->index)->count += bucket->count;
-    }
-    samples_range (samples, increment->count, (double) increment->min_ns,
-                   (double) increment->max_ns);
-}
-
-//  What the entry has outside of the window's memory.
-static void
-entry_clear (entry_t *self)
-{
-    if (self->type == ZB_TYPE_COUNTER)
-        return;
-    free (self->samples->hist.bucket);
-    self->samples->hist = (hist_t){NULL, 0, 0};
-}
-
-//  Empty, with the next number.
-static void
-window_begin (window_t *self)
-{
-    uint32_t number = self->number + 1;
-    memset (self, 0, sizeof *self);
-    self->last = &self->first;
-    self->number = number;
-}
-
-//  Frees all entries that have been cleared.
-static void
-window_end (window_t *self)
-{
-    table_clear (&self->entries);
-    arena_clear (&self->arena);
-    self->first = NULL;
-}
-
-//  Frees all entries, whatever they have.
-static void
-window_clear (window_t *self)
-{
-    entry_t *entry;
-    for (entry = self->first; entry; entry = entry->next)
-        entry_clear (entry);
-    window_end (self);
-}
-
-//  The row that a flush makes of an entry. Its texts are the entry's. A counter
-//  always has one sample, so that the row's value is the sum.
-static void
-entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
-{
-    const samples_t *samples = self->samples;
-    double unit = self->type == ZB_TYPE_TIMER ? 1e9 : 1;
-    row->type = (zb_type_t) self->type;
-    row->name = self->text;
-    row->source = self->text + self->name_size + 1;
-    if (self->type == ZB_TYPE_COUNTER) {
-        row->time = flush_second;
-        row->count = 1;
-        row->value = row->sum = row->min = row->max = self->sum;
-        row->sum_squares = self->sum * self->sum;
-        return;
-    }
-    row->time = self->second;
-    row->count = samples->count;
-    row->sum = self->type == ZB_TYPE_TIMER ? (double) samples->sum_ns / 1e9
-                                           : samples->sum;
-    row->value = row->sum;
-    row->min = samples->min / unit;
-    row->max = samples->max / unit;
-    row->sum_squares = samples->sum_squares;
 }
 
 //  --------------------------------------------------------------------------
@@ -638,7 +411,7 @@ static void
 worker_stateless (worker_t *self, const ahead_t *ahead)
 {
     const zb_line_t *line = &ahead->line;
-    entry_key_t key = {line, s_entry_second (line)};
+    entry_key_t key = {line, entry_second (line)};
     entry_t *entry = ahead->guess;
     if (!entry || !entry_same (entry, &key))
         entry = worker_entry_of (self, line, ahead->hash);
