@@ -294,6 +294,7 @@ typedef struct {
     names_t names;
     ahead_t ahead[AHEAD];
     size_t aheads;
+    note_t stream;          //  of the lines that follow it
     increment_t increment;  //  of the line that is being taken in
     window_t window;        //  being filled
     window_t closing;       //  being encoded,
@@ -421,10 +422,25 @@ worker_stateless (worker_t *self, const ahead_t *ahead)
         entry_sample (entry, line);
 }
 
+//  In place of what is wrong with a line that says that a stream has ended.
+static const char s_stream_end[] = "end of a stream";
+
+static void
+worker_end (worker_t *self, const ahead_t *ahead)
+{
+    note_t note;
+    if (!note_parse (ahead->text, ahead->size, &note))
+        ledger_end (self->ledger, &note);
+}
+
 static void
 worker_take (worker_t *self, const ahead_t *ahead)
 {
     const zb_line_t *line = &ahead->line;
+    if (ahead->wrong == s_stream_end) {
+        worker_end (self, ahead);
+        return;
+    }
     self->received++;
     if (ahead->wrong)
         worker_malformed (self, ahead->wrong, ahead->text, ahead->size);
@@ -501,8 +517,35 @@ worker_parse (worker_t *self, const char *text, size_t size, zb_line_t *line)
 {
     const char *wrong;
     memset (line, 0, sizeof *line);
+    line->age_ms = -1;
     wrong = self->backend->parse (text, size, line);
     return wrong ? wrong : line_check (line);
+}
+
+//  Reads a line. One that was refused may be a note, which is no measurement.
+//  Returns -1 if it is one about the lines behind it: that is kept for them. The
+//  end of a stream waits for its turn.
+static int
+worker_read (worker_t *self, ahead_t *ahead)
+{
+    zb_line_t *line = &ahead->line;
+    note_t note;
+    ahead->wrong = self->backend->parse
+                     ? worker_parse (self, ahead->text, ahead->size, line)
+                     : line_parse (ahead->text, ahead->size, line);
+    if (!ahead->wrong) {
+        if (line->id && self->stream.kind)
+            note_apply (&self->stream, line);
+        return 0;
+    }
+    if (note_parse (ahead->text, ahead->size, &note))
+        return 0;
+    if (note.kind == NOTE_STREAM) {
+        self->stream = note;
+        return -1;
+    }
+    ahead->wrong = s_stream_end;
+    return 0;
 }
 
 //  One line, from whatever publisher. It is taken in with others, later; at
@@ -510,19 +553,19 @@ worker_parse (worker_t *self, const char *text, size_t size, zb_line_t *line)
 static void
 worker_line (worker_t *self, const char *text, size_t size)
 {
-    ahead_t *ahead = &self->ahead[self->aheads++];
-    zb_line_t *line = &ahead->line;
+    ahead_t *ahead = &self->ahead[self->aheads];
+    const zb_line_t *line = &ahead->line;
     ahead->text = text;
     ahead->size = size;
-    ahead->wrong = self->backend->parse ? worker_parse (self, text, size, line)
-                                        : line_parse (text, size, line);
+    if (worker_read (self, ahead) == -1)
+        return;
     ahead->hash = 0;
     ahead->guess = NULL;
     if (!ahead->wrong && (!line->id || line->type == ZB_TYPE_GAUGE)) {
         ahead->hash = window_hash (line);
         __builtin_prefetch (table_place (&self->window.entries, ahead->hash));
     }
-    worker_fetch (self, self->aheads - 1);
+    worker_fetch (self, self->aheads++);
     if (self->aheads == AHEAD || self->backend->parse)
         worker_take_all (self);
 }
@@ -532,6 +575,7 @@ static void
 worker_lines (worker_t *self, const char *text, size_t size)
 {
     const char *end = text + size, *newline;
+    self->stream.kind = NOTE_NONE;
     do {
         newline = memchr (text, '\n', (size_t) (end - text));
         worker_line (self, text, (size_t) ((newline ? newline : end) - text));
@@ -558,7 +602,7 @@ worker_receive (worker_t *self, zmq_msg_t *message)
         worker_malformed (self, "more than one frame", text, size);
     else {
         if (self->spool)
-            spool_journal (self->spool, text, size);
+            spool_journal (self->spool, text, size, self->ledger->now_ms);
         worker_lines (self, text, size);
     }
     while (more
@@ -899,15 +943,17 @@ worker_load_request (void *argument, const char *name, size_t rows, size_t size)
 }
 
 static void
-worker_load_message (void *argument, const char *text, size_t size)
+worker_load_messages (void *argument, const char *text, size_t size,
+                      int64_t came_ms)
 {
     worker_t *self = (worker_t *) argument;
-    self->ledger->now_ms = zclock_mono ();
+    int64_t now_ms = boot_ms ();
+    self->ledger->now_ms = came_ms >= 0 && came_ms < now_ms ? came_ms : now_ms;
     worker_message (self, text, size);
 }
 
 static const spool_reader_t s_worker_reader = {
-  worker_load_state, worker_load_request, worker_load_message};
+  worker_load_state, worker_load_request, worker_load_messages};
 
 //  Handler for zloop_timer at each flush. Armed anew every time, since the wall
 //  clock may have been set.
@@ -947,7 +993,7 @@ worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
     worker_t *self = (worker_t *) argument;
     int i;
     (void) socket;
-    self->ledger->now_ms = zclock_mono ();
+    self->ledger->now_ms = boot_ms ();
     for (i = 0; i < DRAIN_MESSAGES; i += AHEAD)
         if (worker_receive_some (self) < AHEAD)
             break;

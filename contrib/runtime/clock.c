@@ -27,3 +27,12 @@ wall_us (void)
     clock_gettime (CLOCK_REALTIME, &now);
     return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
+
+int64_t
+boot_ms (void)
+{
+    struct timespec now;
+    if (clock_gettime (CLOCK_BOOTTIME, &now) == -1)
+        clock_gettime (CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C (1000) + now.tv_nsec / 1000000;
+}

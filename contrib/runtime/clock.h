@@ -15,4 +15,8 @@ extern _Atomic int64_t deadline_ms;
 //  Microseconds of the wall clock.
 int64_t wall_us (void);
 
+//  Milliseconds since the machine has started. This clock never steps, and goes
+//  on while the machine sleeps and while the worker is replaced.
+int64_t boot_ms (void);
+
 #endif

@@ -7,6 +7,8 @@
 
 #include "ledger.h"
 
+#include "clock.h"
+
 #include <czmq.h>
 #include <math.h>
 
@@ -55,7 +57,7 @@ ledger_new (void)
 {
     ledger_t *self = (ledger_t *) zmalloc (sizeof *self);
     self->born_ms = zclock_time ();
-    self->now_ms = zclock_mono ();
+    self->now_ms = boot_ms ();
     self->save = 1;
     self->series_max = SIZE_MAX;
     self->streams.free_item = stream_free;
@@ -346,6 +348,17 @@ stream_meet_gauges (stream_t *self, const zb_line_t *line, int64_t born_ms)
         self->gauge_floor = line->sent;
 }
 
+//  There were so many readings, of which the new ones have not come yet.
+static void
+stream_gauges_until (stream_t *self, uint64_t next)
+{
+    uint64_t seq = next - self->gauge_next > GAUGE_WINDOW ? next - GAUGE_WINDOW
+                                                          : self->gauge_next;
+    for (; seq != next; seq++)
+        stream_gauge_see (self, seq, 0);
+    self->gauge_next = next;
+}
+
 int
 ledger_gauge (ledger_t *self, const zb_line_t *line)
 {
@@ -356,14 +369,8 @@ ledger_gauge (ledger_t *self, const zb_line_t *line)
     }
     stream_touch (self, stream);
     stream_meet_gauges (stream, line, self->born_ms);
-    if (line->seq >= stream->gauge_next) {
-        uint64_t seq = line->seq - stream->gauge_next < GAUGE_WINDOW
-                         ? stream->gauge_next
-                         : line->seq - GAUGE_WINDOW + 1;
-        for (; seq != line->seq + 1; seq++)
-            stream_gauge_see (stream, seq, 0);
-        stream->gauge_next = line->seq + 1;
-    }
+    if (line->seq >= stream->gauge_next)
+        stream_gauges_until (stream, line->seq + 1);
     else if (line->seq < stream->gauge_floor
              || stream->gauge_next - line->seq > GAUGE_WINDOW
              || stream_gauge_seen (stream, line->seq)) {
@@ -373,6 +380,22 @@ ledger_gauge (ledger_t *self, const zb_line_t *line)
     stream_gauge_see (stream, line->seq, 1);
     stream->gauge_taken++;
     return 0;
+}
+
+void
+ledger_end (ledger_t *self, const note_t *note)
+{
+    zb_line_t key = {.level = note->level.text,
+                     .level_size = note->level.size,
+                     .id = note->id.text,
+                     .id_size = note->id.size};
+    uint64_t hash = table_hash (table_hash (0, key.level, key.level_size),
+                                key.id, key.id_size);
+    stream_t *stream = table_find (&self->streams, hash, stream_same, &key);
+    if (stream && stream->met_gauges && note->readings > stream->gauge_next) {
+        stream_touch (self, stream);
+        stream_gauges_until (stream, note->readings);
+    }
 }
 
 uint64_t

@@ -8,7 +8,7 @@
 
 #include "arena.h"
 #include "hist.h"
-#include "line.h"
+#include "note.h"
 #include "table.h"
 
 //  Readings behind the newest whose coming is remembered: twice as many as a
@@ -21,7 +21,7 @@ typedef struct stream {
     size_t level_size, key_size;
     uint64_t hash;
     int64_t born_ms;   //  by its ID
-    int64_t heard_ms;  //  of zclock_mono
+    int64_t heard_ms;  //  of CLOCK_BOOTTIME
     int met_states, met_gauges;
     uint64_t met_seq;  //  of its first state
     //  readings: the first that is ours, the next, and how many came
@@ -65,7 +65,7 @@ typedef struct {
     stream_t *last;     //  most messages are of one stream,
     series_t *follows;  //  with its series in the order in which they were met
     int64_t born_ms;    //  of the wall clock
-    int64_t now_ms;     //  of zclock_mono, when the message came
+    int64_t now_ms;     //  of CLOCK_BOOTTIME, when the message came
     uint64_t duplicates;
     uint64_t lost_forgotten;  //  readings, of streams that are forgotten
     uint64_t lost_told;       //  of all those lost, what a flush has reported
@@ -109,6 +109,10 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out);
 //  Takes a reading in once. Returns 0, or -1 if it has been here before, is too
 //  late to tell, or of one stream too many.
 int ledger_gauge (ledger_t *self, const zb_line_t *line);
+
+//  Takes in what an End note says: readings that it knows of and that have not
+//  come are missing.
+void ledger_end (ledger_t *self, const note_t *note);
 
 //  Readings that should have come and have not, so far. A late one lowers it.
 uint64_t ledger_lost (const ledger_t *self);

@@ -20,9 +20,6 @@
 //  A number: sums of such, and of their squares, stay finite. It is also the
 //  API's own limit (Librato API documentation, "Metrics": 1e126).
 #define VALUE_MAX 1e126
-//  A number of samples or reports: doubles go on exactly so far, and sums of
-//  such stay whole.
-#define INTEGER_MAX (UINT64_C (1) << 53)
 //  Unix seconds, below the year 5138: what is later is milliseconds.
 #define TIME_MAX 100000000000
 
@@ -313,7 +310,7 @@ s_integer (span_t *rest, uint64_t *value)
     while (c < rest->text + rest->size && *c == '0')
         c++;
     if (s_digits (&c, rest->text + rest->size, value) > DIGITS_SAFE
-        || *value > INTEGER_MAX)
+        || *value > LINE_INTEGER_MAX)
         return -1;
     size = (size_t) (c - rest->text);
     rest->text += size;
@@ -506,7 +503,9 @@ s_clear (zb_line_t *line)
     line->value_ns = line->sum_ns = 0;
     line->min_ns = line->max_ns = 0;
     line->seq = line->first = line->sent = line->count = 0;
-    line->sent_given = 0;
+    line->sent_given = line->recent_given = 0;
+    line->recent = 0;
+    line->age_ms = -1;
 }
 
 const char *
@@ -574,7 +573,7 @@ s_check_stream (const zb_line_t *line)
     if (s_check_label (line->id, line->id_size) == -1
         || memchr (line->id, ':', line->id_size)
         || s_check_label (line->level, line->level_size) == -1
-        || line->seq > INTEGER_MAX || line->sent > INTEGER_MAX)
+        || line->seq > LINE_INTEGER_MAX || line->sent > LINE_INTEGER_MAX)
         return -1;
     if (line->type == ZB_TYPE_GAUGE)
         return 0;
@@ -582,7 +581,7 @@ s_check_stream (const zb_line_t *line)
         return -1;
     if (line->type == ZB_TYPE_COUNTER)
         return s_check_value (line->total);
-    return line->count > INTEGER_MAX || line->sum_ns > ZB_NS_MAX
+    return line->count > LINE_INTEGER_MAX || line->sum_ns > ZB_NS_MAX
                || line->min_ns < 0 || line->max_ns < 0
                || s_check_value (line->sum_squares) == -1
                || s_buckets ((span_t){line->buckets, line->buckets_size}) == -1

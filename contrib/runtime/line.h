@@ -9,6 +9,10 @@
 
 enum { LINE_LABEL_MAX = 255 };  //  bytes of a level, name, source or ID
 
+//  A number of samples, reports or readings: doubles go on exactly so far, and
+//  sums of such stay whole.
+#define LINE_INTEGER_MAX (UINT64_C (1) << 53)
+
 typedef struct {
     const char *text;
     size_t size;

@@ -61,6 +61,7 @@ struct spool {
     bool journal_off;        //  could not be written
     uint64_t journal_first;  //  the oldest one that may be there
     size_t journal_size;
+    int64_t journal_ms;  //  when the messages came that are to be written
     log_t ledger;
     bool snapshot;  //  what is being written becomes a new file
     bool broken;    //  part of this flush's state could not be written
@@ -71,7 +72,7 @@ struct spool {
 //  --------------------------------------------------------------------------
 //  Files and records. A file is "zibrato KIND VERSION BACKEND", then records:
 //  "= SIZE CHECKSUM NUMBER NOTE", SIZE bytes, and '\n'. NUMBER is a flush's or
-//  how many rows there are.
+//  how many rows there are. A journal's NOTE says when the messages came.
 
 typedef struct {
     span_t text;
@@ -497,8 +498,10 @@ void
 spool_journal_write (spool_t *self)
 {
     log_t *journal = &self->journal;
+    char came[32];
     if (!journal->size)
         return;
+    snprintf (came, sizeof came, "at=%" PRId64, self->journal_ms);
     if (self->journal_off) {
         journal->size = 0;
         return;
@@ -507,7 +510,7 @@ spool_journal_write (spool_t *self)
     self->journal_bytes -= s_blocks (journal->bytes);
     if ((journal->fd == -1
          && log_open (journal, self, "journal", "", self->flush) == -1)
-        || log_write (journal, self->flush, "", FAULT_journal_torn) == -1) {
+        || log_write (journal, self->flush, came, FAULT_journal_torn) == -1) {
         spool_failed (self, journal->name);
         self->journal_off = true;
         journal->size = 0;
@@ -517,8 +520,9 @@ spool_journal_write (spool_t *self)
 }
 
 void
-spool_journal (spool_t *self, const char *text, size_t size)
+spool_journal (spool_t *self, const char *text, size_t size, int64_t came_ms)
 {
+    self->journal_ms = came_ms;
     log_add (&self->journal, text, size);
     if (!size || text[size - 1] != '\n')
         log_add (&self->journal, "\n", 1);
@@ -918,6 +922,16 @@ spool_load_request (spool_t *self, const char *name,
     s_unmap (&file);
 }
 
+//  When a journal's record came, -1 if it does not say so.
+static int64_t
+s_came_ms (span_t note)
+{
+    char copy[32];
+    int64_t ms;
+    snprintf (copy, sizeof copy, "%.*s", (int) note.size, note.text);
+    return sscanf (copy, "at=%" SCNd64, &ms) == 1 ? ms : -1;
+}
+
 //  Takes received lines in again. The last record may be torn: then it was not
 //  counted either.
 static void
@@ -935,7 +949,8 @@ spool_load_journal (spool_t *self, const char *name,
     else if (rc == 0) {
         while ((rc = s_record_next (&rest, &record)) == 1) {
             self->journal_size += record.text.size;
-            s_lines (record.text, reader->message, argument);
+            reader->messages (argument, record.text.text, record.text.size,
+                              s_came_ms (record.note));
         }
         if (rc == -1)
             zb_log (LOG_WARNING, "torn", "file=%s/%s bytes=%zu", self->dir,

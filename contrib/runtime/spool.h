@@ -38,12 +38,14 @@ typedef struct spool spool_t;
 enum { SPOOL_NAME_MAX = 96 };  //  bytes of a file's name, with its end
 
 //  What a start finds in the folder, handed over in this order: the ledger's
-//  lines, then requests, then messages that were received after the last flush.
+//  lines, then requests, then messages that were received after the last flush,
+//  some at a time. came_ms is -1 if a journal of an older version has them.
 typedef struct {
     void (*state) (void *argument, const char *line, size_t size);
     void (*request) (void *argument, const char *name, size_t rows,
                      size_t size);
-    void (*message) (void *argument, const char *text, size_t size);
+    void (*messages) (void *argument, const char *text, size_t size,
+                      int64_t came_ms);
 } spool_reader_t;
 
 //  Opens the folder, makes it if it is not there, and takes the lock. Rows of
@@ -63,8 +65,10 @@ bool spool_load (spool_t *self, const spool_reader_t *reader, void *argument);
 //  --------------------------------------------------------------------------
 //  The journal
 
-//  Takes note of a message. It is in the file after spool_journal_write.
-void spool_journal (spool_t *self, const char *text, size_t size);
+//  Takes note of a message and of when it came, which is kept as it is given, the
+//  same for all of one write. It is in the file after spool_journal_write.
+void
+spool_journal (spool_t *self, const char *text, size_t size, int64_t came_ms);
 
 //  To be called before the messages are counted.
 void spool_journal_write (spool_t *self);

@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define ZB_BACKEND_ABI 3
+#define ZB_BACKEND_ABI 4
 #define ZB_ROW_MAX     4096  //  bytes that post may write
 
 //  --------------------------------------------------------------------------
@@ -71,6 +71,10 @@ typedef struct {
     int64_t min_ns, max_ns;
     double sum_squares;
     zb_ns_t sum_ns;
+    //  what the message says of the stream (zibrato.h, section 3: Stream)
+    int64_t age_ms;    //  of it, when the message was made; -1: not said
+    uint64_t recent;   //  Timer: samples since the last report, if it says so:
+    int recent_given;  //  1: it does
 } zb_line_t;
 
 //  --------------------------------------------------------------------------
@@ -120,8 +124,9 @@ typedef struct {
     //  thread. Default: ZB_DELIVERED.
     zb_outcome_t (*connect) (zb_reply_t *reply);
 
-    //  Reads one line into *line, which is all zero. Returns NULL, or in two or
-    //  three words what is wrong with it, a static text. What could not stand
+    //  Reads one line into *line, which is all zero, but for an age of -1.
+    //  Returns NULL, or in two or three words what is wrong with it, a static
+    //  text. What could not stand
     //  in a line of the wire format (zibrato.h, section 3) is malformed, too: a
     //  name or source that is empty, has more than 255 bytes, control
     //  characters or a '|', a number beyond its range. Called on the ingest

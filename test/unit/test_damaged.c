@@ -9,7 +9,8 @@ static char s_dir[64];
 
 //  What a start has handed over.
 typedef struct {
-    size_t requests, rows, messages;
+    size_t requests, rows, lines;
+    int64_t came_ms;  //  the lines, as the journal says
 } found_t;
 
 static void
@@ -28,17 +29,19 @@ s_request (void *argument, const char *name, size_t rows, size_t size)
 }
 
 static void
-s_message (void *argument, const char *text, size_t size)
+s_messages (void *argument, const char *text, size_t size, int64_t came_ms)
 {
-    (void) text, (void) size;
-    ((found_t *) argument)->messages++;
+    found_t *self = (found_t *) argument;
+    while (size--)
+        self->lines += *text++ == '\n';
+    self->came_ms = came_ms;
 }
 
 //  A worker comes, and dies before it has done anything.
 static found_t
 s_start (void)
 {
-    static const spool_reader_t reader = {s_state, s_request, s_message};
+    static const spool_reader_t reader = {s_state, s_request, s_messages};
     found_t found = {0};
     spool_t *spool = spool_new (s_dir, "test", 1 << 30);
     assert_non_null (spool);
@@ -163,9 +166,32 @@ test_damaged_ledger (void **state)
     for (start = 0; start < 3; start++) {
         found = s_start ();
         assert_int_equal (found.requests, 1);
-        assert_int_equal (found.messages, 2);
+        assert_int_equal (found.lines, 2);
     }
     assert_true (s_is_there ("damaged/ledger-0000000007"));
+}
+
+//  What came is handed over as of then, if the journal says when that was: one of
+//  a version before does not.
+static void
+test_journal_time (void **state)
+{
+    spool_t *spool = spool_new (s_dir, "test", 1 << 30);
+    found_t found;
+    (void) state;
+    spool_flush_begin (spool, true);
+    assert_int_equal (spool_commit (spool), 0);
+    spool_journal (spool, "a\nb", 3, 7000000000123);
+    spool_journal (spool, "c\n", 2, 7000000000123);
+    spool_journal_write (spool);
+    spool_destroy (&spool);
+    found = s_start ();
+    assert_int_equal (found.lines, 3);
+    assert_int_equal (found.came_ms, 7000000000123);
+    s_write ("journal-0000000009", "journal", "9 ", "x\n", 2);
+    found = s_start ();
+    assert_int_equal (found.lines, 4);
+    assert_int_equal (found.came_ms, -1);
 }
 
 //  A stream's line that makes no sense changes nothing.
@@ -234,8 +260,8 @@ int
 main (void)
 {
     const struct CMUnitTest tests[] = {
-      IN_FOLDER (test_request_rows), IN_FOLDER (test_long_names),
-      IN_FOLDER (test_damaged_ledger), cmocka_unit_test (test_bad_streams),
-      cmocka_unit_test (test_missing)};
+      IN_FOLDER (test_request_rows),       IN_FOLDER (test_long_names),
+      IN_FOLDER (test_damaged_ledger),     IN_FOLDER (test_journal_time),
+      cmocka_unit_test (test_bad_streams), cmocka_unit_test (test_missing)};
     return cmocka_run_group_tests_name ("damaged", tests, NULL, NULL);
 }

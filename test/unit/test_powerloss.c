@@ -690,7 +690,7 @@ program_report (program_t *self, worker_t *to, double more, bool bad)
               s_series[i], value, self->id, self->seq, i, self->total[i]);
         self->seq++;
     }
-    spool_journal (to->spool, text, at);
+    spool_journal (to->spool, text, at, to->ledger->now_ms);
     worker_message (to, text, at);
     spool_journal_write (to->spool);
 }

@@ -473,7 +473,8 @@ station_crash (station_t *self, world_t *world)
     world_stage (world, self, FLUSHED, world->journal ? RECENT : ABSENT);
     if (world->journal) {
         text_add (&both, self->journal.text, self->journal.size);
-        text_each (&both, worker_load_message, &self->worker);
+        if (both.size)
+            worker_load_messages (&self->worker, both.text, both.size, -1);
     }
     else {
         both.size = 0;
