@@ -193,6 +193,19 @@ bench_frame_head (unsigned char *head, size_t size)
     return 9;
 }
 
+//  Bytes of the frame that begins here, with its head.
+static inline size_t
+bench_frame_size (const unsigned char *head)
+{
+    size_t size = 0;
+    int i;
+    if (head[0] == 0)
+        return 2 + (size_t) head[1];
+    for (i = 0; i < 8; i++)
+        size = size << 8 | head[1 + i];
+    return 9 + size;
+}
+
 static inline int
 bench_listen (int *port)
 {
