@@ -13,7 +13,7 @@
 
     Sections, bottom-up; none knows a later one:
 
-        Basics       random numbers, signals, sockets
+        Basics       random numbers, sockets
         Ingest       the worker's main thread
         Broker       XSUB to XPUB
         Keygen       a certificate
@@ -25,6 +25,7 @@
         log          lines of the log, and the end of a program
         clock        the time of day, and the time that is left
         options      rows that parse the command line and print the help
+        process      standard descriptors, and signals
         arena        memory of many small things
         table        hash table of pointers
         line         text of the wire to zb_line_t
@@ -62,6 +63,7 @@
 #include "contrib/runtime/names.h"
 #include "contrib/runtime/options.h"
 #include "contrib/runtime/peers.h"
+#include "contrib/runtime/process.h"
 #include "contrib/runtime/queue.h"
 #include "contrib/runtime/sender.h"
 #include "contrib/runtime/window.h"
@@ -73,7 +75,6 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 //  Limits of what a peer may send us, and of what we hold for it.
@@ -99,7 +100,7 @@ enum {
 enum { KEPT_MAX = 16 * 1024 * 1024 };
 
 //  --------------------------------------------------------------------------
-//  Basics: random numbers, signals and sockets
+//  Basics: random numbers and sockets
 
 //  What nobody can guess.
 static uint64_t
@@ -109,55 +110,6 @@ s_random (void)
     if (getentropy (&bits, sizeof bits) == -1)
         die ("getentropy:");
     return bits;
-}
-
-//  Returns a descriptor that becomes readable when one of these signals comes.
-//  To be called before there are other threads, of ZeroMQ's, too, which block
-//  signals only once they run: one that does not gets them, and ends us all.
-static int
-s_signals_open (const sigset_t *signals)
-{
-    int fd = signalfd (-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd == -1)
-        die ("signalfd:");
-    pthread_sigmask (SIG_BLOCK, signals, NULL);
-    return fd;
-}
-
-//  Those that ask the program to stop.
-static int
-s_stop_open (void)
-{
-    sigset_t stop;
-    zsys_handler_set (NULL);
-    signal (SIGPIPE, SIG_IGN);
-    sigemptyset (&stop);
-    sigaddset (&stop, SIGINT);
-    sigaddset (&stop, SIGTERM);
-    sigaddset (&stop, SIGQUIT);
-    return s_signals_open (&stop);
-}
-
-//  SIGHUP, which ends who does not ask for it.
-static int
-s_hangup_open (void)
-{
-    sigset_t hangup;
-    sigemptyset (&hangup);
-    sigaddset (&hangup, SIGHUP);
-    return s_signals_open (&hangup);
-}
-
-//  Handler for zloop_poller: ends the loop.
-static int
-s_stop_handle (zloop_t *loop, zmq_pollitem_t *item, void *argument)
-{
-    struct signalfd_siginfo info;
-    (void) loop, (void) argument;
-    if (read (item->fd, &info, sizeof info) != sizeof info)
-        return 0;
-    zb_log (LOG_INFO, "stopping", "signal=%u", info.ssi_signo);
-    return -1;
 }
 
 //  What both ends of the wire have in common, set before bind or connect.
@@ -233,7 +185,7 @@ static struct {
               .flush = 60,
               .max_series = 250000,
               .spool_max = 256 * 1024 * 1024,
-              .deadline = 10};
+              .deadline = 8};
 
 // clang-format off
 static const zb_option_t s_worker_options[] = {
@@ -319,6 +271,7 @@ typedef struct {
     int64_t forget_ms;
     int hours;  //  how often we have forgotten
     int ready, renew_timer;
+    int unread;        //  nobody reads standard output any more
     char source[256];  //  of the worker's health
 } worker_t;
 
@@ -1137,17 +1090,52 @@ worker_drain (worker_t *self)
     }
 }
 
-//  Runs until a signal.
+//  Handler for zloop_poller: SIGHUP, reads secrets and lists again.
+static int
+worker_reload (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    const worker_t *self = (const worker_t *) argument;
+    const char *wrong = NULL;
+    (void) loop;
+    if (!process_signal (item->fd))
+        return 0;
+    if (self->backend->reload)
+        wrong = self->backend->reload ();
+    if (wrong)
+        zb_log (LOG_ERR, "reload", "reason=\"%s\"", wrong);
+    else
+        zb_log (LOG_INFO, "reloaded", "mode=%s", self->backend->name);
+    return 0;
+}
+
+//  Handler for zloop_poller: whoever has read standard output is gone.
+static int
+worker_unread (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void) loop, (void) item;
+    ((worker_t *) argument)->unread = 1;
+    zb_log (LOG_INFO, "stopping", "reason=\"nobody reads standard output\"");
+    return -1;
+}
+
+//  Runs until a signal, or until nobody reads what it prints.
 static void
-worker_loop (worker_t *self, int stop_fd)
+worker_loop (worker_t *self, int stop_fd, int hangup_fd)
 {
     zmq_pollitem_t stop = {NULL, stop_fd, ZMQ_POLLIN, 0};
+    zmq_pollitem_t hangup = {NULL, hangup_fd, ZMQ_POLLIN, 0};
+    zmq_pollitem_t output = {NULL, STDOUT_FILENO, ZMQ_POLLERR, 0};
     zmq_pollitem_t links = {zsock_resolve (self->links->monitor), 0, ZMQ_POLLIN,
                             0};
     self->loop = zloop_new ();
     zloop_poller (self->loop, &links, worker_links, self);
     zloop_reader (self->loop, self->xsub, worker_readable, self);
-    zloop_poller (self->loop, &stop, s_stop_handle, NULL);
+    zloop_poller (self->loop, &stop, process_stopped, NULL);
+    zloop_poller (self->loop, &hangup, worker_reload, self);
+    if (self->backend->prints || !self->backend->flush) {
+        zloop_poller (self->loop, &output, worker_unread, self);
+        zloop_poller_set_tolerant (self->loop, &output);
+    }
     zloop_timer (self->loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
                  worker_tick, self);
     zloop_start (self->loop);
@@ -1215,7 +1203,7 @@ worker_run (const zb_backend_t *backend)
 {
     worker_t self;
     sender_t sender = {.backend = backend};
-    int stop = s_stop_open ();
+    int stop = process_stop_fd (), hangup = process_hangup_fd ();
     const char *wrong = backend->check ? backend->check () : NULL;
     pthread_t thread;
     if (wrong)
@@ -1232,8 +1220,8 @@ worker_run (const zb_backend_t *backend)
     worker_connect (&self);
     if (pthread_create (&thread, NULL, sender_run, &sender) != 0)
         die ("start the sender:");
-    worker_loop (&self, stop);
-    deadline_ms = zclock_mono () + s_worker.deadline * 1000;
+    worker_loop (&self, stop, hangup);
+    deadline_ms = zclock_mono () + (self.unread ? 0 : s_worker.deadline * 1000);
     queue_close (self.queue);
     pthread_join (thread, NULL);
     queue_log_trimmed (self.queue);
@@ -1245,6 +1233,9 @@ worker_run (const zb_backend_t *backend)
     worker_clear (&self);
     zsock_destroy (&self.xsub);
     close (stop);
+    close (hangup);
+    if (self.unread)
+        process_end_unread ();
     return 0;
 }
 
@@ -1532,10 +1523,9 @@ broker_bind (const char *address)
 static int
 broker_reload (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
-    struct signalfd_siginfo info;
     const char *wrong;
     (void) loop, (void) argument;
-    if (read (item->fd, &info, sizeof info) != sizeof info)
+    if (!process_signal (item->fd))
         return 0;
     wrong = curve_reload (s_broker.curve);
     if (wrong)
@@ -1615,13 +1605,13 @@ static int
 broker_run (void)
 {
     char address[NI_MAXHOST + 2];
-    zmq_pollitem_t stop = {NULL, s_stop_open (), ZMQ_POLLIN, 0};
+    zmq_pollitem_t stop = {NULL, process_stop_fd (), ZMQ_POLLIN, 0};
     zmq_pollitem_t hangup = {NULL, -1, ZMQ_POLLIN, 0};
     zloop_t *loop = zloop_new ();
     zb_t *health;
-    zloop_poller (loop, &stop, s_stop_handle, NULL);
+    zloop_poller (loop, &stop, process_stopped, NULL);
     if (s_broker.cert) {
-        hangup.fd = s_hangup_open ();
+        hangup.fd = process_hangup_fd ();
         zloop_poller (loop, &hangup, broker_reload, NULL);
     }
     s_host_resolve (s_broker.host, address, sizeof address);
@@ -1844,6 +1834,7 @@ main (int argc, char **argv)
     char *ask[] = {help};
     const char *mode = argc > 1 ? argv[1] : "";
     int rc = -1;
+    process_open_standard ();
     table_seed = s_random ();
     mallopt (M_TRIM_THRESHOLD, KEPT_MAX);
     if (streq (mode, "--version") || streq (mode, "-V")) {

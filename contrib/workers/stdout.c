@@ -10,6 +10,7 @@
 #include "zibrato_backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,8 @@ s_check (void)
 {
     static const char *const formats[] = {"auto", "table", "json"};
     size_t i;
+    if ((fcntl (STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+        return "standard output is closed";
     for (i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcmp (s_format, formats[i]) == 0)
             return NULL;
@@ -155,4 +158,5 @@ const zb_backend_t zb_stdout_backend = {
   .batch = 0,  //  a flush at once, for one table
   .check = s_check,
   .post = s_post,
-  .flush = s_flush};
+  .flush = s_flush,
+  .prints = 1};

@@ -148,6 +148,15 @@ typedef struct {
     //  How many threads may be in flush at once, looked up when delivery
     //  begins. NULL: one.
     const int64_t *senders;
+
+    //  Reads secrets and lists again, on SIGHUP. Returns NULL, or what is wrong
+    //  with them, a static text: then those from before go on. Called on the
+    //  ingest thread, while others may be in flush. Default: there are none.
+    const char *(*reload) (void);
+
+    //  1: flush writes to standard output, and the worker ends when nobody
+    //  reads that any more. It does so, too, where flush is left out.
+    int prints;
 } zb_backend_t;
 
 //  A shared object for `zibrato worker --plugin` defines this one.
