@@ -43,6 +43,7 @@
         links        connections, for the worker
         handshake    why a connection did not come to be
         topics       what workers want, for the broker
+        utf8         what a line may show
         peers        connections, and what each may cost, for the broker
 
     To see what happens to a measurement, start at worker_message. To add a
@@ -1058,6 +1059,21 @@ worker_subscribe (worker_t *self, char wanted)
     free (levels);
 }
 
+//  Is there one already that rows would call the same? They would be two rows of
+//  one name.
+static int
+s_percentile_taken (const double *percentile, size_t count, double wanted)
+{
+    char name[32], other[32];
+    snprintf (name, sizeof name, "%g", wanted);
+    while (count) {
+        snprintf (other, sizeof other, "%g", percentile[--count]);
+        if (streq (name, other))
+            return 1;
+    }
+    return 0;
+}
+
 //  Reads --percentiles, or ends the program.
 static void
 worker_percentiles (worker_t *self)
@@ -1071,6 +1087,10 @@ worker_percentiles (worker_t *self)
             die ("--percentiles %s: expected up to %d numbers between 0 and "
                  "100, separated by commas",
                  s_worker.percentiles, PERCENTILES_MAX);
+        if (s_percentile_taken (self->percentile, self->percentiles,
+                                percentile))
+            die ("--percentiles %s: two would both be NAME.p%g",
+                 s_worker.percentiles, percentile);
         self->percentile[self->percentiles++] = percentile;
         list = *end ? end + 1 : end;
     }

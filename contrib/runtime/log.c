@@ -4,7 +4,8 @@
 
 #include "log.h"
 
-#include <ctype.h>
+#include "utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,16 +22,14 @@ zb_log (int severity, const char *event, const char *format, ...)
     static const char *const names[] = {"emergency", "alert",   "critical",
                                         "error",     "warning", "notice",
                                         "info",      "debug"};
-    char text[2048], when[32], *c;
+    char text[2048], when[32];
     time_t now = time (NULL);
     struct tm utc;
     va_list args;
     va_start (args, format);
     vsnprintf (text, sizeof text, format, args);
     va_end (args);
-    for (c = text; *c; c++)
-        if (!isprint ((unsigned char) *c))
-            *c = '?';
+    utf8_make_printable (text);
     gmtime_r (&now, &utc);
     strftime (when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     fprintf (stderr, "%s level=%s event=%s%s%s\n", when, names[severity], event,

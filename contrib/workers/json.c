@@ -3,6 +3,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#include "../runtime/utf8.h"
+
 #include "zibrato_backend.h"
 
 #include <cjson/cJSON.h>
@@ -11,33 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-//  How many bytes the character takes, 0 if it is no UTF-8 (RFC 3629,
-//  section 4: no overlong forms, no surrogates, nothing beyond U+10FFFF).
-static size_t
-s_utf8_size (const unsigned char *c)
-{
-    size_t i, size = *c < 0x80   ? 1
-                     : *c < 0xc2 ? 0
-                     : *c < 0xe0 ? 2
-                     : *c < 0xf0 ? 3
-                     : *c < 0xf5 ? 4
-                                 : 0;
-    for (i = 1; i < size; i++)
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    if ((*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0)
-        || (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90))
-        return 0;
-    return size;
-}
-
 //  A label may be any bytes; in JSON those that are no UTF-8 become '?'.
 static void
 s_add_text (cJSON *object, const char *name, const char *text)
 {
     char *clean = strdup (text), *c = clean;
     while (clean && *c) {
-        size_t size = s_utf8_size ((const unsigned char *) c);
+        size_t size = utf8_size (c);
         if (!size)
             *c = '?';
         c += size ? size : 1;

@@ -7,16 +7,20 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#define _XOPEN_SOURCE 700  //  wcwidth
+
 #include "zibrato_backend.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 //  A row of the table is its cells, separated by tabs, until all rows are
 //  there, are sorted, and the columns' widths are known.
@@ -78,6 +82,30 @@ s_post (const zb_row_t *row, char *text, size_t size)
     return length > 0 && (size_t) length < size ? (size_t) length : 0;
 }
 
+//  How many columns a text takes on a terminal. A byte that is no UTF-8 takes
+//  one.
+static int
+s_columns_of (const char *text, int length)
+{
+    const char *end = text + length;
+    mbstate_t state = {0};
+    int columns = 0;
+    while (text < end) {
+        wchar_t c;
+        size_t size = mbrtowc (&c, text, (size_t) (end - text), &state);
+        int width = 1;
+        if (size == 0 || size > (size_t) (end - text)) {
+            memset (&state, 0, sizeof state);
+            size = 1;
+        }
+        else
+            width = wcwidth (c);
+        columns += width > 0 ? width : 0;
+        text += size;
+    }
+    return columns;
+}
+
 //  The cell's length; *next is where the one behind it begins.
 static int
 s_cell (const char *cell, const char **next)
@@ -94,7 +122,7 @@ s_print (const char *row, const int *widths)
     for (i = 0; i < COLUMNS && *row; i++) {
         const char *cell = row;
         length = s_cell (cell, &row);
-        pad = widths[i] - length;
+        pad = widths[i] - s_columns_of (cell, length);
         printf ("%s%*s%.*s%*s", i ? "  " : "", s_columns[i].right ? pad : 0, "",
                 length, cell, s_columns[i].right ? 0 : pad, "");
     }
@@ -110,18 +138,18 @@ s_compare (const void *a, const void *b)
 static void
 s_print_table (const char **rows, size_t count)
 {
-    int widths[COLUMNS], i, length;
+    int widths[COLUMNS], i, columns;
     char titles[128] = "";
-    const char *cell;
+    const char *cell, *next;
     size_t row;
     for (i = 0; i < COLUMNS; i++) {
         widths[i] = (int) strlen (s_columns[i].title);
         strcat (strcat (titles, s_columns[i].title), "\t");
     }
     for (row = 0; row < count; row++)
-        for (cell = rows[row], i = 0; i < COLUMNS; i++) {
-            length = s_cell (cell, &cell);
-            widths[i] = length > widths[i] ? length : widths[i];
+        for (cell = rows[row], i = 0; i < COLUMNS; i++, cell = next) {
+            columns = s_columns_of (cell, s_cell (cell, &next));
+            widths[i] = columns > widths[i] ? columns : widths[i];
         }
     qsort (rows, count, sizeof *rows, s_compare);
     s_print (titles, widths);
@@ -136,8 +164,13 @@ s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
     const char **sorted = malloc (count * sizeof *sorted);
     size_t row;
     if (s_table () && sorted) {
+        locale_t utf8 = newlocale (LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
+        locale_t before = uselocale (utf8);
         memcpy (sorted, rows, count * sizeof *sorted);
         s_print_table (sorted, count);
+        uselocale (before);
+        if (utf8)
+            freelocale (utf8);
     }
     else
         for (row = 0; row < count; row++)

@@ -182,7 +182,8 @@ int64_t zb_time_left_ms (void);
 const char *zb_request_key (void);
 
 //  Writes event=... and what format makes, key=value pairs, to stderr with
-//  time and severity (of <syslog.h>). What is not printable becomes '?'.
+//  time and severity (of <syslog.h>). What is no UTF-8, or steers a terminal,
+//  becomes '?'.
 void zb_log (int severity, const char *event, const char *format, ...)
   __attribute__ ((format (printf, 3, 4)));
 

@@ -110,6 +110,9 @@ bad_values_end_with_one_line (void)
     zibrato_dies (LIST ("stdout", "--levels", "a|b"), "--levels");
     zibrato_dies (LIST ("stdout", "--percentiles", "50,x"), "--percentiles");
     zibrato_dies (LIST ("stdout", "--percentiles", "100"), "--percentiles");
+    zibrato_dies (LIST ("stdout", "--percentiles", "50,50,5e1"), "NAME.p50");
+    zibrato_dies (LIST ("stdout", "--percentiles", "99.99999,99.999991"),
+                  "NAME.p100");
     zibrato_dies (LIST ("librato"), "--username");
     zibrato_dies (LIST ("librato", "--username", "u"), "LIBRATO_TOKEN");
     zibrato_dies (LIST ("librato", "--username", "u", "--apitoken", "t",
@@ -243,6 +246,36 @@ the_table_is_golden (void)
                                      sorted[1], sorted[2]));
 }
 
+//  A letter of two or three bytes takes one column, one of Han two, and an
+//  accent that is added to the letter before it none.
+static void
+the_table_counts_columns (void)
+{
+    static const struct {
+        const char *source;
+        int columns;
+    } sources[] = {{"Zurich", 6},
+                   {"Z\303\274rich", 6},
+                   {"Zu\314\210rich", 6},
+                   {"\346\235\261\344\272\254", 4},
+                   {"Z\374rich", 6}};
+    enum { SOURCES = sizeof sources / sizeof *sources, WIDTH = 70 };
+    broker_t *broker = broker_start ();
+    process_t *worker = worker_start (
+      broker, "stdout", LIST ("--flush", "1", "--format", "table"),
+      LIST ("TZ=UTC", "LC_ALL=C"));
+    void *publisher = publisher_new (broker, "");
+    char *lines = text_new ("info|Gauge|width|1|1700000000|%0*d", WIDTH, 0);
+    for (size_t i = 0; i < SOURCES; i++)
+        lines = text_new ("%s\ninfo|Gauge|width|1|1700000000|%s", lines,
+                          sources[i].source);
+    publisher_send (publisher, lines);
+    for (size_t i = 0; i < SOURCES; i++)
+        process_await (worker, text_new ("%s%*s  width ", sources[i].source,
+                                         WIDTH - sources[i].columns, ""));
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+}
+
 //  Into a pipe auto means JSON.
 static void
 auto_is_json_in_a_pipe (void)
@@ -320,6 +353,7 @@ static const struct CMUnitTest tests[] = {
   TEST (signals_stop_within_a_second),
   TEST (a_worker_without_a_broker_stops_too),
   TEST (the_table_is_golden),
+  TEST (the_table_counts_columns),
   TEST (auto_is_json_in_a_pipe),
   TEST (a_plugin_is_a_backend),
   TEST (a_plugin_that_does_not_fit_ends_with_one_line),

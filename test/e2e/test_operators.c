@@ -154,12 +154,34 @@ a_worker_that_cannot_print_is_refused (void)
                          "zibrato: standard output is closed\n");
 }
 
+//  --------------------------------------------------------------------------
+//  The log
+
+//  A name is shown as it is, and what is no UTF-8 or steers the terminal is not.
+static void
+log_lines_are_utf8 (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, NULL, NULL);
+    publisher_send (publisher_new (broker, ""),
+                    "info|Gauge|gr\303\266\303\237e|1|1700000000|here\n"
+                    "info|Gauge|gr\303\274\303\237e|1|1700000000|here\n"
+                    "a\377b\302\233c\342\200\256d\033e \342\202\254");
+    assert_non_null (strstr (process_await (sink.worker, "event=collision"),
+                             " text=\"gr\303\274\303\237e\" other="
+                             "\"gr\303\266\303\237e\""));
+    assert_non_null (strstr (process_await (sink.worker, "event=malformed"),
+                             " example=\"a?b??c???d?e \342\202\254\""));
+    sink_stop (&sink);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (a_hangup_ends_no_worker),
   TEST (a_worker_ends_with_its_reader),
   TEST (what_nobody_reads_is_kept),
   TEST (closed_descriptors_stay_unused),
   TEST (a_worker_that_cannot_print_is_refused),
+  TEST (log_lines_are_utf8),
 };
 
 HARNESS_MAIN (tests)
