@@ -6,8 +6,8 @@
     and `zibrato stdout` are workers, `zibrato worker --plugin` is a worker
     with somebody else's backend. In a worker:
 
-        XSUB ─▶ parse ─▶ ledger ─▶ window ─▶ encode ─▶ queue ─▶ sender ─▶ flush
-        └──────────── ingest thread ───────────────┘    └─ sender thread ─┘
+        XSUB ─▶ parse ─▶ ledger ─▶ window ─▶ rows ─▶ requests ─▶ queue ─▶ sender
+        └──────── ingest thread ────────┘ └─ flush's thread ─┘        its thread
 
     With --spool what is received, the ledger and the queue are in files, too.
 
@@ -35,6 +35,7 @@
         window       what one flush covers
         spool        the folder that makes a crash harmless
         fault        where a test may stop a worker dead
+        flush        a window to requests, a thread of its own
         request      rows that are delivered together
         queue        requests that wait for the sender
         sender       delivers them, a thread of its own
@@ -57,6 +58,7 @@
 #include "contrib/runtime/clock.h"
 #include "contrib/runtime/curve.h"
 #include "contrib/runtime/fault.h"
+#include "contrib/runtime/flush.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
 #include "contrib/runtime/links.h"
@@ -159,9 +161,9 @@ s_host_resolve (const char *host, char *address, size_t size)
 //  Ingest: the worker's main thread reads, and closes a window at each flush
 
 enum {
-    SLICE_US = 5000,             //  of encoding, then the socket's turn
-    REQUEST_BYTES = 512 * 1024,  //  a request ends here, whatever --batch
-    PERCENTILES_MAX = 16,
+    SLICE_US = 5000,  //  of saving, then the socket's turn,
+    SLICE_MS = 1,     //  for so long,
+    FILES_MS = 5,     //  or so if what is missing is done by others
     MALFORMED_KINDS = 16,
     AHEAD = 32,                   //  lines read before they are taken in,
     STRIDE = 8,                   //  and between two steps towards that
@@ -250,20 +252,13 @@ typedef struct {
     note_t stream;          //  of the lines that follow it
     increment_t increment;  //  of the line that is being taken in
     window_t window;        //  being filled
-    window_t closing;       //  being encoded,
-    entry_t *closing_at;    //  from here on
-    int64_t closing_second;
-    request_t *request;      //  being filled
-    request_t *uncommitted;  //  of the flush that is being encoded,
-    request_t **uncommitted_tail;
-    size_t uncommitted_bytes;
-    int flushing;       //  so much of it is to be done yet
-    spool_t *spool;     //  or NULL
-    uint64_t requests;  //  made so far, without one
-    double percentile[PERCENTILES_MAX];
-    size_t percentiles;
+    flush_t *flush;         //  the last one, while it is under way
+    bool saving;            //  the ledger has not said all for it
+    bool slicing;           //  worker_slice is armed
+    bool due;               //  a flush, when the last one is done
+    spool_t *spool;         //  or NULL
     malformed_t malformed[MALFORMED_KINDS];
-    uint64_t received, malformed_lines, unencoded;
+    uint64_t received, malformed_lines;
     uint64_t loaded_rows, bad_states;  //  from the spool
     struct {
         uint64_t received, malformed, duplicate, dropped, delivered, rejected,
@@ -587,177 +582,21 @@ worker_receive_some (worker_t *self)
 //  --------------------------------------------------------------------------
 //  Ingest: flush
 
-//  A flush may have more requests than the folder may hold: then its own first
-//  ones go, too.
-static void
-worker_make_room (worker_t *self)
-{
-    request_t *oldest;
-    while (queue_reserve (self->queue, self->uncommitted_bytes) == -1
-           && (oldest = self->uncommitted)->next) {
-        self->uncommitted = oldest->next;
-        self->uncommitted_bytes -= request_cost (oldest);
-        pthread_mutex_lock (&self->queue->lock);
-        queue_drop (self->queue, &oldest);
-        pthread_mutex_unlock (&self->queue->lock);
-    }
-}
-
-//  The request is whole: over to the sender, or with a spool into a file until
-//  its flush counts.
-static void
-worker_request_end (worker_t *self)
-{
-    request_t *request = self->request;
-    if (!request)
-        return;
-    if (self->spool) {
-        request->filed =
-          spool_request_add (self->spool, request->text, request->size,
-                             request->rows, request->name)
-          == 0;
-        if (request->filed) {
-            free (request->text);
-            request->text = NULL;
-        }
-        *self->uncommitted_tail = request;
-        self->uncommitted_tail = &request->next;
-        self->uncommitted_bytes += request_cost (request);
-        worker_make_room (self);
-    }
-    else {
-        snprintf (request->name, sizeof request->name, "request-%" PRIu64,
-                  ++self->requests);
-        queue_put (self->queue, &request);
-    }
-    self->request = NULL;
-}
-
-//  Encodes a row into the request being filled, which ends when it is full.
-static void
-worker_row (worker_t *self, const zb_row_t *row)
-{
-    char text[ZB_ROW_MAX];
-    size_t size = self->backend->post
-                    ? self->backend->post (row, text, sizeof text)
-                    : zb_row_json (row, "time", text, sizeof text);
-    if (!size || memchr (text, '\n', size) || memchr (text, 0, size)) {
-        self->unencoded++;
-        return;
-    }
-    if (!self->request)
-        self->request = request_new ();
-    request_add (self->request, text, size);
-    if ((s_worker.batch && self->request->rows == (size_t) s_worker.batch)
-        || (self->backend->batch && self->request->size >= REQUEST_BYTES))
-        worker_request_end (self);
-}
-
-//  The rows of an entry: itself, and the percentiles of a timer.
-static void
-worker_entry (worker_t *self, const entry_t *entry)
-{
-    zb_row_t row;
-    char name[LINE_LABEL_MAX + 32];
-    size_t i;
-    if (entry->type != ZB_TYPE_COUNTER && entry->samples->count == 0)
-        return;
-    entry_row (entry, self->closing_second, &row);
-    worker_row (self, &row);
-    for (i = 0; entry->type == ZB_TYPE_TIMER && i < self->percentiles; i++) {
-        const samples_t *samples = entry->samples;
-        double value =
-          hist_quantile_ns (&samples->hist, self->percentile[i] / 100);
-        char suffix[32];
-        int length =
-          snprintf (suffix, sizeof suffix, ".p%g", self->percentile[i]);
-        //  what is too long loses its end, but not the suffix
-        snprintf (name, sizeof name, "%.*s%s", LINE_LABEL_MAX - length,
-                  entry->text, suffix);
-        row.type = ZB_TYPE_GAUGE;
-        row.name = name;
-        row.count = 1;
-        row.value = fmin (fmax (value, samples->min), samples->max) * 1e-9;
-        row.sum = row.min = row.max = row.value;
-        worker_row (self, &row);
-    }
-}
-
-//  Encodes entries until that time. Returns 1 at the end, else 0.
+//  Goes on with the flush for so long. Returns 0 if there is more to do, here or
+//  in its own thread, 1 at the end.
 static int
-worker_encode_entries (worker_t *self, int64_t until)
-{
-    unsigned count = 0;
-    while (self->closing_at) {
-        entry_t *entry = self->closing_at;
-        worker_entry (self, entry);
-        entry_clear (entry);
-        self->closing_at = entry->next;
-        if (++count % 64 == 0 && zclock_usecs () >= until)
-            return 0;
-    }
-    worker_request_end (self);
-    return 1;
-}
-
-//  Saves what the ledger was at the flush, until that time. Returns 1 at the
-//  end, else 0.
-static int
-worker_save (worker_t *self, int64_t until)
-{
-    while (!ledger_save (self->ledger, 64))
-        if (zclock_usecs () >= until)
-            return 0;
-    return 1;
-}
-
-//  The flush counts from now on: its requests may be sent.
-static void
-worker_commit (worker_t *self)
-{
-    request_t *request;
-    int rc = spool_commit (self->spool);
-    self->uncommitted_bytes = 0;
-    queue_reserve (self->queue, 0);
-    while ((request = self->uncommitted)) {
-        self->uncommitted = request->next;
-        request->next = NULL;
-        queue_put (self->queue, &request);
-    }
-    self->uncommitted_tail = &self->uncommitted;
-    FAULT (released);
-    if (rc == 0)
-        queue_file (self->queue);
-}
-
-//  Goes on with the flush for so long. Returns 0 if there is more to do, 1 at
-//  the end.
-static int
-worker_encode (worker_t *self, int64_t us)
+worker_save (worker_t *self, int64_t us)
 {
     int64_t until = zclock_usecs () + us;
-    if (!self->flushing)
-        return 1;
-    if (!worker_encode_entries (self, until))
-        return 0;
-    if (self->spool && !worker_save (self, until))
-        return 0;
-    if (self->spool)
-        worker_commit (self);
-    window_end (&self->closing);
-    self->flushing = 0;
-    return 1;
-}
-
-//  Handler for zloop_timer: encoding goes on in slices, so that ingest never
-//  stands still for long, however many series there are.
-static int
-worker_slice (zloop_t *loop, int timer, void *argument)
-{
-    (void) timer;
-    if (!worker_encode (argument, SLICE_US))
-        zloop_timer (loop, 1, 1, worker_slice, argument);
-    return 0;
+    while (self->saving && flush_has_room (self->flush)) {
+        if (ledger_save (self->ledger, 64)) {
+            self->saving = 0;
+            flush_end (self->flush);
+        }
+        else if (zclock_usecs () >= until)
+            break;
+    }
+    return !self->saving && flush_idle (self->flush);
 }
 
 //  A sample of the worker's own, whatever --max-series says.
@@ -792,7 +631,7 @@ worker_health (worker_t *self, int64_t second)
       {"zibrato.lost", lost, &self->ledger->lost_told},
       {"zibrato.dropped", self->ledger->unmet, &self->told.dropped},
       {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
-      {"zibrato.rejected", queue->rejected_rows + self->unencoded,
+      {"zibrato.rejected", queue->rejected_rows + self->flush->unencoded,
        &self->told.rejected},
       {"zibrato.overflowed", queue->dropped_rows, &self->told.overflowed},
       {"zibrato.series", self->ledger->series.count, NULL},
@@ -818,23 +657,23 @@ worker_health (worker_t *self, int64_t second)
     }
 }
 
-//  Handler for ledger_save.
-static void
-worker_state_add (void *argument, const char *text, size_t size)
-{
-    spool_state_add (argument, text, size);
-}
-
 //  With a spool the ledger is saved as it is now, and lines have a new journal.
 static void
-worker_flush_spool (worker_t *self, bool whole)
+worker_flush_begin (worker_t *self, bool whole, int64_t second)
 {
-    whole = spool_flush_begin (self->spool, whole);
-    ledger_save_begin (self->ledger, whole, worker_state_add, self->spool);
+    if (self->spool) {
+        whole = spool_flush_begin (self->spool, whole);
+        ledger_save_begin (self->ledger, whole, flush_state_add, self->flush);
+        self->saving = 1;
+    }
+    flush_begin (self->flush, &self->window, second);
+    window_begin (&self->window);
+    if (!self->spool)
+        flush_end (self->flush);
 }
 
-//  Closes the window and begins to encode it. Nothing measured, nothing sent;
-//  but a journal of repetitions must end, too.
+//  Closes the window, and hands it over. Nothing measured, nothing sent; but a
+//  journal of repetitions must end, too. None may be under way.
 static void
 worker_flush (worker_t *self)
 {
@@ -842,14 +681,8 @@ worker_flush (worker_t *self)
     int forgot = 0;
     worker_log_malformed (self);
     names_report (&self->names, self->ledger);
-    queue_log_trimmed (self->queue);
-    while (!worker_encode (self, INT64_MAX / 2)) {
-    }
-    if (self->window.entries.count) {
-        pthread_mutex_lock (&self->queue->lock);
+    if (self->window.entries.count)
         worker_health (self, second);
-        pthread_mutex_unlock (&self->queue->lock);
-    }
     else if (!self->spool || !spool_journal_size (self->spool))
         return;
     if (zclock_mono () >= self->forget_ms) {
@@ -858,13 +691,7 @@ worker_flush (worker_t *self)
             names_turn (&self->names);
         self->forget_ms = zclock_mono () + FORGET_MS;
     }
-    self->closing = self->window;
-    self->closing_at = self->closing.first;
-    self->closing_second = second;
-    self->flushing = 1;
-    window_begin (&self->window);
-    if (self->spool)
-        worker_flush_spool (self, forgot);
+    worker_flush_begin (self, forgot, second);
 }
 
 //  Flushes fall on whole multiples of the interval, by the wall clock.
@@ -909,6 +736,36 @@ worker_load_messages (void *argument, const char *text, size_t size,
 static const spool_reader_t s_worker_reader = {
   worker_load_state, worker_load_request, worker_load_messages};
 
+//  Handler for zloop_timer while a flush is under way, or due: goes on with it
+//  in slices, so that ingest never stands still for long, however many series
+//  there are.
+static int
+worker_slice (zloop_t *loop, int timer, void *argument)
+{
+    worker_t *self = (worker_t *) argument;
+    int done = worker_save (self, SLICE_US);
+    (void) timer;
+    if (done && self->due) {
+        self->due = false;
+        worker_flush (self);
+        done = worker_save (self, SLICE_US);
+    }
+    self->slicing = !done || self->due;
+    if (self->slicing)
+        zloop_timer (loop, self->saving ? SLICE_MS : FILES_MS, 1, worker_slice,
+                     self);
+    return 0;
+}
+
+//  A flush, as soon as none is under way.
+static void
+worker_flush_soon (worker_t *self, zloop_t *loop)
+{
+    self->due = true;
+    if (!self->slicing)
+        worker_slice (loop, 0, self);
+}
+
 //  Handler for zloop_timer at each flush. Armed anew every time, since the wall
 //  clock may have been set.
 static int
@@ -916,10 +773,8 @@ worker_tick (zloop_t *loop, int timer, void *argument)
 {
     worker_t *self = (worker_t *) argument;
     (void) timer;
-    if (self->spool)
-        spool_replayed (self->spool, &s_worker_reader, self);
-    worker_flush (self);
-    worker_slice (loop, 0, self);
+    flush_look (self->flush);
+    worker_flush_soon (self, loop);
     zloop_timer (loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
                  worker_tick, argument);
     return 0;
@@ -933,10 +788,8 @@ worker_flush_early (worker_t *self, zloop_t *loop)
     if (self->window.entries.count >= ENTRIES_MAX + 2 * self->names.most
         || (self->spool
             && spool_journal_size (self->spool)
-                 > (size_t) s_worker.spool_max / JOURNAL_SHARE)) {
-        worker_flush (self);
-        worker_slice (loop, 0, self);
-    }
+                 > (size_t) s_worker.spool_max / JOURNAL_SHARE))
+        worker_flush_soon (self, loop);
 }
 
 //  Handler for zloop_reader. Reads a bounded number, so that signals and timers
@@ -1078,22 +931,34 @@ s_percentile_taken (const double *percentile, size_t count, double wanted)
 static void
 worker_percentiles (worker_t *self)
 {
+    flush_t *flush = self->flush;
     const char *list = s_worker.percentiles;
     char *end;
     while (*list) {
         double percentile = strtod (list, &end);
         if (end == list || (*end && *end != ',') || !(percentile > 0)
-            || percentile >= 100 || self->percentiles == PERCENTILES_MAX)
+            || percentile >= 100 || self->flush->percentiles == PERCENTILES_MAX)
             die ("--percentiles %s: expected up to %d numbers between 0 and "
                  "100, separated by commas",
                  s_worker.percentiles, PERCENTILES_MAX);
-        if (s_percentile_taken (self->percentile, self->percentiles,
+        if (s_percentile_taken (flush->percentile, flush->percentiles,
                                 percentile))
             die ("--percentiles %s: two would both be NAME.p%g",
                  s_worker.percentiles, percentile);
-        self->percentile[self->percentiles++] = percentile;
+        flush->percentile[flush->percentiles++] = percentile;
         list = *end ? end + 1 : end;
     }
+}
+
+//  Ends the flush that is under way.
+static void
+worker_finish (worker_t *self)
+{
+    while (!worker_save (self, INT64_MAX / 2))
+        if (self->saving)
+            zclock_sleep (SLICE_MS);
+        else
+            flush_wait (self->flush);
 }
 
 //  Unsubscribes, takes in what is already here, and makes the last requests.
@@ -1105,9 +970,9 @@ worker_drain (worker_t *self)
     while (zpoller_wait (poller, QUIET_MS))
         worker_readable (NULL, NULL, self);
     zpoller_destroy (&poller);
+    worker_finish (self);
     worker_flush (self);
-    while (!worker_encode (self, INT64_MAX / 2)) {
-    }
+    worker_finish (self);
 }
 
 //  Handler for zloop_poller: SIGHUP, reads secrets and lists again.
@@ -1174,10 +1039,10 @@ worker_load (worker_t *self)
         die ("--spool %s: another worker has it", s_worker.spool);
     if (!self->spool)
         die ("--spool %s:", s_worker.spool);
+    self->flush->spool = self->spool;
     if (spool_load (self->spool, &s_worker_reader, self)) {
-        worker_flush_spool (self, true);
-        self->flushing = 1;
-        worker_encode (self, INT64_MAX / 2);
+        worker_flush_begin (self, true, 0);
+        worker_save (self, INT64_MAX / 2);
     }
     zb_log (LOG_INFO, "loaded",
             "dir=%s series=%zu rows=%" PRIu64 " lines=%" PRIu64
@@ -1196,7 +1061,12 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->ledger->series_max = (size_t) s_worker.max_series * STATES_A_NAME;
     self->names.most = (size_t) s_worker.max_series;
     self->queue = queue_new ((size_t) s_worker.spool_max);
-    self->uncommitted_tail = &self->uncommitted;
+    self->flush = flush_new ();
+    self->flush->backend = backend;
+    self->flush->queue = self->queue;
+    self->flush->batch = (size_t) s_worker.batch;
+    self->flush->reader = &s_worker_reader;
+    self->flush->reader_argument = self;
     self->forget_ms = zclock_mono () + FORGET_MS;
     gethostname (self->source, sizeof self->source - 1);
     window_begin (&self->window);
@@ -1206,11 +1076,10 @@ worker_init (worker_t *self, const zb_backend_t *backend)
 static void
 worker_clear (worker_t *self)
 {
+    flush_destroy (&self->flush);
     window_clear (&self->window);
-    window_clear (&self->closing);
     free (self->increment.hist.bucket);
     names_clear (&self->names);
-    request_destroy (&self->request);
     queue_destroy (&self->queue);
     ledger_destroy (&self->ledger);
     if (self->spool)
@@ -1238,8 +1107,9 @@ worker_run (const zb_backend_t *backend)
     if (s_worker.spool)
         worker_load (&self);
     worker_connect (&self);
-    if (pthread_create (&thread, NULL, sender_run, &sender) != 0)
-        die ("start the sender:");
+    if (pthread_create (&thread, NULL, sender_run, &sender) != 0
+        || flush_start (self.flush) == -1)
+        die ("start a thread:");
     worker_loop (&self, stop, hangup);
     deadline_ms = zclock_mono () + (self.unread ? 0 : s_worker.deadline * 1000);
     queue_close (self.queue);

@@ -18,6 +18,7 @@ queue_new (size_t bytes_max)
     pthread_condattr_t attributes;
     assert (self);
     pthread_mutex_init (&self->lock, NULL);
+    pthread_mutex_init (&self->trim_lock, NULL);
     pthread_condattr_init (&attributes);
     pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
     pthread_cond_init (&self->changed, &attributes);
@@ -50,6 +51,7 @@ queue_destroy (queue_t **self_p)
     while ((request = queue_pop (self)))
         request_destroy (&request);
     pthread_mutex_destroy (&self->lock);
+    pthread_mutex_destroy (&self->trim_lock);
     pthread_cond_destroy (&self->changed);
     free (self);
     *self_p = NULL;
@@ -59,28 +61,56 @@ void
 queue_drop (queue_t *self, request_t **request_p)
 {
     request_t *request = *request_p;
-    self->trimmed_rows += request->rows;
     self->dropped_rows += request->rows;
+    pthread_mutex_lock (&self->lock);
+    self->trimmed_rows += request->rows;
+    pthread_mutex_unlock (&self->lock);
     if (request->filed)
         spool_request_remove (self->spool, request->name);
     request_destroy (request_p);
 }
 
-//  The oldest go when there is no room, counted; of what was refused, at most
-//  half of the room is kept. The caller holds the lock.
+//  Of what was refused, at most half of the room is kept. The caller does not
+//  hold the lock.
 static void
+queue_trim_rejected (queue_t *self)
+{
+    size_t files;
+    if (!self->spool)
+        return;
+    pthread_mutex_lock (&self->trim_lock);
+    files = spool_rejected_trim (self->spool, (int64_t) self->bytes_max / 2);
+    pthread_mutex_unlock (&self->trim_lock);
+    pthread_mutex_lock (&self->lock);
+    self->trimmed_files += files;
+    pthread_mutex_unlock (&self->lock);
+}
+
+//  The oldest go when there is no room: takes them out. The caller holds the
+//  lock, and gives them to queue_drop_all when it does not any more.
+static request_t *
 queue_trim (queue_t *self)
 {
-    request_t *oldest;
+    request_t *oldest, *trimmed = NULL, **last = &trimmed;
     int64_t most = (int64_t) self->bytes_max;
-    if (self->spool) {
-        self->trimmed_files += spool_rejected_trim (self->spool, most / 2);
+    if (self->spool)
         most -= spool_bytes (self->spool) + (int64_t) self->reserved;
-    }
     while ((int64_t) self->bytes > most && self->head
            && (self->head->next || self->reserved)) {
         oldest = queue_pop (self);
-        queue_drop (self, &oldest);
+        *last = oldest;
+        last = &oldest->next;
+    }
+    return trimmed;
+}
+
+static void
+queue_drop_all (queue_t *self, request_t *trimmed)
+{
+    while (trimmed) {
+        request_t *next = trimmed->next;
+        queue_drop (self, &trimmed);
+        trimmed = next;
     }
 }
 
@@ -108,29 +138,35 @@ queue_log_trimmed (queue_t *self)
 int
 queue_reserve (queue_t *self, size_t bytes)
 {
+    request_t *trimmed;
     int rc;
+    queue_trim_rejected (self);
     pthread_mutex_lock (&self->lock);
     self->reserved = bytes;
-    queue_trim (self);
+    trimmed = queue_trim (self);
     rc = (int64_t) (self->bytes + bytes) + spool_bytes (self->spool)
              > (int64_t) self->bytes_max
            ? -1
            : 0;
     pthread_mutex_unlock (&self->lock);
+    queue_drop_all (self, trimmed);
     return rc;
 }
 
 void
 queue_put (queue_t *self, request_t **request_p)
 {
+    request_t *trimmed;
+    queue_trim_rejected (self);
     pthread_mutex_lock (&self->lock);
     self->bytes += request_cost (*request_p);
     *self->tail = *request_p;
     self->tail = &(*request_p)->next;
     *request_p = NULL;
-    queue_trim (self);
+    trimmed = queue_trim (self);
     pthread_cond_broadcast (&self->changed);
     pthread_mutex_unlock (&self->lock);
+    queue_drop_all (self, trimmed);
 }
 
 void

@@ -1,7 +1,7 @@
 /*  queue - requests that wait for the sender, bounded in bytes
 
     With a spool they wait in its files, and here is only what they are called.
-    One thread puts, another takes: the sender. Its helpers take, too, but only
+    No file is removed while the lock is held. One thread puts, another takes: the sender. Its helpers take, too, but only
     while it is busy and the service answers as it should.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
@@ -18,17 +18,20 @@ typedef struct {
     pthread_cond_t changed;
     spool_t *spool;  //  or NULL; not the queue's
     request_t *head, **tail;
-    size_t bytes, bytes_max;
-    size_t reserved;        //  bytes of requests to come
-    int closing;            //  nothing more will come
-    bool busy;              //  the sender has a request,
-    size_t helping;         //  its helpers have so many
-    bool troubled;          //  the sender waits before it tries again
-    uint64_t dropped_rows;  //  the oldest beyond bytes_max, and lost files'
+    _Atomic size_t bytes;  //  written under the lock
+    size_t bytes_max;
+    size_t reserved;  //  bytes of requests to come
+    int closing;      //  nothing more will come
+    bool busy;        //  the sender has a request,
+    size_t helping;   //  its helpers have so many
+    bool troubled;    //  the sender waits before it tries again
     uint64_t trimmed_rows, trimmed_files;  //  for want of room, not said yet
-    //  kept by the sender
-    uint64_t delivered_rows, rejected_rows;
-    int64_t success_ms;  //  of zclock_mono
+    pthread_mutex_t trim_lock;             //  held while refused files go
+
+    //  Any thread, without the lock: who reads them must not wait for it
+    _Atomic uint64_t dropped_rows;  //  the oldest beyond bytes_max, lost files'
+    _Atomic uint64_t delivered_rows, rejected_rows;  //  kept by the sender
+    _Atomic int64_t success_ms;                      //  of zclock_mono
 } queue_t;
 
 //  Caller owns the return value.
@@ -69,8 +72,8 @@ void queue_trouble (queue_t *self, bool troubled);
 //  is the only one to know the queue. Caller owns the return value.
 request_t *queue_pop (queue_t *self);
 
-//  Gives up a request for want of room, counted, and its file. The caller holds
-//  the lock.
+//  Gives up a request for want of room, counted, and its file. The caller does
+//  not hold the lock.
 void queue_drop (queue_t *self, request_t **request_p);
 
 //  Waits for at most so long, less if the queue is being closed.

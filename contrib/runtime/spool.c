@@ -52,21 +52,32 @@ struct spool {
     int64_t bytes_max;
     char id[17];
     int fd, lock;
-    bool failed;             //  said, and not recovered from
-    bool trouble;            //  since the last flush
-    uint64_t flush;          //  the one that is being filled or encoded
-    uint64_t committed;      //  the last one that counts
-    size_t parts;            //  requests of the flush so far
-    log_t journal;           //  of this window
-    bool journal_off;        //  could not be written
-    uint64_t journal_first;  //  the oldest one that may be there
+
+    //  Ingest only
+    log_t journal;     //  of this window
+    bool journal_off;  //  could not be written
     size_t journal_size;
     int64_t journal_ms;  //  when the messages came that are to be written
+
+    //  Handed over when a flush begins, and when it has ended
+    uint64_t flush;  //  the window that is being filled; one less is written
+    int journal_old_fd;  //  of that one, to be closed; or -1
+    log_t journal_next;  //  of the one after, without a record
+    bool snapshot;       //  what is being written becomes a new file
+
+    //  The thread that does flushes only
+    uint64_t committed;      //  the last one that counts
+    size_t parts;            //  requests of the flush so far
+    uint64_t journal_first;  //  the oldest one that may be there
     log_t ledger;
-    bool snapshot;  //  what is being written becomes a new file
-    bool broken;    //  part of this flush's state could not be written
+    bool broken;  //  part of this flush's state could not be written
     int64_t snapshot_bytes;
-    _Atomic int64_t ledger_bytes, journal_bytes, rejected_bytes;
+
+    //  Any thread
+    _Atomic bool failed;   //  said, and not recovered from
+    _Atomic bool trouble;  //  since the last flush
+    _Atomic int64_t ledger_bytes, rejected_bytes;
+    _Atomic int64_t journal_bytes, journals_bytes;  //  this one, older ones
 };
 
 //  --------------------------------------------------------------------------
@@ -309,12 +320,13 @@ s_name (char name[SPOOL_NAME_MAX], const char *kind, uint64_t number)
 static void
 spool_failed (spool_t *self, const char *name)
 {
-    if (!self->failed)
+    const char *reason = strerror (errno);
+    self->trouble = true;
+    if (!atomic_exchange (&self->failed, true))
         zb_log (LOG_ERR, "spool_failed",
                 "dir=%s file=%s reason=\"%s\" effect=\"what is received from "
                 "now on is kept in memory\"",
-                self->dir, name, strerror (errno));
-    self->failed = self->trouble = true;
+                self->dir, name, reason);
 }
 
 //  A file that is not what it should be, out of the way.
@@ -404,6 +416,7 @@ spool_new (const char *dir, const char *backend, int64_t bytes_max)
     self->backend = backend;
     self->bytes_max = bytes_max;
     self->fd = self->lock = self->journal.fd = self->ledger.fd = -1;
+    self->journal_old_fd = self->journal_next.fd = -1;
     if (rc == 0)
         rc = self->fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (rc != -1 && made)
@@ -422,7 +435,8 @@ void
 spool_destroy (spool_t **self_p)
 {
     spool_t *self = *self_p;
-    int fds[] = {self->journal.fd, self->ledger.fd, self->lock, self->fd};
+    int fds[] = {self->journal.fd, self->journal_old_fd, self->journal_next.fd,
+                 self->ledger.fd,  self->lock,           self->fd};
     size_t i;
     for (i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] != -1)
@@ -443,7 +457,8 @@ spool_id (const spool_t *self)
 int64_t
 spool_bytes (const spool_t *self)
 {
-    return self->ledger_bytes + self->journal_bytes + self->rejected_bytes;
+    return self->ledger_bytes + self->rejected_bytes + self->journal_bytes
+           + self->journals_bytes;
 }
 
 //  --------------------------------------------------------------------------
@@ -507,7 +522,6 @@ spool_journal_write (spool_t *self)
         return;
     }
     FAULT (journal_before);
-    self->journal_bytes -= s_blocks (journal->bytes);
     if ((journal->fd == -1
          && log_open (journal, self, "journal", "", self->flush) == -1)
         || log_write (journal, self->flush, came, FAULT_journal_torn) == -1) {
@@ -515,7 +529,7 @@ spool_journal_write (spool_t *self)
         self->journal_off = true;
         journal->size = 0;
     }
-    self->journal_bytes += s_blocks (journal->bytes);
+    self->journal_bytes = s_blocks (journal->bytes);
     FAULT (journal_after);
 }
 
@@ -549,26 +563,48 @@ spool_is_long (const spool_t *self)
            || changes > self->bytes_max / SNAPSHOT_SHARE;
 }
 
+//  The file of the window that will follow this one. If it cannot be made now,
+//  the first message of that window tries again.
+static void
+spool_journal_ahead (spool_t *self)
+{
+    if (self->journal_next.fd == -1)
+        log_open (&self->journal_next, self, "journal", "", self->flush + 1);
+}
+
 bool
 spool_flush_begin (spool_t *self, bool whole)
 {
     spool_journal_write (self);
-    log_close (&self->journal);
+    self->journals_bytes += self->journal_bytes;
+    self->journal_bytes = 0;
     self->journal_off = false;
     self->journal_size = 0;
+    self->journal_old_fd = self->journal.fd;
+    self->journal.fd = self->journal_next.fd;
     self->journal.bytes = 0;
-    self->parts = 0;
-    self->broken = false;
+    strcpy (self->journal.name, self->journal_next.name);
+    self->journal_next.fd = -1;
     self->flush++;
     FAULT (rotated);
     self->snapshot = whole || self->ledger.fd == -1 || spool_is_long (self);
+    return self->snapshot;
+}
+
+void
+spool_flush_open (spool_t *self)
+{
+    if (self->journal_old_fd != -1)
+        close (self->journal_old_fd);
+    self->journal_old_fd = -1;
+    self->parts = 0;
+    self->broken = false;
     if (self->snapshot) {
         log_close (&self->ledger);
         self->broken =
           log_open (&self->ledger, self, "ledger", ".new", self->flush - 1)
           == -1;
     }
-    return self->snapshot;
 }
 
 //  Writes the file of a request, and what it has is on disk; or there is none.
@@ -665,7 +701,7 @@ spool_journals_remove (spool_t *self)
         s_name (name, "journal", self->journal_first);
         unlinkat (self->fd, name, 0);
     }
-    self->journal_bytes = s_blocks (self->journal.bytes);
+    self->journals_bytes = 0;
 }
 
 //  There is no state that goes with what is sent from now on: an empty ledger
@@ -710,18 +746,17 @@ spool_commit (spool_t *self)
         rc = spool_ledger_name (self);
     if (rc == -1)
         spool_forsake (self);
-    else {
+    else
         self->ledger_bytes = s_blocks (self->ledger.bytes);
-        //  a flush may find just room enough, and the next journal none
-        if (self->failed && !self->trouble)
-            zb_log (LOG_INFO, "spool_recovered", "dir=%s", self->dir);
-        self->failed &= self->trouble;
-    }
-    self->trouble = false;
+    //  a flush may find just room enough, and the next journal none
+    if (!atomic_exchange (&self->trouble, false) && rc == 0
+        && atomic_exchange (&self->failed, false))
+        zb_log (LOG_INFO, "spool_recovered", "dir=%s", self->dir);
     self->committed = self->flush - 1;
     FAULT (committed);
     spool_journals_remove (self);
     FAULT (journals_removed);
+    spool_journal_ahead (self);
     return rc;
 }
 
@@ -955,7 +990,7 @@ spool_load_journal (spool_t *self, const char *name,
         if (rc == -1)
             zb_log (LOG_WARNING, "torn", "file=%s/%s bytes=%zu", self->dir,
                     name, rest.size);
-        self->journal_bytes += s_blocks ((int64_t) file.size);
+        self->journals_bytes += s_blocks ((int64_t) file.size);
     }
     s_unmap (&file);
 }
@@ -1093,6 +1128,8 @@ spool_load (spool_t *self, const spool_reader_t *reader, void *argument)
     s_list_free (&list, count);
     spool_replayed (self, reader, argument);
     spool_load_rejected (self);
+    log_open (&self->journal, self, "journal", "", self->flush);
+    spool_journal_ahead (self);
     return !ledger && !self->journal_size;
 }
 

@@ -22,7 +22,8 @@
     ledger and journal, which would count twice what is now sent from memory.
     It tries again at each flush.
 
-    Not for two threads at once, but for the functions that say so.
+    The journal is the ingest thread's, a flush is done by another one, and some
+    functions may be called by any; each says whose it is.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -63,7 +64,7 @@ void spool_destroy (spool_t **self_p);
 bool spool_load (spool_t *self, const spool_reader_t *reader, void *argument);
 
 //  --------------------------------------------------------------------------
-//  The journal
+//  The journal: ingest thread
 
 //  Takes note of a message and of when it came, which is kept as it is given, the
 //  same for all of one write. It is in the file after spool_journal_write.
@@ -76,13 +77,17 @@ void spool_journal_write (spool_t *self);
 //  Bytes that were received since the last flush.
 size_t spool_journal_size (const spool_t *self);
 
-//  --------------------------------------------------------------------------
-//  A flush: begin, requests, state, commit
-
 //  The window is closed: what is received from now on belongs to the next one.
 //  Returns whether the ledger has to be saved as a whole, which the caller may
-//  ask for; if not, it is enough to save what has changed.
+//  ask for; if not, it is enough to save what has changed. To be called when no
+//  flush is under way; waits for no disk.
 bool spool_flush_begin (spool_t *self, bool whole);
+
+//  --------------------------------------------------------------------------
+//  A flush: open, requests, state, commit. The thread that does flushes
+
+//  Opens the files of the flush that has begun.
+void spool_flush_open (spool_t *self);
 
 //  Writes a request's rows, each ended by '\n', to a file of the flush. name
 //  becomes the file's. Returns -1 if that failed: keep it in memory.
@@ -92,8 +97,8 @@ int spool_request_add (spool_t *self, const char *text, size_t size,
 //  Adds lines to the ledger's new state.
 void spool_state_add (spool_t *self, const char *text, size_t size);
 
-//  Makes the flush count: requests and state together, the journal no more.
-//  Returns -1 if that failed; then the folder has no state any more, and
+//  Makes the flush count: requests and state together, the journal no more; and
+//  the file of the next journal, so that ingest need not. Returns -1 if that failed; then the folder has no state any more, and
 //  requests count all the same.
 int spool_commit (spool_t *self);
 
@@ -138,7 +143,8 @@ const char *spool_id (const spool_t *self);
 int spool_replay (const char *dir,
                   void (*each) (const char *name, const char *reason));
 
-//  Requests that spool_replay has made since the last time.
+//  Requests that spool_replay has made since the last time. The thread that
+//  does flushes.
 void
 spool_replayed (spool_t *self, const spool_reader_t *reader, void *argument);
 

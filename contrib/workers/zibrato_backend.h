@@ -130,11 +130,12 @@ typedef struct {
     //  in a line of the wire format (zibrato.h, section 3) is malformed, too: a
     //  name or source that is empty, has more than 255 bytes, control
     //  characters or a '|', a number beyond its range. Called on the ingest
-    //  thread, as is post. Default: the wire format.
+    //  thread. Default: the wire format.
     const char *(*parse) (const char *text, size_t size, zb_line_t *line);
 
     //  Writes a row as text without '\n', as flush is to get it. Returns its
-    //  length, or 0 to leave it out. Default: a JSON object.
+    //  length, or 0 to leave it out. Called on a thread of its own, which is
+    //  neither parse's nor flush's. Default: a JSON object.
     size_t (*post) (const zb_row_t *row, char *text, size_t size);
 
     //  Delivers rows, each a terminated text. On the sender's thread; with

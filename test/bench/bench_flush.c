@@ -142,6 +142,7 @@ s_begin (traffic_t *self, zb_type_t type, size_t series)
     s_worker.spool_max = INT64_C (1) << 40;
     s_worker.batch = 300;
     worker_init (&self->worker, &s_backend);
+    flush_start (self->worker.flush);
     self->type = type;
     self->series = series;
 }
@@ -207,7 +208,7 @@ s_flush (traffic_t *self, bool traffic)
             self->last_ns = s_now_ns ();
             busy += self->last_ns - from;
         }
-        done = (uint64_t) worker_encode (&self->worker, SLICE_US);
+        done = (uint64_t) worker_save (&self->worker, SLICE_US);
         if (done)
             break;
     }

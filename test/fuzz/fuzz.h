@@ -121,11 +121,11 @@ worker_new (const zb_backend_t *backend)
 {
     worker_t *self = (worker_t *) zmalloc (sizeof *self);
     worker_init (self, backend);
-    self->percentile[self->percentiles++] = 50;
-    self->percentile[self->percentiles++] = 99.9;
+    self->flush->percentile[self->flush->percentiles++] = 50;
+    self->flush->percentile[self->flush->percentiles++] = 99.9;
     self->forget_ms = INT64_MAX;
     strcpy (self->source, "here");
-    s_worker.batch = (int64_t) backend->batch;
+    self->flush->batch = backend->batch;
     return self;
 }
 
@@ -143,10 +143,10 @@ __attribute__ ((unused)) static void
 worker_flush_all (worker_t *self)
 {
     worker_flush (self);
-    while (!worker_encode (self, INT64_MAX / 2)) {
+    while (!worker_save (self, INT64_MAX / 2)) {
     }
-    CHECK (self->closing.entries.count == 0);
-    CHECK (!self->request && !self->uncommitted);
+    CHECK (self->flush->window.entries.count == 0);
+    CHECK (!self->flush->request && !self->flush->uncommitted);
 }
 
 #endif

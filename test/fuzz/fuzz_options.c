@@ -45,15 +45,16 @@ s_check_ranges (const zb_option_t *option)
 static void
 s_parse (int argc, char **argv)
 {
-    worker_t worker = {.percentiles = 0};
+    flush_t flush = {.percentiles = 0};
+    worker_t worker = {.flush = &flush};
     size_t i;
     options_parse (&s_usage, argc, argv);
     s_check_ranges (s_broker_options);
     s_check_ranges (s_worker_options);
     worker_percentiles (&worker);
-    CHECK (worker.percentiles <= PERCENTILES_MAX);
-    for (i = 0; i < worker.percentiles; i++)
-        CHECK (worker.percentile[i] > 0 && worker.percentile[i] < 100);
+    CHECK (flush.percentiles <= PERCENTILES_MAX);
+    for (i = 0; i < flush.percentiles; i++)
+        CHECK (flush.percentile[i] > 0 && flush.percentile[i] < 100);
 }
 
 //  The defaults again: texts are those of the last command line.

@@ -162,6 +162,7 @@ s_start (void)
     worker_t *self = worker_new (&s_backend);
     self->spool = self->queue->spool = spool_new (s_dir, "fuzz", 1 << 30);
     CHECK (self->spool);
+    self->flush->spool = self->spool;
     spool_load (self->spool, &s_worker_reader, self);
     return self;
 }

@@ -180,6 +180,7 @@ test_journal_time (void **state)
     found_t found;
     (void) state;
     spool_flush_begin (spool, true);
+    spool_flush_open (spool);
     assert_int_equal (spool_commit (spool), 0);
     spool_journal (spool, "a\nb", 3, 7000000000123);
     spool_journal (spool, "c\n", 2, 7000000000123);

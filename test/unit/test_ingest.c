@@ -4,6 +4,8 @@
 
 #include "unit.h"
 
+#include <semaphore.h>
+
 //  A backend whose rows are the names alone.
 static size_t
 s_post (const zb_row_t *row, char *text, size_t size)
@@ -18,9 +20,9 @@ static worker_t *
 s_worker_new (void)
 {
     worker_t *self = (worker_t *) zmalloc (sizeof *self);
+    s_worker.batch = (int64_t) s_backend.batch;
     worker_init (self, &s_backend);
     strcpy (self->source, "here");
-    s_worker.batch = (int64_t) s_backend.batch;
     return self;
 }
 
@@ -56,48 +58,70 @@ s_rows (worker_t *self, const char *beginning)
     return count;
 }
 
-//  Encoding in the shortest of slices says every entry once.
+//  A flush says every entry once.
 static void
-test_slices (void **state)
+test_entries_once (void **state)
 {
     enum { SERIES = 5000 };
     worker_t *self = s_worker_new ();
     char line[128];
-    int i, slices = 0;
+    int i;
     (void) state;
     for (i = 0; i < SERIES; i++) {
         snprintf (line, sizeof line, "info|Counter|name.%d|2|1760000000|s", i);
         s_receive (self, line);
     }
     worker_flush (self);
-    while (!worker_encode (self, 0))
-        slices++;
-    assert_true (slices > 10);
+    assert_int_equal (worker_save (self, 0), 1);
     assert_int_equal (s_rows (self, "name."), SERIES);
     s_worker_destroy (&self);
 }
 
-//  A flush that comes while the last one is being encoded loses nothing.
+//  A flush that is due while the last one is being written waits for it, and
+//  loses nothing. The backend writes rows only when it may.
+static sem_t s_may_post;
+
+static size_t
+s_post_later (const zb_row_t *row, char *text, size_t size)
+{
+    sem_wait (&s_may_post);
+    sem_post (&s_may_post);
+    return s_post (row, text, size);
+}
+
 static void
 test_flush_upon_flush (void **state)
 {
     enum { SERIES = 1000 };
+    static const zb_backend_t backend = {.name = "later", .post = s_post_later};
     worker_t *self = s_worker_new ();
+    zloop_t *loop = zloop_new ();
     char line[128];
     int i, flush;
     (void) state;
+    sem_init (&s_may_post, 0, 0);
+    self->flush->backend = &backend;
+    assert_int_equal (flush_start (self->flush), 0);
     for (flush = 0; flush < 3; flush++) {
         for (i = 0; i < SERIES; i++) {
             snprintf (line, sizeof line, "info|Counter|n.%d|1|1760000000|s", i);
             s_receive (self, line);
         }
-        worker_flush (self);
-        worker_encode (self, 0);
+        worker_flush_soon (self, loop);
+        assert_int_equal (self->window.number, 2);  //  the first has its own
+        assert_true (self->slicing);
     }
-    while (!worker_encode (self, 0)) {
-    }
-    assert_int_equal (s_rows (self, "n."), 3 * SERIES);
+    assert_true (self->due);
+    sem_post (&s_may_post);
+    flush_wait (self->flush);
+    worker_slice (loop, 0, self);
+    assert_int_equal (self->window.number, 3);
+    worker_finish (self);
+    assert_false (self->due);
+    assert_int_equal (s_rows (self, "n."), 2 * SERIES);  //  two in one
+    zloop_destroy (&loop);
     s_worker_destroy (&self);
+    sem_destroy (&s_may_post);
 }
 
 //  Nothing measured, nothing sent: not even the worker's own health.
@@ -107,11 +131,11 @@ test_empty_flush (void **state)
     worker_t *self = s_worker_new ();
     (void) state;
     worker_flush (self);
-    assert_int_equal (worker_encode (self, 0), 1);
+    assert_int_equal (worker_save (self, 0), 1);
     assert_null (self->queue->head);
     s_receive (self, "info|Gauge|depth|1|1760000000|s\n");
     worker_flush (self);
-    while (!worker_encode (self, 0)) {
+    while (!worker_save (self, 0)) {
     }
     assert_non_null (self->queue->head);
     s_worker_destroy (&self);
@@ -139,13 +163,13 @@ test_bad_rows (void **state)
     (void) state;
     for (i = 0; i < 2; i++) {
         worker_t *self = s_worker_new ();
-        self->backend = &bad[i];
+        self->flush->backend = &bad[i];
         s_receive (self, "info|Gauge|depth|1|1760000000|s\n");
         worker_flush (self);
-        while (!worker_encode (self, 0)) {
+        while (!worker_save (self, 0)) {
         }
         assert_null (self->queue->head);
-        assert_true (self->unencoded >= 1);
+        assert_true (self->flush->unencoded >= 1);
         s_worker_destroy (&self);
     }
 }
@@ -171,7 +195,7 @@ test_message (void **state)
     assert_string_equal (self->malformed[1].reason, "bad value");
     assert_string_equal (self->malformed[2].reason, "empty line");
     worker_flush (self);
-    while (!worker_encode (self, 0)) {
+    while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "a=7"), 1);
     s_worker_destroy (&self);
@@ -187,17 +211,17 @@ test_windows (void **state)
                      "info|Counter|a|2|1760000001|s|ffffffffffff-1:1:0:7\n"
                      "info|Counter|a|0|1760000002|s|ffffffffffff-1:2:0:7\n");
     worker_flush (self);
-    while (!worker_encode (self, 0)) {
+    while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "a=7"), 1);
     s_receive (self, "info|Counter|a|0|1760000003|s|ffffffffffff-1:3:0:7\n");
     worker_flush (self);
-    while (!worker_encode (self, 0)) {
+    while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "a="), 0);
     s_receive (self, "info|Counter|a|3|1760000003|s|ffffffffffff-1:5:0:10\n");
     worker_flush (self);
-    while (!worker_encode (self, 0)) {
+    while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "a=3"), 1);
     s_worker_destroy (&self);
@@ -243,7 +267,7 @@ test_plugin_lines (void **state)
     assert_int_equal (self->malformed_lines, 1);
     s_read = good;
     worker_flush (self);
-    while (!worker_encode (self, 0)) {
+    while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "n=4"), 1);
     s_worker_destroy (&self);
@@ -274,7 +298,7 @@ test_early_flush (void **state)
     worker_flush_early (self, loop);
     assert_int_equal (self->window.number, 2);
     assert_int_equal (self->window.entries.count, 0);
-    while (!worker_encode (self, INT64_MAX / 2)) {
+    while (!worker_save (self, INT64_MAX / 2)) {
     }
     assert_int_equal (s_rows (self, "g=1"), most);
     zloop_destroy (&loop);
@@ -338,7 +362,7 @@ test_streams (void **state)
     assert_int_equal (self->ledger->unmet, 2 * MOST);
     s_receive (self, "info|Counter|n|1|1760000000|s|ffffffffffff-1:1:0:2");
     worker_flush (self);
-    while (!worker_encode (self, 0)) {
+    while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "zibrato.dropped=200"), 1);
     s_worker_destroy (&self);
@@ -364,7 +388,7 @@ test_restore_beyond (void **state)
 int
 main (void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test (test_slices),
+    const struct CMUnitTest tests[] = {cmocka_unit_test (test_entries_once),
                                        cmocka_unit_test (test_flush_upon_flush),
                                        cmocka_unit_test (test_empty_flush),
                                        cmocka_unit_test (test_message),

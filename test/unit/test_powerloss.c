@@ -719,7 +719,7 @@ static void
 worker_close_window (worker_t *self)
 {
     worker_flush (self);
-    while (!worker_encode (self, INT64_MAX / 2)) {
+    while (!worker_save (self, INT64_MAX / 2)) {
     }
 }
 
