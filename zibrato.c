@@ -337,14 +337,18 @@ worker_entry_of (worker_t *self, const zb_line_t *line, uint64_t hash)
 //  A state of the line's series: its increment goes into the window. The
 //  series remembers the entry, which saves a look-up while the window lasts.
 static void
-worker_state (worker_t *self, const zb_line_t *line)
+worker_state (worker_t *self, const ahead_t *ahead)
 {
+    const zb_line_t *line = &ahead->line;
     increment_t *increment = &self->increment;
     series_t *series;
     increment->count = increment->hist.size = 0;
     series = ledger_state (self->ledger, line, increment);
-    if (series
-        && (increment->fresh || increment->count || increment->value != 0)) {
+    if (increment->wrong)
+        worker_malformed (self, increment->wrong, ahead->text, ahead->size);
+    else if (series
+             && (increment->fresh || increment->count
+                 || increment->value != 0)) {
         if (series->window != self->window.number
             || (line->type == ZB_TYPE_TIMER
                 && series->entry->second != line->time)) {
@@ -394,7 +398,7 @@ worker_take (worker_t *self, const ahead_t *ahead)
     if (ahead->wrong)
         worker_malformed (self, ahead->wrong, ahead->text, ahead->size);
     else if (line->id && line->type != ZB_TYPE_GAUGE)
-        worker_state (self, line);
+        worker_state (self, ahead);
     else if (!line->id || ledger_gauge (self->ledger, line) == 0)
         worker_stateless (self, ahead);
 }
@@ -481,7 +485,7 @@ worker_read (worker_t *self, ahead_t *ahead)
     note_t note;
     ahead->wrong = self->backend->parse
                      ? worker_parse (self, ahead->text, ahead->size, line)
-                     : line_parse (ahead->text, ahead->size, line);
+                     : line_read (ahead->text, ahead->size, line);
     if (!ahead->wrong) {
         if (line->id && self->stream.kind)
             note_apply (&self->stream, line);

@@ -51,23 +51,36 @@ hist_bucket (uint64_t ns)
 }
 
 bucket_t *
-hist_place (hist_t *self, size_t *at, int index)
+hist_room (hist_t *self, size_t most)
 {
-    while (*at < self->size && self->bucket[*at].index < index)
-        ++*at;
-    if (*at < self->size && self->bucket[*at].index == index)
-        return &self->bucket[*at];
-    if (self->size == self->max) {
-        self->max = self->max ? self->max * 2 : 4;
-        self->bucket = realloc (self->bucket, self->max * sizeof (bucket_t));
+    if (most > self->max) {
+        self->max = (uint32_t) most;
+        self->bucket = realloc (self->bucket, most * sizeof (bucket_t));
         assert (self->bucket);
     }
-    memmove (&self->bucket[*at + 1], &self->bucket[*at],
-             (self->size - *at) * sizeof (bucket_t));
+    return self->bucket;
+}
+
+void
+hist_copy (hist_t *self, const hist_t *from)
+{
+    hist_room (self, from->size);
+    if (from->size)
+        memcpy (self->bucket, from->bucket, from->size * sizeof (bucket_t));
+    self->size = from->size;
+}
+
+bucket_t *
+hist_insert (hist_t *self, size_t at, int index)
+{
+    if (self->size == self->max)
+        hist_room (self, self->max ? self->max * 2 : 4);
+    memmove (&self->bucket[at + 1], &self->bucket[at],
+             (self->size - at) * sizeof (bucket_t));
     self->size++;
-    self->bucket[*at].index = index;
-    self->bucket[*at].count = 0;
-    return &self->bucket[*at];
+    self->bucket[at].index = index;
+    self->bucket[at].count = 0;
+    return &self->bucket[at];
 }
 
 bucket_t *

@@ -21,9 +21,28 @@ typedef struct {
     uint32_t size, max;
 } hist_t;
 
+//  Has room for so many buckets. Returns the first. What they are is up to the
+//  caller.
+bucket_t *hist_room (hist_t *self, size_t most);
+
+//  Becomes the same.
+void hist_copy (hist_t *self, const hist_t *from);
+
+//  Makes a bucket at this place, where it belongs.
+bucket_t *hist_insert (hist_t *self, size_t at, int index);
+
 //  The place of an index, made if it is not there. Looks from `at` on, since
-//  callers go up.
-bucket_t *hist_place (hist_t *self, size_t *at, int index);
+//  callers go up. Inlined, for there are many to a line, and nearly all of them
+//  are there.
+static inline bucket_t *
+hist_place (hist_t *self, size_t *at, int index)
+{
+    while (*at < self->size && self->bucket[*at].index < index)
+        ++*at;
+    return *at < self->size && self->bucket[*at].index == index
+             ? &self->bucket[*at]
+             : hist_insert (self, *at, index);
+}
 
 //  The place of an index, wherever it is.
 bucket_t *hist_at (hist_t *self, int index);

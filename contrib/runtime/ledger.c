@@ -76,6 +76,7 @@ ledger_destroy (ledger_t **self_p)
     table_clear (&self->series);
     arena_clear (&self->arena);
     table_clear (&self->streams);
+    free (self->reported.bucket);
     free (self->line);
     free (self);
     *self_p = NULL;
@@ -238,34 +239,43 @@ ledger_knows_all (const ledger_t *self, stream_t *stream, const zb_line_t *line)
     return stream->born_ms >= self->born_ms || line->first >= stream->met_seq;
 }
 
-//  Buckets that grew. Without the reports in between, their edges are all that
-//  is known of least and most.
+//  Buckets that grew.
 static void
-ledger_buckets (series_t *series, const zb_line_t *line, int count_them,
-                increment_t *out)
+ledger_buckets (ledger_t *self, series_t *series, hist_t *grown)
 {
-    span_t rest = {line->buckets, line->buckets_size};
-    size_t at = 0, to = 0;
-    int index, edges = out->sum_ns != line->value_ns;
-    uint64_t count;
-    out->min_ns = edges ? INT64_MAX : line->min_ns;
-    out->max_ns = edges ? 0 : line->max_ns;
-    while (line_bucket_next (&rest, &index, &count) == 1) {
-        bucket_t *known = hist_place (&series->timed->hist, &at, index);
-        if (count > known->count && count_them) {
-            hist_place (&out->hist, &to, index)->count = count - known->count;
-            if (edges) {
-                int64_t low = (int64_t) floor (hist_edge_ns (index));
-                out->max_ns = (int64_t) ceil (hist_edge_ns (index + 1));
-                out->min_ns = low < out->min_ns ? low : out->min_ns;
-            }
-        }
-        known->count = count;
+    const bucket_t *reported, *end;
+    bucket_t *known, *to;
+    size_t at = 0;
+    reported = self->reported.bucket;
+    end = reported + self->reported.size;
+    to = hist_room (grown, self->reported.size);
+    for (; reported < end; reported++) {
+        known = hist_place (&series->timed->hist, &at, reported->index);
+        if (reported->count > known->count)
+            *to++ = (bucket_t){reported->index, reported->count - known->count};
+        known->count = reported->count;
     }
-    //  buckets may run ahead of the count: then the mean is all that is known
-    if (out->min_ns > out->max_ns && out->count) {
-        zb_ns_t mean = out->sum_ns / out->count;
-        out->min_ns = out->max_ns =
+    grown->size = (uint32_t) (to - grown->bucket);
+}
+
+//  Least and most of what was gained. Without the reports in between, the edges
+//  of the buckets are all that is known of them. These may run ahead of the
+//  count: then the mean is.
+static void
+increment_range (increment_t *self, const zb_line_t *line)
+{
+    const bucket_t *first = self->hist.bucket;
+    int edges = self->sum_ns != line->value_ns;
+    self->min_ns = edges ? INT64_MAX : line->min_ns;
+    self->max_ns = edges ? 0 : line->max_ns;
+    if (edges && self->hist.size) {
+        const bucket_t *last = first + self->hist.size - 1;
+        self->min_ns = (int64_t) floor (hist_edge_ns (first->index));
+        self->max_ns = (int64_t) ceil (hist_edge_ns (last->index + 1));
+    }
+    if (self->min_ns > self->max_ns && self->count) {
+        zb_ns_t mean = self->sum_ns / self->count;
+        self->min_ns = self->max_ns =
           mean < INT64_MAX ? (int64_t) mean : INT64_MAX;
     }
 }
@@ -283,8 +293,8 @@ series_knows (const series_t *self, const zb_line_t *line)
 //  What a timer's report adds. When an earlier ledger has counted the others,
 //  how many of its samples they were a report does not say.
 static void
-series_timed (series_t *self, const zb_line_t *line, int first_sight, int all,
-              increment_t *out)
+series_timed (ledger_t *ledger, series_t *self, const zb_line_t *line,
+              int first_sight, int all, increment_t *out)
 {
     const timed_t *timed = self->timed;
     int known = !first_sight || all;
@@ -293,16 +303,27 @@ series_timed (series_t *self, const zb_line_t *line, int first_sight, int all,
     out->sum_ns = known ? line->sum_ns - timed->sum_ns : 0;
     out->sum_squares =
       known ? fmax (line->sum_squares - timed->sum_squares, 0) : 0;
-    if (first_sight || out->count)
-        ledger_buckets (self, line, known, out);
+    if (!first_sight && !out->count)
+        return;
+    ledger_buckets (ledger, self, &out->hist);
+    if (!known)
+        out->hist.size = 0;
+    increment_range (out, line);
 }
 
 series_t *
 ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
 {
-    stream_t *stream = ledger_stream (self, line);
+    stream_t *stream;
     series_t *series = NULL;
     int first_sight, all;
+    out->wrong = NULL;
+    if (line->type == ZB_TYPE_TIMER
+        && line_buckets (line, &self->reported) == -1) {
+        out->wrong = "bad stream";
+        return NULL;
+    }
+    stream = ledger_stream (self, line);
     if (stream) {
         stream_touch (self, stream);
         all = ledger_knows_all (self, stream, line);
@@ -319,7 +340,7 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
     series_touch (self, series);
     out->fresh = first_sight && all;
     if (line->type == ZB_TYPE_TIMER)
-        series_timed (series, line, first_sight, all, out);
+        series_timed (self, series, line, first_sight, all, out);
     else
         //  else an earlier ledger has counted what came before this report
         out->value =

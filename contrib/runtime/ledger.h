@@ -66,6 +66,7 @@ typedef struct {
     series_t *follows;  //  with its series in the order in which they were met
     int64_t born_ms;    //  of the wall clock
     int64_t now_ms;     //  of CLOCK_BOOTTIME, when the message came
+    hist_t reported;    //  by the line that is being taken in
     uint64_t duplicates;
     uint64_t lost_forgotten;  //  readings, of streams that are forgotten
     uint64_t lost_told;       //  of all those lost, what a flush has reported
@@ -88,7 +89,8 @@ typedef struct {
 
 //  What a line adds to what was accepted before.
 typedef struct {
-    int fresh;  //  the series is new here
+    const char *wrong;  //  with the line, which is not taken in; or NULL
+    int fresh;          //  the series is new here
     uint64_t count;
     double value, sum_squares;
     zb_ns_t sum_ns;
@@ -101,8 +103,9 @@ ledger_t *ledger_new (void);
 
 void ledger_destroy (ledger_t **self_p);
 
-//  Takes a state in. Returns the series, or NULL if it says nothing new, or is
-//  of one series too many. The buckets of out are the caller's, who frees them.
+//  Takes in a state that line_read has taken. Returns the series, or NULL if it
+//  says nothing new, has bad buckets, or is of one series too many. The buckets
+//  of out are the caller's, who frees them.
 series_t *
 ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out);
 

@@ -287,17 +287,14 @@ static int
 ledger_restore_series (ledger_t *self, const zb_line_t *line)
 {
     stream_t *stream = ledger_stream (self, line);
-    int fresh, index;
+    int fresh;
     series_t *series = ledger_series (self, stream, line, &fresh);
-    span_t rest = {line->buckets, line->buckets_size};
-    size_t at = 0;
-    uint64_t count;
     series->changed = 0;
     series_take (series, line);
-    if (line->type == ZB_TYPE_TIMER)
-        series->timed->hist.size = 0;
-    while (line_bucket_next (&rest, &index, &count) == 1)
-        hist_place (&series->timed->hist, &at, index)->count = count;
+    if (line->type == ZB_TYPE_TIMER) {
+        line_buckets (line, &self->reported);
+        hist_copy (&series->timed->hist, &self->reported);
+    }
     return 0;
 }
 

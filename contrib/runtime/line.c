@@ -5,8 +5,6 @@
 
 #include "line.h"
 
-#include "hist.h"
-
 #include <ctype.h>
 #include <czmq.h>
 #include <endian.h>
@@ -360,7 +358,11 @@ static const struct {
                {"Timer", "timer", 5, ZB_TYPE_TIMER},
                {"Gauge", "gauge", 5, ZB_TYPE_GAUGE}};
 
-enum { TYPES = sizeof s_types / sizeof *s_types };
+enum {
+    TYPES = sizeof s_types / sizeof *s_types,
+    BUCKET_DIGITS = 6,  //  of an index, more than any has
+    BUCKET_LEAST = 4    //  bytes of a bucket: "0=1,"
+};
 
 //  In any case and with a plural s, since the Python package guessed at types
 //  and its users came to rely on that.
@@ -398,34 +400,58 @@ s_type (span_t span, zb_type_t *type)
     return s_type_loose (span, type);
 }
 
-int
-line_bucket_next (span_t *rest, int *index, uint64_t *count)
+//  Reads "i=n" and the comma behind it. Returns where the next one begins, or
+//  NULL if it is none. There are so many to a line that they take as long as all
+//  the rest: so it is kept plain, and its numbers stay in registers.
+static inline const char *
+s_bucket (const char *c, const char *end, bucket_t *bucket)
 {
-    int negative;
-    if (!rest->size)
-        return 0;
-    negative = s_skip (rest, '-') == 0;
-    if (s_integer (rest, count) == -1 || *count > 100000
-        || s_skip (rest, '=') == -1)
-        return -1;
-    *index = negative ? -(int) *count : (int) *count;
-    if (s_integer (rest, count) == -1)
-        return -1;
-    return !rest->size || (s_skip (rest, ',') == 0 && rest->size) ? 1 : -1;
+    uint64_t index = 0, count = 0;
+    int negative = *c == '-';
+    size_t digits;
+    c += negative;
+    digits = s_digits (&c, end, &index);
+    if (digits == 0 || digits > BUCKET_DIGITS || c == end || *c++ != '=')
+        return NULL;
+    digits = s_digits (&c, end, &count);
+    if (digits == 0 || digits > DIGITS_SAFE || count > LINE_INTEGER_MAX)
+        return NULL;
+    bucket->index = negative ? -(int) index : (int) index;
+    bucket->count = count;
+    return c == end || (*c++ == ',' && c < end) ? c : NULL;
 }
 
-//  Ascending buckets that a duration can have.
-static int
-s_buckets (span_t rest)
+//  Ascending buckets that a duration can have, each `step` behind the one before
+//  it. Returns how many there are, or -1.
+static inline int
+s_buckets_read (span_t text, bucket_t *bucket, int step)
 {
-    int index, next = BUCKET_MIN, rc;
-    uint64_t count;
-    while ((rc = line_bucket_next (&rest, &index, &count)) == 1) {
-        if (index < next || index > BUCKET_MAX)
+    const char *c = text.text, *end = c + text.size;
+    int count, next = BUCKET_MIN;
+    for (count = 0; c < end; count++, bucket += step) {
+        c = s_bucket (c, end, bucket);
+        if (!c || bucket->index < next || bucket->index > BUCKET_MAX)
             return -1;
-        next = index + 1;
+        next = bucket->index + 1;
     }
-    return rc;
+    return count;
+}
+
+static int
+s_buckets (span_t text)
+{
+    bucket_t any;
+    return s_buckets_read (text, &any, 0) == -1 ? -1 : 0;
+}
+
+int
+line_buckets (const zb_line_t *line, hist_t *hist)
+{
+    span_t text = {line->buckets, line->buckets_size};
+    bucket_t *bucket = hist_room (hist, text.size / BUCKET_LEAST + 1);
+    int count = s_buckets_read (text, bucket, 1);
+    hist->size = count == -1 ? 0 : (uint32_t) count;
+    return count == -1 ? -1 : 0;
 }
 
 //  COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS, behind the others.
@@ -442,7 +468,7 @@ s_stream_timer (span_t rest, zb_line_t *line)
     return s_nanoseconds (sum, &line->sum_ns) == -1
                || s_value (squares, &line->sum_squares) == -1
                || s_sample (min, &line->min_ns) == -1
-               || s_sample (max, &line->max_ns) == -1 || s_buckets (rest) == -1
+               || s_sample (max, &line->max_ns) == -1
              ? -1
              : 0;
 }
@@ -509,7 +535,7 @@ s_clear (zb_line_t *line)
 }
 
 const char *
-line_parse (const char *text, size_t size, zb_line_t *line)
+line_read (const char *text, size_t size, zb_line_t *line)
 {
     span_t field[7];
     size_t fields;
@@ -544,6 +570,17 @@ line_parse (const char *text, size_t size, zb_line_t *line)
     line->source = field[5].text;
     line->source_size = field[5].size;
     return NULL;
+}
+
+const char *
+line_parse (const char *text, size_t size, zb_line_t *line)
+{
+    const char *wrong = line_read (text, size, line);
+    if (wrong)
+        return wrong;
+    return s_buckets ((span_t){line->buckets, line->buckets_size}) == -1
+             ? "bad stream"
+             : NULL;
 }
 
 //  --------------------------------------------------------------------------

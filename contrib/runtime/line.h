@@ -6,6 +6,7 @@
 #define ZB_LINE_H
 
 #include "../workers/zibrato_backend.h"
+#include "hist.h"
 
 enum { LINE_LABEL_MAX = 255 };  //  bytes of a level, name, source or ID
 
@@ -22,6 +23,10 @@ typedef struct {
 //  static texts, for counting. The texts of *line point into the given one.
 const char *line_parse (const char *text, size_t size, zb_line_t *line);
 
+//  The same, but the buckets of a timer may be any text: line_buckets finds out,
+//  which has to read them anyway.
+const char *line_read (const char *text, size_t size, zb_line_t *line);
+
 //  Returns NULL if line_parse could have read such a line, or what is wrong with
 //  it, as above: what somebody else has read is not to be relied on.
 const char *line_check (const zb_line_t *line);
@@ -30,8 +35,8 @@ const char *line_check (const zb_line_t *line);
 //  control character?
 int line_label_ok (const char *text, size_t size);
 
-//  Reads the next "i=n" of a timer's buckets and moves on. Returns 1, 0 at the
-//  end, -1 if it is none.
-int line_bucket_next (span_t *rest, int *index, uint64_t *count);
+//  Reads the buckets of a timer's line, in place of what hist has. Returns -1 if
+//  they are none, or none that durations can have.
+int line_buckets (const zb_line_t *line, hist_t *hist);
 
 #endif

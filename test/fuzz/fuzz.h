@@ -68,20 +68,21 @@ check_label (const char *line, size_t line_size, const char *text, size_t size)
     }
 }
 
-//  Walks buckets as the ledger does. They ascend, and are of durations that
-//  there are.
+//  Reads buckets as the ledger does. They ascend, and are of durations that there
+//  are.
 __attribute__ ((unused)) static void
-check_buckets (span_t rest)
+check_buckets (const zb_line_t *line)
 {
-    int index, last = BUCKET_MIN - 1, rc;
-    uint64_t count;
-    while ((rc = line_bucket_next (&rest, &index, &count)) == 1) {
-        CHECK (index > last);
-        CHECK (index <= BUCKET_MAX);
-        CHECK (hist_edge_ns (index + 1) <= 9.2e18);
-        last = index;
+    static hist_t hist;
+    int last = BUCKET_MIN - 1;
+    uint32_t i;
+    CHECK (line_buckets (line, &hist) == 0);
+    for (i = 0; i < hist.size; i++) {
+        CHECK (hist.bucket[i].index > last);
+        CHECK (hist.bucket[i].index <= BUCKET_MAX);
+        CHECK (hist_edge_ns (hist.bucket[i].index + 1) <= 9.2e18);
+        last = hist.bucket[i].index;
     }
-    CHECK (rc == 0 && rest.size == 0);
 }
 
 //  No sum of such numbers becomes infinite.
@@ -109,7 +110,7 @@ check_line (const char *text, size_t size, const zb_line_t *line)
     if (line->id)
         check_label (text, size, line->id, line->id_size);
     if (line->buckets)
-        check_buckets ((span_t){line->buckets, line->buckets_size});
+        check_buckets (line);
 }
 
 //  --------------------------------------------------------------------------

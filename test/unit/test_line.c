@@ -817,19 +817,40 @@ test_bucket_range (void **state)
 }
 
 static void
-test_bucket_next (void **state)
+test_buckets_read (void **state)
 {
-    span_t rest = s_span ("-7=3,12=40");
-    uint64_t count;
-    int index;
+    static const char buckets[] = "-7=3,12=40", bad[] = "-7=3,-7=40";
+    zb_line_t line = {.buckets = buckets, .buckets_size = strlen (buckets)};
+    hist_t hist = {NULL, 0, 0};
     (void) state;
-    assert_int_equal (line_bucket_next (&rest, &index, &count), 1);
-    assert_int_equal (index, -7);
-    assert_int_equal (count, 3);
-    assert_int_equal (line_bucket_next (&rest, &index, &count), 1);
-    assert_int_equal (index, 12);
-    assert_int_equal (count, 40);
-    assert_int_equal (line_bucket_next (&rest, &index, &count), 0);
+    assert_int_equal (line_buckets (&line, &hist), 0);
+    assert_int_equal (hist.size, 2);
+    assert_int_equal (hist.bucket[0].index, -7);
+    assert_int_equal (hist.bucket[0].count, 3);
+    assert_int_equal (hist.bucket[1].index, 12);
+    assert_int_equal (hist.bucket[1].count, 40);
+    line.buckets = bad;
+    assert_int_equal (line_buckets (&line, &hist), -1);
+    assert_int_equal (hist.size, 0);
+    line.buckets_size = 0;
+    assert_int_equal (line_buckets (&line, &hist), 0);
+    free (hist.bucket);
+}
+
+//  line_read leaves the buckets to line_buckets, and nothing else.
+static void
+test_read (void **state)
+{
+    static const char good[] = "info|Timer|n|1|1|s|a-b:7:1:2:1.5:1:1:2:-7=3",
+                      bad[] = "info|Timer|n|1|1|s|a-b:7:1:2:1.5:1:1:2:-7=",
+                      worse[] = "info|Timer|n|1|1|s|a-b:7:1:x:1.5:1:1:2:-7=3";
+    zb_line_t line;
+    (void) state;
+    assert_null (line_read (good, strlen (good), &line));
+    assert_null (line_read (bad, strlen (bad), &line));
+    assert_string_equal (line_parse (bad, strlen (bad), &line), "bad stream");
+    assert_string_equal (line_read (worse, strlen (worse), &line),
+                         "bad stream");
 }
 
 int
@@ -851,6 +872,7 @@ main (void)
       cmocka_unit_test (test_nanoseconds_random),
       cmocka_unit_test (test_buckets),
       cmocka_unit_test (test_bucket_range),
-      cmocka_unit_test (test_bucket_next)};
+      cmocka_unit_test (test_buckets_read),
+      cmocka_unit_test (test_read)};
     return cmocka_run_group_tests_name ("line", tests, NULL, NULL);
 }
