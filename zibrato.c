@@ -26,6 +26,8 @@
         clock        the time of day, and the time that is left
         options      rows that parse the command line and print the help
         process      standard descriptors, and signals
+        address      where a broker is
+        levels       what a worker wants
         arena        memory of many small things
         table        hash table of pointers
         line         text of the wire to zb_line_t
@@ -55,12 +57,14 @@
 
 #include "zibrato.h"
 
+#include "contrib/runtime/address.h"
 #include "contrib/runtime/clock.h"
 #include "contrib/runtime/curve.h"
 #include "contrib/runtime/fault.h"
 #include "contrib/runtime/flush.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
+#include "contrib/runtime/levels.h"
 #include "contrib/runtime/links.h"
 #include "contrib/runtime/log.h"
 #include "contrib/runtime/names.h"
@@ -75,7 +79,6 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <math.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -136,25 +139,6 @@ s_socket_new (int type)
     zsock_set_linger (socket, 0);
     zsock_set_ipv6 (socket, 1);
     return socket;
-}
-
-//  The host as a numeric address for ZeroMQ, or the program ends. IPv6 gets
-//  its brackets.
-static void
-s_host_resolve (const char *host, char *address, size_t size)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-    char numeric[NI_MAXHOST];
-    int rc = getaddrinfo (host, NULL, &hints, &found);
-    if (rc == 0) {
-        rc = getnameinfo (found->ai_addr, found->ai_addrlen, numeric,
-                          sizeof numeric, NULL, 0, NI_NUMERICHOST);
-        snprintf (address, size, found->ai_family == AF_INET6 ? "[%s]" : "%s",
-                  numeric);
-        freeaddrinfo (found);
-    }
-    if (rc)
-        die ("--host %s: %s", host, gai_strerror (rc));
 }
 
 //  --------------------------------------------------------------------------
@@ -874,16 +858,31 @@ worker_links (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     return worker_renew (loop, 0, self);
 }
 
+//  Handler for zloop_timer: says which brokers are not there.
+static int
+worker_wait (zloop_t *loop, int timer, void *argument)
+{
+    worker_t *self = (worker_t *) argument;
+    int64_t now_ms = zclock_mono ();
+    const link_t *link;
+    (void) loop, (void) timer;
+    while ((link = links_waiting (self->links, now_ms)))
+        zb_log (LOG_WARNING, "waiting", "endpoint=%s seconds=%" PRId64 "%s%s%s",
+                link->endpoint, (now_ms - link->alone_ms) / 1000,
+                link->reason ? " reason=\"" : "",
+                link->reason ? link->reason : "", link->reason ? "\"" : "");
+    return 0;
+}
+
 //  Connects to the brokers, or ends the program.
 static void
 worker_connect (worker_t *self)
 {
-    char address[NI_MAXHOST + 2], endpoint[sizeof address + 16];
+    char endpoint[ADDRESS_MAX];
     const char *endpoints = s_worker.endpoint, *wrong = NULL;
     if (!endpoints) {
-        s_host_resolve (s_worker.host, address, sizeof address);
-        snprintf (endpoint, sizeof endpoint, "tcp://%s:%d", address,
-                  (int) s_worker.port);
+        address_endpoint (endpoint, sizeof endpoint, s_worker.host,
+                          (int) s_worker.port);
         endpoints = endpoint;
     }
     if (!s_worker.server != !s_worker.cert)
@@ -907,9 +906,6 @@ worker_subscribe (worker_t *self, char wanted)
     char *levels = strdup (s_worker.levels), *rest = levels, *level;
     char topic[LINE_LABEL_MAX + 3];
     while ((level = strsep (&rest, ","))) {
-        if (*s_worker.levels && !line_label_ok (level, strlen (level)))
-            die ("--levels %s: expected labels separated by commas",
-                 s_worker.levels);
         snprintf (topic, sizeof topic, *level ? "%c%s|" : "%c", wanted, level);
         zmq_send (zsock_resolve (self->xsub), topic, 1 + strlen (topic + 1), 0);
     }
@@ -1027,6 +1023,8 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
     }
     zloop_timer (self->loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
                  worker_tick, self);
+    worker_wait (self->loop, 0, self);
+    zloop_timer (self->loop, LINKS_LOOK_MS, 0, worker_wait, self);
     zloop_start (self->loop);
     links_destroy (&self->links);
     worker_drain (self);
@@ -1101,6 +1099,9 @@ worker_run (const zb_backend_t *backend)
     pthread_t thread;
     if (wrong)
         die ("%s", wrong);
+    wrong = levels_check (s_worker.levels);
+    if (wrong)
+        die ("--levels: %s", wrong);
     worker_init (&self, backend);
     worker_percentiles (&self);
     self.xsub = s_socket_new (ZMQ_XSUB);
@@ -1498,7 +1499,8 @@ broker_open (zloop_t *loop, const char *address)
 static int
 broker_run (void)
 {
-    char address[NI_MAXHOST + 2];
+    char address[ADDRESS_MAX];
+    const char *wrong;
     zmq_pollitem_t stop = {NULL, process_stop_fd (), ZMQ_POLLIN, 0};
     zmq_pollitem_t hangup = {NULL, -1, ZMQ_POLLIN, 0};
     zloop_t *loop = zloop_new ();
@@ -1508,7 +1510,9 @@ broker_run (void)
         hangup.fd = process_hangup_fd ();
         zloop_poller (loop, &hangup, broker_reload, NULL);
     }
-    s_host_resolve (s_broker.host, address, sizeof address);
+    wrong = address_resolve (address, sizeof address, s_broker.host);
+    if (wrong)
+        die ("--host %s: %s", s_broker.host, wrong);
     broker_open (loop, address);
     zsock_bind (s_broker.programs, "inproc://zibrato-broker");
     broker_bind (address);

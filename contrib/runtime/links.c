@@ -196,6 +196,27 @@ links_read (links_t *self, link_report_t *report, int64_t now_ms)
     return 1;
 }
 
+link_t *
+links_waiting (links_t *self, int64_t now_ms)
+{
+    link_t *link;
+    for (link = self->link; link < self->link + self->size; link++)
+        if (link->connected)
+            link->alone_ms = 0;
+        else if (!link->alone_ms) {
+            link->alone_ms = now_ms;
+            link->say_ms = now_ms + LINKS_WAIT_MS;
+        }
+        else if (now_ms >= link->say_ms) {
+            int64_t alone = now_ms - link->alone_ms;
+            link->say_ms =
+              now_ms
+              + (alone < LINKS_WAIT_MOST_MS ? alone : LINKS_WAIT_MOST_MS);
+            return link;
+        }
+    return NULL;
+}
+
 //  When the first link is to be made anew, INT64_MAX if none is.
 static int64_t
 links_next_ms (const links_t *self)

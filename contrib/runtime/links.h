@@ -13,7 +13,12 @@
 
 #include <czmq.h>
 
-enum { LINKS_RETRY_MS = 2000 };  //  from a failure until a link is made anew
+enum {
+    LINKS_RETRY_MS = 2000,        //  from a failure until a link is made anew
+    LINKS_LOOK_MS = 1000,         //  between looks at which have none
+    LINKS_WAIT_MS = 2000,         //  without a connection, until that is said
+    LINKS_WAIT_MOST_MS = 600000,  //  and between two times, at most
+};
 
 typedef struct {
     char *endpoint;     //  as it was given
@@ -22,6 +27,8 @@ typedef struct {
     int disconnected;   //  by us: ZeroMQ does nothing about it any more
     int64_t renew_ms;   //  make it anew then, unless it connects; 0: no need to
     const char *reason;  //  the owner's: why it failed last
+    int64_t alone_ms;    //  since when it has no connection; 0: it has one
+    int64_t say_ms;      //  when that is to be said
 } link_t;
 
 typedef struct {
@@ -46,6 +53,11 @@ links_t *links_new (zsock_t *socket, const char *endpoints);
 //  Takes in the next report of the monitor. Returns 0 if there is none. Times
 //  are of zclock_mono.
 int links_read (links_t *self, link_report_t *report, int64_t now_ms);
+
+//  Returns a link that has had no connection for so long that it is to be said,
+//  or NULL: after two seconds, then whenever that time has doubled, but every
+//  ten minutes at least. To be called now and then, until it returns NULL.
+link_t *links_waiting (links_t *self, int64_t now_ms);
 
 //  Makes anew what is due. Returns when the next one is, INT64_MAX if none is.
 int64_t links_renew (links_t *self, int64_t now_ms);

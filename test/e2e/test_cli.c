@@ -108,6 +108,9 @@ bad_values_end_with_one_line (void)
     zibrato_dies (LIST ("stdout", "--flush", "0"), "--flush");
     zibrato_dies (LIST ("stdout", "--format", "xml"), "--format");
     zibrato_dies (LIST ("stdout", "--levels", "a|b"), "--levels");
+    zibrato_dies (LIST ("stdout", "--levels", "a,,b"), "--levels");
+    zibrato_dies (LIST ("stdout", "--levels", "a,"), "--levels");
+    zibrato_dies (LIST ("stdout", "--host", "a b"), "tcp://a b:5551");
     zibrato_dies (LIST ("stdout", "--percentiles", "50,x"), "--percentiles");
     zibrato_dies (LIST ("stdout", "--percentiles", "100"), "--percentiles");
     zibrato_dies (LIST ("stdout", "--percentiles", "50,50,5e1"), "NAME.p50");
@@ -124,12 +127,12 @@ bad_values_end_with_one_line (void)
 }
 
 static void
-an_unknown_host_ends_with_one_line (void)
+an_unknown_host_ends_a_broker_with_one_line (void)
 {
     zibrato_dies (LIST ("broker", "--host", "no.such.host.invalid"),
                   "no.such.host.invalid");
-    zibrato_dies (LIST ("stdout", "--host", "no.such.host.invalid"),
-                  "no.such.host.invalid");
+    zibrato_dies (LIST ("broker", "--host", "[no.such.host.invalid]"),
+                  "[no.such.host.invalid]");
 }
 
 //  Either of the two ports may be the one that is taken.
@@ -347,7 +350,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_wrong_option_is_answered_with_usage),
   TEST (a_wrong_mode_is_answered_with_usage),
   TEST (bad_values_end_with_one_line),
-  TEST (an_unknown_host_ends_with_one_line),
+  TEST (an_unknown_host_ends_a_broker_with_one_line),
   TEST (a_port_in_use_ends_with_one_line),
   TEST (half_a_free_pair_is_passed_over),
   TEST (signals_stop_within_a_second),

@@ -155,6 +155,148 @@ a_worker_that_cannot_print_is_refused (void)
 }
 
 //  --------------------------------------------------------------------------
+//  Where the broker is
+
+//  IPv6 with brackets and without, at both ends.
+static void
+an_address_may_have_brackets (void)
+{
+    static const char *const hosts[] = {"::1", "[::1]"};
+    for (int i = 0; i < 2; i++) {
+        process_t *broker =
+          process_start (LIST (harness_path ("ZB_BIN"), "broker", "--host",
+                               hosts[i], "--port", "0"),
+                         NULL);
+        const char *ready = process_await (broker, "event=ready");
+        assert_non_null (strstr (ready, "workers=tcp://[::1]:"));
+        for (int j = 0; j < 2; j++) {
+            process_t *worker = process_start (
+              LIST (harness_path ("ZB_BIN"), "stdout", "--host", hosts[j],
+                    "--port", strrchr (ready, ':') + 1),
+              NULL);
+            process_await (worker, "event=ready");
+            assert_int_equal (process_stop (worker, SIGTERM), 0);
+        }
+        assert_int_equal (process_stop (broker, SIGTERM), 0);
+    }
+}
+
+//  What is not there is said after two seconds, and then ever more rarely.
+static void
+what_is_waited_for_is_said (void)
+{
+    int fd = port_take ("127.0.0.1", 0);
+    const char *port = text_new ("%d", port_of (fd));
+    process_t *worker = process_start (
+      LIST (harness_path ("ZB_BIN"), "stdout", "--port", port), NULL);
+    const char *place =
+      text_new ("event=waiting endpoint=tcp://127.0.0.1:%s seconds=", port);
+    int64_t start = now_ms ();
+    process_await_nth (worker, place, 1);
+    assert_true (now_ms () - start >= 2000);
+    process_await_nth (worker, place, 2);
+    assert_true (now_ms () - start >= 4000);
+    process_await_nth (worker, place, 3);
+    assert_true (now_ms () - start >= 8000);
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+    close (fd);
+}
+
+#if !SANITIZED  //  hosts.so would have to be loaded after the sanitizer
+
+//  A host that nobody knows yet is waited for. When its address changes, the
+//  worker goes with it.
+static void
+a_broker_that_moves_is_found_again (void)
+{
+    const char *hosts = temporary_path ("hosts");
+    broker_t *broker = broker_start (), next = {.port = broker->port};
+    process_t *worker = process_start (
+      LIST (harness_path ("ZB_BIN"), "stdout", "--format", "json", "--flush",
+            "1", "--host", "moving.test", "--port",
+            text_new ("%d", broker->port + 1)),
+      LIST (text_new ("LD_PRELOAD=%s", program_path ("hosts.so")),
+            text_new ("ZB_HOSTS=%s", hosts)));
+    sink_t sink = {worker, NULL};
+    process_await (worker, "event=waiting endpoint=tcp://moving.test:");
+    file_write (hosts, broker->host);
+    process_await (worker, "event=ready mode=stdout broker=tcp://moving.test:");
+    publisher_send (publisher_new (broker, ""),
+                    "info|Counter|first|3|1700000000|here");
+    sink_await (&sink, "here", "first", 1, 3);
+    broker_give_host (&next);
+    broker_launch (&next);
+    file_write (hosts, next.host);
+    broker_kill (broker);
+    publisher_send (publisher_new (&next, ""),
+                    "info|Counter|second|4|1700000000|here");
+    sink_await (&sink, "here", "second", 1, 4);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "here", "first", 3);
+    broker_stop (&next);
+}
+#endif
+
+//  --------------------------------------------------------------------------
+//  Levels
+
+//  Returns so many levels, from "0000" on.
+static const char *
+levels_new (int count)
+{
+    char *text = harness_keep (malloc ((size_t) count * 5 + 1));
+    for (int i = 0; i < count; i++)
+        sprintf (text + 5 * i, "%04d,", i);
+    text[5 * count - 1] = 0;
+    return text;
+}
+
+//  As many levels as the broker takes of one are heard. With one more it would
+//  cut the worker, again and again.
+static void
+more_levels_than_a_broker_takes_are_refused (void)
+{
+    broker_t *broker = broker_start ();
+    zibrato_dies (LIST ("stdout", "--levels", levels_new (1024)),
+                  "--levels: 1024 of them; a broker takes 1023 of a worker");
+    sink_t sink = sink_stdout (broker, LIST ("--levels", levels_new (1023)));
+    //  programs are told that all is wanted before all is
+    publisher_insist (publisher_new (broker, ""),
+                      "1022|Counter|last|1|1700000000|here", &sink, "here",
+                      "last");
+    assert_int_equal (process_lines (sink.worker, "event=disconnected"), 0);
+    sink_stop (&sink);
+    broker_stop (broker);
+    assert_int_equal (process_lines (broker->process, "event=cut"), 0);
+}
+
+//  A level of 245 to 254 bytes would break the connection (libzmq issue 4367).
+static void
+a_level_is_heard_or_refused (void)
+{
+    broker_t *broker = broker_start ();
+    int major, minor, patch;
+    zmq_version (&major, &minor, &patch);
+    bool mended =
+      ZMQ_MAKE_VERSION (major, minor, patch) >= ZMQ_MAKE_VERSION (4, 3, 5);
+    for (int size = 244; size <= 255; size++) {
+        const char *level = text_new ("%0*d", size, 0);
+        if (!mended && size >= 245 && size <= 254) {
+            zibrato_dies (LIST ("stdout", "--levels", level),
+                          "libzmq issue 4367");
+            continue;
+        }
+        sink_t sink = sink_stdout (broker, LIST ("--levels", level));
+        void *publisher = publisher_new_lonely (broker);
+        socket_receive (publisher);
+        publisher_send (publisher,
+                        text_new ("%s|Counter|n|1|1700000000|here", level));
+        sink_await (&sink, "here", "n", 1, 1);
+        sink_stop (&sink);
+    }
+}
+
+//  --------------------------------------------------------------------------
 //  The log
 
 //  A name is shown as it is, and what is no UTF-8 or steers the terminal is not.
@@ -181,6 +323,13 @@ static const struct CMUnitTest tests[] = {
   TEST (what_nobody_reads_is_kept),
   TEST (closed_descriptors_stay_unused),
   TEST (a_worker_that_cannot_print_is_refused),
+  TEST (an_address_may_have_brackets),
+  TEST (what_is_waited_for_is_said),
+#if !SANITIZED
+  TEST (a_broker_that_moves_is_found_again),
+#endif
+  TEST (more_levels_than_a_broker_takes_are_refused),
+  TEST (a_level_is_heard_or_refused),
   TEST (log_lines_are_utf8),
 };
 

@@ -146,6 +146,39 @@ test_two_broken (void **state)
     links_destroy (&links);
 }
 
+//  What has no connection is said whenever the time without one has doubled,
+//  but every ten minutes at least.
+static void
+test_waiting (void **state)
+{
+    static const int64_t said_ms[] = {2000,   4000,    8000,    16000,
+                                      32000,  64000,   128000,  256000,
+                                      512000, 1024000, 1624000, 2224000};
+    links_t *links =
+      links_new (s_socket, "tcp://127.0.0.8:9,tcp://127.0.0.9:9");
+    link_t *link = links->link;
+    int64_t ms;
+    size_t count = 0;
+    (void) state;
+    s_report (links, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, link[1].endpoint, 0);
+    for (ms = 0; ms <= 2300000; ms += LINKS_LOOK_MS)
+        while (links_waiting (links, 5000 + ms) == link) {
+            assert_int_equal (link->alone_ms, 5000);
+            assert_true (count < sizeof said_ms / sizeof *said_ms);
+            assert_int_equal (ms, said_ms[count++]);
+        }
+    assert_int_equal (count, sizeof said_ms / sizeof *said_ms);
+    //  it comes, goes, and is alone anew
+    s_report (links, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, link->endpoint, ms);
+    assert_null (links_waiting (links, ms + 600000));
+    s_report (links, ZMQ_EVENT_DISCONNECTED, link->endpoint, ms + 600000);
+    assert_null (links_waiting (links, ms + 600000));
+    assert_null (links_waiting (links, ms + 601999));
+    assert_ptr_equal (links_waiting (links, ms + 602000), link);
+    assert_null (links_waiting (links, ms + 602000));
+    links_destroy (&links);
+}
+
 //  From a real monitor: a peer that is bound comes up, and is lost.
 static void
 test_reports (void **state)
@@ -185,6 +218,7 @@ main (void)
       cmocka_unit_test_setup_teardown (test_broken, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_refused, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_two_broken, s_setup, s_teardown),
+      cmocka_unit_test_setup_teardown (test_waiting, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_reports, s_setup, s_teardown)};
     return cmocka_run_group_tests_name ("links", tests, NULL, NULL);
 }

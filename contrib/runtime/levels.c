@@ -1,0 +1,49 @@
+/*  levels - what a worker wants. The contract is in levels.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "levels.h"
+
+#include "line.h"
+#include "topics.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <zmq.h>
+
+//  ZeroMQ before 4.3.5 breaks a connection when it comes to a subscription of
+//  246 to 255 bytes (libzmq issue 4367), and would do so for ever. The
+//  subscription is the level and a '|'.
+static int
+s_breaks_zmq (size_t size)
+{
+    int major, minor, patch;
+    zmq_version (&major, &minor, &patch);
+    return size >= 245 && size <= 254
+           && ZMQ_MAKE_VERSION (major, minor, patch)
+                < ZMQ_MAKE_VERSION (4, 3, 5);
+}
+
+const char *
+levels_check (const char *levels)
+{
+    //  a worker has one more topic, of its own
+    enum { LEVELS_MAX = TOPICS_OF_ONE - 1 };
+    static char wrong[96];
+    const char *at = levels, *end;
+    size_t count = 0;
+    for (; *levels && at; at = *end ? end + 1 : NULL) {
+        end = at + strcspn (at, ",");
+        if (!line_label_ok (at, (size_t) (end - at)))
+            return "expected labels separated by commas";
+        if (s_breaks_zmq ((size_t) (end - at)))
+            return "one of 245 to 254 bytes breaks connections of this ZeroMQ "
+                   "(libzmq issue 4367)";
+        count++;
+    }
+    if (count <= LEVELS_MAX)
+        return NULL;
+    snprintf (wrong, sizeof wrong, "%zu of them; a broker takes %d of a worker",
+              count, LEVELS_MAX);
+    return wrong;
+}
