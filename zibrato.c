@@ -62,10 +62,12 @@
 #include "contrib/runtime/curve.h"
 #include "contrib/runtime/fault.h"
 #include "contrib/runtime/flush.h"
+#include "contrib/runtime/forward.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/ledger.h"
 #include "contrib/runtime/levels.h"
 #include "contrib/runtime/links.h"
+#include "contrib/runtime/missed.h"
 #include "contrib/runtime/log.h"
 #include "contrib/runtime/names.h"
 #include "contrib/runtime/options.h"
@@ -157,6 +159,10 @@ enum {
     ENTRIES_MAX = 1000 * 1000,    //  of a window, beside one a name
     STATES_A_NAME = 4,  //  of publishers with the same names, on average
     QUIET_MS = 100,     //  without a message: drained
+    LEAVING_TICK_MS = 10,
+    LEAVING_SOON_MS = 300,
+    LEAVING_BROKER_MS = 3000,
+    LEAVING_MARK_MS = 500,
     SILENT_MS = 24 * 3600 * 1000,  //  then a stream is forgotten,
     FORGET_MS = 3600 * 1000        //  at this interval
 };
@@ -223,10 +229,25 @@ typedef struct {
     entry_t *guess;  //  that may be it, or NULL
 } ahead_t;
 
+//  The steps of a stop.
+typedef enum {
+    LEAVING_NOT,
+    LEAVING_SOON,         //  a broker may be about to say that it leaves, too
+    LEAVING_WITH_BROKER,  //  one has said so, and takes in what programs send
+    LEAVING_ASKED,        //  for a last mark
+    LEAVING_LAST          //  unsubscribed: what is on its way
+} leaving_t;
+
 typedef struct {
     const zb_backend_t *backend;
     zsock_t *xsub;
     links_t *links;  //  its connections
+    missed_t missed;
+    leaving_t leaving;
+    int64_t leaving_ms;    //  when the step is over, at the latest
+    size_t brokers;        //  that were connected when we began to leave
+    uint64_t marks_asked;  //  that had come when we asked for one
+    int64_t came_ms;       //  when a message came
     zloop_t *loop;
     ledger_t *ledger;
     queue_t *queue;
@@ -246,7 +267,7 @@ typedef struct {
     uint64_t loaded_rows, bad_states;  //  from the spool
     struct {
         uint64_t received, malformed, duplicate, dropped, delivered, rejected,
-          overflowed;
+          overflowed, missed;
     } told;  //  as the worker's health, until the last flush
     int64_t forget_ms;
     int hours;  //  how often we have forgotten
@@ -535,6 +556,11 @@ worker_receive (worker_t *self, zmq_msg_t *message)
     const char *text = (const char *) zmq_msg_data (message);
     size_t size = zmq_msg_size (message);
     int more = zmq_msg_more (message);
+    if (!more && size && (unsigned char) *text == MARK_BYTE) {
+        missed_mark (&self->missed, message, zclock_mono ());
+        return;
+    }
+    missed_count (&self->missed, message);
     if (more)
         worker_malformed (self, "more than one frame", text, size);
     else {
@@ -618,6 +644,7 @@ worker_health (worker_t *self, int64_t second)
       {"zibrato.duplicate", self->ledger->duplicates, &self->told.duplicate},
       {"zibrato.lost", lost, &self->ledger->lost_told},
       {"zibrato.dropped", self->ledger->unmet, &self->told.dropped},
+      {"zibrato.missed", self->missed.missed, &self->told.missed},
       {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
       {"zibrato.rejected", queue->rejected_rows + self->flush->unencoded,
        &self->told.rejected},
@@ -660,6 +687,16 @@ worker_flush_begin (worker_t *self, bool whole, int64_t second)
         flush_end (self->flush);
 }
 
+static void
+worker_log_missed (const worker_t *self)
+{
+    uint64_t count = self->missed.missed - self->told.missed;
+    if (count)
+        zb_log (LOG_WARNING, "missed",
+                "reason=\"messages that the broker had for us\" count=%" PRIu64,
+                count);
+}
+
 //  Closes the window, and hands it over. Nothing measured, nothing sent; but a
 //  journal of repetitions must end, too. None may be under way.
 static void
@@ -669,7 +706,9 @@ worker_flush (worker_t *self)
     int forgot = 0;
     worker_log_malformed (self);
     names_report (&self->names, self->ledger);
-    if (self->window.entries.count)
+    worker_log_missed (self);
+    if (self->window.entries.count
+        || self->missed.missed != self->told.missed)
         worker_health (self, second);
     else if (!self->spool || !spool_journal_size (self->spool))
         return;
@@ -789,6 +828,7 @@ worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
     int i;
     (void) socket;
     self->ledger->now_ms = boot_ms ();
+    self->came_ms = zclock_mono ();
     for (i = 0; i < DRAIN_MESSAGES; i += AHEAD)
         if (worker_receive_some (self) < AHEAD)
             break;
@@ -895,6 +935,7 @@ worker_connect (worker_t *self)
     self->links = links_new (self->xsub, endpoints);
     if (!self->links)
         die ("connect to %s:", endpoints);
+    self->missed.several = self->links->size > 1;
 }
 
 //  Says that we want each level's topic (1), or no more (0); "" is all of them.
@@ -925,6 +966,16 @@ s_percentile_taken (const double *percentile, size_t count, double wanted)
             return 1;
     }
     return 0;
+}
+
+//  Asks for marks: at the start, and for one at once (MARK_ASK).
+static void
+worker_subscribe_marks (worker_t *self, char ask)
+{
+    char *topic = self->missed.topic;
+    topic[2 + MARK_TOPIC_SIZE - 1] = ask;
+    zmq_send (zsock_resolve (self->xsub), topic,
+              1 + MARK_TOPIC_SIZE + (size_t) (ask != 0), 0);
 }
 
 //  Reads --percentiles, or ends the program.
@@ -961,18 +1012,88 @@ worker_finish (worker_t *self)
             flush_wait (self->flush);
 }
 
-//  Unsubscribes, takes in what is already here, and makes the last requests.
+//  Goes from one step of a stop to the next, for so long at most.
 static void
-worker_drain (worker_t *self)
+worker_leave_step (worker_t *self, leaving_t step, int64_t ms)
 {
-    zpoller_t *poller = zpoller_new (self->xsub, NULL);
-    worker_subscribe (self, 0);
-    while (zpoller_wait (poller, QUIET_MS))
-        worker_readable (NULL, NULL, self);
-    zpoller_destroy (&poller);
-    worker_finish (self);
-    worker_flush (self);
-    worker_finish (self);
+    int64_t half_ms = s_worker.deadline * 1000 / 2;
+    self->leaving = step;
+    self->leaving_ms = zclock_mono () + (ms < half_ms ? ms : half_ms);
+}
+
+//  Nothing of what brokers still send is lost: those that leave have all
+//  programs' last messages first, and what was sent before they know that we
+//  want nothing any more comes, too. The marks say when. (marks.h says why we
+//  ask for one before we unsubscribe.) An old broker has none: then silence has
+//  to do.
+static int
+worker_leave_done (const worker_t *self, int64_t now_ms)
+{
+    const missed_t *missed = &self->missed;
+    size_t here = links_connected (self->links);
+    size_t leaving = missed_leaving (missed, now_ms - LEAVING_BROKER_MS);
+    if (!here)
+        return 1;
+    switch (self->leaving) {
+        case LEAVING_SOON:
+            return 0;
+        case LEAVING_WITH_BROKER:
+            return !leaving || here + leaving <= self->brokers;
+        case LEAVING_ASKED:
+            return missed->marks == 0
+                   || missed->marks >= self->marks_asked + here;
+        default:
+            return missed->marks == 0 ? now_ms >= self->came_ms + QUIET_MS
+                                      : missed_done_by (missed) >= here;
+    }
+}
+
+//  Handler for zloop_timer: a stop goes on.
+static int
+worker_leave (zloop_t *loop, int timer, void *argument)
+{
+    worker_t *self = (worker_t *) argument;
+    int64_t now_ms = zclock_mono ();
+    (void) loop, (void) timer;
+    if (now_ms < self->leaving_ms && !worker_leave_done (self, now_ms))
+        return 0;
+    switch (self->leaving) {
+        case LEAVING_SOON:
+            worker_leave_step (self, LEAVING_WITH_BROKER, LEAVING_BROKER_MS);
+            break;
+        case LEAVING_WITH_BROKER:
+            worker_leave_step (self, LEAVING_ASKED, LEAVING_MARK_MS);
+            self->marks_asked = self->missed.marks;
+            worker_subscribe_marks (self, MARK_ASK);
+            break;
+        case LEAVING_ASKED:
+            worker_leave_step (self, LEAVING_LAST, INT64_MAX);
+            self->missed.final = 1;
+            self->came_ms = now_ms;
+            worker_subscribe (self, 0);
+            break;
+        default:
+            if (now_ms >= self->leaving_ms
+                || !(zsock_events (self->xsub) & ZMQ_POLLIN))
+                return -1;
+    }
+    return 0;
+}
+
+//  Handler for zloop_poller: a signal begins the stop, and a second one ends it.
+static int
+worker_stop (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    worker_t *self = (worker_t *) argument;
+    if (process_stopped (loop, item, NULL) == 0)
+        return 0;
+    if (self->leaving)
+        return -1;
+    deadline_ms = zclock_mono () + s_worker.deadline * 1000;
+    self->brokers = links_connected (self->links);
+    worker_leave_step (self, LEAVING_SOON, LEAVING_SOON_MS);
+    zloop_timer (loop, LEAVING_TICK_MS, 0, worker_leave, self);
+    return 0;
 }
 
 //  Handler for zloop_poller: SIGHUP, reads secrets and lists again.
@@ -1015,7 +1136,7 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
     self->loop = zloop_new ();
     zloop_poller (self->loop, &links, worker_links, self);
     zloop_reader (self->loop, self->xsub, worker_readable, self);
-    zloop_poller (self->loop, &stop, process_stopped, NULL);
+    zloop_poller (self->loop, &stop, worker_stop, self);
     zloop_poller (self->loop, &hangup, worker_reload, self);
     if (self->backend->prints || !self->backend->flush) {
         zloop_poller (self->loop, &output, worker_unread, self);
@@ -1027,7 +1148,9 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
     zloop_timer (self->loop, LINKS_LOOK_MS, 0, worker_wait, self);
     zloop_start (self->loop);
     links_destroy (&self->links);
-    worker_drain (self);
+    worker_finish (self);
+    worker_flush (self);
+    worker_finish (self);
     zloop_destroy (&self->loop);
 }
 
@@ -1082,6 +1205,7 @@ worker_clear (worker_t *self)
     window_clear (&self->window);
     free (self->increment.hist.bucket);
     names_clear (&self->names);
+    missed_clear (&self->missed);
     queue_destroy (&self->queue);
     ledger_destroy (&self->ledger);
     if (self->spool)
@@ -1106,7 +1230,9 @@ worker_run (const zb_backend_t *backend)
     worker_percentiles (&self);
     self.xsub = s_socket_new (ZMQ_XSUB);
     zsock_set_rcvhwm (self.xsub, WORKER_MARK);
+    missed_init (&self.missed, s_random ());
     worker_subscribe (&self, 1);
+    worker_subscribe_marks (&self, 0);
     sender.queue = self.queue;
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, s_random ());
     if (s_worker.spool)
@@ -1116,7 +1242,8 @@ worker_run (const zb_backend_t *backend)
         || flush_start (self.flush) == -1)
         die ("start a thread:");
     worker_loop (&self, stop, hangup);
-    deadline_ms = zclock_mono () + (self.unread ? 0 : s_worker.deadline * 1000);
+    if (self.unread)
+        deadline_ms = zclock_mono ();
     queue_close (self.queue);
     pthread_join (thread, NULL);
     queue_log_trimmed (self.queue);
@@ -1138,12 +1265,12 @@ worker_run (const zb_backend_t *backend)
 //  Broker: programs connect to XSUB at the port, workers to XPUB at the next
 
 enum {
-    HEALTH_MS = 10000,  //  between reports of the broker's health
-    FAULTS_MS = 1000,   //  between looks at what is wrong
-    PAUSE_MS = 10,      //  of programs, while workers read
-    RETURN_MS = 3000,   //  until workers of the last broker are back: they try
-                        //  every two seconds (LINKS_RETRY_MS)
-    FORWARDED = 1000    //  messages in one go, as zmq_proxy does
+    HEALTH_MS = 10000,           //  between reports of the broker's health
+    FAULTS_MS = 1000,            //  between looks at what is wrong
+    LEAVING_PROGRAMS_MS = 2000,  //  for programs to end, when we are to,
+    LEAVING_LINGER_MS = 2000,    //  and for workers to get the last messages
+    RETURN_MS = 3000  //  until workers of the last broker are back: they try
+                      //  every two seconds (LINKS_RETRY_MS)
 };
 
 static struct {
@@ -1151,10 +1278,11 @@ static struct {
     int64_t port;
     zsock_t *programs, *workers;  //  XSUB and XPUB
     handshake_t *hands[PEER_ENDS];
-    int paused;      //  programs wait
-    int again;       //  the timer that goes on with the rest, or 0
-    curve_t *curve;  //  NULL: anybody may connect
+    int again;           //  the timer that goes on with the rest, or 0
+    int64_t leaving_ms;  //  we end then, whoever is still here; 0: not yet
+    curve_t *curve;      //  NULL: anybody may connect
     peers_t peers;
+    forward_t forward;
     struct {
         uint64_t published, logged;
         int64_t quiet_ms;  //  no log line before
@@ -1174,55 +1302,6 @@ static const zb_option_t s_broker_options[] = {
    .help = "admit who has a certificate here; read again on SIGHUP"},
   {.name = NULL}};
 // clang-format on
-
-//  Sends to all workers that want it. One that has no room for it must not
-//  hold up the others, but we want to know.
-static int
-broker_send (void *to, zmq_msg_t *message, int more)
-{
-    int rc = zmq_msg_send (message, to, ZMQ_DONTWAIT | more);
-    if (rc == -1 && errno == EAGAIN) {
-        s_broker.peers.faults[PEERS_MISSED]++;
-        zsock_set_xpub_nodrop (s_broker.workers, 0);
-        rc = zmq_msg_send (message, to, ZMQ_DONTWAIT | more);
-        zsock_set_xpub_nodrop (s_broker.workers, 1);
-    }
-    return rc;
-}
-
-//  What programs publish goes to the workers that want it. Returns 1 if there
-//  may be more of it.
-static int
-broker_publish (void)
-{
-    void *from = zsock_resolve (s_broker.programs);
-    void *to = zsock_resolve (s_broker.workers);
-    size_t messages = 0, bytes = 0;
-    zmq_msg_t message;
-    int more, size = 0;
-    zmq_msg_init (&message);
-    while (messages < FORWARDED && peers_held () != 1
-           && (size = zmq_msg_recv (&message, from, ZMQ_DONTWAIT)) != -1) {
-        messages++;
-        bytes += (size_t) size;
-        if (s_broker.curve && !curve_admits (s_broker.curve, &message))
-            continue;
-        more = zmq_msg_more (&message) ? ZMQ_SNDMORE : 0;
-        if (s_broker.peers.suspects)
-            peers_met (&s_broker.peers, &message);
-        peers_hold (&message);
-        if (broker_send (to, &message, more) == -1)
-            break;
-    }
-    zmq_msg_close (&message);
-    if (messages) {
-        ZB_COUNT_ME ("zibrato", "zibrato.broker.messages",
-                     .value = (double) messages);
-        ZB_COUNT_ME ("zibrato", "zibrato.broker.bytes",
-                     .value = (double) bytes);
-    }
-    return size != -1;
-}
 
 //  What workers want goes to the programs. Nothing else goes upstream. Returns
 //  1 if there was something.
@@ -1255,23 +1334,31 @@ broker_subscribe (void)
 //  itself. So we read until nothing comes, or see to it that we are called
 //  again: subscriptions that came have been sent to the programs' socket.
 //
-//  While too much is held for workers, programs wait. Those of zibrato.h hold
-//  their measurements in the meantime.
+//  While workers have no room, programs wait.
 static int
 broker_forward (zloop_t *loop, int timer, void *argument)
 {
-    int more;
+    forward_t *forward = &s_broker.forward;
+    forward_state_t state;
+    int paused;
     (void) argument;
     if (timer == s_broker.again)
         s_broker.again = 0;
-    s_broker.paused = peers_held () > (s_broker.paused ? -1 : 0);
-    if (s_broker.paused)
+    state = forward_turn (forward, zclock_mono ());
+    if (forward->messages) {
+        ZB_COUNT_ME ("zibrato", "zibrato.broker.messages",
+                     .value = (double) forward->messages);
+        ZB_COUNT_ME ("zibrato", "zibrato.broker.bytes",
+                     .value = (double) forward->bytes);
+        forward->messages = forward->bytes = 0;
+    }
+    paused = state == FORWARD_PAUSED;
+    if (paused)
         zsock_events (s_broker.programs);  //  or it would wake us up for ever
-    more = s_broker.paused || broker_publish ();
-    if (!broker_subscribe () && !more)
+    if (!broker_subscribe () && state == FORWARD_DONE)
         return 0;
     if (!s_broker.again)
-        s_broker.again = zloop_timer (loop, s_broker.paused ? PAUSE_MS : 0, 1,
+        s_broker.again = zloop_timer (loop, paused ? FORWARD_PAUSE_MS : 0, 1,
                                       broker_forward, NULL);
     return 0;
 }
@@ -1330,11 +1417,12 @@ static const struct {
                      "messages of workers that are no subscriptions"},
   [PEERS_REFUSED] = {"zibrato.broker.refused", NULL, NULL},
   [PEERS_MISSED] = {"zibrato.broker.missed", "missed",
-                    "messages that a worker had no room for"},
+                    "messages for workers that did not come back, at most"},
   [PEERS_CROWD] = {"zibrato.broker.cut", "cut", "too many connections"},
   [PEERS_GREEDY] = {"zibrato.broker.cut", "cut", "too many subscriptions"},
   [PEERS_ENDLESS] = {"zibrato.broker.cut", "cut", "a message without an end"},
-  [PEERS_SLOW] = {"zibrato.broker.cut", "cut", "does not read"}};
+  [PEERS_SLOW] = {"zibrato.broker.cut", "cut", "does not read"},
+  [PEERS_STILL] = {"zibrato.broker.cut", "cut", "the broker stood still"}};
 // clang-format on
 
 //  Handler for zloop_timer. What is wrong with peers is counted, and logged
@@ -1375,6 +1463,50 @@ broker_health (zloop_t *loop, int timer, void *argument)
     ZB_GAUGE ("zibrato", "zibrato.broker.workers",
               (double) s_broker.peers.connected[PEER_WORKER]);
     return 0;
+}
+
+//  Handler for zloop_timer: ends the loop when all programs have ended, and all
+//  that they sent is on its way.
+static int
+broker_leave (zloop_t *loop, int timer, void *argument)
+{
+    (void) loop, (void) timer, (void) argument;
+    if (zclock_mono () >= s_broker.leaving_ms)
+        return -1;
+    return s_broker.peers.connected[PEER_PROGRAM] || s_broker.again
+               || zsock_events (s_broker.programs) & ZMQ_POLLIN
+             ? 0
+             : -1;
+}
+
+//  Handler for zloop_poller. When a whole machine is stopped, programs, broker
+//  and workers are told so at the same moment. So we take in what programs have
+//  to say at their end, and workers stay as long; nobody else may come. A second
+//  signal ends that.
+static int
+broker_stop (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void) argument;
+    if (process_stopped (loop, item, NULL) == 0)
+        return 0;
+    if (s_broker.leaving_ms)
+        return -1;
+    s_broker.leaving_ms = zclock_mono () + LEAVING_PROGRAMS_MS;
+    handshake_deafen (s_broker.hands[PEER_PROGRAM]);
+    handshake_deafen (s_broker.hands[PEER_WORKER]);
+    marks_leave (&s_broker.peers.marks);
+    broker_forward (loop, 0, NULL);
+    zloop_timer (loop, LEAVING_TICK_MS, 0, broker_leave, NULL);
+    return 0;
+}
+
+//  Workers get what is on its way to them, and know then what they have missed.
+static void
+broker_last_words (void)
+{
+    marks_leave (&s_broker.peers.marks);
+    forward_turn (&s_broker.forward, zclock_mono ());
+    zsock_set_linger (s_broker.workers, LEAVING_LINGER_MS);
 }
 
 //  Handler for zloop_timer: the list of what workers want is one.
@@ -1490,6 +1622,8 @@ broker_open (zloop_t *loop, const char *address)
     zsock_set_zap_domain (workers, "zibrato");
     broker_secure (address);
     peers_init (&s_broker.peers, zsock_resolve (s_broker.programs));
+    forward_init (&s_broker.forward, zsock_resolve (s_broker.programs),
+                  zsock_resolve (workers), &s_broker.peers, s_broker.curve);
     broker_watch (loop, s_broker.programs, PEER_PROGRAM);
     broker_watch (loop, workers, PEER_WORKER);
 }
@@ -1505,7 +1639,7 @@ broker_run (void)
     zmq_pollitem_t hangup = {NULL, -1, ZMQ_POLLIN, 0};
     zloop_t *loop = zloop_new ();
     zb_t *health;
-    zloop_poller (loop, &stop, process_stopped, NULL);
+    zloop_poller (loop, &stop, broker_stop, NULL);
     if (s_broker.cert) {
         hangup.fd = process_hangup_fd ();
         zloop_poller (loop, &hangup, broker_reload, NULL);
@@ -1527,6 +1661,7 @@ broker_run (void)
     zloop_timer (loop, FAULTS_MS, 0, broker_faults, NULL);
     zloop_timer (loop, HEALTH_MS, 0, broker_health, NULL);
     zloop_start (loop);
+    broker_last_words ();
     zb_close (&health);
     handshake_destroy (&s_broker.hands[PEER_PROGRAM]);
     handshake_destroy (&s_broker.hands[PEER_WORKER]);
@@ -1534,6 +1669,7 @@ broker_run (void)
     zloop_destroy (&loop);
     zsock_destroy (&s_broker.programs);
     zsock_destroy (&s_broker.workers);
+    forward_done (&s_broker.forward);
     peers_done (&s_broker.peers);
     close (stop.fd);
     if (hangup.fd != -1)

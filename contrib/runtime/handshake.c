@@ -5,6 +5,7 @@
 
 #include "handshake.h"
 
+#include <linux/filter.h>
 #include <netdb.h>
 
 enum {
@@ -89,15 +90,16 @@ handshake_t *
 handshake_new (zsock_t *socket, peers_t *peers, peer_end_t end)
 {
     handshake_t *self = (handshake_t *) zmalloc (sizeof *self);
-    const int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED
-                       | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
-                       | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-                       | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    const int events =
+      ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED
+      | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+      | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
     char name[64];
     int rc;
     snprintf (name, sizeof name, "inproc://zibrato-handshake-%p",
               (void *) self);
     self->socket = socket;
+    self->listener = -1;
     self->peers = peers;
     self->end = end;
     self->curve = zsock_mechanism (socket) == ZMQ_CURVE;
@@ -215,6 +217,18 @@ handshake_failed (handshake_t *self, int event, int value)
         self->failed = handshake_broker_reason (event, value, self->curve);
 }
 
+//  ZeroMQ would end all connections with the address that they came to. So
+//  packets that ask for a connection get lost on their way.
+void
+handshake_deafen (handshake_t *self)
+{
+    struct sock_filter nothing = BPF_STMT (BPF_RET | BPF_K, 0);
+    struct sock_fprog filter = {1, &nothing};
+    if (self->listener != -1)
+        setsockopt (self->listener, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+                    sizeof filter);
+}
+
 //  A report is two frames: event and value, and the endpoint
 //  (zmq_socket_monitor(3)).
 int
@@ -230,6 +244,9 @@ handshake_report (handshake_t *self)
     memcpy (&event, frame, sizeof event);
     memcpy (&value, frame + sizeof event, sizeof value);
     switch (event) {
+        case ZMQ_EVENT_LISTENING:
+            self->listener = value;
+            break;
         case ZMQ_EVENT_ACCEPTED:
             peers_came (self->peers, self->end, value);
             handshake_accept (self, value);

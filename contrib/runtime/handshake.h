@@ -23,6 +23,7 @@ typedef struct {
     peers_t *peers;  //  where they are counted
     peer_end_t end;
     const char *failed;  //  why the next that is disconnected is
+    int listener;        //  the descriptor that it accepts at, or -1
     unsigned denied;     //  keys not listed that are still connected
     struct {
         char peer[64];
@@ -37,6 +38,9 @@ handshake_t *handshake_new (zsock_t *socket, peers_t *peers, peer_end_t end);
 //  Takes in a report of the monitor, and logs who was refused. Returns 0 if
 //  there is none.
 int handshake_report (handshake_t *self);
+
+//  From now on nobody can connect; connections stay.
+void handshake_deafen (handshake_t *self);
 
 void handshake_destroy (handshake_t **self_p);
 

@@ -217,6 +217,15 @@ links_waiting (links_t *self, int64_t now_ms)
     return NULL;
 }
 
+size_t
+links_connected (const links_t *self)
+{
+    size_t at, count = 0;
+    for (at = 0; at < self->size; at++)
+        count += self->link[at].connected != 0;
+    return count;
+}
+
 //  When the first link is to be made anew, INT64_MAX if none is.
 static int64_t
 links_next_ms (const links_t *self)

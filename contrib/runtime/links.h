@@ -62,6 +62,9 @@ link_t *links_waiting (links_t *self, int64_t now_ms);
 //  Makes anew what is due. Returns when the next one is, INT64_MAX if none is.
 int64_t links_renew (links_t *self, int64_t now_ms);
 
+//  How many are connected.
+size_t links_connected (const links_t *self);
+
 //  The socket stays open, with its connections.
 void links_destroy (links_t **self_p);
 

@@ -26,9 +26,7 @@ enum {
     COPIED_MIN = 512 * 1024,       //  bytes that wait; keeps 64 MiB of buffers
     SAMPLE = 16 * 1024,            //  bytes that a small message stands for
     LOOKS = 16,                    //  in one go, a microsecond each
-    BEHIND_MIN = 64 * 1024,        //  who has less to read is not slow
-    RELIEF_MS = 500,               //  until one sees what a cut was good for
-    STALL_MS = 5000                //  in which a reader may do something else
+    RELIEF_MS = 500                //  until one sees what a cut was good for
 };
 
 //  Milliseconds. Not zclock_mono: czmq.h brings netinet/tcp.h, whose tcp_info
@@ -134,6 +132,7 @@ peers_init (peers_t *self, void *programs)
     struct rlimit files;
     memset (self, 0, sizeof *self);
     topics_init (&self->topics, programs);
+    marks_init (&self->marks);
     self->max = PEERS_MAX;
     if (getrlimit (RLIMIT_NOFILE, &files) != 0)
         return;
@@ -202,6 +201,16 @@ peers_relieve_topics (peers_t *self)
         peers_cut (self, most, PEERS_GREEDY);
 }
 
+//  One connection less has the topic. If it is a worker's own, and the last,
+//  then the worker is gone.
+static void
+peers_mark_gone (peers_t *self, const char *text, size_t size)
+{
+    uint64_t id = size == MARK_TOPIC_SIZE ? marks_id (text, size) : 0;
+    if (id && !topics_has (&self->topics, text, size))
+        marks_gone (&self->marks, id, s_now_ms ());
+}
+
 //  A descriptor that has a new connection wants nothing yet. (Its predecessor
 //  does not, either: libzmq has said so, or will.)
 static void
@@ -217,8 +226,27 @@ peers_identify (peer_t *peer, zmq_msg_t *message, const char *identity)
     wanted_clear (&peer->wanted);
     zmq_msg_init (peer->said);
     zmq_msg_copy (peer->said, message);
+    free (peer->budget);
+    peer->budget = NULL;
     peer->identity = identity;
+    peer->id = 0;
     peer->changes = 0;
+}
+
+//  A topic is changed: it may be a worker's own, or one that is to be counted
+//  for it.
+static void
+peers_mark (peers_t *self, peer_t *peer, int on, const char *text, size_t size)
+{
+    uint64_t id = marks_id (text, size);
+    if (on && id && size == MARK_TOPIC_SIZE) {
+        peer->id = id;
+        marks_join (&self->marks, id, &peer->wanted);
+    }
+    else if (id && size == MARK_TOPIC_SIZE)
+        peers_mark_gone (self, text, size);
+    else if (peer->id)
+        marks_change (&self->marks, peer->id, on, text, size);
 }
 
 //  libzmq tells on each message where it came from, but has no such to tell
@@ -241,13 +269,17 @@ peers_said (peers_t *self, zmq_msg_t *message)
     }
     if (!ours || zmq_msg_more (message))
         self->faults[PEERS_IGNORED]++;
-    else if (!peer && data[0] == 0)
+    else if (!peer && data[0] == 0) {
         topics_drop (&self->topics, data + 1, size - 1);
+        peers_mark_gone (self, data + 1, size - 1);
+    }
     else if (peer
              && topics_change (&self->topics, &peer->wanted, data[0], data + 1,
                                size - 1)
                   == -1)
         self->faults[PEERS_IGNORED]++;
+    else if (peer)
+        peers_mark (self, peer, data[0], data + 1, size - 1);
     if (!peer)
         return;
     if (peer->wanted.size > TOPICS_OF_ONE || ++peer->changes > CHANGES_MAX)
@@ -264,7 +296,7 @@ typedef struct {
     _Atomic size_t size;  //  written last, read first: hands over the rest
 } held_t;
 
-static _Atomic size_t s_held, s_freed;  //  bytes
+static _Atomic size_t s_held;  //  bytes
 
 //  Any thread of libzmq's: the last reader has it.
 static void
@@ -274,7 +306,6 @@ held_free (void *data, void *argument)
     size_t size = self->size;
     (void) data;
     atomic_fetch_sub (&s_held, size);
-    atomic_fetch_add (&s_freed, size);
     zmq_msg_close (&self->message);
     free (self);
 }
@@ -341,32 +372,56 @@ peers_held (void)
     return s_held > HELD_MAX ? 1 : s_held > HELD_MAX / 4 * 3 ? 0 : -1;
 }
 
-//  While readers read, all is well, if slow. A worker with thousands of messages
-//  of its own to look through, or with a slow disk, does not for a second or
-//  two. One that does not for longer holds up all others: it has the most to
-//  read yet, by what the kernel holds for it.
-static void
-peers_relieve_held (peers_t *self)
+//  Bytes of a worker that its side has not acknowledged, 0 for who is none.
+static int
+peers_waiting (const peers_t *self, const peer_t *peer)
 {
-    peer_t *peer, *slowest = NULL;
+    int waiting;
+    return peer->here && !peer->cut && peers_end (self, peer) == PEER_WORKER
+               && ioctl (peers_fd (self, peer), SIOCOUTQ, &waiting) == 0
+             ? waiting
+             : 0;
+}
+
+//  A worker with a topic of its own has one budget, however often it comes back.
+static budget_t *
+peers_budget (peers_t *self, peer_t *peer)
+{
+    reader_t *reader = peer->id ? marks_find (&self->marks, peer->id) : NULL;
+    if (reader)
+        return &reader->budget;
+    if (!peer->budget)
+        peer->budget = (budget_t *) calloc (1, sizeof *peer->budget);
+    assert (peer->budget);
+    return peer->budget;
+}
+
+//  While programs wait, a reader that reads has soon read all. Who has the most
+//  to read yet is to blame, by what the kernel holds for it, and who has half as
+//  much.
+void
+peers_blame (peers_t *self, int64_t ms)
+{
+    peer_t *peer, *end = self->peer + self->size;
     int64_t now = s_now_ms ();
-    int waiting, most = BEHIND_MIN - 1;
-    if (peers_held () == -1 || s_freed - self->freed_mark > HELD_MAX / 10) {
-        self->freed_mark = s_freed;
-        self->freed_ms = now;
+    int most = 0;
+    for (peer = self->peer; peer < end; peer++) {
+        int waiting = peers_waiting (self, peer);
+        most = waiting > most ? waiting : most;
     }
-    if (now < self->freed_ms + STALL_MS)
-        return;
-    self->freed_ms = now;
+    for (peer = self->peer; peer < end && most; peer++)
+        if (peers_waiting (self, peer) > most / 2
+            && budget_use (peers_budget (self, peer), now, ms))
+            peers_cut (self, peer, PEERS_SLOW);
+}
+
+void
+peers_cut_workers (peers_t *self)
+{
+    peer_t *peer;
     for (peer = self->peer; peer < self->peer + self->size; peer++)
-        if (peer->here && !peer->cut && peers_end (self, peer) == PEER_WORKER
-            && ioctl (peers_fd (self, peer), SIOCOUTQ, &waiting) == 0
-            && waiting > most) {
-            slowest = peer;
-            most = waiting;
-        }
-    if (slowest)
-        peers_cut (self, slowest, PEERS_SLOW);
+        if (peers_end (self, peer) == PEER_WORKER)
+            peers_cut (self, peer, PEERS_STILL);
 }
 
 //  --------------------------------------------------------------------------
@@ -394,7 +449,8 @@ peers_look (peers_t *self)
     if (self->looked < self->size)
         return 1;
     self->looked = 0;
-    peers_relieve_held (self);
+    marks_tick (&self->marks, now);
+    self->faults[PEERS_MISSED] = self->marks.missed;
     return 0;
 }
 
@@ -407,7 +463,9 @@ peers_done (peers_t *self)
         if (self->peer[fd].said)
             zmq_msg_close (self->peer[fd].said);
         free (self->peer[fd].said);
+        free (self->peer[fd].budget);
     }
     free (self->peer);
     table_clear (&self->topics.topics);
+    marks_done (&self->marks);
 }

@@ -16,7 +16,7 @@
 #ifndef ZB_PEERS_H
 #define ZB_PEERS_H
 
-#include "topics.h"
+#include "marks.h"
 
 #include <zmq.h>
 
@@ -33,11 +33,12 @@ typedef enum { PEER_PROGRAM, PEER_WORKER, PEER_ENDS } peer_end_t;
 typedef enum {
     PEERS_IGNORED,  //  messages of workers that are no subscriptions
     PEERS_REFUSED,  //  connections whose handshake failed
-    PEERS_MISSED,   //  messages that a reader had no room for
+    PEERS_MISSED,   //  messages that a worker may not have got, at most
     PEERS_CROWD,    //  cut, because there are too many of them
     PEERS_GREEDY,   //  cut, with too many topics
     PEERS_ENDLESS,  //  cut, for a message that does not end
-    PEERS_SLOW,     //  cut, because too much waits for it
+    PEERS_SLOW,     //  cut, because it has held up all others for too long
+    PEERS_STILL,    //  cut, because what is on its way is too old
     PEERS_FAULTS
 } peers_fault_t;
 
@@ -52,7 +53,9 @@ typedef struct {
     const char *identity;  //  of who wants the topics; a descriptor is not
     zmq_msg_t *said;       //  enough. Keeps identity from being reused
     wanted_t wanted;
-    size_t changes;  //  of topics, since the last look
+    uint64_t id;       //  of a worker with a topic of its own, or 0
+    budget_t *budget;  //  of one without, or NULL
+    size_t changes;    //  of topics, since the last look
 } peer_t;
 
 typedef struct {
@@ -63,9 +66,8 @@ typedef struct {
     size_t looked;        //  places of peer, in this look at all
     int drained;          //  all that programs sent until now is read
     int64_t relieved_ms;  //  when somebody was cut for the good of all
-    size_t freed_mark;    //  bytes that readers have read
-    int64_t freed_ms;     //  until then
     topics_t topics;
+    marks_t marks;
     uint64_t faults[PEERS_FAULTS];
 } peers_t;
 
@@ -93,6 +95,13 @@ void peers_hold (zmq_msg_t *message);
 //  Returns 1 if no more should be taken in until readers have read, 0 if they
 //  are about to have, -1 if there is room.
 int peers_held (void);
+
+//  Programs have had to wait for so long, since workers have no room. Takes it
+//  from the budgets of those that have not read by now what others have.
+void peers_blame (peers_t *self, int64_t ms);
+
+//  Cuts all workers, with what is on its way to them.
+void peers_cut_workers (peers_t *self);
 
 //  Looks at some connections. Returns 1 until it has looked at all, so that what
 //  comes meanwhile need not wait so long.

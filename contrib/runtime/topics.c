@@ -36,6 +36,13 @@ topic_is_reserved (const topic_t *self)
     return self->size > 0 && (unsigned char) self->text[1] == 0xff;
 }
 
+//  One that is between a worker and the broker: see marks.h.
+static int
+topic_is_own (const topic_t *self)
+{
+    return self->size > 0 && (unsigned char) self->text[1] == 0xfe;
+}
+
 //  ZeroMQ before 4.3.5 breaks a new connection when it tells it of a topic of
 //  246 to 255 bytes (libzmq issue 4367).
 static int
@@ -57,7 +64,7 @@ topics_tell (topics_t *self, topic_t *topic, char on)
 {
     char *text = topic->text, all = on;
     int changed = 1;
-    if (topics_has_marker (self, topic))
+    if (topics_has_marker (self, topic) || topic_is_own (topic))
         return;
     if (on)
         topic->told = topic_can_be_told (topic) && self->told < TOPICS_TOLD
@@ -181,6 +188,13 @@ topics_drop (topics_t *self, const char *text, size_t size)
     topic_t *topic = topics_find (self, text, size, 0);
     if (topic && topic->wanted)
         topic_count (self, topic, 0);
+}
+
+int
+topics_has (topics_t *self, const char *text, size_t size)
+{
+    topic_t *topic = topics_find (self, text, size, 0);
+    return topic && topic->wanted;
 }
 
 int

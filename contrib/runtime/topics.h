@@ -12,7 +12,8 @@
     the order of their bytes. So a program that has got the marker has got the
     whole list, and knows what nobody wants. Whatever workers say, the marker
     stays, and no other topic that begins with 0xff reaches programs by name:
-    it would come after the marker, or look like another broker's.
+    it would come after the marker, or look like another broker's. Of topics that
+    begin with 0xfe, where workers have marks (marks.h), programs never hear.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -68,6 +69,9 @@ int topics_change (topics_t *self, wanted_t *wanted, int on, const char *text,
 
 //  One that is gone does not want a topic any more.
 void topics_drop (topics_t *self, const char *text, size_t size);
+
+//  Does anybody want it?
+int topics_has (topics_t *self, const char *text, size_t size);
 
 //  Is there more than the broker has room for?
 int topics_full (const topics_t *self);

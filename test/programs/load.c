@@ -1,4 +1,5 @@
-/*  load.c - a program under load, until its standard input ends
+/*  load.c - a program under load, until its standard input ends or
+    SIGTERM comes
 
     usage: load [THREADS] [PAUSE_US]
 
@@ -16,6 +17,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -47,19 +49,34 @@ s_run (void *argument)
     return NULL;
 }
 
+//  Ends the wait for input.
+static void
+s_stop_handle (int number)
+{
+    (void) number;
+}
+
 int
 main (int argc, char *argv[])
 {
     long threads = argc > 1 ? strtol (argv[1], NULL, 10) : 4;
     pthread_t thread[THREADS_MAX];
     zb_stats_t stats;
+    struct sigaction action = {.sa_handler = s_stop_handle};
+    sigset_t stop;
     s_pause_us = argc > 2 ? strtol (argv[2], NULL, 10) : s_pause_us;
     if (threads < 1 || threads > THREADS_MAX || s_pause_us < 1
         || s_pause_us > 999999)
         return 2;
+    //  only this thread is to get it
+    sigemptyset (&stop);
+    sigaddset (&stop, SIGTERM);
+    pthread_sigmask (SIG_BLOCK, &stop, NULL);
     for (long i = 0; i < threads; i++)
         if (pthread_create (&thread[i], NULL, s_run, NULL) != 0)
             return 1;
+    sigaction (SIGTERM, &action, NULL);
+    pthread_sigmask (SIG_UNBLOCK, &stop, NULL);
     while (getchar () != EOF) {
     }
     s_stop = true;

@@ -1,0 +1,179 @@
+/*  forward - from the programs of a broker to its workers. The contract is in
+    forward.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "forward.h"
+
+enum {
+    DRAINED_MS = 10,  //  then only a slow reader still has something to read
+    THROW_MS = 2000,  //  to throw away what is old, at most
+    THROW_LOOK = 256  //  messages between two looks at the clock
+};
+
+void
+forward_init (forward_t *self, void *programs, void *workers, peers_t *peers,
+              curve_t *curve)
+{
+    memset (self, 0, sizeof *self);
+    self->programs = programs;
+    self->workers = workers;
+    self->peers = peers;
+    self->curve = curve;
+    zmq_msg_init (&self->message);
+}
+
+void
+forward_done (forward_t *self)
+{
+    zmq_msg_close (&self->message);
+}
+
+//  Is the frame in hand one that goes to workers? What begins as a mark does
+//  would be taken for one.
+static int
+forward_admits (forward_t *self)
+{
+    const unsigned char *text = zmq_msg_data (&self->message);
+    if (self->within)
+        return !self->ignored;
+    self->ignored = self->curve && !curve_admits (self->curve, &self->message);
+    if (!self->ignored && zmq_msg_size (&self->message) && *text == MARK_BYTE) {
+        self->ignored = 1;
+        self->peers->faults[PEERS_IGNORED]++;
+    }
+    return !self->ignored;
+}
+
+//  Takes in the next frame. Returns 1 if it is to be sent, 0 if it is not, -1 if
+//  there is none.
+static int
+forward_receive (forward_t *self)
+{
+    int size = zmq_msg_recv (&self->message, self->programs, ZMQ_DONTWAIT);
+    int admitted;
+    if (size == -1)
+        return -1;
+    self->messages++;
+    self->bytes += (uint64_t) size;
+    admitted = forward_admits (self);
+    if (admitted && !self->within)
+        marks_count (&self->peers->marks, zmq_msg_data (&self->message),
+                     (size_t) size);
+    if (self->peers->suspects)
+        peers_met (self->peers, &self->message);
+    self->within = zmq_msg_more (&self->message);
+    return admitted;
+}
+
+//  Sends the frame in hand to all workers that want it. Returns -1 if one of
+//  them has no room: then nobody has got it.
+static int
+forward_send (forward_t *self)
+{
+    int more = zmq_msg_more (&self->message) ? ZMQ_SNDMORE : 0;
+    self->waits =
+      zmq_msg_send (&self->message, self->workers, ZMQ_DONTWAIT | more) == -1
+      && errno == EAGAIN;
+    return self->waits ? -1 : 0;
+}
+
+//  The last frame of a message is followed by marks that are due: a reader that
+//  never has room must not keep them from the others.
+static int
+forward_marks (forward_t *self)
+{
+    return self->within ? 0 : marks_send (&self->peers->marks, self->workers);
+}
+
+static forward_state_t
+forward_some (forward_t *self)
+{
+    int messages, got;
+    if (self->waits && forward_send (self) == -1)
+        return FORWARD_PAUSED;
+    if (forward_marks (self) == -1)
+        return FORWARD_PAUSED;
+    for (messages = 0; messages < FORWARD_SOME; messages++) {
+        if (peers_held () == 1)
+            return FORWARD_PAUSED;
+        got = forward_receive (self);
+        if (got == -1)
+            return FORWARD_DONE;
+        if (!got)
+            continue;
+        peers_hold (&self->message);
+        if (forward_send (self) == -1)
+            return FORWARD_PAUSED;
+    }
+    return FORWARD_AGAIN;
+}
+
+//  A message of which some frames are sent has to come to its end. Whom it
+//  would be for is cut off.
+static void
+forward_finish (forward_t *self)
+{
+    int off = 0, on = 1;
+    zmq_setsockopt (self->workers, ZMQ_XPUB_NODROP, &off, sizeof off);
+    if (self->waits)
+        forward_send (self);
+    while (self->within
+           && zmq_msg_recv (&self->message, self->programs, 0) != -1) {
+        self->within = zmq_msg_more (&self->message);
+        if (!self->ignored)
+            forward_send (self);
+    }
+    zmq_setsockopt (self->workers, ZMQ_XPUB_NODROP, &on, sizeof on);
+}
+
+//  Time has passed that nobody noticed. What is here is as old, and so is what
+//  programs sent before; it is read to its end.
+static void
+forward_throw (forward_t *self, int64_t now_ms)
+{
+    int64_t until = zclock_mono () + THROW_MS;
+    uint64_t before = self->messages;
+    peers_cut_workers (self->peers);
+    forward_finish (self);
+    while (forward_receive (self) != -1
+           && (self->messages % THROW_LOOK || self->within
+               || zclock_mono () < until)) {
+    }
+    self->thrown += self->messages - before;
+    zb_log (LOG_WARNING, "still",
+            "ms=%" PRId64 " thrown_away=%" PRIu64
+            " reason=\"the broker stood still, what it holds is too old\"",
+            now_ms - self->turn_ms, self->messages - before);
+}
+
+//  Programs wait, or wait no more. Only who still has not read when others have
+//  had the time to is to blame.
+static void
+forward_pause (forward_t *self, int paused, int64_t now_ms)
+{
+    if (!paused)
+        self->paused_ms = 0;
+    else if (!self->paused_ms)
+        self->paused_ms = self->charged_ms = now_ms;
+    else if (now_ms >= self->paused_ms + DRAINED_MS
+             && now_ms >= self->charged_ms + FORWARD_PAUSE_MS) {
+        peers_blame (self->peers, now_ms - self->charged_ms);
+        self->charged_ms = now_ms;
+    }
+}
+
+forward_state_t
+forward_turn (forward_t *self, int64_t now_ms)
+{
+    forward_state_t state;
+    if (self->turn_ms && now_ms > self->turn_ms + FORWARD_STILL_MS)
+        forward_throw (self, now_ms);
+    self->turn_ms = now_ms;
+    //  bytes that are held are given back a good part of before it goes on
+    state = self->paused_ms && peers_held () >= 0 && !self->waits
+              ? FORWARD_PAUSED
+              : forward_some (self);
+    forward_pause (self, state == FORWARD_PAUSED, now_ms);
+    return state;
+}

@@ -1,0 +1,175 @@
+/*  missed - how many messages a worker has missed. The contract is in missed.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "missed.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MARK_TEXT_MAX = 128 };
+
+void
+missed_init (missed_t *self, uint64_t random)
+{
+    memset (self, 0, sizeof *self);
+    snprintf (self->topic, sizeof self->topic, "\1%c%016" PRIx64, MARK_BYTE,
+              random ? random : 1);
+    self->last = self->source;
+}
+
+//  --------------------------------------------------------------------------
+//  Connections
+
+//  Takes the place of the one that was silent for longest.
+static source_t *
+missed_source_new (missed_t *self, zmq_msg_t *message, const char *identity)
+{
+    source_t *source = self->source, *at;
+    if (self->sources < SOURCES_MAX)
+        source = &self->source[self->sources++];
+    else {
+        for (at = self->source; at < self->source + SOURCES_MAX; at++)
+            if (at->used < source->used)
+                source = at;
+        zmq_msg_close (&source->first);
+    }
+    memset (source, 0, sizeof *source);
+    zmq_msg_init (&source->first);
+    zmq_msg_copy (&source->first, message);
+    source->identity = identity;
+    return source;
+}
+
+source_t *
+missed_source (missed_t *self, zmq_msg_t *message)
+{
+    const char *identity = zmq_msg_gets (message, "__fd");
+    source_t *source;
+    if (self->sources && self->last->identity == identity)
+        return self->last;
+    for (source = self->source; source < self->source + self->sources; source++)
+        if (source->identity == identity)
+            return self->last = source;
+    return self->last = missed_source_new (self, message, identity);
+}
+
+//  --------------------------------------------------------------------------
+//  Marks
+
+typedef struct {
+    uint64_t broker, matched, wanted;
+    int leaving;
+} mark_t;
+
+//  Returns 0 if it is a mark of ours.
+static int
+s_mark_parse (mark_t *mark, const char *topic, zmq_msg_t *message)
+{
+    char text[MARK_TEXT_MAX];
+    size_t size = zmq_msg_size (message);
+    int end = 0;
+    if (size >= sizeof text || size < MARK_TOPIC_SIZE + 1
+        || memcmp (zmq_msg_data (message), topic, MARK_TOPIC_SIZE) != 0)
+        return -1;
+    memcpy (text, zmq_msg_data (message), size);
+    text[size] = 0;
+    if (sscanf (text + MARK_TOPIC_SIZE,
+                "|%16" SCNx64 "|%" SCNu64 "|%" SCNu64 "%n", &mark->broker,
+                &mark->matched, &mark->wanted, &end)
+          != 3
+        || mark->broker == 0)
+        return -1;
+    mark->leaving = strcmp (text + MARK_TOPIC_SIZE + end, "|leaving") == 0;
+    return 0;
+}
+
+//  Of a broker that was never met, or is not remembered, the first mark is the
+//  beginning: what came before belongs to nothing.
+static said_by_t *
+missed_broker (missed_t *self, const mark_t *mark)
+{
+    said_by_t *said, *oldest = self->broker;
+    for (said = self->broker; said < self->broker + SOURCES_MAX; said++) {
+        if (said->id == mark->broker && said->matched <= mark->matched)
+            return said;
+        if (said->id == mark->broker || said->used < oldest->used)
+            oldest = said;
+        if (said->id == mark->broker)
+            break;
+    }
+    memset (oldest, 0, sizeof *oldest);
+    oldest->id = mark->broker;
+    oldest->first = mark->matched;
+    return oldest;
+}
+
+//  All that has come from the broker since its last mark: on this connection,
+//  and on one that it had before.
+static uint64_t
+missed_received (missed_t *self, source_t *source, uint64_t broker)
+{
+    uint64_t received = source->received;
+    source_t *at;
+    source->broker = broker;
+    source->received = 0;
+    for (at = self->source; at < self->source + self->sources; at++)
+        if (at->broker == broker) {
+            received += at->received;
+            at->received = 0;
+        }
+    return received;
+}
+
+void
+missed_mark (missed_t *self, zmq_msg_t *message, int64_t now_ms)
+{
+    source_t *source;
+    said_by_t *said;
+    uint64_t received, came;
+    mark_t mark;
+    if (s_mark_parse (&mark, self->topic + 1, message) == -1)
+        return;
+    source = self->several ? missed_source (self, message) : self->source;
+    said = missed_broker (self, &mark);
+    received = missed_received (self, source, mark.broker);
+    if (said->used)
+        said->received += received;
+    said->used = source->used = ++self->marks;
+    said->matched = mark.matched;
+    if (mark.leaving)
+        said->leaving_ms = now_ms;
+    said->done = mark.wanted == 0;
+    came = said->matched - said->first;
+    if (self->final || came < said->received + said->missed)
+        return;
+    self->missed += came - said->received - said->missed;
+    said->missed = came - said->received;
+}
+
+size_t
+missed_leaving (const missed_t *self, int64_t since_ms)
+{
+    size_t at, count = 0;
+    for (at = 0; at < SOURCES_MAX; at++)
+        count += self->broker[at].leaving_ms
+                 && self->broker[at].leaving_ms >= since_ms;
+    return count;
+}
+
+size_t
+missed_done_by (const missed_t *self)
+{
+    size_t at, count = 0;
+    for (at = 0; at < SOURCES_MAX; at++)
+        count += self->broker[at].id && self->broker[at].done;
+    return count;
+}
+
+void
+missed_clear (missed_t *self)
+{
+    while (self->sources)
+        zmq_msg_close (&self->source[--self->sources].first);
+}

@@ -1,0 +1,244 @@
+/*  test_missed.c - what a worker does not get it counts
+
+    A publisher sends lines of one counter, each a message of its own. Whatever
+    is done to worker and broker meanwhile: what was published is what the
+    worker has received and what it has missed, to the digit.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 300
+
+#include "harness.h"
+
+static const char s_line[] = "info|Counter|n|1|1700000000|a source";
+
+//  --------------------------------------------------------------------------
+//  load: messages at so many a second, 0: as fast as it goes
+
+typedef struct {
+    void *publisher;
+    int messages, rate;
+    pthread_t thread;
+} load_t;
+
+static void *
+load_run (void *argument)
+{
+    load_t *self = argument;
+    int64_t start = now_ms ();
+    for (int i = 0; i < self->messages; i++) {
+        while (self->rate && i > (now_ms () - start) * self->rate / 1000)
+            poll_pause ();
+        publisher_send (self->publisher, s_line);
+    }
+    return NULL;
+}
+
+static load_t *
+load_start (const broker_t *broker, int messages, int rate)
+{
+    load_t *self = harness_keep (calloc (1, sizeof *self));
+    *self = (load_t){.publisher = publisher_new (broker, "info|"),
+                     .messages = messages,
+                     .rate = rate};
+    assert_int_equal (pthread_create (&self->thread, NULL, load_run, self), 0);
+    return self;
+}
+
+static void
+load_end (load_t *self)
+{
+    assert_int_equal (pthread_join (self->thread, NULL), 0);
+}
+
+//  --------------------------------------------------------------------------
+
+//  A worker that wants the one level, and knows how much of it there was: the
+//  first lines wait for its first mark.
+static sink_t
+worker_begin (const broker_t *broker, const char *const *more)
+{
+    const char *options[8] = {"--levels", "info"};
+    for (int i = 0; more && more[i]; i++)
+        options[2 + i] = more[i];
+    return sink_stdout (broker, options);
+}
+
+static double
+sink_received (const sink_t *sink)
+{
+    return sink_total_so_far (sink, NULL, "n").sum;
+}
+
+static double
+sink_missed (const sink_t *sink)
+{
+    return sink_total_so_far (sink, NULL, "zibrato.missed").sum;
+}
+
+//  Waits until all is accounted for, and compares. Returns what was missed.
+static double
+sink_check (const sink_t *sink, int published)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    while (sink_received (sink) + sink_missed (sink) < published
+           && now_ms () < until)
+        poll_pause ();
+    sink_stop (sink);
+    double received = sink_received (sink), missed = sink_missed (sink);
+    print_message ("    %d published, %.0f received, %.0f missed\n", published,
+                   received, missed);
+    if (received + missed < published || received + missed > published)
+        fail_msg ("%.0f are not accounted for", published - received - missed);
+    return missed;
+}
+
+//  --------------------------------------------------------------------------
+
+//  Programs wait for it. What is lost if it comes to that is counted.
+static void
+a_worker_may_stand_still (void)
+{
+    enum { MESSAGES = 400 * 1000, RATE = 40 * 1000, STILL_MS = 6000 };
+    broker_t *broker = broker_start ();
+    sink_t sink = worker_begin (broker, NULL);
+    load_t *load = load_start (broker, MESSAGES, RATE);
+    sink_await (&sink, NULL, "n", 0, 1);
+    int64_t until = now_ms () + STILL_MS;
+    process_signal (sink.worker, SIGSTOP);
+    while (now_ms () < until)
+        poll_pause ();
+    process_signal (sink.worker, SIGCONT);
+    load_end (load);
+    sink_check (&sink, MESSAGES);
+    broker_stop (broker);
+}
+
+static void
+nothing_is_lost_at_full_speed (void)
+{
+    enum { MESSAGES = SANITIZED ? 100 * 1000 : 1000 * 1000 };
+    broker_t *broker = broker_start ();
+    sink_t sink = worker_begin (broker, NULL);
+    load_end (load_start (broker, MESSAGES, 0));
+    assert_true (sink_check (&sink, MESSAGES) <= 0);
+    broker_stop (broker);
+}
+
+//  It is cut when it has held up others for five seconds, and learns from the
+//  broker what it has missed. The other one gets all.
+static void
+a_worker_that_is_cut_counts_what_it_has_missed (void)
+{
+    enum { MESSAGES = 1000 * 1000 };
+    broker_t *broker = broker_start ();
+    sink_t good = worker_begin (broker, NULL);
+    sink_t slow = worker_begin (broker, NULL);
+    void *publisher = publisher_new (broker, "info|");
+    publisher_send (publisher, s_line);
+    sink_await (&slow, NULL, "n", 0, 1);
+    process_signal (slow.worker, SIGSTOP);
+    for (int i = 1; i < MESSAGES; i++)
+        publisher_send (publisher, s_line);
+    process_await (broker->process, "event=cut reason=\"does not read\"");
+    sink_await (&good, NULL, "n", 0, MESSAGES);
+    process_signal (slow.worker, SIGCONT);
+    assert_true (sink_check (&slow, MESSAGES) > 0);
+    assert_true (sink_check (&good, MESSAGES) <= 0);
+    process_await (slow.worker, "event=missed");
+    broker_stop (broker);
+}
+
+//  It wakes up with what came before, and what publishers have sent since. All
+//  of that is too old. What comes later arrives.
+static void
+what_a_broker_that_stood_still_throws_away_is_counted (void)
+{
+    enum { BEFORE = 1000, MEANWHILE = 50 * 1000, LATER = 1000 };
+    enum { STILL_MS = 21000 };
+    broker_t *broker = broker_start ();
+    sink_t sink = worker_begin (broker, NULL);
+    load_t *load = load_start (broker, BEFORE, 0);
+    load_end (load);
+    sink_await (&sink, NULL, "n", 0, BEFORE);
+    int64_t until = now_ms () + STILL_MS;
+    process_signal (broker->process, SIGSTOP);
+    for (int i = 0; i < MEANWHILE; i++)
+        publisher_send (load->publisher, s_line);
+    while (now_ms () < until)
+        poll_pause ();
+    process_signal (broker->process, SIGCONT);
+    process_await (broker->process, "event=still");
+    process_await (broker->process, "event=cut reason=\"the broker stood");
+    process_await (sink.worker, "event=connected");
+    load = load_start (broker, LATER, 0);
+    load_end (load);
+    double all = 0;
+    while (all < BEFORE + LATER) {
+        all = sink_received (&sink);
+        poll_pause ();
+    }
+    //  the publisher's own connection may have ended meanwhile, and with it what
+    //  the broker has never seen
+    sink_stop (&sink);
+    double missed = sink_missed (&sink);
+    const char *still = process_await (broker->process, "event=still");
+    double thrown = strtod (strstr (still, "thrown_away=") + 12, NULL);
+    print_message ("    %.0f thrown away, %.0f missed, %.0f received\n", thrown,
+                   missed, sink_received (&sink));
+    assert_true (thrown > 0 && missed >= thrown);
+    assert_true (sink_received (&sink) + missed >= BEFORE + thrown + LATER);
+    broker_stop (broker);
+}
+
+//  Each comes and goes in the middle of what is sent. None has missed anything,
+//  or knows of more than it was sent.
+static void
+who_comes_and_goes_has_missed_nothing (void)
+{
+    enum { ROUNDS = 20, RATE = 100 * 1000, MESSAGES = 100 * 1000 };
+    broker_t *broker = broker_start ();
+    sink_t first = worker_begin (broker, NULL);
+    load_t *load = load_start (broker, 20 * MESSAGES, RATE);
+    for (int i = 0; i < ROUNDS; i++) {
+        sink_t sink = worker_begin (broker, NULL);
+        sink_await (&sink, NULL, "n", 0, 1);
+        sink_stop (&sink);
+        assert_true (sink_missed (&sink) <= 0);
+    }
+    load_end (load);
+    assert_true (sink_check (&first, 20 * MESSAGES) <= 0);
+    broker_stop (broker);
+}
+
+//  What a killed broker held is not known to anybody; its successor begins anew.
+static void
+a_broker_that_follows_another_begins_anew (void)
+{
+    enum { MESSAGES = 10 * 1000 };
+    broker_t *broker = broker_start ();
+    sink_t sink = worker_begin (broker, NULL);
+    for (int i = 0; i < 3; i++) {
+        load_t *load = load_start (broker, MESSAGES, 0);
+        load_end (load);
+        sink_await (&sink, NULL, "n", 0, (i + 1) * MESSAGES);
+        zmq_close (load->publisher);
+        s_publisher_count--;
+        broker_kill (broker);
+        broker_launch (broker);
+        process_await_nth (sink.worker, "event=connected", (size_t) i + 1);
+    }
+    assert_true (sink_check (&sink, 3 * MESSAGES) <= 0);
+    broker_stop (broker);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (nothing_is_lost_at_full_speed),
+  TEST (a_worker_may_stand_still),
+  TEST (a_worker_that_is_cut_counts_what_it_has_missed),
+  TEST (what_a_broker_that_stood_still_throws_away_is_counted),
+  TEST (who_comes_and_goes_has_missed_nothing),
+  TEST (a_broker_that_follows_another_begins_anew),
+};
+
+HARNESS_MAIN (tests)
