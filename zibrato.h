@@ -817,6 +817,7 @@ int pthread_sigmask (int, const sigset_t *, sigset_t *);
 #endif
 #if defined __linux__ && !defined __USE_XOPEN2K
 int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
+int pthread_getcpuclockid (pthread_t, clockid_t *);
 int posix_memalign (void **, size_t, size_t);
 #endif
 #if defined __GLIBC__ && !defined __USE_MISC
@@ -2798,8 +2799,11 @@ typedef struct zb_thread_ {
     //  Written by the thread under zb_lock_, read by it without
     zb_map_ slots;        //  by label
     uint64_t generation;  //  zb_generation_ at the last purge
-    //  The thread
-    int exit_rounds;  //  how often zb_thread_exit_ was called
+    //  Constant
+    clockid_t clock;  //  of the thread's processor time: see zb_thread_gone_
+    int clock_works;
+    //  zb_lock_, written by the thread
+    int ended;  //  1: in zb_threads_ended_
 } zb_thread_;
 
 //  Guards the variables of this group.
@@ -2811,7 +2815,8 @@ static zb_t *zb_orphans_;             //  closed before their pump had ended
 static zb_share_ *zb_shares_unused_;  //  of closed instances, to be freed
 static int zb_closers_;               //  threads in zb_close,
 static int64_t zb_closers_until_ms_;  //  and until when they may take
-static zb_thread_ *zb_threads_;       //  by next
+static zb_thread_ *zb_threads_;       //  by next: that may measure,
+static zb_thread_ *zb_threads_ended_;   //  and in their last destructors
 static zb_thread_ *zb_parent_threads_;  //  in the child of a fork
 static pthread_cond_t zb_idle_;  //  an instance has no user left, or a thread
                                  //  has left zb_close
@@ -2819,6 +2824,7 @@ static pthread_cond_t zb_idle_;  //  an instance has no user left, or a thread
 //  Atomic: written under zb_lock_ or by zb_once_init_, read without a lock. The
 //  default publishes its instance (release, acquire).
 static zb_t *zb_default_;
+static int zb_reap_;               //  1: there are zb_threads_ended_
 static int zb_pump_missing_;       //  1: an instance waits for a pump
 static int64_t zb_pump_retry_ms_;  //  when to start it; 0: after a fork
 static int zb_ended_;              //  1: the program ends, nothing is measured
@@ -2836,7 +2842,6 @@ static int zb_exiting_;  //  1: the program ends; 0: dlclose
 static __thread zb_thread_ *zb_self_;
 static __thread int zb_busy_;                //  1: see zb_enter_
 static __thread uint64_t zb_async_dropped_;  //  by signal handlers meanwhile
-static __thread int zb_thread_ended_;        //  1: its last destructor has run
 
 //  Stands for the slot where measuring is switched off. Never written to.
 static zb_slot_ zb_null_slot_;
@@ -3773,37 +3778,71 @@ zb_thread_destroy_ (zb_thread_ **self_p)
             zb_share_fold_ (share);
     zb_shares_destroy_ (&self->shares);
     zb_shares_destroy_ (&self->dead);
-    ZB_LIST_REMOVE_ (zb_threads_, self);
+    if (self->ended)
+        ZB_LIST_REMOVE_ (zb_threads_ended_, self);
+    else
+        ZB_LIST_REMOVE_ (zb_threads_, self);
     zb_map_free_ (&self->slots);
     free (self);
     *self_p = NULL;
 }
 
+//  Returns 1 if the kernel knows the thread no more. To read the processor time
+//  of a thread that is gone fails (clock_gettime (2), EINVAL). The call is one
+//  that no sandbox refuses. The number of a thread that is gone may become
+//  another one's: then we wait for that one, too.
+static int
+zb_thread_gone_ (const zb_thread_ *self)
+{
+    struct timespec used;
+    return self->clock_works && clock_gettime (self->clock, &used) == -1
+           && errno == EINVAL;
+}
+
+//  Called with zb_lock_ held. Looks at a bounded number of the threads that
+//  have ended, and frees those that are gone.
+static void
+zb_threads_reap_ (int most)
+{
+    zb_thread_ *self = zb_threads_ended_, *next;
+    int keep = errno;
+    for (; self && most > 0; self = next, most--) {
+        next = self->next;
+        if (zb_thread_gone_ (self))
+            zb_thread_destroy_ (&self);
+    }
+    __atomic_store_n (&zb_reap_, zb_threads_ended_ != NULL, __ATOMIC_RELAXED);
+    errno = keep;
+}
+
+enum {
+    ZB_REAP_AT_EXIT_ = 4,  //  threads, so that a thread's exit takes no longer
+    ZB_REAP_IN_ROUND_ = 64
+};
+
 //  Runs as the destructor of zb_key_. POSIX runs such destructors in up to four
 //  rounds, in any order (pthread_key_create), and those of others may still
-//  measure. So the thread stays until the third round. It does not wait for the
-//  last one: ThreadSanitizer's own ends there, and no lock may be taken after
-//  it.
+//  measure, as signal handlers may. So the thread keeps what it has until it is
+//  gone. Then another thread that exits, or a pump, folds and frees it.
 static void
 zb_thread_exit_ (void *argument)
 {
     zb_thread_ *self = (zb_thread_ *) argument;
-    sigset_t all;
     int entered, state;
-    if (self != zb_self_
-        || (++self->exit_rounds < 3
-            && pthread_setspecific (zb_key_, self) == 0))
+    if (self != zb_self_)
         return;
-    //  its cells still know its slots, so no signal handler may come any more
-    sigfillset (&all);
-    pthread_sigmask (SIG_SETMASK, &all, NULL);
     //  a thread that has returned can still be cancelled, if it is at any time
     pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
     entered = zb_enter_ () == 0;
     pthread_mutex_lock (&zb_lock_);
-    zb_self_ = NULL;
-    zb_thread_ended_ = 1;
-    zb_thread_destroy_ (&self);
+    if (!self->ended) {
+        ZB_LIST_REMOVE_ (zb_threads_, self);
+        self->previous = NULL;
+        ZB_LIST_ADD_ (zb_threads_ended_, self);
+        self->ended = 1;
+        __atomic_store_n (&zb_reap_, 1, __ATOMIC_RELAXED);
+    }
+    zb_threads_reap_ (ZB_REAP_AT_EXIT_);
     pthread_mutex_unlock (&zb_lock_);
     if (entered)
         zb_leave_ ();
@@ -3811,20 +3850,27 @@ zb_thread_exit_ (void *argument)
 }
 
 //  Called by the owning thread with zb_lock_ held. Returns NULL if nobody would
-//  free the structure: there is no key, its value cannot be set, or the thread
-//  has run its last destructor.
+//  free the structure: there is no key, or its value cannot be set.
 static zb_thread_ *
 zb_thread_self_ (void)
 {
-    zb_thread_ *self;
-    if (zb_self_ || !zb_key_made_ || zb_thread_ended_)
+    zb_thread_ *self, *newest;
+    struct timespec used;
+    if (zb_self_ || !zb_key_made_)
         return zb_self_;
     self = (zb_thread_ *) calloc (1, sizeof *self);
     if (!self || pthread_setspecific (zb_key_, self) != 0) {
         free (self);
         return NULL;
     }
+    self->clock_works =
+      pthread_getcpuclockid (pthread_self (), &self->clock) == 0
+      && clock_gettime (self->clock, &used) == 0;
     self->generation = zb_generation_get_ ();
+    //  a thread whose first measurement was in its last destructor ended unseen
+    newest = zb_threads_;
+    if (newest && zb_thread_gone_ (newest))
+        zb_thread_destroy_ (&newest);
     ZB_LIST_ADD_ (zb_threads_, self);
     return zb_self_ = self;
 }
@@ -5177,6 +5223,17 @@ zb_pump_delay_start_ (zb_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
+//  Pump thread only, without locks. Frees what threads that are gone had.
+static void
+zb_pump_reap_ (void)
+{
+    if (!__atomic_load_n (&zb_reap_, __ATOMIC_RELAXED))
+        return;
+    pthread_mutex_lock (&zb_lock_);
+    zb_threads_reap_ (ZB_REAP_IN_ROUND_);
+    pthread_mutex_unlock (&zb_lock_);
+}
+
 //  The thread of an instance.
 static void *
 zb_pump_ (void *argument)
@@ -5188,6 +5245,7 @@ zb_pump_ (void *argument)
     zb_pump_delay_start_ (self);
     do {
         zb_tsc_check_ ();
+        zb_pump_reap_ ();
         zb_pump_round_ (self, zb_pump_ready_ (self, stop));
         until_ms = zb_clock_ms_ () + self->interval_ms;
     } while (!zb_pump_done_ (self, &stop, &until_ms)
@@ -6366,7 +6424,10 @@ zb_fork_child_ (void)
     while (*last)
         last = &(*last)->next;
     *last = zb_threads_;
-    zb_threads_ = NULL;
+    while (*last)
+        last = &(*last)->next;
+    *last = zb_threads_ended_;
+    zb_threads_ = zb_threads_ended_ = NULL;
     zb_self_ = NULL;
     zb_orphans_ = NULL;  //  the parent's, as what it was closing
     zb_closers_ = 0;
@@ -6414,7 +6475,8 @@ zb_exit_threads_ (void)
     zb_self_ = NULL;
     if (thread)
         zb_thread_destroy_ (&thread);
-    while (!zb_exiting_ && (thread = zb_threads_))
+    while (!zb_exiting_
+           && ((thread = zb_threads_) || (thread = zb_threads_ended_)))
         zb_thread_destroy_ (&thread);
     pthread_mutex_unlock (&zb_lock_);
     if (zb_key_made_)
