@@ -38,6 +38,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <math.h>
 #include <netinet/in.h>
@@ -866,6 +867,23 @@ worker_start (const broker_t *broker, const char *mode,
       worker_launch (harness_path ("ZB_BIN"), broker, mode, options, env);
     process_await (self, "event=ready");
     return self;
+}
+
+//  Is the text in a journal of this folder of --spool? Then the worker has it.
+static bool
+spool_has (const char *spool, const char *text)
+{
+    glob_t journals;
+    bool has = false;
+    if (glob (text_new ("%s/journal-*", spool), 0, NULL, &journals) != 0)
+        return false;
+    for (size_t i = 0; i < journals.gl_pathc; i++) {
+        size_t size;
+        const char *journal = file_read (journals.gl_pathv[i], &size);
+        has |= memmem (journal, size, text, strlen (text)) != NULL;
+    }
+    globfree (&journals);
+    return has;
 }
 
 //  --------------------------------------------------------------------------

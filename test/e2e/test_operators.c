@@ -5,8 +5,6 @@
 
 #include "harness.h"
 
-#include <glob.h>
-
 //  Starts a worker by a line of shell, in which "$@" is the worker.
 static process_t *
 worker_shell (const broker_t *broker, const char *line,
@@ -67,23 +65,6 @@ a_worker_ends_with_its_reader (void)
     assert_int_equal (process_lines (pipeline, "event=stopped"), 1);
 }
 
-//  Is the text in a journal of the spool?
-static bool
-journal_has (const char *spool, const char *text)
-{
-    glob_t journals;
-    bool has = false;
-    if (glob (text_new ("%s/journal-*", spool), 0, NULL, &journals) != 0)
-        return false;
-    for (size_t i = 0; i < journals.gl_pathc; i++) {
-        size_t size;
-        const char *journal = file_read (journals.gl_pathv[i], &size);
-        has |= memmem (journal, size, text, strlen (text)) != NULL;
-    }
-    globfree (&journals);
-    return has;
-}
-
 //  What nobody has read by then is there at the next start.
 static void
 what_nobody_reads_is_kept (void)
@@ -99,7 +80,7 @@ what_nobody_reads_is_kept (void)
     publisher_send (publisher_new (broker, ""),
                     "info|Counter|unread|5|1700000000|here");
     int64_t until = now_ms () + WAIT_MS;
-    while (!journal_has (spool, "unread")) {
+    while (!spool_has (spool, "unread")) {
         assert_true (now_ms () < until);
         poll_pause ();
     }
