@@ -163,8 +163,9 @@ enum {
     LEAVING_SOON_MS = 300,
     LEAVING_BROKER_MS = 3000,
     LEAVING_MARK_MS = 500,
-    SILENT_MS = 24 * 3600 * 1000,  //  then a stream is forgotten,
-    FORGET_MS = 3600 * 1000        //  at this interval
+    NAMES_MS = 24 * 3600 * 1000,  //  unseen in one of two such: forgotten
+    CLEAN_MS = 100,               //  between two looks at what has ended,
+    CLEAN_US = 2000               //  and how long each may take
 };
 
 //  The worker's options, with their defaults.
@@ -267,10 +268,9 @@ typedef struct {
     uint64_t loaded_rows, bad_states;  //  from the spool
     struct {
         uint64_t received, malformed, duplicate, dropped, delivered, rejected,
-          overflowed, missed;
-    } told;  //  as the worker's health, until the last flush
-    int64_t forget_ms;
-    int hours;  //  how often we have forgotten
+          overflowed, missed, incomplete;
+    } told;            //  as the worker's health, until the last flush
+    int64_t names_ms;  //  when names are to be forgotten next
     int ready, renew_timer;
     int unread;        //  nobody reads standard output any more
     char source[256];  //  of the worker's health
@@ -387,8 +387,10 @@ static void
 worker_end (worker_t *self, const ahead_t *ahead)
 {
     note_t note;
-    if (!note_parse (ahead->text, ahead->size, &note))
-        ledger_end (self->ledger, &note);
+    if (note_parse (ahead->text, ahead->size, &note))
+        return;
+    note.age_ms = ahead->line.age_ms;
+    ledger_end (self->ledger, &note);
 }
 
 static void
@@ -503,6 +505,12 @@ worker_read (worker_t *self, ahead_t *ahead)
         return -1;
     }
     ahead->wrong = s_stream_end;
+    *line = (zb_line_t){.level = note.level.text,
+                        .level_size = note.level.size,
+                        .id = note.id.text,
+                        .id_size = note.id.size,
+                        .age_ms = -1};
+    note_apply (&self->stream, line);
     return 0;
 }
 
@@ -633,7 +641,6 @@ static void
 worker_health (worker_t *self, int64_t second)
 {
     queue_t *queue = self->queue;
-    uint64_t lost = self->ledger->lost_forgotten + ledger_lost (self->ledger);
     const struct {
         const char *name;
         uint64_t value;
@@ -642,14 +649,15 @@ worker_health (worker_t *self, int64_t second)
       {"zibrato.received", self->received, &self->told.received},
       {"zibrato.malformed", self->malformed_lines, &self->told.malformed},
       {"zibrato.duplicate", self->ledger->duplicates, &self->told.duplicate},
-      {"zibrato.lost", lost, &self->ledger->lost_told},
+      {"zibrato.lost", ledger_lost (self->ledger), &self->ledger->lost_told},
+      {"zibrato.incomplete", self->ledger->incomplete, &self->told.incomplete},
       {"zibrato.dropped", self->ledger->unmet, &self->told.dropped},
       {"zibrato.missed", self->missed.missed, &self->told.missed},
       {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
       {"zibrato.rejected", queue->rejected_rows + self->flush->unencoded,
        &self->told.rejected},
       {"zibrato.overflowed", queue->dropped_rows, &self->told.overflowed},
-      {"zibrato.series", self->ledger->series.count, NULL},
+      {"zibrato.series", ledger_series_count (self->ledger), NULL},
       {"zibrato.queue_bytes", queue->bytes, NULL},
       {"zibrato.success_age",
        (uint64_t) (zclock_mono () - queue->success_ms) / 1000, NULL}};
@@ -703,22 +711,18 @@ static void
 worker_flush (worker_t *self)
 {
     int64_t second = wall_us () / 1000000;
-    int forgot = 0;
     worker_log_malformed (self);
     names_report (&self->names, self->ledger);
     worker_log_missed (self);
-    if (self->window.entries.count
-        || self->missed.missed != self->told.missed)
+    if (self->window.entries.count || self->missed.missed != self->told.missed)
         worker_health (self, second);
     else if (!self->spool || !spool_journal_size (self->spool))
         return;
-    if (zclock_mono () >= self->forget_ms) {
-        forgot = ledger_forget (self->ledger, SILENT_MS);
-        if (++self->hours % (SILENT_MS / FORGET_MS) == 0)
-            names_turn (&self->names);
-        self->forget_ms = zclock_mono () + FORGET_MS;
+    if (zclock_mono () >= self->names_ms) {
+        names_turn (&self->names);
+        self->names_ms = zclock_mono () + NAMES_MS;
     }
-    worker_flush_begin (self, forgot, second);
+    worker_flush_begin (self, self->ledger->renew, second);
 }
 
 //  Flushes fall on whole multiples of the interval, by the wall clock.
@@ -756,6 +760,7 @@ worker_load_messages (void *argument, const char *text, size_t size,
 {
     worker_t *self = (worker_t *) argument;
     int64_t now_ms = boot_ms ();
+    came_ms += came_ms >= 0 ? self->ledger->shift_ms : 0;
     self->ledger->now_ms = came_ms >= 0 && came_ms < now_ms ? came_ms : now_ms;
     worker_message (self, text, size);
 }
@@ -804,6 +809,20 @@ worker_tick (zloop_t *loop, int timer, void *argument)
     worker_flush_soon (self, loop);
     zloop_timer (loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
                  worker_tick, argument);
+    return 0;
+}
+
+//  Handler for zloop_timer: what has ended goes bit by bit.
+static int
+worker_clean (zloop_t *loop, int timer, void *argument)
+{
+    worker_t *self = (worker_t *) argument;
+    int64_t until = zclock_usecs () + CLEAN_US;
+    (void) loop;
+    (void) timer;
+    ledger_tick (self->ledger, boot_ms ());
+    while (!ledger_clean (self->ledger, 64) && zclock_usecs () < until) {
+    }
     return 0;
 }
 
@@ -1142,6 +1161,7 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
         zloop_poller (self->loop, &output, worker_unread, self);
         zloop_poller_set_tolerant (self->loop, &output);
     }
+    zloop_timer (self->loop, CLEAN_MS, 0, worker_clean, self);
     zloop_timer (self->loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
                  worker_tick, self);
     worker_wait (self->loop, 0, self);
@@ -1172,8 +1192,8 @@ worker_load (worker_t *self)
     zb_log (LOG_INFO, "loaded",
             "dir=%s series=%zu rows=%" PRIu64 " lines=%" PRIu64
             " bad_states=%" PRIu64,
-            s_worker.spool, self->ledger->series.count, self->loaded_rows,
-            self->received, self->bad_states);
+            s_worker.spool, ledger_series_count (self->ledger),
+            self->loaded_rows, self->received, self->bad_states);
 }
 
 //  Everything but its sockets.
@@ -1192,7 +1212,7 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->flush->batch = (size_t) s_worker.batch;
     self->flush->reader = &s_worker_reader;
     self->flush->reader_argument = self;
-    self->forget_ms = zclock_mono () + FORGET_MS;
+    self->names_ms = zclock_mono () + NAMES_MS;
     gethostname (self->source, sizeof self->source - 1);
     window_begin (&self->window);
 }

@@ -36,3 +36,16 @@ boot_ms (void)
         clock_gettime (CLOCK_MONOTONIC, &now);
     return now.tv_sec * INT64_C (1000) + now.tv_nsec / 1000000;
 }
+
+const char *
+boot_id (char text[BOOT_ID_SIZE])
+{
+    FILE *file = fopen ("/proc/sys/kernel/random/boot_id", "re");
+    *text = 0;
+    if (file) {
+        if (fgets (text, BOOT_ID_SIZE, file))
+            text[strcspn (text, "\n|")] = 0;
+        fclose (file);
+    }
+    return text;
+}

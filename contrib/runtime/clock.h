@@ -19,4 +19,10 @@ int64_t wall_us (void);
 //  on while the machine sleeps and while the worker is replaced.
 int64_t boot_ms (void);
 
+enum { BOOT_ID_SIZE = 64 };
+
+//  Writes which start of the machine that is, and returns it; "" if the system
+//  does not say.
+const char *boot_id (char text[BOOT_ID_SIZE]);
+
 #endif

@@ -1,150 +1,172 @@
 /*  ledger - totals to increments. The contract is in ledger.h.
 
-    Sections: streams and series, taking in, forgetting. Saving and restoring are
-    in ledger_file.c.
+    Sections: streams and series, states, readings, the end of a stream. What
+    goes is in ledger_going.c, saving and restoring in ledger_file.c.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "ledger.h"
-
 #include "clock.h"
 
 #include <czmq.h>
 #include <math.h>
 
-static void
-stream_free (void *item)
-{
-    free (((stream_t *) item)->key);
-    free (((stream_t *) item)->gauge_seen);
-    free (item);
-}
-
-//  Has this reading come? Only the last GAUGE_WINDOW are remembered.
-int
-stream_gauge_seen (const stream_t *self, uint64_t seq)
-{
-    return self->gauge_seen[seq % GAUGE_WINDOW / 64] >> seq % 64 & 1;
-}
-
-void
-stream_gauge_see (stream_t *self, uint64_t seq, int seen)
-{
-    uint64_t *word = &self->gauge_seen[seq % GAUGE_WINDOW / 64];
-    *word = seen ? *word | 1ull << seq % 64 : *word & ~(1ull << seq % 64);
-}
-
-static size_t
-series_size (size_t name_size, size_t source_size)
-{
-    return offsetof (series_t, text) + name_size + source_size;
-}
-
-//  Gives a series back that is in the table no more.
-static void
-ledger_series_free (ledger_t *self, series_t *series)
-{
-    if (series->type == ZB_TYPE_TIMER) {
-        free (series->timed->hist.bucket);
-        arena_free (&self->arena, series->timed, sizeof *series->timed);
-    }
-    arena_free (&self->arena, series,
-                series_size (series->name_size, series->source_size));
-}
-
 ledger_t *
 ledger_new (void)
 {
     ledger_t *self = (ledger_t *) zmalloc (sizeof *self);
-    self->born_ms = zclock_time ();
-    self->now_ms = boot_ms ();
+    self->born_wall_ms = zclock_time ();
+    self->born_ms = self->now_ms = self->tick_ms = boot_ms ();
+    if (getentropy (&self->key, sizeof self->key) == -1)
+        self->key = (uint64_t) self->born_wall_ms;
     self->save = 1;
     self->series_max = SIZE_MAX;
-    self->streams.free_item = stream_free;
-    self->last_series = &self->first_series;
+    stubs_init (&self->stubs);
     return self;
+}
+
+static void
+stream_clear (stream_t *self)
+{
+    series_t *series;
+    for (series = self->first_series; series; series = series->next)
+        if (series->type == ZB_TYPE_TIMER)
+            free (series->timed->hist.bucket);
+    gaps_destroy (&self->gaps);
 }
 
 void
 ledger_destroy (ledger_t **self_p)
 {
     ledger_t *self = *self_p;
-    series_t *series;
-    for (series = self->first_series; series; series = series->next)
-        if (series->type == ZB_TYPE_TIMER)
-            free (series->timed->hist.bucket);
+    stream_t *first[] = {self->live.oldest, self->ended.oldest, self->dying};
+    size_t i;
+    for (i = 0; i < sizeof first / sizeof *first; i++)
+        for (; first[i]; first[i] = first[i]->newer)
+            stream_clear (first[i]);
     table_clear (&self->series);
-    arena_clear (&self->arena);
     table_clear (&self->streams);
+    stubs_clear (&self->stubs);
+    arena_clear (&self->arena);
     free (self->reported.bucket);
     free (self->line);
     free (self);
     *self_p = NULL;
 }
 
-static int
-stream_same (const void *item, const void *key)
+size_t
+ledger_series_count (const ledger_t *self)
 {
-    const stream_t *self = item;
-    const zb_line_t *line = key;
-    return self->level_size == line->level_size
-           && self->key_size == line->level_size + line->id_size
-           && memcmp (self->key, line->level, line->level_size) == 0
-           && memcmp (self->key + line->level_size, line->id, line->id_size)
-                == 0;
+    return self->series.count - self->dying_series;
 }
 
-//  Finds or makes the stream that a line belongs to. The birth is the part of
-//  the ID before '-'; an ID of somebody else's making counts as old. NULL if it
-//  would be one too many.
-stream_t *
+//  --------------------------------------------------------------------------
+//  Streams and series
+
+static uint64_t
+ledger_hash (const ledger_t *self, const zb_line_t *line)
+{
+    uint64_t hash = table_digest (self->key, line->level, line->level_size);
+    return table_digest (hash, line->id, line->id_size);
+}
+
+//  Was it born after the ledger? By its age; a line of an old program has none,
+//  but the time of its birth in its ID, before '-', by the wall clock of its
+//  host. An ID of somebody else's making counts as old.
+static void
+stream_be_born (stream_t *self, const ledger_t *ledger, const zb_line_t *line)
+{
+    self->aged = line->age_ms >= 0;
+    self->born_ms = self->aged
+                      ? ledger->now_ms - line->age_ms
+                      : strtoll (self->key + self->level_size, NULL, 16);
+    self->young =
+      self->born_ms >= (self->aged ? ledger->born_ms : ledger->born_wall_ms);
+}
+
+static stream_t *
+ledger_stream_new (ledger_t *self, const zb_line_t *line, uint64_t hash)
+{
+    size_t key_size = line->level_size + line->id_size;
+    stream_t *stream =
+      (stream_t *) arena_new (&self->arena, stream_size (key_size));
+    stream->hash = hash;
+    stream->level_size = (uint16_t) line->level_size;
+    stream->key_size = (uint16_t) key_size;
+    memcpy (stream->key, line->level, line->level_size);
+    memcpy (stream->key + line->level_size, line->id, line->id_size);
+    stream->last_series = &stream->first_series;
+    stream->active_ms = self->awake_ms;
+    stream->changed = self->save;
+    stream_be_born (stream, self, line);
+    streams_append (&self->live, stream);
+    table_put (&self->streams, hash, stream);
+    return stream;
+}
+
+//  What a stub says of a stream that has come back: what lies below is known.
+static void
+stream_return (stream_t *self, uint64_t states, uint64_t readings)
+{
+    self->young = false;
+    self->met_states = states > 0;
+    self->met_seq = self->next_seq = states;
+    self->returned = self->met_gauges = readings > 0;
+    self->gauge_floor = self->gauge_next = readings;
+}
+
+//  A stream that is not in the table. NULL: its stub says that the line is
+//  known, or it would be one too many.
+static stream_t *
+ledger_meet (ledger_t *self, const zb_line_t *line, uint64_t hash)
+{
+    uint64_t states, readings;
+    int stubbed = stubs_find (&self->stubs, hash, &states, &readings);
+    stream_t *stream;
+    if (stubbed
+        && line->seq < (line->type == ZB_TYPE_GAUGE ? readings : states)) {
+        self->duplicates++;
+        return NULL;
+    }
+    if (self->streams.count >= self->series_max && !ledger_make_room (self)) {
+        self->unmet++;
+        return NULL;
+    }
+    stream = ledger_stream_new (self, line, hash);
+    if (stubbed)
+        stream_return (stream, states, readings);
+    if (!self->live.unsaved)
+        self->live.unsaved = stream;
+    openers_count (&self->openers, line->source, line->source_size);
+    return stream;
+}
+
+//  The stream of a line, found or made; NULL as above.
+static stream_t *
 ledger_stream (ledger_t *self, const zb_line_t *line)
 {
     stream_t *stream = self->last;
     uint64_t hash;
     if (stream && stream_same (stream, line))
         return stream;
-    hash = table_hash (table_hash (0, line->level, line->level_size), line->id,
-                       line->id_size);
+    hash = ledger_hash (self, line);
     stream = table_find (&self->streams, hash, stream_same, line);
-    if (!stream && self->streams.count < self->series_max) {
-        stream = (stream_t *) zmalloc (sizeof *stream);
-        stream->hash = hash;
-        stream->level_size = line->level_size;
-        stream->key_size = line->level_size + line->id_size;
-        stream->key = (char *) zmalloc (stream->key_size + 1);
-        memcpy (stream->key, line->level, line->level_size);
-        memcpy (stream->key + line->level_size, line->id, line->id_size);
-        stream->born_ms = strtoll (stream->key + line->level_size, NULL, 16);
-        stream->next = self->first_stream;
-        self->first_stream = stream;
-        stream->changed = self->save;
-        table_put (&self->streams, hash, stream);
-    }
-    if (stream)
-        self->last = stream;
+    if (!stream)
+        stream = ledger_meet (self, line, hash);
+    self->last = stream;
+    self->follows = stream ? stream->first_series : NULL;
     return stream;
 }
 
-typedef struct {
-    const stream_t *stream;
-    const zb_line_t *line;
-} series_key_t;
-
-//  A stream's series differ in type, name and source; the level is the stream's.
-static int
-series_same (const void *item, const void *key)
+stream_t *
+ledger_stream_restore (ledger_t *self, const zb_line_t *line)
 {
-    const series_t *self = item;
-    const series_key_t *wanted = key;
-    const zb_line_t *line = wanted->line;
-    return self->stream == wanted->stream && self->type == line->type
-           && self->name_size == line->name_size
-           && self->source_size == line->source_size
-           && memcmp (self->text, line->name, line->name_size) == 0
-           && memcmp (self->text + line->name_size, line->source,
-                      line->source_size)
-                == 0;
+    uint64_t hash = ledger_hash (self, line);
+    stream_t *stream = table_find (&self->streams, hash, stream_same, line);
+    if (!stream)
+        stream = ledger_stream_new (self, line, hash);
+    stream->changed = 0;
+    return stream;
 }
 
 static series_t *
@@ -162,28 +184,27 @@ ledger_series_new (ledger_t *self, stream_t *stream, const zb_line_t *line)
     memcpy (series->text, line->name, line->name_size);
     memcpy (series->text + line->name_size, line->source, line->source_size);
     series->changed = self->save;
-    *self->last_series = series;
-    self->last_series = &series->next;
+    stream->series_count++;
+    *stream->last_series = series;
+    stream->last_series = &series->next;
     return series;
 }
 
-//  Finds or makes the series of a line; *fresh tells which. NULL if it would be
-//  one too many. A publisher reports its series in the same order each time.
 series_t *
 ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
                int *fresh)
 {
     series_key_t key = {stream, line};
-    series_t *series = self->follows;
+    series_t *series = self->follows ? self->follows : stream->first_series;
     uint64_t hash;
     *fresh = 0;
     if (!series || !series_same (series, &key)) {
-        hash =
-          table_hash (stream->hash + line->type, line->name, line->name_size);
-        hash = table_hash (hash, line->source, line->source_size);
+        hash = series_hash (stream, line);
         series = table_find (&self->series, hash, series_same, &key);
         *fresh = series == NULL;
-        if (!series && self->series.count < self->series_max) {
+        if (!series
+            && (ledger_series_count (self) < self->series_max
+                || ledger_make_room (self))) {
             series = ledger_series_new (self, stream, line);
             table_put (&self->series, hash, series);
         }
@@ -193,16 +214,30 @@ ledger_series (ledger_t *self, stream_t *stream, const zb_line_t *line,
 }
 
 //  --------------------------------------------------------------------------
-//  Taking in
+//  States
+
+void
+ledger_lift (streams_t *list, stream_t *stream)
+{
+    if (list->newest == stream)
+        return;
+    streams_remove (list, stream);
+    streams_append (list, stream);
+}
 
 //  A line of the stream has come: what it was is saved before it changes.
 static void
-stream_touch (ledger_t *self, stream_t *stream)
+ledger_touch (ledger_t *self, stream_t *stream)
 {
-    if (ledger_wants (self, stream->changed, stream->saved))
-        ledger_save_stream (self, stream);
+    streams_t *list = stream->ended ? &self->ended : &self->live;
+    if (stream->changed == self->save && stream->active_ms == self->awake_ms)
+        return;
+    ledger_save_before (self, stream);
     stream->changed = self->save;
-    stream->heard_ms = self->now_ms;
+    stream->active_ms = self->awake_ms;
+    ledger_lift (list, stream);
+    if (!list->unsaved)
+        list->unsaved = stream;
 }
 
 static void
@@ -213,10 +248,13 @@ series_touch (ledger_t *self, series_t *series)
     series->changed = self->save;
 }
 
-//  The line's state, but for the buckets, is the last one now.
 void
 series_take (series_t *self, const zb_line_t *line)
 {
+    stream_t *stream = self->stream;
+    stream->seq_sum += line->seq - self->seq;
+    if (line->seq >= stream->next_seq)
+        stream->next_seq = line->seq + 1;
     self->seq = line->seq;
     if (line->type == ZB_TYPE_COUNTER)
         self->total = line->total;
@@ -230,13 +268,13 @@ series_take (series_t *self, const zb_line_t *line)
 //  Did this ledger, or else an earlier one, get the beginning of a series? It
 //  did if the stream is younger, or the series is younger than the meeting.
 static int
-ledger_knows_all (const ledger_t *self, stream_t *stream, const zb_line_t *line)
+stream_knows_all (stream_t *self, const zb_line_t *line)
 {
-    if (!stream->met_states) {
-        stream->met_states = 1;
-        stream->met_seq = line->seq;
+    if (!self->met_states) {
+        self->met_states = true;
+        self->met_seq = line->seq;
     }
-    return stream->born_ms >= self->born_ms || line->first >= stream->met_seq;
+    return self->young || line->first >= self->met_seq;
 }
 
 //  Buckets that grew.
@@ -290,17 +328,50 @@ series_knows (const series_t *self, const zb_line_t *line)
                    || line->sum_ns < self->timed->sum_ns));
 }
 
-//  What a timer's report adds. When an earlier ledger has counted the others,
-//  how many of its samples they were a report does not say.
+//  A report alone, all that is known of whose samples are their number, sum,
+//  least and most: two of them are these, and the others are put at their mean.
+//  The sum of squares can only be larger, and is at least that of so many equal
+//  ones. A bucket may be wrong, their number is not.
+static void
+increment_spread (increment_t *self)
+{
+    double value[3] = {(double) self->min_ns, (double) self->sum_ns,
+                       (double) self->max_ns};
+    uint64_t count[3] = {self->count > 1, 1, self->count > 2}, rest;
+    size_t i, at = 0;
+    rest = self->count - count[0] - count[2];
+    count[1] = rest;
+    if (count[0])
+        value[1] -= value[0];
+    if (count[2])
+        value[1] -= value[2];
+    value[1] = fmin (fmax (value[1] / (double) rest, value[0]), value[2]);
+    self->sum_squares = 0;
+    for (i = 0; i < 3; i++)
+        if (count[i]) {
+            self->sum_squares +=
+              (double) count[i] * value[i] * value[i] * 1e-18;
+            hist_place (&self->hist, &at, hist_bucket ((uint64_t) value[i]))
+              ->count += count[i];
+        }
+}
+
+//  What a timer's report adds. If an earlier ledger has counted the others, it
+//  is what the report says of itself: its sum, and how many samples they were.
+//  An old program does not say that: then they are lost, and nobody can tell
+//  how many.
 static void
 series_timed (ledger_t *ledger, series_t *self, const zb_line_t *line,
               int first_sight, int all, increment_t *out)
 {
     const timed_t *timed = self->timed;
     int known = !first_sight || all;
+    uint64_t recent = line->recent_given ? line->recent : 0;
     out->value = 0;
-    out->count = known ? line->count - timed->count : 0;
-    out->sum_ns = known ? line->sum_ns - timed->sum_ns : 0;
+    out->count = known ? line->count - timed->count : recent;
+    out->sum_ns = known        ? line->sum_ns - timed->sum_ns
+                  : out->count ? line->value_ns
+                               : 0;
     out->sum_squares =
       known ? fmax (line->sum_squares - timed->sum_squares, 0) : 0;
     if (!first_sight && !out->count)
@@ -309,13 +380,38 @@ series_timed (ledger_t *ledger, series_t *self, const zb_line_t *line,
     if (!known)
         out->hist.size = 0;
     increment_range (out, line);
+    if (!known && out->count)
+        increment_spread (out);
+}
+
+//  The state is new: what does it add?
+static void
+ledger_add (ledger_t *self, series_t *series, const zb_line_t *line,
+            int first_sight, int all, increment_t *out)
+{
+    out->fresh = first_sight && all;
+    if (line->type == ZB_TYPE_TIMER)
+        series_timed (self, series, line, first_sight, all, out);
+    else
+        //  else an earlier ledger has counted what came before this report
+        out->value =
+          line->total
+          - (first_sight && !all ? line->total - line->value : series->total);
+}
+
+//  A stream that nothing is missing of any more, and that has said so, goes.
+static void
+ledger_settle (ledger_t *self, stream_t *stream)
+{
+    if (stream_complete (stream))
+        ledger_drop (self, stream, false);
 }
 
 series_t *
 ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
 {
     stream_t *stream;
-    series_t *series = NULL;
+    series_t *series;
     int first_sight, all;
     out->wrong = NULL;
     if (line->type == ZB_TYPE_TIMER
@@ -324,11 +420,11 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
         return NULL;
     }
     stream = ledger_stream (self, line);
-    if (stream) {
-        stream_touch (self, stream);
-        all = ledger_knows_all (self, stream, line);
-        series = ledger_series (self, stream, line, &first_sight);
-    }
+    if (!stream)
+        return NULL;
+    ledger_touch (self, stream);
+    all = stream_knows_all (stream, line);
+    series = ledger_series (self, stream, line, &first_sight);
     if (!series) {
         self->unmet++;
         return NULL;
@@ -338,158 +434,134 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
         return NULL;
     }
     series_touch (self, series);
-    out->fresh = first_sight && all;
-    if (line->type == ZB_TYPE_TIMER)
-        series_timed (self, series, line, first_sight, all, out);
-    else
-        //  else an earlier ledger has counted what came before this report
-        out->value =
-          line->total
-          - (first_sight && !all ? line->total - line->value : series->total);
+    ledger_add (self, series, line, first_sight, all, out);
     series_take (series, line);
+    if (stream->ended)
+        ledger_settle (self, stream);
     return series;
+}
+
+//  --------------------------------------------------------------------------
+//  Readings
+
+//  There were so many readings, of which the new ones have not come, but for the
+//  last one if that is what says so.
+static void
+ledger_gauges_until (ledger_t *self, stream_t *stream, uint64_t next,
+                     uint64_t came)
+{
+    self->lost += next - stream->gauge_next - came;
+    gaps_add (&stream->gaps, stream->gauge_next, next - came);
+    stream->gauge_next = next;
+    if (next > GAUGE_WINDOW)
+        gaps_trim (&stream->gaps, next - GAUGE_WINDOW);
 }
 
 //  Where the readings of a stream begin to be this ledger's. With a stream that
 //  is older, what was sent before they met was another's; a first sending that
 //  comes late was made after that, and lowers the floor.
 static void
-stream_meet_gauges (stream_t *self, const zb_line_t *line, int64_t born_ms)
+ledger_meet_gauges (ledger_t *self, stream_t *stream, const zb_line_t *line)
 {
-    if (!self->met_gauges) {
-        self->met_gauges = 1;
-        self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
-        if (self->born_ms < born_ms)
-            self->gauge_floor = line->sent_given ? line->sent : line->seq;
-        self->gauge_next = self->gauge_floor;
+    if (!stream->met_gauges) {
+        stream->met_gauges = true;
+        if (!stream->young)
+            stream->gauge_floor = line->sent_given ? line->sent : line->seq;
+        stream->gauge_next = stream->gauge_floor;
     }
-    else if (line->sent_given && line->sent <= line->seq
-             && line->sent < self->gauge_floor
-             && self->gauge_next - line->sent <= GAUGE_WINDOW)
-        self->gauge_floor = line->sent;
-}
-
-//  There were so many readings, of which the new ones have not come yet.
-static void
-stream_gauges_until (stream_t *self, uint64_t next)
-{
-    uint64_t seq = next - self->gauge_next > GAUGE_WINDOW ? next - GAUGE_WINDOW
-                                                          : self->gauge_next;
-    for (; seq != next; seq++)
-        stream_gauge_see (self, seq, 0);
-    self->gauge_next = next;
+    else if (!stream->returned && line->sent_given && line->sent <= line->seq
+             && line->sent < stream->gauge_floor
+             && stream->gauge_next - line->sent <= GAUGE_WINDOW) {
+        self->lost += stream->gauge_floor - line->sent;
+        gaps_add (&stream->gaps, line->sent, stream->gauge_floor);
+        stream->gauge_floor = line->sent;
+    }
 }
 
 int
 ledger_gauge (ledger_t *self, const zb_line_t *line)
 {
     stream_t *stream = ledger_stream (self, line);
-    if (!stream) {
-        self->unmet++;
+    if (!stream)
         return -1;
-    }
-    stream_touch (self, stream);
-    stream_meet_gauges (stream, line, self->born_ms);
-    if (line->seq >= stream->gauge_next)
-        stream_gauges_until (stream, line->seq + 1);
-    else if (line->seq < stream->gauge_floor
-             || stream->gauge_next - line->seq > GAUGE_WINDOW
-             || stream_gauge_seen (stream, line->seq)) {
+    ledger_touch (self, stream);
+    ledger_meet_gauges (self, stream, line);
+    if (line->seq >= stream->gauge_next && line->seq != UINT64_MAX)
+        ledger_gauges_until (self, stream, line->seq + 1, 1);
+    else if (gaps_fill (&stream->gaps, line->seq))
+        self->lost--;
+    else {
         self->duplicates++;
         return -1;
     }
-    stream_gauge_see (stream, line->seq, 1);
     stream->gauge_taken++;
+    if (stream->ended)
+        ledger_settle (self, stream);
     return 0;
-}
-
-void
-ledger_end (ledger_t *self, const note_t *note)
-{
-    zb_line_t key = {.level = note->level.text,
-                     .level_size = note->level.size,
-                     .id = note->id.text,
-                     .id_size = note->id.size};
-    uint64_t hash = table_hash (table_hash (0, key.level, key.level_size),
-                                key.id, key.id_size);
-    stream_t *stream = table_find (&self->streams, hash, stream_same, &key);
-    if (stream && stream->met_gauges && note->readings > stream->gauge_next) {
-        stream_touch (self, stream);
-        stream_gauges_until (stream, note->readings);
-    }
 }
 
 uint64_t
 ledger_lost (const ledger_t *self)
 {
-    uint64_t lost = 0;
-    const stream_t *stream;
-    for (stream = self->first_stream; stream; stream = stream->next)
-        lost += stream->gauge_next - stream->gauge_floor - stream->gauge_taken;
-    return lost;
+    return self->lost;
 }
 
-static int
-stream_heard (const void *item, int64_t since)
+//  --------------------------------------------------------------------------
+//  The end of a stream
+
+//  The stream of an End. If nothing of it has come yet, it is made if all of it
+//  should have come here, so that its readings are known to be missing.
+static stream_t *
+ledger_stream_ended (ledger_t *self, const zb_line_t *line)
 {
-    return ((const stream_t *) item)->heard_ms >= since;
+    uint64_t hash = ledger_hash (self, line), states, readings;
+    stream_t *stream = table_find (&self->streams, hash, stream_same, line);
+    if (stream || line->age_ms < 0
+        || self->now_ms - line->age_ms < self->born_ms
+        || self->streams.count >= self->series_max
+        || stubs_find (&self->stubs, hash, &states, &readings))
+        return stream;
+    return ledger_meet (self, line, hash);
 }
 
-static int
-series_heard (const void *item, int64_t since)
-{
-    return stream_heard (((const series_t *) item)->stream, since);
-}
-
-//  From now on the ledger is younger than the stream; but not because of an ID
-//  that claims to be of the future.
+//  Moves it to those with an End.
 static void
-ledger_outlive (ledger_t *self, const stream_t *stream)
+ledger_stream_end (ledger_t *self, stream_t *stream)
 {
-    int64_t now = zclock_time ();
-    int64_t born_ms = stream->born_ms < now ? stream->born_ms + 1 : now;
-    if (born_ms > self->born_ms)
-        self->born_ms = born_ms;
+    if (stream->ended)
+        return;
+    streams_remove (&self->live, stream);
+    stream->ended = true;
+    streams_append (&self->ended, stream);
+    if (!self->ended.unsaved)
+        self->ended.unsaved = stream;
 }
 
-//  Those of silent streams, which are still there.
-static void
-ledger_forget_series (ledger_t *self, int64_t since)
+void
+ledger_end (ledger_t *self, const note_t *note)
 {
-    series_t **place = &self->first_series, *series;
-    table_keep (&self->series, series_heard, since);
-    while ((series = *place))
-        if (series_heard (series, since))
-            place = &series->next;
-        else {
-            *place = series->next;
-            ledger_series_free (self, series);
-        }
-    self->last_series = place;
-    self->follows = NULL;
-}
-
-int
-ledger_forget (ledger_t *self, int64_t silent_ms)
-{
-    int64_t since = self->now_ms - silent_ms;
-    uint64_t lost = ledger_lost (self);
-    stream_t **place, *stream = self->first_stream;
-    while (stream && stream_heard (stream, since))
-        stream = stream->next;
+    zb_line_t line = {.type = ZB_TYPE_GAUGE,
+                      .level = note->level.text,
+                      .level_size = note->level.size,
+                      .id = note->id.text,
+                      .id_size = note->id.size,
+                      .source = "",
+                      .age_ms = note->age_ms,
+                      .seq = note->readings,
+                      .sent = note->readings,
+                      .sent_given = 1};
+    stream_t *stream = ledger_stream_ended (self, &line);
     if (!stream)
-        return 0;
-    ledger_forget_series (self, since);
-    for (place = &self->first_stream; (stream = *place);)
-        if (stream_heard (stream, since))
-            place = &stream->next;
-        else {
-            ledger_outlive (self, stream);
-            *place = stream->next;
-        }
-    table_keep (&self->streams, stream_heard, since);
-    self->last = NULL;
-    self->saving = 0;
-    self->lost_forgotten += lost - ledger_lost (self);
-    return 1;
+        return;
+    ledger_touch (self, stream);
+    if (!stream->met_gauges)
+        ledger_meet_gauges (self, stream, &line);
+    if (note->readings > stream->gauge_next)
+        ledger_gauges_until (self, stream, note->readings, 0);
+    ledger_stream_end (self, stream);
+    stream->end_count =
+      note->series < UINT32_MAX ? (uint32_t) note->series : UINT32_MAX;
+    stream->end_sum = note->seqs;
+    ledger_settle (self, stream);
+    ledger_free (self, FREE_SLICE);
 }

@@ -1,6 +1,18 @@
 /*  ledger - what was last accepted of each series, so that totals become
     increments and every repetition nothing
 
+        line ──▶ stream ──▶ series ──▶ increment       known here: the rest of it
+                   │                                    is new
+                   ├─ End, nothing missing ──▶ stub     12 bytes, for LATE_MS
+                   ├─ End, something missing ─▶ stub    after LATE_MS
+                   └─ silent, the table full ─▶ stub    from which it may return
+
+    Clocks: a stream's age and the ledger's are of CLOCK_BOOTTIME, which is
+    never set. How long something was silent is counted in the time that we
+    were awake for, since while we stood still nothing could be read.
+
+    Sections of this file: data, taking in, ending, saving.
+
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #ifndef ZB_LEDGER_H
@@ -8,79 +20,81 @@
 
 #include "arena.h"
 #include "hist.h"
+#include "stubs.h"
 #include "note.h"
+#include "openers.h"
+#include "stream.h"
 #include "table.h"
 
-//  Readings behind the newest whose coming is remembered: twice as many as a
-//  publisher sends again, since two brokers may be apart.
-enum { GAUGE_WINDOW = 2 * 4096 };
+//  Milliseconds of being awake
+enum {
+    //  How late a copy of a line can come behind another copy of it, or behind
+    //  the End of its stream. On its way it waits in three places at most, each
+    //  for at most 20 s: in a program's connection to a broker (ZB_DEAD_MS_,
+    //  then it is cut, and what is in it is lost), in a broker (one that stood
+    //  still for longer throws away what it has), in that broker's connection
+    //  to us (heartbeats, then it is cut). What waits in our own buffers is
+    //  read within a second or two of being awake. Repetitions are no later
+    //  than that: a stream's last lines are its End. Twice the sum of that:
+    LATE_MS = 120 * 1000,
+    //  A generation of stubs; so stubs stay for LATE_MS to LATE_MS + this.
+    STUBS_TURN_MS = 60 * 1000,
+    //  A stream that has an unchanged series repeats it each 30 s (ZB_BEAT_MS_);
+    //  after two of those, and some more, it is likely to be dead.
+    SILENT_FULL_MS = 65 * 1000,
+    //  Until a stream without an End is given up, though there is room.
+    SILENT_MS = 24 * 3600 * 1000,
+    //  What one tick can make us older by: more is time that we stood still.
+    TICK_MAX_MS = 2000
+};
 
-//  A stream has met this ledger when its first line came.
-typedef struct stream {
-    char *key;  //  level and ID
-    size_t level_size, key_size;
-    uint64_t hash;
-    int64_t born_ms;   //  by its ID
-    int64_t heard_ms;  //  of CLOCK_BOOTTIME
-    int met_states, met_gauges;
-    uint64_t met_seq;  //  of its first state
-    //  readings: the first that is ours, the next, and how many came
-    uint64_t gauge_floor, gauge_next, gauge_taken;
-    uint64_t *gauge_seen;  //  by SEQ, GAUGE_WINDOW bits; NULL before the first
-    uint32_t changed, saved;  //  in which save
-    uint32_t folded;          //  lines of names beyond a limit, this window
-    struct stream *next;
-} stream_t;
-
-//  What only a timer has. In this order it is three times the arena's unit.
-typedef struct {
-    zb_ns_t sum_ns;
-    uint64_t count;
-    double sum_squares;
-    hist_t hist;
-} timed_t;
-
-//  There may be a million of them, so each byte counts.
-typedef struct series {
-    stream_t *stream;
-    struct series *next;  //  the one that was met after it
-    struct entry *entry;  //  of the caller's window, where the last one went
-    uint64_t seq;
-    union {
-        double total;    //  Counter
-        timed_t *timed;  //  Timer
-    };
-    uint32_t window;          //  the entry's; from 1 on
-    uint32_t changed, saved;  //  in which save
-    uint8_t name_size, source_size, type;
-    char text[];  //  name, source
-} series_t;
+//  --------------------------------------------------------------------------
+//  Data
 
 //  Takes lines of a ledger that is being saved, each ended by '\n'.
 typedef void (ledger_write_fn) (void *argument, const char *text, size_t size);
 
 typedef struct {
     table_t streams, series;
-    arena_t arena;      //  of series
-    stream_t *last;     //  most messages are of one stream,
+    arena_t arena;    //  of streams and series
+    streams_t live;   //  those without an End,
+    streams_t ended;  //  and those with one, of which something is missing
+    stream_t *dying;  //  in no table any more; linked by `newer`
+    size_t dying_series;
+    stubs_t stubs;
+    openers_t openers;
+    uint64_t key;    //  of the hashes of streams: as random as table_seed, but
+                     //  the same for all the ledger's life
+    stream_t *last;  //  most messages are of one stream,
     series_t *follows;  //  with its series in the order in which they were met
-    int64_t born_ms;    //  of the wall clock
-    int64_t now_ms;     //  of CLOCK_BOOTTIME, when the message came
-    hist_t reported;    //  by the line that is being taken in
+    int64_t born_ms;    //  of CLOCK_BOOTTIME,
+    int64_t born_wall_ms;  //  and of the wall clock, for lines without an age
+    int64_t now_ms;        //  of CLOCK_BOOTTIME, when the message came
+    int64_t tick_ms, awake_ms;  //  the last tick; what all ticks have added up
+    int64_t turned_ms;          //  awake_ms when the stubs' generation began
+    hist_t reported;            //  by the line that is being taken in
     uint64_t duplicates;
-    uint64_t lost_forgotten;  //  readings, of streams that are forgotten
-    uint64_t lost_told;       //  of all those lost, what a flush has reported
-    size_t series_max;        //  then no more are met; also of streams
-    uint64_t unmet;           //  lines of such
+    uint64_t lost;  //  readings that should have come and have not, so far;
+    uint64_t lost_forgotten;  //  of those, of streams that have gone,
+    uint64_t lost_told;       //  and what a flush has reported
+    uint64_t incomplete;  //  streams given up whose End says that states, or
+                          //  their repetitions, are missing
+    size_t series_max;    //  then no more are met; also of streams
+    uint64_t unmet;       //  lines of such
 
     //  Saving: what is written is the state when it began. What changes
     //  meanwhile is written before it does.
-    stream_t *first_stream;                 //  all, the newest first
-    series_t *first_series, **last_series;  //  all, the oldest first
-    uint32_t save;                          //  number of the next one
-    int saving, all;                        //  under way; the unchanged, too
-    stream_t *save_stream;                  //  to be looked at next
-    series_t *save_series;
+    uint32_t save;              //  number of the next one
+    bool saving, all;           //  under way; the unchanged, too
+    bool renew;                 //  the next save has to be of all
+    bool stubs_saved;           //  of this save
+    uint32_t heads;             //  saves that were restored
+    stream_t *pending;          //  moved on before their series were saved
+    stream_t *save_stream;      //  being saved,
+    series_t *save_series;      //  and its next series
+    int64_t save_wall_ms;       //  when it began
+    int64_t wall_ms, shift_ms;  //  the same of what is restored, and what its
+                                //  times are off by, if the host has begun anew
     ledger_write_fn *write;
     void *write_argument;
     char *line;  //  being made
@@ -103,6 +117,9 @@ ledger_t *ledger_new (void);
 
 void ledger_destroy (ledger_t **self_p);
 
+//  --------------------------------------------------------------------------
+//  Taking in. The caller sets now_ms before.
+
 //  Takes in a state that line_read has taken. Returns the series, or NULL if it
 //  says nothing new, has bad buckets, or is of one series too many. The buckets
 //  of out are the caller's, who frees them.
@@ -113,25 +130,40 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out);
 //  late to tell, or of one stream too many.
 int ledger_gauge (ledger_t *self, const zb_line_t *line);
 
-//  Takes in what an End note says: readings that it knows of and that have not
-//  come are missing.
+//  Takes the end of a stream in. It shrinks to a stub as soon as nothing of it
+//  is missing.
 void ledger_end (ledger_t *self, const note_t *note);
 
 //  Readings that should have come and have not, so far. A late one lowers it.
 uint64_t ledger_lost (const ledger_t *self);
 
-//  Forgets streams that were silent for so long, and keeps in mind what they
-//  lost. From then on the ledger is younger than they are: should one of them
-//  come back, nothing of it is counted twice. Returns 1 if there were any: then
-//  the next save must be of all.
-int ledger_forget (ledger_t *self, int64_t silent_ms);
+//  Series of streams that are not about to be freed.
+size_t ledger_series_count (const ledger_t *self);
+
+//  --------------------------------------------------------------------------
+//  Ending
+
+//  To be called some times a second: time goes by.
+void ledger_tick (ledger_t *self, int64_t now_ms);
+
+//  Gives up what has been silent for too long, and frees what has ended, up to
+//  so many series and streams. Returns 1 if nothing is left to do, else 0.
+//
+//  From a stream's being given up on, the ledger knows how far it came (a
+//  stub), and later that it is younger than the stream: should it come back,
+//  nothing of it is counted twice.
+int ledger_clean (ledger_t *self, size_t most);
+
+//  --------------------------------------------------------------------------
+//  Saving
 
 //  Begins to save what has changed since the last save, or all of it: as lines
-//  that ledger_restore takes. A save under way is given up.
+//  that ledger_restore takes. A save under way is given up; then the next must
+//  be of all, as it must if `renew` is set.
 void ledger_save_begin (ledger_t *self, int all, ledger_write_fn *write,
                         void *argument);
 
-//  Goes on with up to so many series. Returns 1 at the end, else 0.
+//  Goes on with up to so many streams and series. Returns 1 at the end, else 0.
 int ledger_save (ledger_t *self, size_t most);
 
 //  Takes a saved line in. The last of several for a series counts. Returns -1
@@ -139,10 +171,14 @@ int ledger_save (ledger_t *self, size_t most);
 int ledger_restore (ledger_t *self, const char *text, size_t size);
 
 //  --------------------------------------------------------------------------
-//  Between ledger.c and ledger_file.c only
+//  Between ledger.c, ledger_going.c and ledger_file.c only
 
-//  Finds or makes the stream that a line belongs to. NULL: one too many.
-stream_t *ledger_stream (ledger_t *self, const zb_line_t *line);
+//  Series that are freed at once when a stream ends, or makes room for another.
+enum { FREE_SLICE = 64 };
+
+//  Finds or makes the stream that a line belongs to, whatever is known and
+//  however many there are.
+stream_t *ledger_stream_restore (ledger_t *self, const zb_line_t *line);
 
 //  Finds or makes the series of a line; *fresh tells which. NULL: one too many.
 series_t *ledger_series (ledger_t *self, stream_t *stream,
@@ -151,9 +187,18 @@ series_t *ledger_series (ledger_t *self, stream_t *stream,
 //  The line's state, but for the buckets, is the last one now.
 void series_take (series_t *self, const zb_line_t *line);
 
-int stream_gauge_seen (const stream_t *self, uint64_t seq);
+//  A stream goes. It leaves a stub if it is `stubbed`; else there is one.
+void ledger_drop (ledger_t *self, stream_t *stream, bool stubbed);
 
-void stream_gauge_see (stream_t *self, uint64_t seq, int seen);
+//  Makes room for one more, if one is silent for long enough. Returns whether.
+bool ledger_make_room (ledger_t *self);
+
+//  Frees up to so many series and streams of those that go, but none that a
+//  save is still to write. Returns how many it might have freed beyond that.
+size_t ledger_free (ledger_t *self, size_t most);
+
+//  Moves a stream to the end of its list.
+void ledger_lift (streams_t *list, stream_t *stream);
 
 //  Is this to be written, and has not been yet?
 int ledger_wants (const ledger_t *self, uint32_t changed, uint32_t saved);
@@ -161,5 +206,8 @@ int ledger_wants (const ledger_t *self, uint32_t changed, uint32_t saved);
 void ledger_save_stream (ledger_t *self, stream_t *stream);
 
 void ledger_save_series (ledger_t *self, series_t *series);
+
+//  What a stream was is saved before it changes or goes.
+void ledger_save_before (ledger_t *self, stream_t *stream);
 
 #endif

@@ -5,6 +5,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "ledger.h"
+#include "clock.h"
 
 #include <czmq.h>
 
@@ -46,45 +47,63 @@ ledger_wants (const ledger_t *self, uint32_t changed, uint32_t saved)
            && (self->all || changed == self->save - 1);
 }
 
+//  Times are of CLOCK_BOOTTIME, which begins anew when the host does; so the
+//  head has both clocks, and the host's boot. Of old, a head ended behind the
+//  third number.
 static void
 ledger_save_head (ledger_t *self)
 {
+    char boot[BOOT_ID_SIZE];
     ledger_print (self, "|ledger|%" PRId64 "|%" PRIu64 "|%" PRIu64,
-                  self->born_ms, self->lost_forgotten, self->lost_told);
+                  self->born_wall_ms, self->lost_forgotten, self->lost_told);
+    ledger_print (self, "|%" PRId64 "|%" PRId64 "|%" PRId64 "|%s",
+                  self->born_ms, boot_ms (), zclock_time (), boot_id (boot));
+    ledger_print (self, "|%" PRIu64 "|%" PRId64, self->key, self->awake_ms);
     ledger_write_line (self);
 }
 
-//  Ranges of readings that have not come, within the window.
+//  The generations of stubs, the oldest first.
 static void
-ledger_save_missing (ledger_t *self, const stream_t *stream)
+ledger_save_turns (ledger_t *self)
 {
-    uint64_t seq = stream->gauge_floor, from;
-    if (stream->gauge_next - seq > GAUGE_WINDOW)
-        seq = stream->gauge_next - GAUGE_WINDOW;
-    for (; seq < stream->gauge_next; seq++) {
-        for (from = seq;
-             seq < stream->gauge_next && !stream_gauge_seen (stream, seq);)
-            seq++;
-        if (seq > from)
-            ledger_print (self, "%" PRIu64 "=%" PRIu64 ",", from, seq - from);
+    size_t i;
+    for (i = self->stubs.generations; i-- > 0;) {
+        const generation_t *generation = self->stubs.generation[i];
+        ledger_print (self, "|turn|%" PRIu64 "|%" PRId64 "|%" PRId64,
+                      generation->number, generation->born_ms,
+                      generation->born_wall_ms);
+        ledger_write_line (self);
     }
 }
 
-//  Heard: in milliseconds of the wall clock, since the other begins anew with
-//  the host.
+//  Ranges of readings that have not come.
+static void
+ledger_save_gaps (ledger_t *self, const gaps_t *gaps)
+{
+    uint32_t i;
+    for (i = 0; gaps && i < gaps->count; i++)
+        ledger_print (self, "%" PRIu64 "=%" PRIu64 ",", gaps->gap[i].from,
+                      gaps->gap[i].to - gaps->gap[i].from);
+}
+
+//  When its last line came is a time of the wall clock, for what is written now
+//  is read by another process.
 void
 ledger_save_stream (ledger_t *self, stream_t *stream)
 {
     ledger_print (self, "|stream|%.*s|%s|%" PRId64 "|%d:%" PRIu64,
                   (int) stream->level_size, stream->key,
                   stream->key + stream->level_size,
-                  zclock_time () - (zclock_mono () - stream->heard_ms),
+                  self->save_wall_ms - (self->awake_ms - stream->active_ms),
                   stream->met_states, stream->met_seq);
     ledger_print (self, "|%d:%" PRIu64 ":%" PRIu64 ":%" PRIu64 "|",
                   stream->met_gauges, stream->gauge_floor, stream->gauge_next,
                   stream->gauge_taken);
-    if (stream->met_gauges)
-        ledger_save_missing (self, stream);
+    ledger_save_gaps (self, stream->gaps);
+    ledger_print (self, "|%" PRId64 ":%d:%d:%d:%d:%" PRIu32 ":%" PRIu64,
+                  stream->born_ms, stream->aged, stream->young,
+                  stream->returned, stream->ended, stream->end_count,
+                  stream->end_sum);
     ledger_write_line (self);
     stream->saved = self->save;
 }
@@ -132,35 +151,97 @@ ledger_save_series (ledger_t *self, series_t *series)
 }
 
 void
+ledger_save_before (ledger_t *self, stream_t *stream)
+{
+    if (!ledger_wants (self, stream->changed, stream->saved))
+        return;
+    ledger_save_stream (self, stream);
+    if (!stream->first_series)
+        return;
+    stream->is_pending = true;
+    stream->pending = self->pending;
+    self->pending = stream;
+}
+
+static void
+streams_save_begin (streams_t *self, int all)
+{
+    self->cursor = all ? self->oldest : self->unsaved;
+    self->unsaved = NULL;
+}
+
+void
 ledger_save_begin (ledger_t *self, int all, ledger_write_fn *write,
                    void *argument)
 {
+    for (; self->pending; self->pending = self->pending->pending)
+        self->pending->is_pending = false;
     self->save++;
-    self->saving = 1;
+    self->saving = true;
     self->all = all;
+    self->renew = self->renew && !all;
     self->write = write;
     self->write_argument = argument;
-    self->save_stream = self->first_stream;
-    self->save_series = self->first_series;
+    self->save_stream = NULL;
+    self->save_series = NULL;
+    self->save_wall_ms = zclock_time ();
+    self->stubs_saved = false;
+    stubs_save_begin (&self->stubs, all);
+    streams_save_begin (&self->live, all);
+    streams_save_begin (&self->ended, all);
     ledger_save_head (self);
+    ledger_save_turns (self);
+}
+
+//  The next of a list. Those that have changed since the save began are at its
+//  end.
+static stream_t *
+streams_save_next (streams_t *self)
+{
+    stream_t *stream = self->cursor;
+    if (stream == self->unsaved)
+        stream = NULL;
+    self->cursor = stream ? stream->newer : NULL;
+    return stream;
+}
+
+//  Goes on to the next stream. Returns 0 if there is none left.
+static int
+ledger_save_next (ledger_t *self)
+{
+    stream_t *stream = streams_save_next (&self->live);
+    if (!stream)
+        stream = streams_save_next (&self->ended);
+    if (stream && ledger_wants (self, stream->changed, stream->saved))
+        ledger_save_stream (self, stream);
+    if (!stream && self->pending) {
+        stream = self->pending;
+        self->pending = stream->pending;
+        stream->is_pending = false;
+    }
+    self->save_stream = stream;
+    self->save_series = stream ? stream->first_series : NULL;
+    return stream != NULL;
 }
 
 int
 ledger_save (ledger_t *self, size_t most)
 {
-    for (; self->save_stream; self->save_stream = self->save_stream->next)
-        if (ledger_wants (self, self->save_stream->changed,
-                          self->save_stream->saved))
-            ledger_save_stream (self, self->save_stream);
-    for (; self->save_series && most;
-         self->save_series = self->save_series->next, most--)
-        if (ledger_wants (self, self->save_series->changed,
-                          self->save_series->saved))
-            ledger_save_series (self, self->save_series);
-    if (self->save_series)
-        return 0;
-    self->saving = 0;
-    return 1;
+    series_t *series;
+    for (; most; most--)
+        if (!self->stubs_saved)
+            self->stubs_saved =
+              !stubs_save (&self->stubs, self->write, self->write_argument);
+        else if ((series = self->save_series)) {
+            if (ledger_wants (self, series->changed, series->saved))
+                ledger_save_series (self, series);
+            self->save_series = series->next;
+        }
+        else if (!ledger_save_next (self)) {
+            self->saving = false;
+            return 1;
+        }
+    return 0;
 }
 
 //  --------------------------------------------------------------------------
@@ -181,104 +262,248 @@ s_fields (const char *text, size_t size, span_t *field, size_t most)
     return count;
 }
 
-//  Copies a field, to be read by sscanf.
-static const char *
-s_copy (char *text, size_t size, span_t field)
+//  Takes a number off the text, and what stands behind it, to be separated by
+//  such a sign. Sets *wrong if there is none. sscanf would take as long as all
+//  the rest, with a million streams.
+static int64_t
+s_number (span_t *rest, char separator, bool *wrong)
 {
-    snprintf (text, size, "%.*s", (int) field.size, field.text);
-    return text;
+    const char *text = rest->text, *end = text + rest->size, *digits;
+    bool negative = text < end && *text == '-';
+    uint64_t number = 0;
+    text += negative;
+    for (digits = text; text < end && *text >= '0' && *text <= '9'; text++)
+        number = number * 10 + (uint64_t) (*text - '0');
+    if (text == digits || text - digits > 20
+        || (text < end && *text != separator))
+        *wrong = true;
+    text += text < end;
+    rest->size = (size_t) (end - text);
+    rest->text = text;
+    return (int64_t) (negative ? 0 - number : number);
+}
+
+//  From a time of the boot that a head was written in to one of this boot: the
+//  wall clock, of one host, says how long it was down.
+static int64_t
+s_boot_shift (span_t boot, int64_t then_ms, int64_t wall_ms)
+{
+    char id[BOOT_ID_SIZE];
+    boot_id (id);
+    if (boot.size == strlen (id) && memcmp (boot.text, id, boot.size) == 0)
+        return 0;
+    return boot_ms () - then_ms - (zclock_time () - wall_ms);
+}
+
+//  What a head of today has behind the numbers of old.
+static void
+ledger_restore_clocks (ledger_t *self, span_t rest, bool *wrong)
+{
+    int64_t born_ms = s_number (&rest, '|', wrong);
+    int64_t then_ms = s_number (&rest, '|', wrong);
+    int64_t wall_ms = s_number (&rest, '|', wrong);
+    const char *bar = memchr (rest.text, '|', rest.size);
+    span_t boot = {rest.text, bar ? (size_t) (bar - rest.text) : rest.size};
+    *wrong |= !bar;
+    rest.text += boot.size + (bar != NULL);
+    rest.size -= boot.size + (bar != NULL);
+    self->key = (uint64_t) s_number (&rest, '|', wrong);
+    self->awake_ms = s_number (&rest, '|', wrong);
+    self->shift_ms = s_boot_shift (boot, then_ms, wall_ms);
+    self->born_ms = born_ms + self->shift_ms;
+    self->wall_ms = wall_ms;
+    self->turned_ms = self->awake_ms;
+    self->renew = false;
+}
+
+//  The ledger of an old worker has no key, so that all hashes are to be saved
+//  anew, and no birth but by the wall clock.
+static int
+ledger_restore_head (ledger_t *self, span_t rest)
+{
+    bool wrong = false;
+    int64_t born_wall_ms = s_number (&rest, '|', &wrong);
+    uint64_t forgotten = (uint64_t) s_number (&rest, '|', &wrong);
+    self->lost_told = (uint64_t) s_number (&rest, '|', &wrong);
+    self->lost += forgotten - self->lost_forgotten;
+    self->lost_forgotten = forgotten;
+    self->born_wall_ms = born_wall_ms;
+    self->heads++;
+    if (rest.size)
+        ledger_restore_clocks (self, rest, &wrong);
+    else {
+        self->wall_ms = zclock_time ();
+        self->born_ms = boot_ms () - (self->wall_ms - born_wall_ms);
+        self->renew = true;
+    }
+    return wrong ? -1 : 0;
 }
 
 static int
-ledger_restore_head (ledger_t *self, const char *text, size_t size)
+ledger_restore_turn (ledger_t *self, span_t rest)
 {
-    char copy[128];
-    return sscanf (s_copy (copy, sizeof copy, (span_t){text, size}),
-                   "%" SCNd64 "|%" SCNu64 "|%" SCNu64, &self->born_ms,
-                   &self->lost_forgotten, &self->lost_told)
-               == 3
-             ? 0
-             : -1;
+    bool wrong = false;
+    uint64_t number = (uint64_t) s_number (&rest, '|', &wrong);
+    int64_t born_ms = s_number (&rest, '|', &wrong);
+    int64_t born_wall_ms = s_number (&rest, '|', &wrong);
+    size_t i;
+    if (wrong)
+        return -1;
+    stubs_restore_turn (&self->stubs, number, self->awake_ms);
+    for (i = 0; i < self->stubs.generations; i++)
+        if (self->stubs.generation[i]->number == number) {
+            self->stubs.generation[i]->born_ms =
+              born_ms == INT64_MIN ? born_ms : born_ms + self->shift_ms;
+            self->stubs.generation[i]->born_wall_ms = born_wall_ms;
+        }
+    return 0;
 }
 
-//  What is not missing has come, from the floor on.
+//  A stream that was saved before has gone since. One of the same save has come
+//  back from its stub.
 static void
-stream_restore_seen (stream_t *self, span_t missing)
+ledger_restore_stub (void *argument, uint64_t hash)
 {
-    uint64_t least = self->gauge_floor, seq, from, count;
-    char copy[64];
-    if (!self->gauge_seen)
-        self->gauge_seen = (uint64_t *) zmalloc (GAUGE_WINDOW / 8);
-    memset (self->gauge_seen, 0, GAUGE_WINDOW / 8);
+    ledger_t *self = (ledger_t *) argument;
+    stream_t *stream = table_guess (&self->streams, hash);
+    if (!stream || stream->hash != hash || stream->restored == self->heads)
+        return;
+    //  the head has what it had lost already
+    self->lost -= stream_lost (stream);
+    self->lost_forgotten -= stream_lost (stream);
+    ledger_drop (self, stream, true);
+}
+
+static int
+ledger_restore_stubs (ledger_t *self, span_t rest)
+{
+    bool wrong = false;
+    uint64_t number = (uint64_t) s_number (&rest, '|', &wrong);
+    return wrong ? -1
+                 : stubs_restore (&self->stubs, number, rest.text, rest.size,
+                                  ledger_restore_stub, self);
+}
+
+//  What begins beyond the window is of no use.
+static void
+stream_restore_gaps (stream_t *self, span_t rest, bool *wrong)
+{
+    uint64_t least = self->gauge_floor, from, to;
     if (self->gauge_next - least > GAUGE_WINDOW)
         least = self->gauge_next - GAUGE_WINDOW;
-    for (seq = least; seq < self->gauge_next; seq++)
-        stream_gauge_see (self, seq, 1);
-    while (missing.size
-           && sscanf (s_copy (copy, sizeof copy, missing),
-                      "%" SCNu64 "=%" SCNu64, &from, &count)
-                == 2) {
-        const char *comma = memchr (missing.text, ',', missing.size);
-        for (; count && from >= least && from < self->gauge_next;
-             from++, count--)
-            stream_gauge_see (self, from, 0);
-        if (!comma)
-            break;
-        missing.size -= (size_t) (comma + 1 - missing.text);
-        missing.text = comma + 1;
+    while (rest.size && !*wrong) {
+        from = (uint64_t) s_number (&rest, '=', wrong);
+        to = from + (uint64_t) s_number (&rest, ',', wrong);
+        if (from < least || from >= to || to > self->gauge_next)
+            continue;
+        gaps_add (&self->gaps, from, to);
+        least = to;
     }
 }
 
-//  Reads the last fields of a stream's line; -1 if they make no sense.
-static int
-stream_restore_met (stream_t *self, const span_t *field)
+//  What was met, and when: a stream's line, behind level and ID.
+static void
+stream_restore_met (stream_t *self, const span_t *field, bool *wrong)
 {
-    char copy[128];
-    return sscanf (s_copy (copy, sizeof copy, field[0]), "%d:%" SCNu64,
-                   &self->met_states, &self->met_seq)
-                 != 2
-               || sscanf (s_copy (copy, sizeof copy, field[1]),
-                          "%d:%" SCNu64 ":%" SCNu64 ":%" SCNu64,
-                          &self->met_gauges, &self->gauge_floor,
-                          &self->gauge_next, &self->gauge_taken)
-                    != 4
-               || self->gauge_floor > self->gauge_next
-               || self->gauge_taken > self->gauge_next - self->gauge_floor
-             ? -1
-             : 0;
+    span_t states = field[0], gauges = field[1];
+    self->met_states = s_number (&states, ':', wrong) != 0;
+    self->met_seq = (uint64_t) s_number (&states, ':', wrong);
+    self->met_gauges = s_number (&gauges, ':', wrong) != 0;
+    self->gauge_floor = (uint64_t) s_number (&gauges, ':', wrong);
+    self->gauge_next = (uint64_t) s_number (&gauges, ':', wrong);
+    self->gauge_taken = (uint64_t) s_number (&gauges, ':', wrong);
+    if (self->gauge_floor > self->gauge_next
+        || self->gauge_taken > self->gauge_next - self->gauge_floor)
+        *wrong = true;
+}
+
+//  What a line of today has behind that of old.
+static void
+stream_restore_birth (stream_t *self, span_t rest, int64_t shift_ms,
+                      bool *wrong)
+{
+    self->born_ms = s_number (&rest, ':', wrong);
+    self->aged = s_number (&rest, ':', wrong) != 0;
+    self->young = s_number (&rest, ':', wrong) != 0;
+    self->returned = s_number (&rest, ':', wrong) != 0;
+    self->ended = s_number (&rest, ':', wrong) != 0;
+    self->end_count = (uint32_t) s_number (&rest, ':', wrong);
+    self->end_sum = (uint64_t) s_number (&rest, ':', wrong);
+    if (self->aged)
+        self->born_ms += shift_ms;
+}
+
+//  Reads a stream's line behind level and ID.
+static void
+stream_restore (stream_t *self, const ledger_t *ledger, const span_t *field,
+                bool *wrong)
+{
+    span_t active = field[0];
+    int64_t active_ms = s_number (&active, '|', wrong);
+    int64_t silent_ms = ledger->wall_ms - active_ms;
+    if (active_ms < 0)
+        *wrong = true;
+    //  for as long as it was when it was saved
+    self->active_ms = ledger->awake_ms - (silent_ms > 0 ? silent_ms : 0);
+    stream_restore_met (self, field + 1, wrong);
+    if (self->met_gauges && !*wrong)
+        stream_restore_gaps (self, field[3], wrong);
+    if (field[4].size)
+        stream_restore_birth (self, field[4], ledger->shift_ms, wrong);
+}
+
+//  It is that now, but for its series.
+static void
+ledger_restore_as (ledger_t *self, stream_t *stream, const stream_t *read,
+                   bool birth)
+{
+    streams_remove (stream->ended ? &self->ended : &self->live, stream);
+    self->lost += stream_lost (read) - stream_lost (stream);
+    gaps_destroy (&stream->gaps);
+    stream->gaps = read->gaps;
+    stream->active_ms = read->active_ms;
+    stream->met_states = read->met_states;
+    stream->met_seq = read->met_seq;
+    if (stream->met_states && stream->next_seq < stream->met_seq)
+        stream->next_seq = stream->met_seq;
+    stream->met_gauges = read->met_gauges;
+    stream->gauge_floor = read->gauge_floor;
+    stream->gauge_next = read->gauge_next;
+    stream->gauge_taken = read->gauge_taken;
+    if (birth) {
+        stream->born_ms = read->born_ms;
+        stream->aged = read->aged;
+        stream->young = read->young;
+        stream->returned = read->returned;
+        stream->ended = read->ended;
+        stream->end_count = read->end_count;
+        stream->end_sum = read->end_sum;
+    }
+    stream->restored = self->heads;
+    streams_append (stream->ended ? &self->ended : &self->live, stream);
 }
 
 static int
-ledger_restore_stream (ledger_t *self, const char *text, size_t size)
+ledger_restore_stream (ledger_t *self, span_t rest)
 {
-    span_t field[6] = {{NULL, 0}};
-    zb_line_t line = {.type = ZB_TYPE_GAUGE};
-    char copy[128];
-    int64_t heard;
-    stream_t met, *stream;
-    if (s_fields (text, size, field, 6) < 5 || field[0].size == 0
-        || field[0].size > LINE_LABEL_MAX || field[1].size == 0
-        || field[1].size > LINE_LABEL_MAX
-        || sscanf (s_copy (copy, sizeof copy, field[2]), "%" SCNd64, &heard)
-             != 1
-        || heard < 0 || stream_restore_met (&met, field + 3) == -1)
+    span_t field[7] = {{NULL, 0}};
+    zb_line_t line = {.type = ZB_TYPE_GAUGE, .age_ms = -1};
+    stream_t read = {.met_seq = 0};
+    bool wrong = s_fields (rest.text, rest.size, field, 7) < 5
+                 || field[0].size == 0 || field[0].size > LINE_LABEL_MAX
+                 || field[1].size == 0 || field[1].size > LINE_LABEL_MAX;
+    if (!wrong)
+        stream_restore (&read, self, field + 2, &wrong);
+    if (wrong) {
+        gaps_destroy (&read.gaps);
         return -1;
+    }
     line.level = field[0].text;
     line.level_size = field[0].size;
     line.id = field[1].text;
     line.id_size = field[1].size;
-    stream = ledger_stream (self, &line);
-    stream->met_states = met.met_states;
-    stream->met_seq = met.met_seq;
-    stream->met_gauges = met.met_gauges;
-    stream->gauge_floor = met.gauge_floor;
-    stream->gauge_next = met.gauge_next;
-    stream->gauge_taken = met.gauge_taken;
-    stream->changed = 0;
-    heard = zclock_time () - heard;
-    stream->heard_ms = self->now_ms - (heard > 0 ? heard : 0);
-    if (stream->met_gauges)
-        stream_restore_seen (stream, field[5]);
+    ledger_restore_as (self, ledger_stream_restore (self, &line), &read,
+                       field[6].size != 0);
     return 0;
 }
 
@@ -286,7 +511,7 @@ ledger_restore_stream (ledger_t *self, const char *text, size_t size)
 static int
 ledger_restore_series (ledger_t *self, const zb_line_t *line)
 {
-    stream_t *stream = ledger_stream (self, line);
+    stream_t *stream = ledger_stream_restore (self, line);
     int fresh;
     series_t *series = ledger_series (self, stream, line, &fresh);
     series->changed = 0;
@@ -298,17 +523,25 @@ ledger_restore_series (ledger_t *self, const zb_line_t *line)
     return 0;
 }
 
+static const struct {
+    const char *word;
+    int (*restore) (ledger_t *self, span_t rest);
+} s_words[] = {{"|ledger|", ledger_restore_head},
+               {"|turn|", ledger_restore_turn},
+               {"|stubs|", ledger_restore_stubs},
+               {"|stream|", ledger_restore_stream}};
+
 static int
 ledger_restore_line (ledger_t *self, const char *text, size_t size)
 {
-    static const char head[] = "|ledger|", stream[] = "|stream|";
     zb_line_t line;
-    if (size > strlen (head) && memcmp (text, head, strlen (head)) == 0)
-        return ledger_restore_head (self, text + strlen (head),
-                                    size - strlen (head));
-    if (size > strlen (stream) && memcmp (text, stream, strlen (stream)) == 0)
-        return ledger_restore_stream (self, text + strlen (stream),
-                                      size - strlen (stream));
+    size_t i;
+    for (i = 0; i < sizeof s_words / sizeof *s_words; i++) {
+        size_t length = strlen (s_words[i].word);
+        if (size > length && memcmp (text, s_words[i].word, length) == 0)
+            return s_words[i].restore (self,
+                                       (span_t){text + length, size - length});
+    }
     if (line_parse (text, size, &line) || !line.id
         || line.type == ZB_TYPE_GAUGE)
         return -1;

@@ -24,7 +24,12 @@ names_admit (names_t *self, const zb_line_t *line)
 void
 names_fold (names_t *self, const zb_line_t *line, stream_t *stream)
 {
-    uint64_t lines = stream ? ++stream->folded : ++self->classic;
+    uint64_t lines;
+    if (stream && stream->folded_turn != self->reports) {
+        stream->folded_turn = self->reports;
+        stream->folded = 0;
+    }
+    lines = stream ? ++stream->folded : ++self->classic;
     self->folded++;
     if (lines <= self->worst_lines)
         return;
@@ -40,16 +45,19 @@ names_fold (names_t *self, const zb_line_t *line, stream_t *stream)
 void
 names_report (names_t *self, ledger_t *ledger)
 {
-    stream_t *stream;
-    if (!self->folded && ledger->unmet == self->dropped)
-        return;
-    zb_log (LOG_WARNING, "overflow",
-            "lines=%" PRIu64 " dropped=%" PRIu64
-            " max_series=%zu worst_lines=%" PRIu64 "%s%s",
-            self->folded, ledger->unmet - self->dropped, self->most,
-            self->worst_lines, self->folded ? " " : "", self->worst);
-    for (stream = ledger->first_stream; stream; stream = stream->next)
-        stream->folded = 0;
+    const opener_t *opener = openers_most (&ledger->openers);
+    uint64_t dropped = ledger->unmet - self->dropped;
+    if (self->folded || dropped) {
+        zb_log (LOG_WARNING, "overflow",
+                "lines=%" PRIu64 " dropped=%" PRIu64
+                " max_series=%zu worst_lines=%" PRIu64 "%s%s"
+                " streams=%zu opener=\"%s\" opened=%" PRIu64,
+                self->folded, dropped, self->most, self->worst_lines,
+                self->folded ? " " : "", self->worst, ledger->streams.count,
+                opener->count ? opener->source : "", opener->count);
+        self->reports++;
+    }
+    openers_clear (&ledger->openers);
     self->folded = self->classic = self->worst_lines = 0;
     self->dropped = ledger->unmet;
     self->worst[0] = 0;

@@ -17,6 +17,7 @@ typedef struct {
     uint64_t folded;   //  lines that were beyond it, since the last flush
     uint64_t classic;  //  of those, without a stream
     uint64_t dropped;  //  lines, all in all, as last said: see ledger_t.unmet
+    uint32_t reports;  //  so far: a stream's count is of this one, or void
     uint64_t worst_lines;
     char worst[LINE_LABEL_MAX * 2 + 128];  //  who has most of them
 } names_t;
@@ -30,7 +31,8 @@ int names_admit (names_t *self, const zb_line_t *line);
 void names_fold (names_t *self, const zb_line_t *line, stream_t *stream);
 
 //  Says who has been folded away since the last flush, and what was dropped
-//  because the ledger is full, and begins anew.
+//  because the ledger is full of streams, and who opens most of them; and begins
+//  anew.
 void names_report (names_t *self, ledger_t *ledger);
 
 //  A turn: to be called at the interval after which names are forgotten.

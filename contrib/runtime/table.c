@@ -69,6 +69,26 @@ table_put (table_t *self, uint64_t hash, void *item)
     self->count++;
 }
 
+//  Those behind it that a search would not find any more move up (Knuth, The
+//  Art of Computer Programming, 6.4, algorithm R).
+void
+table_remove (table_t *self, uint64_t hash, const void *item)
+{
+    part_t *part = table_part (self, hash);
+    size_t mask = part->size - 1, at = hash & mask, next;
+    while (part->place[at].item != item)
+        at = (at + 1) & mask;
+    for (next = (at + 1) & mask; part->place[next].item;
+         next = (next + 1) & mask)
+        if (((next - part->place[next].hash) & mask) >= ((next - at) & mask)) {
+            part->place[at] = part->place[next];
+            at = next;
+        }
+    part->place[at].item = NULL;
+    part->count--;
+    self->count--;
+}
+
 void
 table_clear (table_t *self)
 {

@@ -153,6 +153,9 @@ table_guess (const table_t *self, uint64_t hash)
 //  twice.
 void table_put (table_t *self, uint64_t hash, void *item);
 
+//  Takes an item out that is in it. The item stays the caller's.
+void table_remove (table_t *self, uint64_t hash, const void *item);
+
 //  Frees the items, if they are the table's, and all places.
 void table_clear (table_t *self);
 

@@ -124,7 +124,7 @@ worker_new (const zb_backend_t *backend)
     worker_init (self, backend);
     self->flush->percentile[self->flush->percentiles++] = 50;
     self->flush->percentile[self->flush->percentiles++] = 99.9;
-    self->forget_ms = INT64_MAX;
+    self->names_ms = INT64_MAX;
     strcpy (self->source, "here");
     self->flush->batch = backend->batch;
     return self;

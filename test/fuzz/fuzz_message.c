@@ -64,9 +64,16 @@ static const zb_backend_t s_backend = {
 static void
 s_check_streams (const ledger_t *self)
 {
-    const stream_t *stream;
-    for (stream = self->first_stream; stream; stream = stream->next)
-        CHECK (stream->gauge_next - stream->gauge_floor >= stream->gauge_taken);
+    const stream_t *first[] = {self->live.oldest, self->ended.oldest}, *stream;
+    uint64_t lost = self->lost_forgotten;
+    size_t i;
+    for (i = 0; i < 2; i++)
+        for (stream = first[i]; stream; stream = stream->newer) {
+            CHECK (stream->gauge_next - stream->gauge_floor
+                   >= stream->gauge_taken);
+            lost += stream_lost (stream);
+        }
+    CHECK (ledger_lost (self) == lost);
 }
 
 //  Takes all messages in. Returns how many rows they make.
@@ -126,6 +133,7 @@ fuzz (const char *text, size_t size)
 {
     worker_t *first = worker_new (&s_backend);
     worker_t *second = worker_new (&s_backend);
+    worker_t *third = worker_new (&s_backend);
     int again = s_may_count_again (text, size);
     uint64_t lost;
     s_take (first, text, size);
@@ -136,9 +144,14 @@ fuzz (const char *text, size_t size)
     CHECK (ledger_lost (first->ledger) == lost || again);
     lost = ledger_lost (first->ledger);
     CHECK (ledger_lost (second->ledger) == lost);
-    ledger_forget (first->ledger, -1);
+    first->ledger->awake_ms += SILENT_MS;
+    CHECK (ledger_clean (first->ledger, SIZE_MAX));
     CHECK (first->ledger->lost_forgotten == lost);
     CHECK (!first->ledger->streams.count && !first->ledger->series.count);
+    CHECK (!first->ledger->dying && !first->ledger->dying_series);
+    s_hand_over (first->ledger, third->ledger);
+    CHECK (third->ledger->stubs.count == first->ledger->stubs.count);
     worker_destroy (&first);
     worker_destroy (&second);
+    worker_destroy (&third);
 }

@@ -38,7 +38,7 @@ s_check_ledger (const zb_line_t *line, int64_t born_ms)
     uint64_t others = line->type == ZB_TYPE_GAUGE && line->sent_given
                       && line->sent > line->seq
                       && strtoll (line->id, NULL, 16) < born_ms;
-    ledger->born_ms = born_ms;
+    ledger->born_wall_ms = born_ms;
     if (line->type == ZB_TYPE_GAUGE) {
         CHECK (ledger_gauge (ledger, line) == (others ? -1 : 0));
         CHECK (ledger_gauge (ledger, line) == -1);

@@ -366,7 +366,7 @@ station_start (station_t *self, const world_t *world)
     static const zb_backend_t backend = {.abi = ZB_BACKEND_ABI,
                                          .name = "property"};
     worker_init (&self->worker, &backend);
-    self->worker.ledger->born_ms = world->born_ms;
+    self->worker.ledger->born_wall_ms = world->born_ms;
 }
 
 //  Readings of this worker's levels go from one stage to another.
