@@ -79,6 +79,7 @@
 
 #include <czmq.h>
 #include <dlfcn.h>
+#include <limits.h>
 #include <malloc.h>
 #include <math.h>
 #include <pthread.h>
@@ -170,7 +171,8 @@ enum {
 
 //  The worker's options, with their defaults.
 static struct {
-    const char *host, *endpoint, *server, *cert, *levels, *percentiles, *spool;
+    const char *host, *endpoint, *server, *cert, *name, *levels, *percentiles,
+      *spool;
     int64_t port, flush, batch, max_series, spool_max, deadline;
 } s_worker = {.host = "127.0.0.1",
               .port = 5551,
@@ -193,6 +195,8 @@ static const zb_option_t s_worker_options[] = {
    .help = "the broker's public key, or the FILE that it is in"},
   {.name = "curve-cert", .argument = "FILE", .text = &s_worker.cert,
    .help = "our own certificate; goes with --curve-server"},
+  {.name = "name", .argument = "NAME", .text = &s_worker.name,
+   .help = "of this worker in its health: mode and levels if none is given"},
   {.name = "levels", .argument = "LEVELS", .text = &s_worker.levels,
    .help = "those wanted, separated by commas; all if none is given"},
   {.name = "flush", .argument = "SECONDS", .number = &s_worker.flush, .min = 1,
@@ -1196,6 +1200,22 @@ worker_load (worker_t *self)
             self->loaded_rows, self->received, self->bad_states);
 }
 
+//  The source of its health: host and name. Ends the program if that is none.
+static void
+worker_name (worker_t *self)
+{
+    char host[HOST_NAME_MAX + 1] = "", name[LEVELS_NAME_MAX];
+    const char *given = s_worker.name;
+    size_t most = LINE_LABEL_MAX - HOST_NAME_MAX - 1;
+    gethostname (host, sizeof host - 1);
+    if (given
+        && (strlen (given) > most || !line_label_ok (given, strlen (given))))
+        die ("--name %s: expected a label of 1 to %zu bytes", given, most);
+    levels_name (name, self->backend->name, s_worker.levels);
+    snprintf (self->source, sizeof self->source, "%s.%s", host,
+              given ? given : name);
+}
+
 //  Everything but its sockets.
 static void
 worker_init (worker_t *self, const zb_backend_t *backend)
@@ -1213,7 +1233,7 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->flush->reader = &s_worker_reader;
     self->flush->reader_argument = self;
     self->names_ms = zclock_mono () + NAMES_MS;
-    gethostname (self->source, sizeof self->source - 1);
+    worker_name (self);
     window_begin (&self->window);
 }
 

@@ -7,6 +7,7 @@
 #include "line.h"
 #include "topics.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <zmq.h>
@@ -27,8 +28,8 @@ s_breaks_zmq (size_t size)
 const char *
 levels_check (const char *levels)
 {
-    //  a worker has one more topic, of its own
-    enum { LEVELS_MAX = TOPICS_OF_ONE - 1 };
+    //  a worker has two more topics of its own: for marks, and to ask for one
+    enum { LEVELS_MAX = TOPICS_OF_ONE - 2 };
     static char wrong[96];
     const char *at = levels, *end;
     size_t count = 0;
@@ -46,4 +47,27 @@ levels_check (const char *levels)
     snprintf (wrong, sizeof wrong, "%zu of them; a broker takes %d of a worker",
               count, LEVELS_MAX);
     return wrong;
+}
+
+//  The same in each process, so not table_hash (FNV-1a, Fowler, Noll and Vo).
+static uint32_t
+s_hash (const char *text)
+{
+    uint32_t hash = 2166136261u;
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char) *text) * 16777619u;
+    return hash;
+}
+
+void
+levels_name (char name[LEVELS_NAME_MAX], const char *mode, const char *levels)
+{
+    int length = snprintf (name, LEVELS_NAME_MAX, "%s%s%s", mode,
+                           *levels ? "." : "", levels);
+    char *c;
+    if (length >= LEVELS_NAME_MAX)
+        snprintf (name, LEVELS_NAME_MAX, "%.48s.%08" PRIx32, mode,
+                  s_hash (levels));
+    for (c = name; (c = strchr (c, ','));)
+        *c = '.';
 }

@@ -232,21 +232,21 @@ levels_new (int count)
     return text;
 }
 
-//  As many levels as the broker takes of one are heard. With one more it would
-//  cut the worker, again and again.
+//  As many levels as the broker takes of one are heard, until the very stop. With
+//  more it would cut the worker, again and again.
 static void
 more_levels_than_a_broker_takes_are_refused (void)
 {
     broker_t *broker = broker_start ();
-    zibrato_dies (LIST ("stdout", "--levels", levels_new (1024)),
-                  "--levels: 1024 of them; a broker takes 1023 of a worker");
-    sink_t sink = sink_stdout (broker, LIST ("--levels", levels_new (1023)));
+    zibrato_dies (LIST ("stdout", "--levels", levels_new (1023)),
+                  "--levels: 1023 of them; a broker takes 1022 of a worker");
+    sink_t sink = sink_stdout (broker, LIST ("--levels", levels_new (1022)));
     //  programs are told that all is wanted before all is
     publisher_insist (publisher_new (broker, ""),
-                      "1022|Counter|last|1|1700000000|here", &sink, "here",
+                      "1021|Counter|last|1|1700000000|here", &sink, "here",
                       "last");
-    assert_int_equal (process_lines (sink.worker, "event=disconnected"), 0);
     sink_stop (&sink);
+    assert_int_equal (process_lines (sink.worker, "event=disconnected"), 0);
     broker_stop (broker);
     assert_int_equal (process_lines (broker->process, "event=cut"), 0);
 }
@@ -275,6 +275,47 @@ a_level_is_heard_or_refused (void)
         sink_await (&sink, "here", "n", 1, 1);
         sink_stop (&sink);
     }
+}
+
+//  --------------------------------------------------------------------------
+//  Health
+
+//  Each row says which of a host's workers it is of: of those here no two are
+//  called the same.
+static void
+health_says_whose_it_is (void)
+{
+    static const struct {
+        const char *option, *value, *name;
+    } workers[] = {{"--flush", "1", "stdout"},
+                   {"--levels", "info", "stdout.info"},
+                   {"--levels", "info,warn", "stdout.info.warn"},
+                   {"--name", "mine", "mine"}};
+    enum { WORKERS = sizeof workers / sizeof *workers };
+    broker_t *broker = broker_start ();
+    sink_t sinks[WORKERS + 2];
+    char host[256] = "";
+    gethostname (host, sizeof host - 1);
+    for (int i = 0; i < WORKERS; i++)
+        sinks[i] =
+          sink_stdout (broker, LIST (workers[i].option, workers[i].value));
+    //  of a list that is too long there is a number
+    for (int i = 0; i < 2; i++)
+        sinks[WORKERS + i] =
+          sink_stdout (broker, LIST ("--levels", text_new ("info,%0100d", i)));
+    publisher_probe (publisher_new (broker, ""), "info", sinks, WORKERS + 2);
+    for (int i = 0; i < WORKERS; i++)
+        sink_await (&sinks[i], text_new ("%s.%s", host, workers[i].name),
+                    "zibrato.received", 1, 1);
+    const char *first =
+      process_await (sinks[WORKERS].worker, text_new ("\"%s.stdout.", host));
+    const char *source =
+      text_new ("%.*s", (int) strlen (host) + 16, strstr (first, host));
+    process_await (sinks[WORKERS + 1].worker, "zibrato.received");
+    assert_int_equal (process_lines (sinks[WORKERS].worker, source) > 0, 1);
+    assert_int_equal (process_lines (sinks[WORKERS + 1].worker, source), 0);
+    for (int i = 0; i < WORKERS + 2; i++)
+        sink_stop (&sinks[i]);
 }
 
 //  --------------------------------------------------------------------------
@@ -311,6 +352,7 @@ static const struct CMUnitTest tests[] = {
 #endif
   TEST (more_levels_than_a_broker_takes_are_refused),
   TEST (a_level_is_heard_or_refused),
+  TEST (health_says_whose_it_is),
   TEST (log_lines_are_utf8),
 };
 
