@@ -95,9 +95,11 @@ enum {
     SUBSCRIPTION_MAX = 1024,          //  bytes of a topic, and what CURVE adds
     SUBSCRIPTIONS_AHEAD = 2,          //  of a worker, that we have not read
     SUBSCRIPTION_BUFFER = 16 * 1024,  //  bytes of them in the kernel
-    BACKLOG = 1024,                   //  connections not accepted yet
-    CONNECT_MS = 2000,                //  then try again
-    DEAD_MS = 20000,                  //  nothing sent was acknowledged so long
+    NEEDED_THREADS = 6,               //  two of ZeroMQ's, and our own
+    NEEDED_DESCRIPTORS = 64,
+    BACKLOG = 1024,     //  connections not accepted yet
+    CONNECT_MS = 2000,  //  then try again
+    DEAD_MS = 20000,    //  nothing sent was acknowledged so long
     HANDSHAKE_MS = 5000,
     HEARTBEAT_MS = 5000,
     HEARTBEAT_TIMEOUT_MS = 15000,
@@ -164,6 +166,7 @@ enum {
     LEAVING_SOON_MS = 300,
     LEAVING_BROKER_MS = 3000,
     LEAVING_MARK_MS = 500,
+    LEAVING_LAST_MS = 500,
     NAMES_MS = 24 * 3600 * 1000,  //  unseen in one of two such: forgotten
     CLEAN_MS = 100,               //  between two looks at what has ended,
     CLEAN_US = 2000               //  and how long each may take
@@ -1035,11 +1038,14 @@ worker_finish (worker_t *self)
             flush_wait (self->flush);
 }
 
-//  Goes from one step of a stop to the next, for so long at most.
+//  Goes from one step of a stop to the next, for so long at most. What was sent
+//  to us gets a moment whatever the deadline is.
 static void
 worker_leave_step (worker_t *self, leaving_t step, int64_t ms)
 {
     int64_t half_ms = s_worker.deadline * 1000 / 2;
+    if (step == LEAVING_LAST && half_ms < LEAVING_LAST_MS)
+        half_ms = LEAVING_LAST_MS;
     self->leaving = step;
     self->leaving_ms = zclock_mono () + (ms < half_ms ? ms : half_ms);
 }
@@ -1263,6 +1269,7 @@ worker_run (const zb_backend_t *backend)
     pthread_t thread;
     if (wrong)
         die ("%s", wrong);
+    process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
     wrong = levels_check (s_worker.levels);
     if (wrong)
         die ("--levels: %s", wrong);
@@ -1357,7 +1364,7 @@ broker_subscribe (void)
         //  one that is not admitted is cut, and has to be counted until it is
         //  gone
         if (s_broker.curve)
-            curve_admits (s_broker.curve, &message);
+            curve_admits (s_broker.curve, &message, KEYS_WORKER);
         peers_said (&s_broker.peers, &message);
         count++;
     }
@@ -1594,13 +1601,25 @@ broker_reload (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     (void) loop, (void) argument;
     if (!process_signal (item->fd))
         return 0;
-    wrong = curve_reload (s_broker.curve);
-    if (wrong)
+    wrong = s_broker.curve ? curve_reload (s_broker.curve) : NULL;
+    if (!s_broker.curve)
+        zb_log (LOG_INFO, "reloaded", "mode=broker");
+    else if (wrong)
         zb_log (LOG_ERR, "reload", "authorized=\"%s\" reason=\"%s\"",
                 s_broker.authorized, wrong);
     else
         zb_log (LOG_INFO, "reloaded", "authorized=\"%s\" keys=%zu",
                 s_broker.authorized, zhashx_size (s_broker.curve->listed));
+    return 0;
+}
+
+//  Handler for zloop_poller: the answers to handshakes. Its descriptor, too, tells
+//  once.
+static int
+broker_answer (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void) loop, (void) item, (void) argument;
+    curve_answer (s_broker.curve);
     return 0;
 }
 
@@ -1676,19 +1695,19 @@ broker_run (void)
     char address[ADDRESS_MAX];
     const char *wrong;
     zmq_pollitem_t stop = {NULL, process_stop_fd (), ZMQ_POLLIN, 0};
-    zmq_pollitem_t hangup = {NULL, -1, ZMQ_POLLIN, 0};
+    zmq_pollitem_t hangup = {NULL, process_hangup_fd (), ZMQ_POLLIN, 0};
     zloop_t *loop = zloop_new ();
     zb_t *health;
+    process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
     zloop_poller (loop, &stop, broker_stop, NULL);
-    if (s_broker.cert) {
-        hangup.fd = process_hangup_fd ();
-        zloop_poller (loop, &hangup, broker_reload, NULL);
-    }
+    zloop_poller (loop, &hangup, broker_reload, NULL);
     wrong = address_resolve (address, sizeof address, s_broker.host);
     if (wrong)
         die ("--host %s: %s", s_broker.host, wrong);
     broker_open (loop, address);
     zsock_bind (s_broker.programs, "inproc://zibrato-broker");
+    if (s_broker.curve)
+        broker_poll (loop, s_broker.curve->zap, broker_answer, NULL);
     broker_bind (address);
     health =
       zb_open (.context = zsys_init (), .source = "broker",
@@ -1712,8 +1731,7 @@ broker_run (void)
     forward_done (&s_broker.forward);
     peers_done (&s_broker.peers);
     close (stop.fd);
-    if (hangup.fd != -1)
-        close (hangup.fd);
+    close (hangup.fd);
     return 0;
 }
 

@@ -1,16 +1,13 @@
 /*  curve - who may connect. The contract is in curve.h.
 
-    czmq's zauth asks a zcertstore, which by itself would read the folder at
-    every handshake, end the program at the second file with the same key, and
-    overflow a buffer if a certificate has much metadata (zauth.c, zcertstore.c
-    of czmq 4.2.1). So it gets a store in memory, with nothing but keys in it,
-    and a new one at each reload.
+    ZeroMQ asks the broker itself of each handshake (ZAP, rfc.zeromq.org/spec/27)
+    since czmq's zauth knows no roles: it does not look at the domain, by which
+    the two ports differ.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "curve.h"
 
-#include <dirent.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 
@@ -118,72 +115,67 @@ curve_connect (zsock_t *socket, const char *server, const char *cert)
 }
 
 //  --------------------------------------------------------------------------
-//  The broker's side: the list
+//  The broker's side: who may come in
 
-//  A file of the folder. What is no certificate is said and left out; secret
-//  halves need not be there, and add nothing.
-static void
-s_list_file (zhashx_t *listed, const char *dir, const char *name)
+static const struct {
+    const char *domain;  //  of ZAP
+    int role;
+} s_ends[] = {{"zibrato-programs", KEYS_PROGRAM},
+              {"zibrato-workers", KEYS_WORKER}};
+
+//  The role that somebody wants who comes to a port, 0 if it is none of ours.
+static int
+s_domain_role (const char *domain)
 {
-    char path[PATH_MAX], public_key[CERTIFICATE_KEY],
-      secret_key[CERTIFICATE_KEY];
-    size_t size = strlen (name);
-    struct stat status;
-    if (*name == '.' || (size >= 7 && streq (name + size - 7, "_secret"))
-        || snprintf (path, sizeof path, "%s/%s", dir, name)
-             >= (int) sizeof path)
-        return;
-    if (stat (path, &status) == 0 && !S_ISREG (status.st_mode))
-        return;
-    if (certificate_read (path, public_key, secret_key) == 0)
-        zhashx_insert (listed, public_key, listed);
-    else
-        zb_log (LOG_WARNING, "unreadable", "file=\"%s\" reason=\"%s\"", path,
-                errno == EINVAL ? s_no_cert : strerror (errno));
-    explicit_bzero (secret_key, sizeof secret_key);
+    size_t i;
+    for (i = 0; i < 2; i++)
+        if (domain && streq (domain, s_ends[i].domain))
+            return s_ends[i].role;
+    return 0;
 }
 
-//  Caller owns the return value. NULL, errno set, if there is no such folder.
-static zhashx_t *
-s_list_read (const char *dir)
+//  A request is version, number, domain, address, identity, mechanism, key.
+//  Whoever gets in is known by its key from then on.
+static void
+curve_answer_one (curve_t *self, zmsg_t *request)
 {
-    DIR *folder = opendir (dir);
-    zhashx_t *listed;
-    const struct dirent *entry;
-    if (!folder)
-        return NULL;
-    listed = zhashx_new ();
-    while ((entry = readdir (folder)))
-        s_list_file (listed, dir, entry->d_name);
-    closedir (folder);
-    return listed;
+    char key[CERTIFICATE_KEY] = "", *version = zmsg_popstr (request);
+    zframe_t *number = zmsg_pop (request);
+    char *domain = zmsg_popstr (request), *address = zmsg_popstr (request);
+    char *identity = zmsg_popstr (request), *mechanism = zmsg_popstr (request);
+    zframe_t *bytes = zmsg_pop (request);
+    int role = s_domain_role (domain), listed;
+    if (mechanism && streq (mechanism, "CURVE") && bytes
+        && zframe_size (bytes) == 32)
+        zmq_z85_encode (key, zframe_data (bytes), 32);
+    listed = (keys_roles (self->listed, key) & role) != 0;
+    zsock_send (self->zap, "sfssss", "1.0", number, listed ? "200" : "400",
+                listed ? "OK" : "not listed", listed ? key : "", "");
+    zstr_free (&version);
+    zstr_free (&domain);
+    zstr_free (&address);
+    zstr_free (&identity);
+    zstr_free (&mechanism);
+    zframe_destroy (&number);
+    zframe_destroy (&bytes);
 }
 
-//  Replaces zauth by one that knows the list. A handshake that comes just in
-//  between fails, and is made again: the sockets enforce their domain.
-static void
-curve_auth (curve_t *self)
+void
+curve_answer (curve_t *self)
 {
-    static const byte none[32];
-    zcertstore_t *store = zcertstore_new (NULL);
-    byte key[32];
-    void *item;
-    for (item = zhashx_first (self->listed); item;
-         item = zhashx_next (self->listed)) {
-        zcert_t *cert;
-        zmq_z85_decode (key, (const char *) zhashx_cursor (self->listed));
-        cert = zcert_new_from (key, none);
-        zcertstore_insert (store, &cert);
+    zmsg_t *request;
+    while ((request = zmsg_recv (self->zap))) {
+        curve_answer_one (self, request);
+        zmsg_destroy (&request);
     }
-    zactor_destroy (&self->auth);
-    self->auth = zactor_new (zauth, store);
 }
 
 static void
-s_serve (zsock_t *socket, const char *public_key, const char *secret_key)
+s_serve (zsock_t *socket, const char *domain, const char *public_key,
+         const char *secret_key)
 {
-    zsock_set_zap_domain (socket, "zibrato");
-    //  without it whoever has any key gets in while there is no zauth
+    zsock_set_zap_domain (socket, domain);
+    //  without it whoever has any key gets in while nobody answers
     zsock_set_zap_enforce_domain (socket, 1);
     zsock_set_curve_server (socket, 1);
     zsock_set_curve_publickey (socket, public_key);
@@ -191,8 +183,8 @@ s_serve (zsock_t *socket, const char *public_key, const char *secret_key)
 }
 
 const char *
-curve_listen (curve_t **self_p, const char *cert, const char *dir, zsock_t *one,
-              zsock_t *other)
+curve_listen (curve_t **self_p, const char *cert, const char *dir,
+              zsock_t *programs, zsock_t *workers)
 {
     char public_key[CERTIFICATE_KEY], secret_key[CERTIFICATE_KEY];
     const char *wrong = NULL;
@@ -205,13 +197,16 @@ curve_listen (curve_t **self_p, const char *cert, const char *dir, zsock_t *one,
     else if (!*secret_key)
         wrong = s_no_secret;
     if (!wrong) {
-        s_serve (one, public_key, secret_key);
-        s_serve (other, public_key, secret_key);
+        s_serve (programs, s_ends[0].domain, public_key, secret_key);
+        s_serve (workers, s_ends[1].domain, public_key, secret_key);
         self = *self_p = (curve_t *) zmalloc (sizeof *self);
         self->dir = dir;
         self->listed = zhashx_new ();
-        curve_auth (self);
-        wrong = curve_reload (self);
+        self->zap = zsock_new (ZMQ_REP);
+        zsock_set_rcvtimeo (self->zap, 0);
+        wrong = zsock_bind (self->zap, "inproc://zeromq.zap.01") == -1
+                  ? strerror (errno)
+                  : curve_reload (self);
         if (wrong)
             curve_destroy (self_p);
     }
@@ -224,7 +219,7 @@ curve_destroy (curve_t **self_p)
 {
     curve_t *self = *self_p;
     if (self) {
-        zactor_destroy (&self->auth);
+        zsock_destroy (&self->zap);
         zhashx_destroy (&self->listed);
         free (self->seen);
         free (self);
@@ -255,38 +250,38 @@ static void
 curve_cut (curve_t *self, int fd)
 {
     zb_log (LOG_WARNING, "cut", "key=\"%s\" reason=\"not listed any more\"",
-            self->seen[fd]);
-    *self->seen[fd] = 0;
+            self->seen[fd].key);
+    *self->seen[fd].key = 0;
     if (s_port (fd) > 0)
         shutdown (fd, SHUT_RDWR);
+}
+
+static int
+curve_lists (curve_t *self, size_t fd)
+{
+    return (keys_roles (self->listed, self->seen[fd].key) & self->seen[fd].role)
+           != 0;
 }
 
 const char *
 curve_reload (curve_t *self)
 {
-    zhashx_t *before = self->listed, *listed = s_list_read (self->dir);
+    zhashx_t *listed = keys_read (self->dir);
     size_t fd;
-    void *item;
-    int same = listed && zhashx_size (listed) == zhashx_size (before);
     if (!listed)
         return strerror (errno);
-    for (item = zhashx_first (listed); item && same;
-         item = zhashx_next (listed))
-        same = zhashx_lookup (before, zhashx_cursor (listed)) != NULL;
+    zhashx_destroy (&self->listed);
     self->listed = listed;
-    zhashx_destroy (&before);
-    if (!same)
-        curve_auth (self);
     for (fd = 0; fd < self->seen_size; fd++)
-        if (*self->seen[fd] && !zhashx_lookup (listed, self->seen[fd]))
+        if (*self->seen[fd].key && !curve_lists (self, fd))
             curve_cut (self, (int) fd);
     return NULL;
 }
 
 int
-curve_admits (curve_t *self, zmq_msg_t *message)
+curve_admits (curve_t *self, zmq_msg_t *message, int role)
 {
-    //  what zauth has said of the connection; inproc has nothing
+    //  what we have said of the connection; inproc has nothing
     const char *key = zmq_msg_gets (message, "User-Id");
     int fd = key ? zmq_msg_get (message, ZMQ_SRCFD) : -1;
     if (fd < 0)
@@ -299,9 +294,10 @@ curve_admits (curve_t *self, zmq_msg_t *message)
                 (size - self->seen_size) * sizeof *self->seen);
         self->seen_size = size;
     }
-    if (!streq (self->seen[fd], key))
-        snprintf (self->seen[fd], sizeof self->seen[fd], "%s", key);
-    if (zhashx_lookup (self->listed, key))
+    if (!streq (self->seen[fd].key, key))
+        snprintf (self->seen[fd].key, sizeof self->seen[fd].key, "%s", key);
+    self->seen[fd].role = role;
+    if (curve_lists (self, (size_t) fd))
         return 1;
     curve_cut (self, fd);
     return 0;

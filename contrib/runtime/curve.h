@@ -11,8 +11,7 @@
 #include "../workers/zibrato_backend.h"
 
 #include "certificate.h"
-
-#include <czmq.h>
+#include "keys.h"
 
 //  Makes DIR, unless it is there, and a certificate in it. Overwrites nothing.
 //  public_key gets the public key, Z85.
@@ -28,25 +27,31 @@ curve_connect (zsock_t *socket, const char *server, const char *cert);
 typedef struct {
     const char *dir;   //  of those who may connect
     zhashx_t *listed;  //  their public keys
-    zactor_t *auth;    //  zauth, with a copy of the list
-    char (
-      *seen)[CERTIFICATE_KEY];  //  by descriptor: the key of its last message
+    zsock_t *zap;      //  where ZeroMQ asks who may connect
+    struct {
+        char key[CERTIFICATE_KEY];  //  of its last message
+        int role;
+    } * seen;  //  by descriptor
     size_t seen_size;
 } curve_t;
 
-//  Makes both sockets, before they bind, CURVE servers that admit who is
-//  listed. *self_p is NULL if that fails.
+//  Makes both sockets, before they bind, CURVE servers that admit who is listed
+//  for them. *self_p is NULL if that fails.
 const char *curve_listen (curve_t **self_p, const char *cert, const char *dir,
-                          zsock_t *one, zsock_t *other);
+                          zsock_t *programs, zsock_t *workers);
+
+//  Answers all that ZeroMQ asks: handshakes wait for it. To be called when zap
+//  is readable.
+void curve_answer (curve_t *self);
 
 //  Reads the list again. Who is no more in it is cut off; nobody else notices.
 //  If that fails the list stays as it is.
 const char *curve_reload (curve_t *self);
 
-//  May the message's sender still be here? If not it is cut off, and 0
+//  May the message's sender still be here, in this role? If not it is cut off, and 0
 //  returned. To be asked of each message, since that is how the broker learns
 //  whose a connection is.
-int curve_admits (curve_t *self, zmq_msg_t *message);
+int curve_admits (curve_t *self, zmq_msg_t *message, int role);
 
 void curve_destroy (curve_t **self_p);
 

@@ -37,7 +37,8 @@ forward_admits (forward_t *self)
     const unsigned char *text = zmq_msg_data (&self->message);
     if (self->within)
         return !self->ignored;
-    self->ignored = self->curve && !curve_admits (self->curve, &self->message);
+    self->ignored =
+      self->curve && !curve_admits (self->curve, &self->message, KEYS_PROGRAM);
     if (!self->ignored && zmq_msg_size (&self->message) && *text == MARK_BYTE) {
         self->ignored = 1;
         self->peers->faults[PEERS_IGNORED]++;

@@ -282,9 +282,11 @@ peers_said (peers_t *self, zmq_msg_t *message)
         peers_mark (self, peer, data[0], data + 1, size - 1);
     if (!peer)
         return;
-    if (peer->wanted.size > TOPICS_OF_ONE || ++peer->changes > CHANGES_MAX)
+    if (peer->wanted.size > TOPICS_OF_ONE + TOPICS_OWN
+        || ++peer->changes > CHANGES_MAX)
         peers_cut (self, peer, PEERS_GREEDY);
-    else if (topics_full (&self->topics))
+    else if (topics_full (&self->topics,
+                          TOPICS_OWN * self->connected[PEER_WORKER]))
         peers_relieve_topics (self);
 }
 

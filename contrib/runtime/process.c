@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -54,6 +55,58 @@ process_hangup_fd (void)
 {
     static const int hangup[] = {SIGHUP};
     return s_signals_open (hangup, 1);
+}
+
+enum { NEED_MAX = 256 };
+
+//  Opens one more each time it calls itself, and closes it on the way back.
+static int
+s_descriptors_have (int count)
+{
+    int fd = count ? eventfd (0, EFD_CLOEXEC) : -1;
+    int have = !count || (fd != -1 && s_descriptors_have (count - 1));
+    if (fd != -1)
+        close (fd);
+    return have;
+}
+
+//  Thread: stays until the lock is free.
+static void *
+s_thread_wait (void *argument)
+{
+    pthread_mutex_lock (argument);
+    pthread_mutex_unlock (argument);
+    return NULL;
+}
+
+//  Returns 0, or an error number.
+static int
+s_threads_have (int count)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread[NEED_MAX];
+    int started = 0, rc = 0;
+    pthread_mutex_lock (&lock);
+    while (rc == 0 && started < count && started < NEED_MAX) {
+        rc = pthread_create (&thread[started], NULL, s_thread_wait, &lock);
+        started += rc == 0;
+    }
+    pthread_mutex_unlock (&lock);
+    while (started)
+        pthread_join (thread[--started], NULL);
+    return rc;
+}
+
+void
+process_need (int threads, int descriptors)
+{
+    int rc = s_threads_have (threads);
+    if (rc) {
+        errno = rc;
+        die ("start %d threads:", threads);
+    }
+    if (!s_descriptors_have (descriptors))
+        die ("have %d descriptors:", descriptors);
 }
 
 int

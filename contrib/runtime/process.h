@@ -26,6 +26,11 @@ int process_signal (int fd);
 //  Handler for zloop_poller: ends the loop when asked to stop.
 int process_stopped (zloop_t *loop, zmq_pollitem_t *item, void *argument);
 
+//  Ends the program, with an error, unless it may have so many threads and
+//  descriptors more: ZeroMQ would abort it. To be called after the signals'
+//  descriptors are there.
+void process_need (int threads, int descriptors);
+
 //  Ends the process as one whose output nobody reads any more ends: by SIGPIPE.
 void process_end_unread (void) __attribute__ ((noreturn));
 

@@ -8,6 +8,8 @@
 
 #include <czmq.h>
 
+enum { TOPIC_OWN_SIZE = 18 };  //  at most
+
 typedef struct {
     const char *text;
     size_t size;
@@ -198,9 +200,10 @@ topics_has (topics_t *self, const char *text, size_t size)
 }
 
 int
-topics_full (const topics_t *self)
+topics_full (const topics_t *self, size_t own)
 {
-    return self->live > TOPICS_MAX || self->bytes > TOPIC_BYTES_MAX;
+    return self->live > TOPICS_MAX + own
+           || self->bytes > TOPIC_BYTES_MAX + own * TOPIC_OWN_SIZE;
 }
 
 void

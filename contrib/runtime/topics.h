@@ -27,7 +27,8 @@ enum {
     TOLD_BYTES_MAX = 64 * 1024,    //  a quarter of the bytes that it bears
     TOPICS_MAX = 8192,             //  of all workers together
     TOPIC_BYTES_MAX = 512 * 1024,  //  of those; ZeroMQ takes 50 for each byte
-    TOPICS_OF_ONE = 1024,          //  of one worker
+    TOPICS_OF_ONE = 1024,          //  of one worker,
+    TOPICS_OWN = 2,                //  beside those of its own (marks.h)
     MARKER_SIZE = 17
 };
 
@@ -73,8 +74,9 @@ void topics_drop (topics_t *self, const char *text, size_t size);
 //  Does anybody want it?
 int topics_has (topics_t *self, const char *text, size_t size);
 
-//  Is there more than the broker has room for?
-int topics_full (const topics_t *self);
+//  Is there more than the broker has room for, beside so many topics that workers
+//  have of their own?
+int topics_full (const topics_t *self, size_t own);
 
 void wanted_clear (wanted_t *self);
 

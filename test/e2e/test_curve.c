@@ -451,6 +451,73 @@ who_is_no_more_listed_is_cut_off (void)
     sink_check_sum (&stays, NULL, "other", 2);
 }
 
+//  Moves a certificate into a folder that says what it is for.
+static const char *
+client_move (const place_t *self, const char *name, const char *role)
+{
+    const char *folder = client_path (self, role);
+    const char *path = text_new ("%s/%s", folder, name);
+    mkdir (folder, 0700);
+    assert_int_equal (rename (client_path (self, name), path), 0);
+    assert_int_equal (rename (client_path (self, text_new ("%s_secret", name)),
+                              text_new ("%s_secret", path)),
+                      0);
+    return path;
+}
+
+//  A program's key reads nothing, and a worker's publishes nothing. Who is in
+//  the folder itself may do both.
+static void
+a_key_is_for_one_port (void)
+{
+    place_t place = place_new ();
+    keygen (place.clients, "both");
+    const char *app = client_move (&place, "app", "programs");
+    const char *worker = client_move (&place, "worker", "workers");
+    const char *both = client_path (&place, "both");
+    place_reload (&place, 3);
+    void *reader = subscriber_new (key_of (place.server, "public-key"), app);
+    void *pushy = pushy_socket (key_of (place.server, "public-key"), worker);
+    socket_fail (reader, broker_endpoint (place.broker, 1));
+    socket_fail (pushy, broker_endpoint (place.broker, 0));
+    sink_t sinks[] = {place_sink (&place, worker), place_sink (&place, both)};
+    process_t *programs[] = {measure_start (&place, app),
+                             measure_start (&place, both)};
+    for (int i = 0; i < 2; i++)
+        process_send (programs[i], "count\tinfo\tn\n");
+    for (int i = 0; i < 2; i++)
+        sink_await (&sinks[i], NULL, "n", 0, 2);
+    publisher_send (pushy, "info|Counter|pushed|1|1700000000|x");
+    char text[8];
+    assert_int_equal (zmq_recv (reader, text, sizeof text, ZMQ_DONTWAIT), -1);
+    measure_check (programs[0], &sinks[0], "last", 1);
+    sink_stop (&sinks[0]);
+    sink_check_count (&sinks[0], NULL, "pushed", 0);
+}
+
+//  What a key may do can change, and takes effect at once.
+static void
+a_key_that_changes_its_port_is_cut_off (void)
+{
+    place_t place = place_new ();
+    sink_t sink = place_sink (&place, client_path (&place, "worker"));
+    process_t *measure = measure_start (&place, client_path (&place, "app"));
+    measure_check (measure, &sink, "n", 1);
+    const char *app = client_move (&place, "app", "workers");
+    place_reload (&place, 2);
+    assert_int_equal (process_lines (place.broker->process, "event=cut"), 1);
+    process_await_nth (place.broker->process, "not listed", 2);
+    client_move (&place, "worker", "workers");
+    place_reload (&place, 2);
+    assert_int_equal (process_lines (sink.worker, "event=disconnected"), 0);
+    process_send (measure, "count\tinfo\tn\n");
+    rename (app, client_path (&place, "app"));
+    place_reload (&place, 2);
+    sink_await (&sink, NULL, "n", 0, 2);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "n", 2);
+}
+
 //  Two files with one key, what is no certificate, and one with so much in it
 //  that it would not fit zauth's buffer.
 static void
@@ -704,6 +771,8 @@ static const struct CMUnitTest tests[] = {
   TEST (strangers_do_not_fill_the_log),
   TEST (who_is_listed_later_gets_in),
   TEST (who_is_no_more_listed_is_cut_off),
+  TEST (a_key_is_for_one_port),
+  TEST (a_key_that_changes_its_port_is_cut_off),
   TEST (a_folder_may_hold_anything),
 #if !SANITIZED
   TEST (signals_may_come_before_all_threads_run),

@@ -47,6 +47,45 @@ a_hangup_ends_no_worker (void)
     }
 }
 
+//  It has something to read again with CURVE only (e2e.curve).
+static void
+a_hangup_ends_no_broker (void)
+{
+    broker_t *broker = broker_start ();
+    process_signal (broker->process, SIGHUP);
+    process_await (broker->process, "event=reloaded");
+    broker_stop (broker);
+}
+
+//  ZeroMQ would abort.
+static void
+too_little_is_said (void)
+{
+    const char *broker =
+      text_new ("exec %s broker --port 0", harness_path ("ZB_BIN"));
+    const char *const lines[] = {
+      text_new ("ulimit -n 30; %s", broker),
+      text_new ("ulimit -n 30; exec %s stdout", harness_path ("ZB_BIN")),
+      text_new ("ulimit -u 3; %s", broker)};
+    const char *const says[] = {
+      "zibrato: have 64 descriptors: ", "zibrato: have 64 descriptors: ",
+      "zibrato: start 6 threads: "};
+    for (int i = 0; i < 3; i++) {
+        //  root may have any number of threads
+        process_t *self =
+          process_start (geteuid () == 0 && i == 2
+                           ? LIST ("setpriv", "--reuid", "65534",
+                                   "--clear-groups", "bash", "-c", lines[i])
+                           : LIST ("bash", "-c", lines[i]),
+                         NULL);
+        assert_int_equal (process_wait (self), 1);
+        const char *text = process_err (self);
+        if (strncmp (text, says[i], strlen (says[i])) != 0
+            || strchr (text, '\n') != text + strlen (text) - 1)
+            fail_msg ("%s: expected %s", text, says[i]);
+    }
+}
+
 //  --------------------------------------------------------------------------
 //  Descriptors
 
@@ -341,6 +380,8 @@ log_lines_are_utf8 (void)
 
 static const struct CMUnitTest tests[] = {
   TEST (a_hangup_ends_no_worker),
+  TEST (a_hangup_ends_no_broker),
+  TEST (too_little_is_said),
   TEST (a_worker_ends_with_its_reader),
   TEST (what_nobody_reads_is_kept),
   TEST (closed_descriptors_stay_unused),
