@@ -298,6 +298,29 @@ auto_is_json_in_a_pipe (void)
                          "\"json.gauge\",\"source\":\"q1\",\"value\":-5}");
 }
 
+//  A bucket stands for durations that differ by two in a hundred. Of timers that
+//  have one sample each, which are anywhere in theirs, each percentile is it.
+static void
+percentiles_are_not_beyond_min_and_max (void)
+{
+    enum { TIMERS = 12 };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, LIST ("--percentiles", "1,99"));
+    char *lines = text_new ("info|Counter|n|1|1700000000|here");
+    for (int i = 0; i < TIMERS; i++)
+        lines = text_new ("%s\ninfo|Timer|t%d|%.3f|1700000000|here", lines, i,
+                          1 + 0.003 * i);
+    publisher_send (publisher_new (broker, ""), lines);
+    sink_await (&sink, "here", text_new ("t%d.p99", TIMERS - 1), 1, 0);
+    sink_stop (&sink);
+    for (int i = 0; i < TIMERS; i++)
+        for (int p = 1; p <= 99; p += 98) {
+            total_t total =
+              sink_total (&sink, "here", text_new ("t%d.p%d", i, p));
+            assert_true (fabs (total.sum - (1 + 0.003 * i)) < 1e-9);
+        }
+}
+
 //  --------------------------------------------------------------------------
 //  Plugins
 
@@ -361,6 +384,7 @@ static const struct CMUnitTest tests[] = {
   TEST (the_table_is_golden),
   TEST (the_table_counts_columns),
   TEST (auto_is_json_in_a_pipe),
+  TEST (percentiles_are_not_beyond_min_and_max),
   TEST (a_plugin_is_a_backend),
   TEST (a_plugin_that_does_not_fit_ends_with_one_line),
 };
