@@ -755,6 +755,7 @@ worker_load_request (void *argument, const char *name, size_t rows, size_t size)
     request_t *request = request_new ();
     snprintf (request->name, sizeof request->name, "%s", name);
     request->filed = true;
+    request->blame.unsure = true;  //  the last worker may have sent it
     request->rows = rows;
     request->size = size;
     self->loaded_rows += rows;

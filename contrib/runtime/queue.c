@@ -9,6 +9,9 @@
 #include <czmq.h>
 #include <inttypes.h>
 
+//  Of so many requests one may be from aside while others wait.
+enum { ASIDE_SHARE = 4 };
+
 //  Waiting is by the monotonic clock: a step of the wall clock must not stretch
 //  a backoff.
 queue_t *
@@ -43,12 +46,24 @@ queue_pop (queue_t *self)
     return request;
 }
 
+static request_t *
+queue_pop_aside (queue_t *self)
+{
+    request_t *request = self->aside;
+    if (request) {
+        self->aside = request->next;
+        self->bytes -= request_cost (request);
+        request->next = NULL;
+    }
+    return request;
+}
+
 void
 queue_destroy (queue_t **self_p)
 {
     queue_t *self = *self_p;
     request_t *request;
-    while ((request = queue_pop (self)))
+    while ((request = queue_pop (self)) || (request = queue_pop_aside (self)))
         request_destroy (&request);
     pthread_mutex_destroy (&self->lock);
     pthread_mutex_destroy (&self->trim_lock);
@@ -68,6 +83,24 @@ queue_drop (queue_t *self, request_t **request_p)
     if (request->filed)
         spool_request_remove (self->spool, request->name);
     request_destroy (request_p);
+}
+
+//  What has waited aside for longest and in vain, else the oldest. Returns NULL
+//  if there is none to spare. The caller holds the lock.
+static request_t *
+queue_pop_spare (queue_t *self)
+{
+    request_t **last = &self->aside, *request;
+    while (*last && (*last)->next)
+        last = &(*last)->next;
+    request = *last;
+    if (!request)
+        return self->head && (self->head->next || self->reserved)
+                 ? queue_pop (self)
+                 : NULL;
+    *last = NULL;
+    self->bytes -= request_cost (request);
+    return request;
 }
 
 //  Of what was refused, at most half of the room is kept. The caller does not
@@ -95,9 +128,7 @@ queue_trim (queue_t *self)
     int64_t most = (int64_t) self->bytes_max;
     if (self->spool)
         most -= spool_bytes (self->spool) + (int64_t) self->reserved;
-    while ((int64_t) self->bytes > most && self->head
-           && (self->head->next || self->reserved)) {
-        oldest = queue_pop (self);
+    while ((int64_t) self->bytes > most && (oldest = queue_pop_spare (self))) {
         *last = oldest;
         last = &oldest->next;
     }
@@ -169,19 +200,29 @@ queue_put (queue_t *self, request_t **request_p)
     queue_drop_all (self, trimmed);
 }
 
-void
-queue_file (queue_t *self)
+//  Writes those of a list that are in memory. Returns whether there were any.
+//  The caller holds the lock.
+static bool
+queue_file_list (queue_t *self, request_t *request)
 {
-    request_t *request;
     bool any = false;
-    pthread_mutex_lock (&self->lock);
-    for (request = self->head; request; request = request->next)
+    for (; request; request = request->next)
         if (!request->filed) {
             self->bytes -= request_cost (request);
             request_file (request, self->spool);
             self->bytes += request_cost (request);
             any = true;
         }
+    return any;
+}
+
+void
+queue_file (queue_t *self)
+{
+    bool any;
+    pthread_mutex_lock (&self->lock);
+    any = queue_file_list (self, self->head);
+    any |= queue_file_list (self, self->aside);
     if (any)
         spool_requests_sync (self->spool);
     pthread_mutex_unlock (&self->lock);
@@ -196,17 +237,48 @@ queue_close (queue_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
+//  Until a time of zclock_mono, or something has changed. Returns ETIMEDOUT in
+//  the first case. The caller holds the lock.
+static int
+queue_wait (queue_t *self, int64_t until_ms)
+{
+    struct timespec deadline = {(time_t) (until_ms / 1000),
+                                (long) (until_ms % 1000) * 1000000};
+    return pthread_cond_timedwait (&self->changed, &self->lock, &deadline);
+}
+
 void
 queue_pause (queue_t *self, int64_t ms)
 {
     int64_t until = zclock_mono () + ms + 1;  //  which rounds down
-    struct timespec deadline = {(time_t) (until / 1000),
-                                (long) (until % 1000) * 1000000};
     int rc = 0;
     pthread_mutex_lock (&self->lock);
     while (!self->closing && rc == 0)
-        rc = pthread_cond_timedwait (&self->changed, &self->lock, &deadline);
+        rc = queue_wait (self, until);
     pthread_mutex_unlock (&self->lock);
+}
+
+//  When the first of those aside may be taken. The caller holds the lock.
+static int64_t
+queue_due (const queue_t *self)
+{
+    return self->aside->due_ms > self->aside_ms ? self->aside->due_ms
+                                                : self->aside_ms;
+}
+
+//  The request whose turn it is, or NULL. The caller holds the lock.
+static request_t *
+queue_next (queue_t *self)
+{
+    bool due =
+      self->aside && (self->closing || queue_due (self) <= zclock_mono ());
+    if (due && (!self->head || self->turns >= ASIDE_SHARE - 1)
+        && !(self->head && self->head->returned)) {
+        self->turns = 0;
+        return queue_pop_aside (self);
+    }
+    self->turns += self->head != NULL;
+    return queue_pop (self);
 }
 
 request_t *
@@ -215,9 +287,15 @@ queue_take (queue_t *self)
     request_t *request;
     pthread_mutex_lock (&self->lock);
     self->busy = false;
-    while (!self->head && !(self->closing && self->helping == 0))
-        pthread_cond_wait (&self->changed, &self->lock);
-    request = queue_pop (self);
+    while (!(request = queue_next (self))
+           && !(self->closing && self->helping == 0)) {
+        if (self->aside && !self->closing)
+            queue_wait (self, queue_due (self) + 1);
+        else
+            pthread_cond_wait (&self->changed, &self->lock);
+    }
+    if (request)
+        request->returned = false;
     self->busy = request != NULL;
     pthread_cond_broadcast (&self->changed);
     pthread_mutex_unlock (&self->lock);
@@ -234,26 +312,64 @@ queue_help (queue_t *self)
         pthread_cond_wait (&self->changed, &self->lock);
     request = queue_pop (self);
     self->helping += request != NULL;
+    self->turns += request != NULL;
     pthread_mutex_unlock (&self->lock);
     return request;
+}
+
+//  The caller holds the lock.
+static void
+queue_push (queue_t *self, request_t **request_p)
+{
+    request_t *request = *request_p;
+    request->returned = true;
+    request->next = self->head;
+    if (!self->head)
+        self->tail = &request->next;
+    self->head = request;
+    self->bytes += request_cost (request);
+    *request_p = NULL;
 }
 
 void
 queue_helped (queue_t *self, request_t **request_p)
 {
-    request_t *request = *request_p;
     pthread_mutex_lock (&self->lock);
     self->helping--;
-    if (request) {
-        request->returned = true;
-        request->next = self->head;
-        if (!self->head)
-            self->tail = &request->next;
-        self->head = request;
-        self->bytes += request_cost (request);
-        *request_p = NULL;
-    }
+    if (*request_p)
+        queue_push (self, request_p);
     pthread_cond_broadcast (&self->changed);
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+queue_return (queue_t *self, request_t **request_p)
+{
+    pthread_mutex_lock (&self->lock);
+    queue_push (self, request_p);
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+queue_aside (queue_t *self, request_t **request_p, int64_t due_ms)
+{
+    request_t **at = &self->aside, *request = *request_p;
+    pthread_mutex_lock (&self->lock);
+    while (*at && (*at)->due_ms <= due_ms)
+        at = &(*at)->next;
+    request->due_ms = due_ms;
+    request->next = *at;
+    *at = request;
+    *request_p = NULL;
+    self->bytes += request_cost (request);
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+queue_rest_aside (queue_t *self, int64_t until_ms)
+{
+    pthread_mutex_lock (&self->lock);
+    self->aside_ms = until_ms;
     pthread_mutex_unlock (&self->lock);
 }
 

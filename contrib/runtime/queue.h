@@ -1,8 +1,12 @@
 /*  queue - requests that wait for the sender, bounded in bytes
 
     With a spool they wait in its files, and here is only what they are called.
-    No file is removed while the lock is held. One thread puts, another takes: the sender. Its helpers take, too, but only
-    while it is busy and the service answers as it should.
+    No file is removed while the lock is held. One thread puts, another takes:
+    the sender. Its helpers take, too, but only while it is busy and the service
+    answers as it should.
+
+    What was not delivered waits aside, each for its time. Nothing good waits
+    for it: of the requests at most one in four is from there while others wait.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -18,6 +22,9 @@ typedef struct {
     pthread_cond_t changed;
     spool_t *spool;  //  or NULL; not the queue's
     request_t *head, **tail;
+    request_t *aside;      //  the first due is the first
+    int64_t aside_ms;      //  none of these before this time, of zclock_mono
+    int turns;             //  others that were taken since one of them
     _Atomic size_t bytes;  //  written under the lock
     size_t bytes_max;
     size_t reserved;  //  bytes of requests to come
@@ -40,7 +47,8 @@ queue_t *queue_new (size_t bytes_max);
 //  What was never delivered is counted by then, or is in its file.
 void queue_destroy (queue_t **self_p);
 
-//  Takes over the request. When there is no room, the oldest go, counted.
+//  Takes over the request. When there is no room, what waits aside goes, and then
+//  the oldest, counted.
 void queue_put (queue_t *self, request_t **request_p);
 
 //  Makes room for requests that are in files, but do not count yet. Returns 0,
@@ -53,8 +61,9 @@ void queue_file (queue_t *self);
 //  Nothing more will come.
 void queue_close (queue_t *self);
 
-//  Waits for a request, of which the caller has none. Caller owns the return
-//  value; NULL: there will be none, nor have helpers one.
+//  Waits for a request, of which the caller has none; once the queue is closed,
+//  what waits aside is due. Caller owns the return value; NULL: there will be
+//  none, nor have helpers one.
 request_t *queue_take (queue_t *self);
 
 //  Waits for a request that the sender does not come to. Caller owns the return
@@ -75,6 +84,15 @@ request_t *queue_pop (queue_t *self);
 //  Gives up a request for want of room, counted, and its file. The caller does
 //  not hold the lock.
 void queue_drop (queue_t *self, request_t **request_p);
+
+//  Lets a request wait aside until a time of zclock_mono. Takes it over.
+void queue_aside (queue_t *self, request_t **request_p, int64_t due_ms);
+
+//  Nothing aside is taken before this time, until the queue is closed.
+void queue_rest_aside (queue_t *self, int64_t until_ms);
+
+//  Puts a request to the front, for the sender alone. Takes it over.
+void queue_return (queue_t *self, request_t **request_p);
 
 //  Waits for at most so long, less if the queue is being closed.
 void queue_pause (queue_t *self, int64_t ms);

@@ -17,8 +17,11 @@ request_new (void)
 void
 request_destroy (request_t **self_p)
 {
-    if (*self_p)
+    if (*self_p) {
         free ((*self_p)->text);
+        free ((*self_p)->reason);
+        free ((*self_p)->at_fault);
+    }
     free (*self_p);
     *self_p = NULL;
 }
@@ -69,17 +72,25 @@ request_file (request_t *self, spool_t *spool)
     request_unload (self);
 }
 
+//  A name has room for so many letters that halves of halves never need more,
+//  but marks may.
+enum { MARKS_NAME_MAX = SPOOL_NAME_MAX - 26 };
+
 request_t *
-request_half (const request_t *self, char which)
+request_half (const request_t *self, char which, const char *marks)
 {
     request_t *half = request_new ();
     const char *row = self->text, *end;
     size_t i, middle = self->rows / 2;
+    if (strlen (self->name) > MARKS_NAME_MAX)
+        marks = NULL;
     for (i = 0; i < self->rows; i++, row = end + 1) {
+        bool first = marks ? !marks[i] : i < middle;
         end = strchr (row, '\n');
-        if ((i < middle) == (which == 'a'))
+        if (first == (which == 'a'))
             request_add (half, row, (size_t) (end - row));
     }
     snprintf (half->name, sizeof half->name, "%.90s%c", self->name, which);
+    half->blame = self->blame;
     return half;
 }

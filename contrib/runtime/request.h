@@ -5,15 +5,21 @@
 #ifndef ZB_REQUEST_H
 #define ZB_REQUEST_H
 
+#include "blame.h"
 #include "spool.h"
 
 typedef struct request {
     struct request *next;
     char name[SPOOL_NAME_MAX];  //  of the file; the same for ever
     bool filed;                 //  it is in that file
-    bool returned;              //  a helper could not deliver it
+    bool returned;              //  only the sender may have it, and next
     size_t rows, size, max;
-    char *text;  //  the rows, each ended by '\n'; NULL: only in the file
+    char *text;      //  the rows, each ended by '\n'; NULL: only in the file
+    blame_t blame;   //  for what went wrong
+    int64_t due_ms;  //  of zclock_mono: it waits aside until then
+    char *reason;    //  why it waits there, or was refused; NULL: it was not
+    bool refused;    //  a helper was told so
+    char *at_fault;  //  and for which rows, likewise
 } request_t;
 
 //  Without rows. Caller owns the return value.
@@ -36,8 +42,8 @@ void request_unload (request_t *self);
 //  Into its file, and out of memory. If that fails it stays there.
 void request_file (request_t *self, spool_t *spool);
 
-//  Its first rows ('a') as a request of their own, or the others ('b'). Caller
-//  owns the return value.
-request_t *request_half (const request_t *self, char which);
+//  Its first rows ('a') as a request of their own, or the others ('b'); if rows
+//  have marks, those without ('a') or with ('b'). Caller owns the return value.
+request_t *request_half (const request_t *self, char which, const char *marks);
 
 #endif

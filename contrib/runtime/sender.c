@@ -1,81 +1,24 @@
 /*  sender - delivers requests. The contract is in sender.h.
 
+    Sections: one request, what is set aside, what failed, helpers, the thread.
+
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "sender.h"
-
-#include "../workers/zibrato_backend.h"
 
 #include "fault.h"
 
 #include <czmq.h>
 #include <inttypes.h>
-#include <unistd.h>
 
 enum {
-    RETRY_FIRST_MS = 500,
-    RETRY_MOST_MS = 60000,
-    RETRY_ASKED_MOST_MS = 3600000,  //  what a Retry-After may ask
-    HOLD_MS = 60000,
-    REJECTED_LOGGED = 20,  //  one by one; the rest are counted
+    LOGGED_MAX = 20,      //  rows, one by one; the rest are counted
+    LOG_REST_MS = 10000,  //  and said so often
     HELPERS_MAX = 63
 };
 
-//  Milliseconds to the next try: doubled each time, with jitter of a quarter
-//  so that workers do not come all at once.
-static int64_t
-sender_backoff (const sender_t *self, const zb_reply_t *reply)
-{
-    int64_t ms = RETRY_FIRST_MS;
-    uint64_t random = 0;
-    int i;
-    getentropy (&random, sizeof random);
-    if (self->outcome == ZB_HOLD)
-        ms = HOLD_MS;
-    else
-        for (i = 1; i < self->failures && ms < RETRY_MOST_MS; i++)
-            ms *= 2;
-    if (ms > RETRY_MOST_MS)
-        ms = RETRY_MOST_MS;
-    ms -= (int64_t) (random % (uint64_t) (ms / 4 + 1));
-    if (reply->retry_after_ms > ms)
-        ms = reply->retry_after_ms < RETRY_ASKED_MOST_MS ? reply->retry_after_ms
-                                                         : RETRY_ASKED_MOST_MS;
-    return ms;
-}
-
-//  Says what went wrong, once for a hold and each time for a retry, and waits.
-static void
-sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
-{
-    int64_t ms, left = zb_time_left_ms ();
-    int again = self->outcome == ZB_HOLD && outcome == ZB_HOLD;
-    self->outcome = outcome;
-    self->failures++;
-    queue_trouble (self->queue, true);
-    ms = sender_backoff (self, reply);
-    if (!again)
-        zb_log (outcome == ZB_HOLD ? LOG_ERR : LOG_WARNING,
-                outcome == ZB_HOLD ? "held" : "retry",
-                "attempt=%d wait_ms=%" PRId64 " reason=\"%s\"", self->failures,
-                ms, reply->reason);
-    if (left == INT64_MAX)
-        queue_pause (self->queue, ms);
-    else if (left > 0)
-        zclock_sleep ((int) (ms < left ? ms : left));
-}
-
-//  An answer, even a refusal, means that the service is there.
-static void
-sender_succeeded (sender_t *self)
-{
-    if (self->failures) {
-        zb_log (LOG_INFO, "recovered", "attempts=%d", self->failures + 1);
-        queue_trouble (self->queue, false);
-    }
-    self->failures = 0;
-    self->outcome = ZB_DELIVERED;
-}
+//  --------------------------------------------------------------------------
+//  One request: hands its rows to the backend
 
 static zb_outcome_t
 s_flush_stdout (const char *const *rows, size_t count, zb_reply_t *reply)
@@ -99,35 +42,20 @@ zb_request_key (void)
     return s_request_key;
 }
 
-//  Tries until the rows are delivered or refused, or the time is over; a helper
-//  only once.
 static zb_outcome_t
-sender_try (sender_t *self, const char *const *rows, size_t count,
-            zb_reply_t *reply)
+sender_call (sender_t *self, const char *const *rows, size_t count,
+             zb_reply_t *reply)
 {
-    zb_outcome_t outcome;
-    for (;;) {
-        memset (reply, 0, sizeof *reply);
-        FAULT (send_before);
-        outcome = self->backend->flush
-                    ? self->backend->flush (rows, count, reply)
-                    : s_flush_stdout (rows, count, reply);
-        if (self->helps)
-            return outcome;
-        if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED) {
-            sender_succeeded (self);
-            return outcome;
-        }
-        if (zb_time_left_ms () == 0
-            || (outcome == ZB_HOLD && zb_time_left_ms () < INT64_MAX))
-            return outcome;
-        sender_wait (self, outcome, reply);
-    }
+    memset (reply, 0, sizeof *reply);
+    reply->at_fault = (char *) zmalloc (count + 1);
+    FAULT (send_before);
+    return self->backend->flush ? self->backend->flush (rows, count, reply)
+                                : s_flush_stdout (rows, count, reply);
 }
 
-//  Hands the rows of a request to the backend, each as a text of its own.
+//  Each row is a text of its own. Caller owns reply->at_fault.
 static zb_outcome_t
-sender_rows (sender_t *self, const request_t *request, zb_reply_t *reply)
+sender_try (sender_t *self, const request_t *request, zb_reply_t *reply)
 {
     const char **rows = (const char **) zmalloc (request->rows * sizeof *rows);
     char *text = (char *) zmalloc (request->size + 1), *next;
@@ -143,26 +71,10 @@ sender_rows (sender_t *self, const request_t *request, zb_reply_t *reply)
     snprintf (s_request_key, sizeof s_request_key, "%s-%s",
               self->queue->spool ? spool_id (self->queue->spool) : self->id,
               request->name);
-    outcome = sender_try (self, rows, count, reply);
+    outcome = sender_call (self, rows, count, reply);
     free (text);
     free (rows);
     return outcome;
-}
-
-//  The row alone is refused: set aside, and logged, within reason.
-static void
-sender_reject (sender_t *self, const request_t *request, const char *reason)
-{
-    if (self->queue->spool)
-        spool_reject (self->queue->spool, request->name, request->text,
-                      request->size, reason);
-    if (self->rejected_logged < REJECTED_LOGGED) {
-        self->rejected_logged++;
-        zb_log (LOG_ERR, "rejected", "reason=\"%s\" row=%.*s", reason,
-                (int) request->size - 1, request->text);
-    }
-    else
-        self->rejected_unlogged++;
 }
 
 static void
@@ -178,15 +90,91 @@ sender_count (sender_t *self, size_t delivered, size_t rejected, size_t lost)
     pthread_mutex_unlock (&queue->lock);
 }
 
-//  A refused request becomes two, and then is no more: which of its rows were
-//  delivered must be known after a crash, too. Returns the two, in order.
-static request_t *
-sender_split (sender_t *self, request_t *request)
+//  It is delivered, or set aside for good.
+static void
+sender_forget (sender_t *self, request_t **request_p)
 {
-    request_t *half[2] = {request_half (request, 'a'),
-                          request_half (request, 'b')};
-    half[0]->next = half[1];
-    half[1]->next = request->next;
+    if ((*request_p)->filed)
+        spool_request_remove (self->queue->spool, (*request_p)->name);
+    FAULT (removed);
+    request_destroy (request_p);
+}
+
+static void
+sender_delivered (sender_t *self, request_t **request_p)
+{
+    FAULT (send_after);
+    sender_count (self, (*request_p)->rows, 0, 0);
+    sender_forget (self, request_p);
+}
+
+//  --------------------------------------------------------------------------
+//  What is set aside, for a time or for good
+
+//  Rows that wait aside, or are set aside for good: one by one for the first.
+static void
+sender_log (sender_t *self, bool for_good, const request_t *request,
+            const char *reason)
+{
+    sender_log_t *log = for_good ? &self->rejected : &self->aside;
+    if (log->logged++ >= LOGGED_MAX)
+        log->unlogged += request->rows;
+    else if (request->rows > 1)
+        zb_log (LOG_ERR, for_good ? "rejected" : "aside",
+                "rows=%zu reason=\"%s\"", request->rows, reason);
+    else
+        zb_log (LOG_ERR, for_good ? "rejected" : "aside",
+                "reason=\"%s\" row=%.*s", reason, (int) request->size - 1,
+                request->text);
+}
+
+static void
+sender_log_rest (sender_t *self, bool for_good, bool at_once)
+{
+    sender_log_t *log = for_good ? &self->rejected : &self->aside;
+    int64_t now = zclock_mono ();
+    if (log->unlogged && (at_once || now >= log->said_ms + LOG_REST_MS)) {
+        zb_log (LOG_ERR, for_good ? "rejected" : "aside",
+                "rows=%" PRIu64 " reason=\"as above\"", log->unlogged);
+        log->unlogged = 0;
+        log->said_ms = now;
+    }
+}
+
+//  All rows of the request are at fault.
+static void
+sender_reject (sender_t *self, request_t **request_p, const char *reason)
+{
+    request_t *request = *request_p;
+    if (self->queue->spool)
+        spool_reject (self->queue->spool, request->name, request->text,
+                      request->size, request->rows, reason);
+    sender_log (self, true, request, reason);
+    sender_count (self, 0, request->rows, 0);
+    sender_forget (self, request_p);
+}
+
+//  It waits aside, with the reason.
+static void
+sender_aside (sender_t *self, request_t **request_p, int64_t ms,
+              const char *reason)
+{
+    request_t *request = *request_p;
+    free (request->reason);
+    request->reason = strdup (reason);
+    request_unload (request);
+    queue_aside (self->queue, request_p, zclock_mono () + ms);
+}
+
+//  A request becomes two, and then is no more: which of its rows were delivered
+//  must be known after a crash, too.
+static void
+sender_split (sender_t *self, request_t **request_p, const char *marks,
+              request_t *half[2])
+{
+    request_t *request = *request_p;
+    half[0] = request_half (request, 'a', marks);
+    half[1] = request_half (request, 'b', marks);
     FAULT (split_before);
     if (request->filed) {
         request_file (half[0], self->queue->spool);
@@ -198,88 +186,227 @@ sender_split (sender_t *self, request_t *request)
         spool_requests_sync (self->queue->spool);
         FAULT (split_after);
     }
-    return half[0];
+    request_destroy (request_p);
 }
 
-//  The request is delivered, or is a row that is refused.
+//  The halves go behind what waits; the better one is the first.
 static void
-sender_done (sender_t *self, const request_t *request, zb_outcome_t outcome,
-             const char *reason)
+sender_split_aside (sender_t *self, request_t **request_p, const char *marks)
 {
-    bool refused = outcome == ZB_REFUSED;
-    if (refused)
-        sender_reject (self, request, reason);
+    request_t *half[2];
+    sender_split (self, request_p, marks, half);
+    queue_aside (self->queue, &half[0], zclock_mono ());
+    queue_aside (self->queue, &half[1], zclock_mono ());
+}
+
+//  Rows of which the service says that they are at fault go as a group, if they
+//  are all of the request.
+static void
+sender_refused (sender_t *self, request_t **request_p, const zb_reply_t *reply)
+{
+    request_t *request = *request_p;
+    const char *marks =
+      memchr (reply->at_fault, 1, request->rows) ? reply->at_fault : NULL;
+    if (request->rows == 1 || (marks && !memchr (marks, 0, request->rows)))
+        sender_reject (self, request_p, reply->reason);
     else
-        FAULT (send_after);
-    sender_count (self, refused ? 0 : request->rows, refused, 0);
-    if (request->filed)
-        spool_request_remove (self->queue->spool, request->name);
-    FAULT (removed);
+        sender_split_aside (self, request_p, marks);
 }
 
-//  Delivers the good and sets the bad aside: what is refused as a whole is
-//  refused in halves, until it is one row. Takes over the request. Returns how
-//  many rows are left over because the time is.
-static size_t
-sender_request (sender_t *self, request_t **request_p)
+//  --------------------------------------------------------------------------
+//  What failed, for a reason that may pass
+
+static bool
+s_stops (void)
 {
-    request_t *request;
-    size_t left = 0;
-    while ((request = *request_p)) {
-        zb_reply_t reply = {{0}, 0};
-        zb_outcome_t outcome = ZB_RETRY;
-        *request_p = request->next;
-        if (request_load (request, self->queue->spool) == -1)
-            sender_count (self, 0, 0, request->rows);
-        else if (left == 0)
-            outcome = sender_rows (self, request, &reply);
-        if (request->text && outcome == ZB_REFUSED && request->rows > 1)
-            *request_p = sender_split (self, request);
-        else if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
-            sender_done (self, request, outcome, reply.reason);
-        else if (request->text)
-            left += request->rows;
-        request_destroy (&request);
-    }
-    if (self->rejected_unlogged)
-        zb_log (LOG_ERR, "rejected", "rows=%" PRIu64 " reason=\"as above\"",
-                self->rejected_unlogged);
-    self->rejected_unlogged = 0;
-    return left;
+    return zb_time_left_ms () < INT64_MAX;
 }
 
-//  Says what became of what was not delivered in time.
+static const blame_policy_t *
+sender_policy (const sender_t *self)
+{
+    return self->policy ? self->policy : &blame_policy_default;
+}
+
+//  Says what went wrong, once for a hold and each time for a retry, and waits.
 static void
-sender_left (const sender_t *self, size_t left)
+sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
 {
-    if (left && self->queue->spool)
-        zb_log (LOG_WARNING, "kept", "rows=%zu reason=\"for the next start\"",
-                left);
-    else if (left)
-        zb_log (LOG_ERR, "lost",
-                "rows=%zu reason=\"not delivered within --deadline\"", left);
+    int64_t left = zb_time_left_ms ();
+    int64_t ms = blame_pause (sender_policy (self), ++self->waits, outcome,
+                              reply->retry_after_ms);
+    bool again = self->held && outcome == ZB_HOLD;
+    self->held = outcome == ZB_HOLD;
+    queue_trouble (self->queue, true);
+    if (!again)
+        zb_log (self->held ? LOG_ERR : LOG_WARNING,
+                self->held ? "held" : "retry",
+                "attempt=%d wait_ms=%" PRId64 " reason=\"%s\"", self->waits, ms,
+                reply->reason);
+    if (left == INT64_MAX)
+        queue_pause (self->queue, ms);
+    else if (left > 0)
+        zclock_sleep ((int) (ms < left ? ms : left));
 }
 
-//  Thread: delivers beside the sender as long as all goes well. To wait, and to
+//  An answer, even a refusal, means that the service is there.
+static void
+sender_answered (sender_t *self)
+{
+    if (self->waits) {
+        zb_log (LOG_INFO, "recovered", "attempts=%d", self->waits + 1);
+        queue_trouble (self->queue, false);
+    }
+    self->waits = 0;
+    self->held = false;
+}
+
+//  It is not tried any more before the end. A row that is known to be at fault
+//  is in the log then, if there is no folder to keep it.
+static void
+sender_leave (sender_t *self, request_t **request_p)
+{
+    request_t *request = *request_p;
+    if (request->blame.alone && request->rows == 1 && !self->queue->spool)
+        sender_reject (self, request_p, request->reason);
+    else {
+        self->left += request->rows;
+        request_destroy (request_p);
+    }
+}
+
+//  All wait, and this one does as well; whatever comes is tried first.
+static void
+sender_blame_service (sender_t *self, request_t **request_p,
+                      zb_outcome_t outcome, const zb_reply_t *reply)
+{
+    int64_t ms = blame_pause (sender_policy (self), (*request_p)->blame.tries,
+                              outcome, reply->retry_after_ms);
+    sender_aside (self, request_p, ms, reply->reason);
+    if (s_stops () && outcome == ZB_HOLD)
+        self->given_up = true;
+    else
+        sender_wait (self, outcome, reply);
+}
+
+//  Nothing passes, but nothing new has been tried: what comes need not wait.
+static void
+sender_blame_suspects (sender_t *self, request_t **request_p,
+                       zb_outcome_t outcome, const zb_reply_t *reply)
+{
+    int64_t ms = blame_pause (sender_policy (self), self->service.streak,
+                              outcome, reply->retry_after_ms);
+    if (s_stops () || reply->retry_after_ms) {
+        sender_blame_service (self, request_p, outcome, reply);
+        return;
+    }
+    zb_log (LOG_WARNING, "retry",
+            "attempt=%d wait_ms=%" PRId64 " reason=\"%s\"",
+            (*request_p)->blame.tries, ms, reply->reason);
+    sender_aside (self, request_p, ms, reply->reason);
+    queue_rest_aside (self->queue, zclock_mono () + ms);
+}
+
+static void
+sender_blame_unknown (sender_t *self, request_t **request_p,
+                      zb_outcome_t outcome, const zb_reply_t *reply)
+{
+    request_t *half[2];
+    sender_split (self, request_p, NULL, half);
+    queue_return (self->queue, &half[1]);
+    queue_return (self->queue, &half[0]);
+    sender_wait (self, outcome, reply);
+}
+
+static void
+sender_blame_rows (sender_t *self, request_t **request_p, zb_outcome_t outcome,
+                   const zb_reply_t *reply)
+{
+    (void) outcome, (void) reply;
+    sender_split_aside (self, request_p, NULL);
+}
+
+static void
+sender_blame_row (sender_t *self, request_t **request_p, zb_outcome_t outcome,
+                  const zb_reply_t *reply)
+{
+    request_t *request = *request_p;
+    int64_t ms = blame_aside (sender_policy (self), &request->blame,
+                              reply->retry_after_ms);
+    (void) outcome;
+    if (request->blame.aside == 1 && !s_stops ())
+        sender_log (self, false, request, reply->reason);
+    sender_aside (self, request_p, ms, reply->reason);
+}
+
+static void
+sender_blame_enough (sender_t *self, request_t **request_p,
+                     zb_outcome_t outcome, const zb_reply_t *reply)
+{
+    (void) outcome;
+    sender_reject (self, request_p, reply->reason);
+}
+
+//  One for each verdict.
+static void (*const s_blame[]) (sender_t *, request_t **, zb_outcome_t,
+                                const zb_reply_t *) = {
+  [BLAME_SERVICE] = sender_blame_service,
+  [BLAME_SUSPECTS] = sender_blame_suspects,
+  [BLAME_UNKNOWN] = sender_blame_unknown,
+  [BLAME_ROWS] = sender_blame_rows,
+  [BLAME_ROW] = sender_blame_row,
+  [BLAME_GIVE_UP] = sender_blame_enough};
+
+static void
+sender_failed (sender_t *self, request_t **request_p, zb_outcome_t outcome,
+               const zb_reply_t *reply)
+{
+    blame_verdict_t verdict;
+    (*request_p)->blame.unsure |= reply->unsure != 0;
+    verdict = blame_judge (sender_policy (self), &self->service,
+                           &(*request_p)->blame, outcome, (*request_p)->rows,
+                           self->queue->delivered_rows, zclock_mono ());
+    s_blame[verdict](self, request_p, outcome, reply);
+}
+
+//  --------------------------------------------------------------------------
+//  Helpers: deliver beside the sender as long as all goes well. To wait, and to
 //  split what is refused, is the sender's.
+
+//  Keeps what the sender has to know.
+static void
+sender_keep_answer (request_t *request, zb_outcome_t outcome, zb_reply_t *reply)
+{
+    request->refused = outcome == ZB_REFUSED;
+    request->blame.unsure |= reply->unsure != 0;
+    if (request->refused) {
+        request->reason = strdup (reply->reason);
+        request->at_fault = reply->at_fault;
+        reply->at_fault = NULL;
+    }
+    request_unload (request);
+}
+
+//  Thread.
 static void *
 sender_help (void *argument)
 {
     sender_t *self = (sender_t *) argument;
     request_t *request;
     while ((request = queue_help (self->queue))) {
-        zb_reply_t reply = {{0}, 0};
-        bool lost = request_load (request, self->queue->spool) == -1;
-        bool done =
-          !lost && sender_rows (self, request, &reply) == ZB_DELIVERED;
-        if (lost)
+        zb_reply_t reply = {.at_fault = NULL};
+        if (request_load (request, self->queue->spool) == 0) {
+            zb_outcome_t outcome = sender_try (self, request, &reply);
+            if (outcome == ZB_DELIVERED)
+                sender_delivered (self, &request);
+            else
+                sender_keep_answer (request, outcome, &reply);
+        }
+        else {
             sender_count (self, 0, 0, request->rows);
-        else if (done)
-            sender_done (self, request, ZB_DELIVERED, "");
-        if (lost || done)
             request_destroy (&request);
-        else
-            request_unload (request);
+        }
+        free (reply.at_fault);
         queue_helped (self->queue, &request);
     }
     return NULL;
@@ -298,31 +425,96 @@ sender_get_help (sender_t *helper, pthread_t *threads)
     return count;
 }
 
+//  --------------------------------------------------------------------------
+//  The thread
+
+//  What a helper was told, or what the service says now.
+static zb_outcome_t
+sender_answer (sender_t *self, request_t *request, zb_reply_t *reply)
+{
+    if (!request->refused)
+        return sender_try (self, request, reply);
+    snprintf (reply->reason, sizeof reply->reason, "%s", request->reason);
+    reply->at_fault = request->at_fault;
+    request->at_fault = NULL;
+    return ZB_REFUSED;
+}
+
+//  Takes over the request.
+static void
+sender_request (sender_t *self, request_t **request_p)
+{
+    zb_reply_t reply = {.at_fault = NULL};
+    zb_outcome_t outcome = sender_answer (self, *request_p, &reply);
+    if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
+        sender_answered (self);
+    if (outcome == ZB_DELIVERED)
+        sender_delivered (self, request_p);
+    else if (outcome == ZB_REFUSED)
+        sender_refused (self, request_p, &reply);
+    else
+        sender_failed (self, request_p, outcome, &reply);
+    free (reply.at_fault);
+}
+
+//  Takes over the request. At the end what cannot be delivered is left.
+static void
+sender_take (sender_t *self, request_t **request_p)
+{
+    request_t *request = *request_p;
+    if (self->given_up || zb_time_left_ms () == 0
+        || (s_stops () && request->blame.alone))
+        sender_leave (self, request_p);
+    else if (request_load (request, self->queue->spool) == 0)
+        sender_request (self, request_p);
+    else {
+        sender_count (self, 0, 0, request->rows);
+        request_destroy (request_p);
+    }
+}
+
+static void
+sender_log_rests (sender_t *self, bool at_once)
+{
+    sender_log_rest (self, true, at_once);
+    sender_log_rest (self, false, at_once);
+}
+
+//  Says what became of what was not delivered in time.
+static void
+sender_left (const sender_t *self)
+{
+    if (self->left && self->queue->spool)
+        zb_log (LOG_WARNING, "kept", "rows=%zu reason=\"for the next start\"",
+                self->left);
+    else if (self->left)
+        zb_log (LOG_ERR, "lost",
+                "rows=%zu reason=\"not delivered within --deadline\"",
+                self->left);
+}
+
 void *
 sender_run (void *argument)
 {
     sender_t *self = (sender_t *) argument, helper = *self;
     pthread_t threads[HELPERS_MAX];
     request_t *request;
-    size_t left = 0, helpers;
-    zb_reply_t reply = {{0}, 0};
+    size_t helpers;
+    zb_reply_t reply = {.at_fault = NULL};
     zb_outcome_t outcome = ZB_DELIVERED;
     if (self->backend->connect)
         outcome = self->backend->connect (&reply);
     if (outcome != ZB_DELIVERED)
         sender_wait (self, outcome, &reply);
-    helper.helps = true;
     helpers = sender_get_help (&helper, threads);
     while ((request = queue_take (self->queue))) {
-        if (zb_time_left_ms () == 0 || (self->outcome == ZB_HOLD && left))
-            left += request->rows;
-        else
-            left += sender_request (self, &request);
-        request_destroy (&request);
+        sender_take (self, &request);
+        sender_log_rests (self, false);
     }
     while (helpers)
         pthread_join (threads[--helpers], NULL);
-    sender_left (self, left);
+    sender_log_rests (self, true);
+    sender_left (self);
     if (self->backend->close)
         self->backend->close ();
     return NULL;

@@ -814,7 +814,7 @@ spool_request_remove (spool_t *self, const char *name)
 
 void
 spool_reject (spool_t *self, const char *name, const char *text, size_t size,
-              const char *reason)
+              size_t rows, const char *reason)
 {
     char path[SPOOL_NAME_MAX + 16], note[512];
     size_t i;
@@ -826,7 +826,8 @@ spool_reject (spool_t *self, const char *name, const char *text, size_t size,
     snprintf (path, sizeof path, "rejected/%s", name);
     FAULT (reject_before);
     //  a replay may come at any time, and would take half a file for an edited
-    if (spool_file (self, "rejected/new", (span_t){text, size}, 1, note) == -1
+    if (spool_file (self, "rejected/new", (span_t){text, size}, rows, note)
+          == -1
         || renameat (self->fd, "rejected/new", self->fd, path) == -1
         || s_sync_folder (self->fd, "rejected") == -1)
         zb_log (LOG_ERR, "reject_failed", "file=%s reason=\"%s\"", path,

@@ -123,7 +123,7 @@ void spool_request_remove (spool_t *self, const char *name);
 
 //  Sets a refused request aside, with the reason.
 void spool_reject (spool_t *self, const char *name, const char *text,
-                   size_t size, const char *reason);
+                   size_t size, size_t rows, const char *reason);
 
 //  Removes the oldest refused requests beyond so many bytes. Returns how many.
 size_t spool_rejected_trim (spool_t *self, int64_t most);

@@ -32,7 +32,8 @@ static const struct {
   {408, 408, ZB_RETRY},    //  too slow
   {425, 425, ZB_RETRY},    //  too early (RFC 8470)
   {429, 429, ZB_RETRY},    //  too many (RFC 6585)
-  {500, 599, ZB_RETRY}};
+  {500, 599, ZB_FAILED},   //  it may be a row, or not
+  {502, 504, ZB_RETRY}};   //  nobody who knows the rows
 
 zb_outcome_t
 http_outcome (long status)
@@ -86,6 +87,13 @@ http_progress (void *argument, curl_off_t a, curl_off_t b, curl_off_t c,
     return zb_time_left_ms () == 0;
 }
 
+void
+http_authenticate (http_t *self, const char *username, const char *password)
+{
+    curl_easy_setopt (self->curl, CURLOPT_USERNAME, username);
+    curl_easy_setopt (self->curl, CURLOPT_PASSWORD, password);
+}
+
 http_t *
 http_new (const http_config_t *config)
 {
@@ -94,8 +102,7 @@ http_new (const http_config_t *config)
     assert (curl);
     curl_easy_setopt (curl, CURLOPT_URL, config->url);
     curl_easy_setopt (curl, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
-    curl_easy_setopt (curl, CURLOPT_USERNAME, config->username);
-    curl_easy_setopt (curl, CURLOPT_PASSWORD, config->password);
+    http_authenticate (self, config->username, config->password);
     curl_easy_setopt (curl, CURLOPT_USERAGENT, "zibrato/" ZIBRATO_VERSION);
     curl_easy_setopt (curl, CURLOPT_TIMEOUT, (long) config->timeout);
     curl_easy_setopt (curl, CURLOPT_NOSIGNAL, 1L);
@@ -135,6 +142,21 @@ http_headers (const http_t *self, int posts)
     return posts ? curl_slist_append (headers, key) : headers;
 }
 
+//  There is no response, but a proxy may have said why. Returns its status if
+//  that means to hold, else 0.
+static long
+http_refused_by_proxy (http_t *self, CURLcode rc, zb_reply_t *reply)
+{
+    long status = 0;
+    curl_easy_getinfo (self->curl, CURLINFO_HTTP_CONNECTCODE, &status);
+    reply->unsure =
+      rc != CURLE_COULDNT_CONNECT && rc != CURLE_COULDNT_RESOLVE_HOST;
+    snprintf (reply->reason, sizeof reply->reason, "%s",
+              *self->error ? self->error : curl_easy_strerror (rc));
+    snprintf (self->text, sizeof self->text, "%s", reply->reason);
+    return status && http_outcome (status) == ZB_HOLD ? status : 0;
+}
+
 long
 http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
 {
@@ -155,12 +177,11 @@ http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
     rc = curl_easy_perform (self->curl);
     curl_slist_free_all (headers);
     self->text[self->size] = 0;
-    if (rc != CURLE_OK) {
-        snprintf (reply->reason, sizeof reply->reason, "%s",
-                  *self->error ? self->error : curl_easy_strerror (rc));
-        return 0;
-    }
     curl_easy_getinfo (self->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (rc != CURLE_OK)
+        return http_refused_by_proxy (self, rc, reply);
+    //  a proxy says so, too, when what is behind it has died after its work
+    reply->unsure = status >= 502 && status <= 504;
     curl_easy_getinfo (self->curl, CURLINFO_RETRY_AFTER, &retry_after);
     reply->retry_after_ms = (int64_t) retry_after * 1000;
     return status;

@@ -29,12 +29,17 @@ void http_warn (const char *url);
 //  copied.
 http_t *http_new (const http_config_t *config);
 
+//  Takes other credentials from now on. The texts are copied.
+void
+http_authenticate (http_t *self, const char *username, const char *password);
+
 //  Ends the connection.
 void http_destroy (http_t **self_p);
 
 //  Sends a body with POST, or without one (NULL) a GET. A worker's stop ends
-//  what would take longer than its deadline. Returns the status; 0 if there
-//  was no response, with the reason in reply.
+//  what would take longer than its deadline. Returns the status, be it that of a
+//  proxy that lets nobody through; 0 if there was no response, with the reason in
+//  reply.
 long http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply);
 
 //  The last response's body, terminated; 64 KiB at most, the rest is cut.

@@ -14,7 +14,9 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#include "age.h"
 #include "http.h"
+#include "secret.h"
 
 #include <cjson/cJSON.h>
 #include <ctype.h>
@@ -28,20 +30,19 @@ enum {
     TEXT_MAX = 300,
     LABEL_MAX = 255,
     CONNECTIONS_MAX = 64,
-    PAGES_MAX = 5,  //  in place of answers, in a row, before one counts as such
     ORIGINALS_MAX = 10000  //  names that are remembered to tell collisions
 };
 
 static struct {
     http_config_t config;
-    const char *apitoken_file;
     int64_t connections;
     zhash_t *originals;  //  what became a sanitised name or source
 
     pthread_mutex_t lock;  //  over all that follows
     http_t *idle[CONNECTIONS_MAX];
     size_t idle_count;
-    int pages;  //  in place of an answer, in a row
+    secret_t apitoken;
+    age_t age;
 } s_librato = {.config = {.url = "https://metrics-api.librato.com/v1/metrics",
                           .timeout = 15},
                .connections = 4,
@@ -54,7 +55,7 @@ static const zb_option_t s_options[] = {
   {.name = "apitoken", .argument = "TOKEN", .text = &s_librato.config.password,
    .env = "LIBRATO_TOKEN", .secret = 1, .help = "its API token"},
   {.name = "apitoken-file", .argument = "FILE",
-   .text = &s_librato.apitoken_file, .help = "the token is its first line"},
+   .text = &s_librato.apitoken.path, .help = "the token is its first line"},
   {.name = "url", .argument = "URL", .text = &s_librato.config.url,
    .help = "of the API"},
   {.name = "timeout", .argument = "SECONDS", .number = &s_librato.config.timeout,
@@ -71,18 +72,15 @@ static const char *
 librato_check (void)
 {
     static char wrong[TEXT_MAX];
-    const char *path = s_librato.apitoken_file;
-    zchunk_t *file = path ? zchunk_slurp (path, 1024) : NULL;
-    if (path && !file) {
+    const char *path = s_librato.apitoken.path;
+    if (path && access (path, R_OK) == -1) {
         snprintf (wrong, sizeof wrong, "--apitoken-file %s: %s", path,
                   strerror (errno));
         return wrong;
     }
-    if (file) {
-        char *token = zchunk_strdup (file);
-        token[strcspn (token, "\r\n")] = 0;
-        s_librato.config.password = token;
-        zchunk_destroy (&file);
+    if (path) {
+        secret_read (&s_librato.apitoken);
+        s_librato.config.password = s_librato.apitoken.text;
     }
     if (!s_librato.config.username || !*s_librato.config.username)
         return "expected --username or LIBRATO_USERNAME";
@@ -177,10 +175,23 @@ librato_reason (const cJSON *json, char *text)
         librato_reason (child, text);
 }
 
+//  {"errors":{"params":{"measure_time":["is too far in the past"]}}}
+static bool
+librato_is_too_old (const cJSON *errors)
+{
+    const cJSON *params = cJSON_GetObjectItem (errors, "params");
+    const cJSON *time = cJSON_GetObjectItem (params, "measure_time");
+    char text[TEXT_MAX] = "";
+    if (time)
+        librato_reason (time, text);
+    return strstr (text, "past") != NULL;
+}
+
 //  The outcome of a response, and its reason for people: the errors that the
 //  service names, else the beginning of whatever came.
 static zb_outcome_t
-librato_outcome (long status, const char *body, zb_reply_t *reply)
+librato_outcome (long status, const char *body, zb_reply_t *reply,
+                 bool *too_old)
 {
     zb_outcome_t outcome = http_outcome (status);
     char text[TEXT_MAX] = "";
@@ -191,13 +202,10 @@ librato_outcome (long status, const char *body, zb_reply_t *reply)
     //  exceptions.py)
     if (status == 403 && cJSON_IsString (limit))
         outcome = ZB_RETRY;
-    //  a load balancer's page, not the service's word (heroku/x#13): it may
-    //  pass, but not for ever
-    pthread_mutex_lock (&s_librato.lock);
-    s_librato.pages = status == 400 && !json ? s_librato.pages + 1 : 0;
-    if (s_librato.pages >= 1 && s_librato.pages <= PAGES_MAX)
-        outcome = ZB_RETRY;
-    pthread_mutex_unlock (&s_librato.lock);
+    //  a load balancer's page (heroku/x#13), or an endpoint that answers so
+    if (status == 400 && !json)
+        outcome = ZB_FAILED;
+    *too_old = outcome == ZB_REFUSED && librato_is_too_old (errors);
     if (errors || limit)
         librato_reason (errors ? errors : limit, text);
     else
@@ -208,22 +216,32 @@ librato_outcome (long status, const char *body, zb_reply_t *reply)
     return outcome;
 }
 
-//  A connection that nobody uses. The caller gives it back.
+//  A connection that nobody uses, with the token as it is in its file now. The
+//  caller gives it back.
 static http_t *
 librato_connection (void)
 {
-    http_t *http = NULL;
+    http_t *http;
     pthread_mutex_lock (&s_librato.lock);
-    if (s_librato.idle_count)
-        http = s_librato.idle[--s_librato.idle_count];
+    if (s_librato.apitoken.path && secret_read (&s_librato.apitoken)) {
+        zb_log (LOG_INFO, "apitoken", "file=%s effect=\"a new one\"",
+                s_librato.apitoken.path);
+        s_librato.config.password = s_librato.apitoken.text;
+    }
+    http = s_librato.idle_count ? s_librato.idle[--s_librato.idle_count]
+                                : http_new (&s_librato.config);
+    http_authenticate (http, s_librato.config.username,
+                       s_librato.config.password);
     pthread_mutex_unlock (&s_librato.lock);
-    return http ? http : http_new (&s_librato.config);
+    return http;
 }
 
 static void
-librato_give_back (http_t *http)
+librato_give_back (http_t *http, bool refused)
 {
     pthread_mutex_lock (&s_librato.lock);
+    if (refused)
+        secret_doubt (&s_librato.apitoken);
     s_librato.idle[s_librato.idle_count++] = http;
     pthread_mutex_unlock (&s_librato.lock);
 }
@@ -231,25 +249,55 @@ librato_give_back (http_t *http)
 //  Without a body it only asks whether the credentials are good. An endpoint
 //  that does not know GET may well take POST.
 static zb_outcome_t
-librato_send (const char *body, size_t size, zb_reply_t *reply)
+librato_send (const char *body, size_t size, zb_reply_t *reply, bool *too_old)
 {
     http_t *http = librato_connection ();
     long status = http_send (http, body, size, reply);
     zb_outcome_t outcome = ZB_RETRY;
+    *too_old = false;
     if (status && !body && (status == 404 || status == 405))
         outcome = ZB_DELIVERED;
     else if (status)
-        outcome = librato_outcome (status, http_text (http), reply);
-    librato_give_back (http);
+        outcome = librato_outcome (status, http_text (http), reply, too_old);
+    librato_give_back (http, status == 401);
     return outcome;
 }
 
 static zb_outcome_t
 librato_connect (zb_reply_t *reply)
 {
+    bool too_old;
     s_librato.config.type = "application/json";
     http_warn (s_librato.config.url);
-    return librato_send (NULL, 0, reply);
+    return librato_send (NULL, 0, reply, &too_old);
+}
+
+//  As librato_post has written it. Names have no quotes.
+static int64_t
+librato_time (const char *row)
+{
+    static const char key[] = "\"measure_time\":";
+    const char *at = strstr (row, key);
+    return at ? strtoll (at + sizeof key - 1, NULL, 10) : INT64_MAX;
+}
+
+//  Old rows are found once; from then on they are known.
+static void
+librato_learn_age (const char *const *rows, size_t count, bool too_old,
+                   zb_reply_t *reply)
+{
+    int64_t *times = (int64_t *) zmalloc (count * sizeof *times);
+    int64_t now = zclock_mono ();
+    size_t i;
+    for (i = 0; i < count; i++)
+        times[i] = librato_time (rows[i]);
+    pthread_mutex_lock (&s_librato.lock);
+    if (too_old)
+        age_refused (&s_librato.age, times, count, now, reply->at_fault);
+    else
+        age_taken (&s_librato.age, times, count, now);
+    pthread_mutex_unlock (&s_librato.lock);
+    free (times);
 }
 
 static zb_outcome_t
@@ -257,13 +305,16 @@ librato_flush (const char *const *rows, size_t count, zb_reply_t *reply)
 {
     zchunk_t *body = zchunk_new ("{\"gauges\":[", 11);
     zb_outcome_t outcome;
+    bool too_old;
     size_t i;
     for (i = 0; i < count; i++) {
         zchunk_extend (body, rows[i], strlen (rows[i]));
         zchunk_extend (body, i + 1 < count ? "," : "]}", i + 1 < count ? 1 : 2);
     }
     outcome = librato_send ((const char *) zchunk_data (body),
-                            zchunk_size (body), reply);
+                            zchunk_size (body), reply, &too_old);
+    if (too_old || outcome == ZB_DELIVERED)
+        librato_learn_age (rows, count, too_old, reply);
     zchunk_destroy (&body);
     return outcome;
 }
@@ -273,6 +324,7 @@ librato_close (void)
 {
     while (s_librato.idle_count)
         http_destroy (&s_librato.idle[--s_librato.idle_count]);
+    secret_clear (&s_librato.apitoken);
     zhash_destroy (&s_librato.originals);
 }
 

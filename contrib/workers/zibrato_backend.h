@@ -85,13 +85,20 @@ typedef enum {
     ZB_DELIVERED,  //  taken: forget it
     ZB_RETRY,      //  not now: the same again, with backoff
     ZB_REFUSED,    //  never so: split it, set the bad row aside
-    ZB_HOLD        //  credentials or address wrong: keep, retry slowly
+    ZB_HOLD,       //  credentials or address wrong: keep, retry slowly
+    ZB_FAILED  //  an answer that may be about a row, or not: as ZB_RETRY, but
+               //  split it when others pass
 } zb_outcome_t;
 
 //  Filled in by connect and flush, printed by the runtime.
 typedef struct {
     char reason[512];        //  why not, one line for a person, no secret
     int64_t retry_after_ms;  //  what the service asked for; 0: nothing
+    char *at_fault;  //  of ZB_REFUSED: a byte for each row, all 0; 1 for
+                     //  those at fault, if the service says which. NULL
+                     //  for connect
+    int unsure;  //  1: it may have been taken all the same, so that only the
+                 //  same rows with the same key are harmless
 } zb_reply_t;
 
 //  One option of the command line, a row of a table that ends with a null

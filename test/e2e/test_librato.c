@@ -86,7 +86,7 @@ static void
 bad_ones_are_found_wherever_they_stand (void)
 {
     broker_t *broker = broker_start ();
-    sink_t sink = sink_librato (broker, NULL, NULL);
+    sink_t sink = sink_librato (broker, LIST ("--script", "refuse*"), NULL);
     void *publisher = publisher_new (broker, "");
     char *text = NULL;
     size_t size;
@@ -94,7 +94,7 @@ bad_ones_are_found_wherever_they_stand (void)
     for (int i = 0; i < 100; i++) {
         fprintf (out, "info|Gauge|good.%d|%d|%ld|test\n", i, i, s_now ());
         if (i % 10 == 0)
-            fprintf (out, "info|Gauge|bad.%d|1|1000|test\n", i);
+            fprintf (out, "info|Gauge|poison.%d|1|%ld|test\n", i, s_now ());
     }
     fclose (out);
     publisher_send (publisher, text);
@@ -104,6 +104,162 @@ bad_ones_are_found_wherever_they_stand (void)
     sink_stop (&sink);
     s_check_gauges (&sink, 100);
     assert_int_equal (process_lines (sink.worker, "event=rejected"), 10);
+}
+
+//  --------------------------------------------------------------------------
+//  Rows that cannot be delivered, beside good ones
+
+//  A number in the worker's last words.
+static int
+s_stopped (const sink_t *sink, const char *key)
+{
+    const char *at =
+      strstr (process_await (sink->worker, "event=stopped"), key);
+    assert_non_null (at);
+    return atoi (at + strlen (key));
+}
+
+static int
+s_requests_refused (const sink_t *sink)
+{
+    return standin_requests (sink->standin, 400)
+           + standin_requests (sink->standin, 500);
+}
+
+//  The service fails whenever a bad row is in the request. All others are
+//  stored, and a stop tells of the bad ones, which nobody keeps.
+static void
+s_check_poison (const char *word, int bad)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, LIST ("--script", word), NULL);
+    void *publisher = publisher_new (broker, "");
+    publisher_probe (publisher, "info", &sink, 1);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream (&text, &size);
+    for (int i = 0; i < GOOD; i++) {
+        fprintf (out, "info|Gauge|good.%d|%d|%ld|test\n", i, i, s_now ());
+        if (i % (GOOD / bad) == GOOD / bad / 2)
+            fprintf (out, "info|Gauge|poison.%d|1|%ld|test\n", i, s_now ());
+    }
+    fclose (out);
+    publisher_send (publisher, text);
+    free (text);
+    for (int i = 0; i < GOOD; i++)
+        sink_await (&sink, "test", text_new ("good.%d", i), 1, 0);
+    process_await_nth (sink.worker, "event=aside", (size_t) bad);
+    print_message ("    %s: %d bad rows, %d requests failed\n", word, bad,
+                   s_requests_refused (&sink));
+    assert_in_range (s_requests_refused (&sink), 1, 12 + bad * 18);
+    sink_stop (&sink);
+    s_check_gauges (&sink, GOOD);
+    assert_int_equal (s_stopped (&sink, "rejected="), bad);
+    assert_int_equal (process_lines (sink.worker, "event=lost"), 0);
+}
+
+static void
+a_row_at_which_the_service_fails_takes_none_with_it (void)
+{
+    s_check_poison ("poison*", 1);
+    s_check_poison ("plain*", 3);
+}
+
+//  A service that takes 50 ms a request, and a program that is three hours
+//  behind: its rows are too old, all others arrive as they are sent.
+static void
+a_slow_clock_stops_nobody (void)
+{
+    enum { ROUNDS = 10, EACH = 150, TIMERS = 100 };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, LIST ("--script", "slow:50*"), NULL);
+    void *publisher = publisher_new (broker, "");
+    publisher_probe (publisher, "info", &sink, 1);
+    for (int round = 1; round <= ROUNDS; round++) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream (&text, &size);
+        for (int i = 0; i < TIMERS; i++)
+            fprintf (out, "info|Timer|behind.%d|1|%ld|test\n", i,
+                     s_now () - 3 * 3600 - i % 2);
+        fprintf (out, "info|Counter|healthy|%d|%ld|test\n", EACH, s_now ());
+        fclose (out);
+        publisher_send (publisher, text);
+        free (text);
+        sink_await (&sink, "test", "healthy", 0, round * EACH);
+    }
+    sink_stop (&sink);
+    int refused = standin_requests (sink.standin, 400);
+    print_message ("    %d old rows, %d requests refused\n", ROUNDS * TIMERS,
+                   refused);
+    sink_check_sum (&sink, "test", "healthy", ROUNDS * EACH);
+    assert_int_equal (s_stopped (&sink, "rejected="), ROUNDS * TIMERS);
+    //  as a group: two a flush, and some more until it is known what is too old
+    assert_in_range (refused, ROUNDS, 2 * ROUNDS + 6);
+    assert_int_equal (process_lines (sink.worker, "event=lost"), 0);
+}
+
+//  The service is away for longer than it takes old rows for. When it is back,
+//  what is measured then is stored at once, and what is too old costs a request
+//  for each that waits.
+static void
+an_outage_longer_than_the_window_costs_little (void)
+{
+    enum { WINDOW = 4, SECONDS = 10, COUNTERS = 100 };
+    broker_t *broker = broker_start ();
+    sink_t sink =
+      sink_librato (broker, LIST ("--script", "ok", "--max-age", "4"), NULL);
+    void *publisher = publisher_new (broker, "");
+    publisher_probe (publisher, "info", &sink, 1);
+    standin_script (sink.standin, "503*");
+    for (long end = s_now () + SECONDS, second; (second = s_now ()) < end;) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream (&text, &size);
+        for (int i = 0; i < COUNTERS; i++)
+            fprintf (out, "info|Counter|down.%d|1|%ld|test\n", i, second);
+        fclose (out);
+        publisher_send (publisher, text);
+        free (text);
+        while (s_now () == second)
+            poll_pause ();
+    }
+    standin_script (sink.standin, "ok");
+    process_await (sink.worker, "event=recovered");
+    publisher_send (publisher,
+                    text_new ("info|Counter|back|7|%ld|test", s_now ()));
+    sink_await (&sink, "test", "back", 0, 7);
+    sink_stop (&sink);
+    int refused = standin_requests (sink.standin, 400);
+    int rejected = s_stopped (&sink, "rejected=");
+    print_message ("    %d rows too old, %d requests refused\n", rejected,
+                   refused);
+    assert_true (rejected >= (SECONDS - WINDOW - 2) * COUNTERS);
+    assert_true (refused <= 3 * SECONDS);
+    sink_check_sum (&sink, "test", "back", 7);
+}
+
+//  Of three machines behind a balancer one is dead: no row is set aside.
+static void
+a_dead_node_sets_nothing_aside (void)
+{
+    enum { REQUESTS = 60, EACH = 5 };
+    broker_t *broker = broker_start ();
+    char *script = harness_keep (calloc (REQUESTS, 12)), *end = script;
+    for (int i = 0; i < REQUESTS; i++)
+        end += sprintf (end, "%sok,502,ok", i ? "," : "");
+    sink_t sink = sink_librato (broker, LIST ("--script", script),
+                                LIST ("--batch", text_new ("%d", EACH)));
+    void *publisher = publisher_new (broker, "");
+    publisher_probe (publisher, "info", &sink, 1);
+    s_send_gauges (publisher, 100, NULL);
+    for (int i = 0; i < 100; i++)
+        sink_await (&sink, "test", text_new ("good.%d", i), 1, 0);
+    sink_stop (&sink);
+    s_check_gauges (&sink, 100);
+    assert_true (standin_requests (sink.standin, 502) > 5);
+    assert_int_equal (s_stopped (&sink, "rejected="), 0);
+    assert_int_equal (process_lines (sink.worker, "event=aside"), 0);
 }
 
 //  --------------------------------------------------------------------------
@@ -327,6 +483,40 @@ the_token_may_be_in_a_file (void)
     const char *path = temporary_path ("token");
     file_write (path, "SECRET-0123456789\n");
     s_check_token_hidden (LIST ("--apitoken-file", path), NULL);
+}
+
+//  The service and the file have another token from one moment to the next.
+static void
+the_token_may_be_replaced (void)
+{
+    broker_t *broker = broker_start ();
+    const char *path = temporary_path ("token");
+    int fd = port_take ("127.0.0.1", 0);
+    const char *port = text_new ("%d", port_of (fd));
+    void *publisher = NULL;
+    sink_t sink = {NULL, NULL};
+    for (int turn = 0; turn < 2; turn++) {
+        const char *token = turn ? "another-one" : "one";
+        const char *name = text_new ("token-%d", turn);
+        sink.standin = standin_start (LIST ("--port", port, "--token", token));
+        file_write (path, text_new ("%s\n", token));
+        if (turn == 0)
+            sink.worker = worker_start (
+              broker, "librato",
+              LIST ("--username", "user@example.org", "--apitoken-file", path,
+                    "--flush", "1", "--url", sink.standin->url),
+              NULL);
+        if (!publisher)
+            publisher = publisher_new (broker, "");
+        publisher_send (
+          publisher, text_new ("info|Counter|%s|1|%ld|test", name, s_now ()));
+        sink_await (&sink, "test", name, 0, 1);
+        if (turn == 0)
+            process_stop (sink.standin->process, SIGTERM);
+    }
+    sink_stop (&sink);
+    process_await (sink.worker, "event=apitoken");
+    close (fd);
 }
 
 //  --------------------------------------------------------------------------
@@ -596,6 +786,10 @@ a_stop_delivers_what_is_held (void)
 static const struct CMUnitTest tests[] = {
   TEST (one_refused_among_300_takes_none_with_it),
   TEST (bad_ones_are_found_wherever_they_stand),
+  TEST (a_row_at_which_the_service_fails_takes_none_with_it),
+  TEST (a_slow_clock_stops_nobody),
+  TEST (an_outage_longer_than_the_window_costs_little),
+  TEST (a_dead_node_sets_nothing_aside),
   TEST (faults_lose_nothing),
   TEST (a_service_that_hangs_is_asked_again),
   TEST (a_service_may_come_late),
@@ -604,6 +798,7 @@ static const struct CMUnitTest tests[] = {
   TEST (the_token_is_hidden_in_the_command_line),
   TEST (the_token_is_hidden_in_the_environment),
   TEST (the_token_may_be_in_a_file),
+  TEST (the_token_may_be_replaced),
   TEST (names_are_made_fit_and_collisions_told_once),
   TEST (an_empty_flush_sends_nothing),
   TEST (percentiles_are_right),

@@ -252,6 +252,35 @@ a_short_deadline_keeps_all_for_the_next_start (void)
     cJSON_Delete (stored);
 }
 
+//  A row at which the service fails waits aside; with a folder a stop keeps it,
+//  and the next worker tries again.
+static void
+what_waits_aside_waits_for_the_next_start (void)
+{
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    standin_script (site.standin, "poison*");
+    site_start (&site, NULL);
+    void *publisher = publisher_new (broker, "info|");
+    publisher_send (publisher,
+                    text_new ("info|Gauge|good|1|%ld|s\n"
+                              "info|Gauge|poison|1|%ld|s",
+                              (long) time (NULL), (long) time (NULL)));
+    sink_t sink = {site.worker, site.standin};
+    sink_await (&sink, "s", "good", 1, 0);
+    process_await (site.worker, "event=aside");
+    assert_int_equal (process_stop (site.worker, SIGTERM), 0);
+    process_await (site.worker, "event=kept");
+    assert_int_equal (process_lines (site.worker, "event=rejected"), 0);
+    standin_script (site.standin, "");
+    site_start (&site, NULL);
+    sink.worker = site.worker;
+    sink_await (&sink, "s", "poison", 1, 0);
+    sink_stop (&sink);
+    sink_check_count (&sink, "s", "good", 1);
+    sink_check_count (&sink, "s", "poison", 1);
+}
+
 //  --------------------------------------------------------------------------
 //  Somebody else's
 
@@ -417,32 +446,35 @@ of_refused_rows_the_newest_are_kept (void)
     broker_t *broker = broker_start ();
     site_t site = site_new (broker, "spool");
     site.more = LIST ("--spool-max", "64K");
+    standin_script (site.standin, "refuse*");
     site_start (&site, NULL);
     void *publisher = publisher_new (broker, "info|");
     const char *rejected = text_new ("%s/rejected", site.spool);
-    publisher_send (publisher, "info|Gauge|replayed|1|1000|s");
+    publisher_send (publisher, text_new ("info|Gauge|poison.replayed|1|%ld|s",
+                                         (long) time (NULL)));
     process_await (site.worker, "event=rejected");
     s_await_file (rejected, "request-");
     s_replay (site.spool);
     process_await_nth (site.worker, "event=rejected", 2);
     s_await_file (rejected, "request-0000000000-");
     for (int i = 0; i < 2 * ROOM; i++) {
-        publisher_send (publisher, text_new ("info|Gauge|%s.%d|1|1000|s",
-                                             i < ROOM ? "early" : "late", i));
+        publisher_send (publisher, text_new ("info|Gauge|poison.%s.%d|1|%ld|s",
+                                             i < ROOM ? "early" : "late", i,
+                                             (long) time (NULL)));
         if (i % ROOM == ROOM - 1)
             process_await_nth (site.worker, "event=rejected", (size_t) i + 3);
     }
     //  the last are being set aside; what is too much goes at the next flush
     int64_t until = now_ms () + WAIT_MS;
-    while ((s_count_with (rejected, "\"early.") > 0
-            || s_count_with (rejected, "\"late.") != ROOM - 1)
+    while ((s_count_with (rejected, "\"poison.early.") > 0
+            || s_count_with (rejected, "\"poison.late.") != ROOM - 1)
            && now_ms () < until) {
         publisher_send (publisher, "info|Counter|c|1|1|s");
         poll_pause ();
     }
-    assert_int_equal (s_count_with (rejected, "\"early."), 0);
-    assert_int_equal (s_count_with (rejected, "\"late."), ROOM - 1);
-    assert_int_equal (s_count_with (rejected, "\"replayed\""), 1);
+    assert_int_equal (s_count_with (rejected, "\"poison.early."), 0);
+    assert_int_equal (s_count_with (rejected, "\"poison.late."), ROOM - 1);
+    assert_int_equal (s_count_with (rejected, "\"poison.replayed\""), 1);
     assert_int_equal (process_stop (site.worker, SIGTERM), 0);
 }
 
@@ -537,6 +569,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_disk_that_was_always_full_tells_lives_apart),
   TEST (the_folder_is_bounded),
   TEST (a_short_deadline_keeps_all_for_the_next_start),
+  TEST (what_waits_aside_waits_for_the_next_start),
   TEST (a_second_worker_is_refused),
   TEST (damaged_files_are_set_aside),
   TEST (refused_rows_are_kept_and_sent_again),

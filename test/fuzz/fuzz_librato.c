@@ -18,16 +18,17 @@ s_check_outcome (long status, const char *body)
 {
     zb_reply_t reply;
     zb_outcome_t outcome;
+    bool too_old = true;
     memset (&reply, 'x', sizeof reply);
-    outcome = librato_outcome (status, body, &reply);
+    outcome = librato_outcome (status, body, &reply, &too_old);
     CHECK (memchr (reply.reason, 0, sizeof reply.reason));
     CHECK (strncmp (reply.reason, "status ", 7) == 0);
     CHECK ((outcome == ZB_DELIVERED) == (status >= 200 && status < 300));
     if (outcome == ZB_REFUSED)
         CHECK (status >= 400 && status < 500);
     if (status >= 500)
-        CHECK (outcome == ZB_RETRY);
-    CHECK (s_librato.pages <= PAGES_MAX + 1 || status == 400);
+        CHECK (outcome == ZB_RETRY || outcome == ZB_FAILED);
+    CHECK (!too_old || outcome == ZB_REFUSED);
 }
 
 static void

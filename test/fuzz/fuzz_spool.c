@@ -176,13 +176,15 @@ s_deliver (worker_t *self)
     request_t *request;
     uint64_t rows = queue->delivered_rows + queue->rejected_rows;
     CHECK (queue->dropped_rows == 0);
-    while ((request = queue_pop (self->queue))) {
+    for (request = queue->head; request; request = request->next)
         rows += request->rows;
-        CHECK (sender_request (&sender, &request) == 0);
+    while (queue->head || queue->aside) {
+        request = queue_take (self->queue);
+        sender_take (&sender, &request);
         CHECK (!request);
-        CHECK (queue->delivered_rows + queue->rejected_rows == rows);
     }
-    CHECK (queue->dropped_rows == 0);
+    CHECK (queue->delivered_rows + queue->rejected_rows + queue->dropped_rows
+           == rows);
 }
 
 static void

@@ -50,6 +50,7 @@
     A script is a list of words separated by commas. Each POST /v1/metrics
     uses up one, before anything else is looked at; after the last one
     service is normal. `WORD*N` stands for N times WORD, `WORD*` for ever.
+    `poison`, `plain` and `refuse` fail only a request that has a name "poison...".
     Beware when counting: libcurl itself sends a request once more if a
     connection that it reuses is cut before the first byte of a reply, so one
     request of a client may use up two words.
@@ -301,6 +302,7 @@ enum {
     SPLIT = 4,   //  the reply goes out in many small packets
     DELAY = 8,   //  the argument is a time to wait before, in ms
     RETRY = 16,  //  the argument is sent as Retry-After, in seconds
+    IF = 32,     //  only if a name begins with "poison"; else it is served
 };
 
 typedef struct {
@@ -341,6 +343,9 @@ static const fault_t s_faults[] = {
     {"403role",  0, 403, JSON_TYPE,
      REQUEST_ERROR ("\"This token is not permitted to perform this action on "
                     "this resource\""), NULL},
+    {"poison",   IF | SERVE, 500, TEXT_TYPE, "Internal error", NULL},
+    {"plain",    IF | SERVE, 400, TEXT_TYPE, "No.", NULL},
+    {"refuse",   IF | SERVE, 422, JSON_TYPE, REQUEST_ERROR ("\"is poison\""), NULL},
     {"429",      RETRY, 429, JSON_TYPE, OVER_LIMIT, NULL},
     {NULL, 0, 0, NULL, NULL, NULL},
 };
@@ -1032,6 +1037,20 @@ s_measurements (const request_t *self)
     return count;
 }
 
+static bool
+s_is_poisoned (const request_t *self)
+{
+    const cJSON *list, *item;
+    cJSON_ArrayForEach (list, self->tree) cJSON_ArrayForEach (item, list)
+    {
+        const cJSON *name = cJSON_GetObjectItem (item, "name");
+        if (cJSON_IsString (name)
+            && strncmp (name->valuestring, "poison", 6) == 0)
+            return true;
+    }
+    return false;
+}
+
 //  Checks gauges or counters, from *next on. Returns false, the reply set, at
 //  the first that is refused.
 static bool
@@ -1164,7 +1183,7 @@ s_post_metrics (request_t *self)
     self->flags = word.fault->flags;
     if (self->flags & DELAY)
         s_delay (server, word.argument);
-    if (word.fault->status)
+    if (word.fault->status && (!(self->flags & IF) || s_is_poisoned (self)))
         reply_fault (&self->reply, &word);
     else if (self->flags & SERVE && s_pass (self, s_post_gates))
         s_take_once (self, record.hash);

@@ -39,6 +39,7 @@
 #define FORM      "application/x-www-form-urlencoded"
 #define JSON_UTF8 "application/json;charset=utf-8"
 #define ONE_GAUGE "{\"gauges\":[{\"name\":\"a\",\"value\":1}]}"
+#define POISON    "{\"gauges\":[{\"name\":\"poison.1\",\"value\":1}]}"
 
 //  --------------------------------------------------------------------------
 //  The server: one child process a test.
@@ -1201,6 +1202,20 @@ fault_html400 (void **state)
     s_expect_stored (0);
 }
 
+//  Only the request that has such a name fails, however often it comes.
+static void
+fault_poison (void **state)
+{
+    (void) state;
+    s_script ("poison*2,plain*");
+    assert_int_equal (s_post (POISON), 500);
+    assert_int_equal (s_post (ONE_GAUGE), 200);
+    assert_int_equal (s_post (POISON), 400);
+    s_expect_header ("Content-Type", "text/plain");
+    assert_int_equal (s_post (ONE_GAUGE), 200);
+    s_expect_stored (2);
+}
+
 static void
 fault_403limit (void **state)
 {
@@ -1689,6 +1704,7 @@ main (int argc, char **argv)
         CHECK (fault_503empty),
         CHECK (fault_504),
         CHECK (fault_html400),
+        CHECK (fault_poison),
         CHECK (fault_401),
         CHECK (fault_403limit),
         CHECK (fault_403role),

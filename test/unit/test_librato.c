@@ -11,6 +11,9 @@
 #undef main
 #include "../../contrib/workers/librato.c"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 #include <setjmp.h>
 
 #include <cmocka.h>
@@ -184,29 +187,8 @@ static zb_outcome_t
 s_outcome (long status, const char *body, zb_reply_t *reply)
 {
     memset (reply, 0, sizeof *reply);
-    s_librato.pages = PAGES_MAX;  //  no more patience with pages
-    return librato_outcome (status, body, reply);
-}
-
-//  A page in place of an answer may pass, so the request is tried again, but
-//  not for ever; an answer in between brings the patience back.
-static void
-test_pages (void **state)
-{
-    const char *page = "<html><body>400 Bad Request</body></html>";
-    zb_reply_t reply;
-    int i, round;
-    (void) state;
-    for (round = 0; round < 2; round++) {
-        s_librato.pages = 0;
-        for (i = 0; i < PAGES_MAX; i++)
-            assert_int_equal (librato_outcome (400, page, &reply), ZB_RETRY);
-        assert_int_equal (librato_outcome (400, page, &reply), ZB_REFUSED);
-        assert_int_equal (librato_outcome (400, page, &reply), ZB_REFUSED);
-        assert_int_equal (librato_outcome (200, "", &reply), ZB_DELIVERED);
-        assert_int_equal (librato_outcome (400, page, &reply), ZB_RETRY);
-        assert_int_equal (librato_outcome (400, "{}", &reply), ZB_REFUSED);
-    }
+    bool too_old;
+    return librato_outcome (status, body, reply, &too_old);
 }
 
 static void
@@ -221,7 +203,10 @@ test_status (void **state)
             wanted = ZB_DELIVERED;
         if (status >= 400 && status < 500)
             wanted = ZB_REFUSED;
-        if (status == 408 || status == 425 || status == 429 || status >= 500)
+        if (status == 400 || status >= 500)
+            wanted = ZB_FAILED;
+        if (status == 408 || status == 425 || status == 429
+            || (status >= 502 && status <= 504))
             wanted = ZB_RETRY;
         if (status == 401 || (status >= 403 && status <= 405) || status == 407)
             wanted = ZB_HOLD;
@@ -272,11 +257,11 @@ static const struct {
   {400, ZB_REFUSED, "[\"errors\"]", {"400"}},
   {400, ZB_REFUSED, "null", {"400"}},
   {400, ZB_REFUSED, "\"errors\"", {"400"}},
-  {400, ZB_REFUSED, "{\"errors\":{\"params\":{\"name\":[\"cut", {"400"}},
+  {400, ZB_FAILED, "{\"errors\":{\"params\":{\"name\":[\"cut", {"400"}},
   {400, ZB_REFUSED, "{\"errors\":{\"params\":[[[[[[\"deep\"]]]]]]}}", {"deep"}},
-  {400, ZB_REFUSED, "<html><head><title>400 Bad Request</title></head>\r\n"
+  {400, ZB_FAILED, "<html><head><title>400 Bad Request</title></head>\r\n"
    "<body>awselb/2.0</body></html>", {"400 Bad Request"}},
-  {400, ZB_REFUSED, "", {"400"}},
+  {400, ZB_FAILED, "", {"400"}},
   {401, ZB_HOLD, "Credentials are required to access this resource.",
    {"Credentials are required"}},
   {401, ZB_HOLD, "{\"errors\":{\"request\":[\"Authorization Required\"]}}",
@@ -293,7 +278,7 @@ static const struct {
   {429, ZB_RETRY, "{\"errors\":{\"request\":[\"slow down\"]}}", {"slow down"}},
   {503, ZB_RETRY, "{\"errors\":{\"system\":[\"The API is currently down for "
    "maintenance.\"]}}", {"system", "maintenance"}},
-  {500, ZB_RETRY, "", {"500"}}, {502, ZB_RETRY, "<html>", {"502"}},
+  {500, ZB_FAILED, "", {"500"}}, {502, ZB_RETRY, "<html>", {"502"}},
   {302, ZB_HOLD, "", {"302"}}};
 // clang-format on
 
@@ -322,6 +307,33 @@ test_responses (void **state)
     }
 }
 
+//  Only the service's word about a time counts, not a name that looks like it.
+static void
+test_too_old (void **state)
+{
+    static const struct {
+        const char *body;
+        bool too_old;
+    } bodies[] = {
+      {"{\"errors\":{\"params\":{\"measure_time\":[\"is too far in the past\"]}}}",
+       true},
+      {"{\"errors\":{\"params\":{\"measure_time\":\"is too far in the past\"}}}",
+       true},
+      {"{\"errors\":{\"params\":{\"measure_time\":[\"is out of range\"]}}}",
+       false},
+      {"{\"errors\":{\"params\":{\"name\":[\"measure_time past\"]}}}", false},
+      {"{\"errors\":{\"measure_time\":[\"past\"]}}", false},
+      {"{\"errors\":\"measure_time is in the past\"}", false},
+      {"measure_time is too far in the past", false}};
+    zb_reply_t reply;
+    (void) state;
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        bool too_old = !bodies[i].too_old;
+        librato_outcome (400, bodies[i].body, &reply, &too_old);
+        assert_int_equal (too_old, bodies[i].too_old);
+    }
+}
+
 //  A body that is large, deep or full of errors makes a reason that is cut.
 static void
 test_response_sizes (void **state)
@@ -331,7 +343,7 @@ test_response_sizes (void **state)
     size_t i, used;
     (void) state;
     memset (body, 'x', sizeof body - 1);
-    assert_int_equal (s_outcome (400, body, &reply), ZB_REFUSED);
+    assert_int_equal (s_outcome (400, body, &reply), ZB_FAILED);
     assert_true (strlen (reply.reason) > 100);
     used = (size_t) sprintf (body, "{\"errors\":[");
     for (i = 0; i < 5000; i++)
@@ -343,7 +355,7 @@ test_response_sizes (void **state)
     memset (body + used, '[', 30000);
     memset (body + used + 30000, ']', 30000);
     strcpy (body + used + 60000, "}");
-    assert_int_equal (s_outcome (400, body, &reply), ZB_REFUSED);
+    assert_int_equal (s_outcome (400, body, &reply), ZB_FAILED);
 }
 
 //  --------------------------------------------------------------------------
@@ -370,16 +382,98 @@ test_check (void **state)
     s_librato.config.url = "http://127.0.0.1:1/v1/metrics";
     assert_null (librato_check ());
     //  a file's first line
-    s_librato.apitoken_file = path;
+    s_librato.apitoken.path = path;
     assert_non_null (strstr (librato_check (), "--apitoken"));
-    free ((char *) s_librato.config.password);
     assert_int_equal (write (fd, "fr0mfile\r\nsecond\n", 17), 17);
     assert_null (librato_check ());
     assert_string_equal (s_librato.config.password, "fr0mfile");
-    free ((char *) s_librato.config.password);
     close (fd);
     unlink (path);
     assert_non_null (strstr (librato_check (), "No such file"));
+    secret_clear (&s_librato.apitoken);
+}
+
+//  A token's file may be replaced, or written to, at any time; what is no token
+//  leaves the old one.
+static void
+test_secret (void **state)
+{
+    char path[] = "/tmp/zibrato-token-XXXXXX";
+    int fd = mkstemp (path);
+    secret_t secret = {.path = path};
+    (void) state;
+    assert_false (secret_read (&secret));
+    assert_null (secret.text);
+    assert_int_equal (pwrite (fd, "first\n", 6, 0), 6);
+    assert_true (secret_read (&secret));
+    assert_string_equal (secret.text, "first");
+    assert_false (secret_read (&secret));
+    assert_int_equal (pwrite (fd, "other, and longer\n", 18, 0), 18);
+    assert_true (secret_read (&secret));
+    assert_string_equal (secret.text, "other, and longer");
+    assert_int_equal (ftruncate (fd, 0), 0);
+    assert_false (secret_read (&secret));
+    assert_string_equal (secret.text, "other, and longer");
+    //  the same size, and so soon that the file's times may be the same
+    assert_int_equal (pwrite (fd, "third\n", 6, 0), 6);
+    assert_true (secret_read (&secret));
+    assert_int_equal (pwrite (fd, "forth\n", 6, 0), 6);
+    secret_doubt (&secret);
+    assert_true (secret_read (&secret));
+    assert_string_equal (secret.text, "forth");
+    unlink (path);
+    assert_false (secret_read (&secret));
+    assert_string_equal (secret.text, "forth");
+    secret_clear (&secret);
+    close (fd);
+}
+
+//  --------------------------------------------------------------------------
+//  A proxy that lets nobody through
+
+//  Thread: answers one connection so.
+static void *
+s_proxy (void *argument)
+{
+    static const char answer[] =
+      "HTTP/1.1 407 Proxy Authentication Required\r\n"
+      "Content-Length: 0\r\n\r\n";
+    char request[4096];
+    int fd = accept (*(int *) argument, NULL, NULL);
+    assert_true (read (fd, request, sizeof request) > 0);
+    assert_int_equal (strncmp (request, "CONNECT ", 8), 0);
+    assert_int_equal (write (fd, answer, sizeof answer - 1), sizeof answer - 1);
+    close (fd);
+    return NULL;
+}
+
+static void
+test_proxy (void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket (AF_INET, SOCK_STREAM, 0);
+    char url[64];
+    zb_reply_t reply = {.at_fault = NULL};
+    pthread_t thread;
+    (void) state;
+    assert_int_equal (bind (fd, (struct sockaddr *) &address, size), 0);
+    assert_int_equal (listen (fd, 1), 0);
+    getsockname (fd, (struct sockaddr *) &address, &size);
+    snprintf (url, sizeof url, "http://127.0.0.1:%d", ntohs (address.sin_port));
+    setenv ("https_proxy", url, 1);
+    pthread_create (&thread, NULL, s_proxy, &fd);
+    s_librato.config.url = "https://metrics.invalid/v1/metrics";
+    s_librato.config.username = "me";
+    s_librato.config.password = "t0ken";
+    s_librato.apitoken.path = NULL;
+    assert_int_equal (librato_connect (&reply), ZB_HOLD);
+    assert_non_null (strstr (reply.reason, "407"));
+    pthread_join (thread, NULL);
+    unsetenv ("https_proxy");
+    librato_close ();
+    close (fd);
 }
 
 int
@@ -391,10 +485,12 @@ main (void)
                                        cmocka_unit_test (test_post),
                                        cmocka_unit_test (test_numbers),
                                        cmocka_unit_test (test_collisions),
-                                       cmocka_unit_test (test_pages),
+                                       cmocka_unit_test (test_too_old),
                                        cmocka_unit_test (test_status),
                                        cmocka_unit_test (test_responses),
                                        cmocka_unit_test (test_response_sizes),
-                                       cmocka_unit_test (test_check)};
+                                       cmocka_unit_test (test_check),
+                                       cmocka_unit_test (test_secret),
+                                       cmocka_unit_test (test_proxy)};
     return cmocka_run_group_tests_name ("librato", tests, NULL, NULL);
 }

@@ -729,11 +729,10 @@ worker_deliver (worker_t *self, int most)
 {
     sender_t sender = {.queue = self->queue,
                        .backend = &s_backend,
-                       .rejected_logged = REJECTED_LOGGED};
-    request_t *request;
-    while (most-- > 0 && (request = queue_pop (self->queue))) {
-        sender_request (&sender, &request);
-        request_destroy (&request);
+                       .rejected.logged = LOGGED_MAX};
+    while (most-- > 0 && (self->queue->head || self->queue->aside)) {
+        request_t *request = queue_take (self->queue);
+        sender_take (&sender, &request);
     }
 }
 

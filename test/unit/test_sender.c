@@ -1,49 +1,90 @@
-/*  test_sender.c - does the sender deliver all that can be, once, in order?
+/*  test_sender.c - does the sender deliver all that can be, once, good rows
+    first, and only what is bad not at all?
 
-    The backend is a script: it refuses requests with a bad row in them, and
-    answers as the test says until the test has no more to say.
+    The backend is a script: it answers as the test says until the test has no
+    more to say, and from then on by the rows: some are refused, some make it
+    fail, some are too old, and it says which.
 
-    Sections: the backend, bisection, retries, backoff, the end, helpers.
+    Sections: the backend, refusals, failures of the service, failures of a row,
+    shares, pauses, the end, helpers.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "unit.h"
 
+#include "../../contrib/runtime/queue.c"
 #include "../../contrib/runtime/sender.c"
 
 //  --------------------------------------------------------------------------
-//  Backend: rows are numbers; a bad one has a '!' behind it
+//  Backend: rows are numbers, with a sign behind them if they are bad
 
-enum { ROWS = 2000 };
+enum { ROWS = 4000, CALLS = 4000 };
+
+#define REFUSED "!"
+#define FAILS   "?"
+#define OLD     "<"
 
 static struct {
-    unsigned long got[ROWS];  //  delivered rows, in order
+    int got[ROWS];  //  times that a row was delivered
     size_t size;
     int calls, connects, closes;
+    size_t rows[CALLS];       //  of each call
+    bool bad[CALLS];          //  it was not delivered for its rows
+    bool good_waits[CALLS];   //  while something waited that had not failed
     zb_outcome_t script[20];  //  answers before any that is delivered
     size_t script_size, script_at;
+    int dead_every;  //  of so many calls one finds a dead node; 0: none
     int64_t retry_after_ms;
     zb_outcome_t connected;
+    const queue_t *queue;
 } s_fake;
+
+static bool
+s_have (const char *const *rows, size_t count, const char *sign)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any |= strstr (rows[i], sign) != NULL;
+    return any;
+}
+
+static zb_outcome_t
+s_answer (const char *const *rows, size_t count, zb_reply_t *reply)
+{
+    if (s_have (rows, count, OLD)) {
+        for (size_t i = 0; i < count; i++)
+            reply->at_fault[i] = strstr (rows[i], OLD) != NULL;
+        return ZB_REFUSED;
+    }
+    return s_have (rows, count, FAILS)     ? ZB_FAILED
+           : s_have (rows, count, REFUSED) ? ZB_REFUSED
+                                           : ZB_DELIVERED;
+}
 
 static zb_outcome_t
 fake_flush (const char *const *rows, size_t count, zb_reply_t *reply)
 {
-    size_t i;
-    s_fake.calls++;
+    zb_outcome_t outcome;
+    int call = s_fake.calls++;
     assert_int_equal (*reply->reason, 0);
     assert_int_equal (reply->retry_after_ms, 0);
     assert_true (count > 0);
+    assert_true (call < CALLS);
     snprintf (reply->reason, sizeof reply->reason, "as the test says");
     reply->retry_after_ms = s_fake.retry_after_ms;
+    s_fake.rows[call] = count;
+    s_fake.good_waits[call] = s_fake.queue && s_fake.queue->head;
     if (s_fake.script_at < s_fake.script_size)
         return s_fake.script[s_fake.script_at++];
-    for (i = 0; i < count; i++)
-        if (strchr (rows[i], '!'))
-            return ZB_REFUSED;
-    for (i = 0; i < count; i++)
-        s_fake.got[s_fake.size++] = strtoul (rows[i], NULL, 10);
-    return ZB_DELIVERED;
+    if (s_fake.dead_every && call % s_fake.dead_every == 0)
+        return ZB_RETRY;
+    outcome = s_answer (rows, count, reply);
+    s_fake.bad[call] = outcome != ZB_DELIVERED;
+    for (size_t i = 0; i < count && outcome == ZB_DELIVERED; i++) {
+        s_fake.got[strtoul (rows[i], NULL, 10)]++;
+        s_fake.size++;
+    }
+    return outcome;
 }
 
 static zb_outcome_t
@@ -66,38 +107,98 @@ static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
                                        .flush = fake_flush,
                                        .close = fake_close};
 
+//  The rule as it is, a thousand times as fast.
+static blame_policy_t s_fast;
+
 static int
 s_reset (void **state)
 {
     (void) state;
     memset (&s_fake, 0, sizeof s_fake);
     deadline_ms = INT64_MAX;
+    s_fast = blame_policy_default;
+    s_fast.retry_first = 1;
+    s_fast.retry_most /= 1000;
+    s_fast.hold /= 1000;
+    s_fast.alone_first /= 1000;
+    s_fast.alone_least /= 1000;
     return 0;
 }
 
-//  Caller owns the return value.
+//  Rows first..first + rows - 1; those of which bad has a sign have it. Caller
+//  owns the return value.
 static request_t *
-s_request (size_t rows, const char *bad)
+s_request_at (size_t first, size_t rows, const char *bad)
 {
     request_t *request = request_new ();
     char row[32];
-    size_t i;
-    for (i = 0; i < rows; i++) {
-        int size =
-          snprintf (row, sizeof row, "%zu%s", i, bad && bad[i] ? "!" : "");
+    for (size_t i = 0; i < rows; i++) {
+        char sign[2] = {bad ? bad[i] : 0, 0};
+        int size = snprintf (row, sizeof row, "%zu%s", first + i, sign);
         request_add (request, row, (size_t) size);
     }
+    snprintf (request->name, sizeof request->name, "request-%zu", first);
     return request;
 }
 
-//  --------------------------------------------------------------------------
-//  Bisection
+static request_t *
+s_request (size_t rows, const char *bad)
+{
+    return s_request_at (0, rows, bad);
+}
 
-//  Log lines of rejected rows would be many.
+static void
+s_put (queue_t *queue, size_t first, size_t rows, const char *bad)
+{
+    request_t *request = s_request_at (first, rows, bad);
+    queue_put (queue, &request);
+}
+
+//  Delivers what is there, as the thread does.
+static void
+s_deliver (sender_t *sender)
+{
+    s_fake.queue = sender->queue;
+    while (sender->queue->head || sender->queue->aside) {
+        request_t *request = queue_take (sender->queue);
+        sender_take (sender, &request);
+    }
+    assert_int_equal (sender->queue->bytes, 0);
+}
+
+//  The same, while a good row comes every other millisecond, which are counted
+//  from a number on.
+static void
+s_deliver_beside (sender_t *sender, size_t next)
+{
+    queue_t *queue = sender->queue;
+    while (queue->head || queue->aside) {
+        request_t *request;
+        if (!queue->head && queue_due (queue) > zclock_mono ()) {
+            zclock_sleep (2);
+            s_put (queue, next++, 1, NULL);
+        }
+        request = queue_take (queue);
+        sender_take (sender, &request);
+    }
+}
+
+//  Each good row was delivered once, each bad one never.
+static void
+s_check (const queue_t *queue, size_t first, size_t rows, const char *bad)
+{
+    (void) queue;
+    for (size_t i = 0; i < rows; i++)
+        assert_int_equal (s_fake.got[first + i], !(bad && bad[i]));
+}
+
+//  --------------------------------------------------------------------------
+//  Refusals
+
 static void
 s_quiet (sender_t *sender)
 {
-    sender->rejected_logged = REJECTED_LOGGED;
+    sender->rejected.logged = sender->aside.logged = LOGGED_MAX;
 }
 
 static void
@@ -105,26 +206,21 @@ s_check_bisection (size_t rows, const char *bad)
 {
     queue_t *queue = queue_new (1 << 20);
     sender_t sender = {.queue = queue, .backend = &s_backend};
-    request_t *request = s_request (rows, bad);
-    size_t i, good = 0, bads = 0, depth = 1;
+    size_t bads = 0, depth = 1;
     s_reset (NULL);
-    for (i = 0; i < rows; i++)
+    for (size_t i = 0; i < rows; i++)
         bads += bad[i] != 0;
-    sender.rejected_logged = bads ? REJECTED_LOGGED : 0;
-    if (!freopen ("/dev/null", "w", stderr))
-        fail ();
-    assert_int_equal (sender_request (&sender, &request), 0);
-    for (i = 0; i < rows; i++)
-        if (!bad[i])
-            assert_int_equal (s_fake.got[good++], i);
-    assert_int_equal (s_fake.size, good);
-    assert_int_equal (queue->delivered_rows, good);
+    s_quiet (&sender);
+    s_put (queue, 0, rows, bad);
+    s_deliver (&sender);
+    s_check (queue, 0, rows, bad);
+    assert_int_equal (queue->delivered_rows, rows - bads);
     assert_int_equal (queue->rejected_rows, bads);
+    assert_int_equal (sender.rejected.unlogged, bads);
     //  halves of halves, for each bad row: never more than that
     while ((1u << depth) < rows)
         depth++;
     assert_true ((size_t) s_fake.calls <= 1 + bads * 2 * depth);
-    request_destroy (&request);
     queue_destroy (&queue);
 }
 
@@ -134,54 +230,27 @@ test_bisection (void **state)
     static const size_t sizes[] = {1, 2,  3,  4,   5,   7,   8,
                                    9, 31, 64, 100, 299, 300, 301};
     char bad[ROWS];
-    size_t i, j, k;
-    int saved = dup (STDERR_FILENO);
     (void) state;
-    for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (k = 0; k <= sizes[i]; k += k < 4 ? 1 : k) {
-            int round;
-            for (round = 0; round < 20; round++) {
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t k = 0; k <= sizes[i]; k += k < 4 ? 1 : k)
+            for (int round = 0; round < 20; round++) {
                 memset (bad, 0, sizeof bad);
-                for (j = 0; j < k;) {
+                for (size_t j = 0; j < k;) {
                     char *row = &bad[s_any () % sizes[i]];
                     j += !*row;
-                    *row = 1;
+                    *row = *REFUSED;
                 }
                 s_check_bisection (sizes[i], bad);
             }
-        }
     //  each alone, each alone missing
-    for (i = 0; i < 33; i++) {
+    for (size_t i = 0; i < 33; i++) {
         memset (bad, 0, sizeof bad);
-        bad[i] = 1;
+        bad[i] = *REFUSED;
         s_check_bisection (33, bad);
-        memset (bad, 1, sizeof bad);
+        memset (bad, *REFUSED, sizeof bad);
         bad[i] = 0;
         s_check_bisection (33, bad);
     }
-    fflush (stderr);
-    dup2 (saved, STDERR_FILENO);
-    close (saved);
-}
-
-//  One bad among 300: a request, and two for each halving.
-static void
-test_one_of_300 (void **state)
-{
-    queue_t *queue = queue_new (1 << 20);
-    sender_t sender = {.queue = queue, .backend = &s_backend};
-    char bad[300] = {0};
-    request_t *request;
-    (void) state;
-    bad[123] = 1;
-    request = s_request (300, bad);
-    assert_int_equal (sender_request (&sender, &request), 0);
-    assert_int_equal (s_fake.size, 299);
-    assert_int_equal (queue->rejected_rows, 1);
-    assert_int_equal (sender.rejected_logged, 1);
-    assert_true (s_fake.calls <= 1 + 2 * 9);
-    request_destroy (&request);
-    queue_destroy (&queue);
 }
 
 //  The first are logged one by one, the rest as one line.
@@ -191,83 +260,337 @@ test_rejected_log (void **state)
     queue_t *queue = queue_new (1 << 20);
     sender_t sender = {.queue = queue, .backend = &s_backend};
     char bad[50];
-    request_t *request;
     (void) state;
-    memset (bad, 1, sizeof bad);
-    request = s_request (50, bad);
-    sender.rejected_logged = REJECTED_LOGGED - 2;
-    assert_int_equal (sender_request (&sender, &request), 0);
-    assert_int_equal (sender.rejected_logged, REJECTED_LOGGED);
-    assert_int_equal (sender.rejected_unlogged, 0);
+    memset (bad, *REFUSED, sizeof bad);
+    sender.rejected.logged = LOGGED_MAX - 2;
+    s_put (queue, 0, 50, bad);
+    s_deliver (&sender);
+    assert_int_equal (sender.rejected.unlogged, 48);
+    sender_log_rests (&sender, true);
+    assert_int_equal (sender.rejected.unlogged, 0);
     assert_int_equal (queue->rejected_rows, 50);
-    request_destroy (&request);
     queue_destroy (&queue);
 }
 
+//  The service says which: all others in one request, these in another, and
+//  that is that.
+static void
+test_group (void **state)
+{
+    queue_t *queue = queue_new (1 << 20);
+    sender_t sender = {.queue = queue, .backend = &s_backend};
+    char bad[300] = {0};
+    (void) state;
+    memset (bad + 10, *OLD, 100);
+    s_put (queue, 0, 300, bad);
+    s_deliver (&sender);
+    s_check (queue, 0, 300, bad);
+    assert_int_equal (s_fake.calls, 3);
+    assert_int_equal (s_fake.rows[1], 200);
+    assert_int_equal (s_fake.rows[2], 100);
+    assert_int_equal (queue->rejected_rows, 100);
+    assert_int_equal (sender.rejected.logged, 1);
+    queue_destroy (&queue);
+}
+
+//  Marks that take one row at a time must not make two requests of one name.
+static void
+test_names_of_many_halves (void **state)
+{
+    char marks[100] = {1}, bad[100] = {0};
+    request_t *request = s_request (100, bad);
+    (void) state;
+    while (request->rows > 1) {
+        request_t *first = request_half (request, 'a', marks);
+        request_t *second = request_half (request, 'b', marks);
+        assert_int_equal (first->rows + second->rows, request->rows);
+        assert_int_equal (strlen (first->name), strlen (request->name) + 1);
+        assert_true (strlen (first->name) < SPOOL_NAME_MAX - 6);
+        request_destroy (&request);
+        request_destroy (&second);
+        request = first;
+    }
+    request_destroy (&request);
+}
+
 //  --------------------------------------------------------------------------
-//  Retries: the same rows again, until they are taken
+//  Failures of the service: the same rows again, until they are taken
 
 static void
 test_retry (void **state)
 {
     queue_t *queue = queue_new (1 << 20);
     sender_t sender = {.queue = queue, .backend = &s_backend};
-    request_t *request = s_request (3, NULL);
     int64_t before = zclock_mono ();
     (void) state;
     s_fake.script[0] = s_fake.script[1] = ZB_RETRY;
     s_fake.script_size = 2;
-    assert_int_equal (sender_request (&sender, &request), 0);
+    s_put (queue, 0, 3, NULL);
+    s_deliver (&sender);
     assert_int_equal (s_fake.calls, 3);
-    assert_int_equal (s_fake.size, 3);
+    s_check (queue, 0, 3, NULL);
     assert_int_equal (queue->delivered_rows, 3);
-    assert_int_equal (sender.failures, 0);
-    assert_int_equal (sender.outcome, ZB_DELIVERED);
+    assert_int_equal (sender.waits, 0);
+    assert_false (sender.held);
     //  half a second and one, less a quarter
     assert_in_range (zclock_mono () - before, 1125, 20000);
-    request_destroy (&request);
     queue_destroy (&queue);
 }
 
-//  A refusal in mid-bisection may well be followed by a failure.
+//  A refusal may well be followed by a failure.
 static void
 test_retry_in_bisection (void **state)
 {
     queue_t *queue = queue_new (1 << 20);
-    sender_t sender = {.queue = queue, .backend = &s_backend};
-    char bad[8] = {0, 0, 0, 0, 0, 1, 0, 0};
-    request_t *request = s_request (8, bad);
-    size_t i;
+    sender_t sender = {
+      .queue = queue, .backend = &s_backend, .policy = &s_fast};
+    char bad[8] = {0, 0, 0, 0, 0, *REFUSED, 0, 0};
     (void) state;
     s_quiet (&sender);
     s_fake.script[0] = ZB_REFUSED;
     s_fake.script[1] = ZB_RETRY;
-    s_fake.script_size = 2;
-    assert_int_equal (sender_request (&sender, &request), 0);
-    assert_int_equal (s_fake.size, 7);
-    for (i = 0; i < 7; i++)
-        assert_int_equal (s_fake.got[i], i < 5 ? i : i + 1);
+    s_fake.script[2] = ZB_HOLD;
+    s_fake.script_size = 3;
+    s_put (queue, 0, 8, bad);
+    s_deliver (&sender);
+    s_check (queue, 0, 8, bad);
     assert_int_equal (queue->rejected_rows, 1);
+    queue_destroy (&queue);
+}
+
+//  Nothing gets through: all wait, whole. Of an answer that may be about a row
+//  one request is taken apart, and no other.
+static void
+s_check_down (zb_outcome_t answer, size_t others)
+{
+    enum { REQUESTS = 10, EACH = 300, TRIES = 20 };
+    queue_t *queue = queue_new (1 << 20);
+    sender_t sender = {
+      .queue = queue, .backend = &s_backend, .policy = &s_fast};
+    size_t whole = 0;
+    s_reset (NULL);
+    for (int i = 0; i < TRIES; i++)
+        s_fake.script[i] = answer;
+    s_fake.script_size = TRIES;
+    for (size_t i = 0; i < REQUESTS; i++)
+        s_put (queue, i * EACH, EACH, NULL);
+    s_deliver (&sender);
+    for (int i = TRIES; i < s_fake.calls; i++)
+        whole += s_fake.rows[i] == EACH;
+    assert_int_equal (whole, others ? REQUESTS - 1 : REQUESTS);
+    assert_in_range (s_fake.calls - TRIES, REQUESTS, REQUESTS + others);
+    s_check (queue, 0, REQUESTS * EACH, NULL);
+    assert_int_equal (queue->rejected_rows, 0);
+    queue_destroy (&queue);
+}
+
+static void
+test_down (void **state)
+{
+    (void) state;
+    s_check_down (ZB_RETRY, 0);
+    s_check_down (ZB_HOLD, 0);
+    s_check_down (ZB_FAILED, 10);
+}
+
+//  A dead node behind a balancer: no row is set aside, no request is split.
+static void
+test_dead_node (void **state)
+{
+    enum { REQUESTS = 100, EACH = 10 };
+    queue_t *queue = queue_new (1 << 20);
+    sender_t sender = {
+      .queue = queue, .backend = &s_backend, .policy = &s_fast};
+    (void) state;
+    for (int every = 2; every <= 3; every++) {
+        s_reset (NULL);
+        s_fake.dead_every = every;
+        for (size_t i = 0; i < REQUESTS; i++)
+            s_put (queue, i * EACH, EACH, NULL);
+        s_deliver (&sender);
+        s_check (queue, 0, REQUESTS * EACH, NULL);
+        assert_int_equal (queue->rejected_rows, 0);
+        for (int i = 0; i < s_fake.calls; i++)
+            assert_int_equal (s_fake.rows[i], EACH);
+        print_message ("one of %d dead: %d requests in %d calls\n", every,
+                       REQUESTS, s_fake.calls);
+    }
+    queue_destroy (&queue);
+}
+
+//  --------------------------------------------------------------------------
+//  Failures of a row
+
+//  Rows at which the service fails, one at least in every so many-th request.
+static void
+s_check_poison (size_t requests, size_t each, size_t every, size_t in_each)
+{
+    queue_t *queue = queue_new (1 << 20);
+    sender_t sender = {
+      .queue = queue, .backend = &s_backend, .policy = &s_fast};
+    char *bad = (char *) zmalloc (requests * each);
+    size_t bads = 0;
+    int failed = 0;
+    int64_t before = zclock_mono ();
+    s_reset (NULL);
+    s_quiet (&sender);
+    for (size_t i = 0; i < requests; i++) {
+        for (size_t j = 0; i % every == 0 && j < in_each; bads++, j++)
+            bad[i * each + j * each / in_each + i % (each / in_each)] = *FAILS;
+        s_put (queue, i * each, each, bad + i * each);
+    }
+    s_deliver_beside (&sender, requests * each);
+    s_check (queue, 0, requests * each, bad);
+    assert_int_equal (queue->rejected_rows, bads);
+    assert_true (zclock_mono () - before >= s_fast.alone_least);
+    for (int i = 0; i < s_fake.calls; i++)
+        failed += s_fake.bad[i];
+    print_message ("%zu bad of %zu rows: %d failures\n", bads, requests * each,
+                   failed);
+    free (bad);
+    queue_destroy (&queue);
+}
+
+static void
+test_poison (void **state)
+{
+    (void) state;
+    s_check_poison (10, 30, 10, 1);
+    s_check_poison (10, 300, 10, 3);
+    //  one in each request: nothing gets through as it is
+    s_check_poison (10, 30, 1, 1);
+    s_check_poison (1, 300, 1, 3);
+    s_check_poison (2, 8, 1, 4);
+}
+
+//  While a row waits aside others go; that it fails again stops nobody.
+static void
+test_poison_stops_nobody (void **state)
+{
+    enum { REQUESTS = 30 };
+    queue_t *queue = queue_new (1 << 20);
+    blame_policy_t policy = s_fast;
+    sender_t sender = {
+      .queue = queue, .backend = &s_backend, .policy = &policy};
+    request_t *request;
+    (void) state;
+    policy.retry_first = 10;
+    s_quiet (&sender);
+    s_put (queue, 0, 8, "??\0\0\0\0\0?");
+    s_put (queue, 8, 8, NULL);
+    while (s_fake.size < 13) {
+        request = queue_take (queue);
+        sender_take (&sender, &request);
+    }
+    //  what is left are bad rows; a pause would be seconds
+    policy.retry_first = policy.retry_most = 5000;
+    policy.alone_first = 0;
+    for (size_t i = 0; i < REQUESTS; i++) {
+        int64_t before = zclock_mono ();
+        s_put (queue, 100 + i, 1, NULL);
+        while (!s_fake.got[100 + i]) {
+            request = queue_take (queue);
+            sender_take (&sender, &request);
+        }
+        assert_true (zclock_mono () - before < 2500);
+    }
+    queue_destroy (&queue);
+}
+
+//  A stop finds the row, and ends; there being no folder, the log has it.
+static void
+test_poison_at_stop (void **state)
+{
+    queue_t *queue = queue_new (1 << 20);
+    sender_t sender = {.queue = queue, .backend = &s_backend};
+    char bad[30] = {0};
+    int64_t before = zclock_mono ();
+    (void) state;
+    bad[7] = *FAILS;
+    s_put (queue, 0, 30, bad);
+    s_put (queue, 30, 30, NULL);
+    deadline_ms = before + 20000;
+    queue_close (queue);
+    s_deliver (&sender);
+    s_check (queue, 0, 30, bad);
+    s_check (queue, 30, 30, NULL);
+    assert_int_equal (queue->rejected_rows, 1);
+    assert_int_equal (sender.left, 0);
+    assert_true (zclock_mono () - before < 10000);
+    queue_destroy (&queue);
+}
+
+//  --------------------------------------------------------------------------
+//  Shares: of four requests at most one is for what has failed, while others
+//  wait
+
+static void
+test_share (void **state)
+{
+    enum { REQUESTS = 200 };
+    queue_t *queue = queue_new (1 << 20);
+    sender_t sender = {.queue = queue, .backend = &s_backend};
+    char bad[200];
+    int good = 0, aside = 0, i;
+    (void) state;
+    s_quiet (&sender);
+    memset (bad, *REFUSED, sizeof bad);
+    s_put (queue, 0, 200, bad);
+    for (i = 0; i < REQUESTS; i++)
+        s_put (queue, 200 + (size_t) i, 1, NULL);
+    s_deliver (&sender);
+    s_check (queue, 200, REQUESTS, NULL);
+    assert_int_equal (queue->rejected_rows, 200);
+    for (i = 0; i < s_fake.calls; i++)
+        if (s_fake.good_waits[i]) {
+            good += !s_fake.bad[i];
+            aside += s_fake.bad[i];
+        }
+    //  neither starves
+    assert_in_range (aside, REQUESTS / 3 - 3, REQUESTS / 3 + 1);
+    assert_in_range (good, REQUESTS - 2, REQUESTS);
+    queue_destroy (&queue);
+}
+
+//  When there is no room, what has failed goes first.
+static void
+test_room (void **state)
+{
+    queue_t *queue = queue_new (100);
+    request_t *request = s_request_at (0, 10, NULL);
+    (void) state;
+    queue_aside (queue, &request, zclock_mono () + 60000);
+    for (size_t i = 0; i < 3; i++)
+        s_put (queue, 10 + 10 * i, 10, NULL);
+    assert_int_equal (queue->dropped_rows, 10);
+    assert_null (queue->aside);
+    s_put (queue, 50, 10, NULL);
+    assert_int_equal (queue->dropped_rows, 20);
+    request = queue_take (queue);
+    assert_string_equal (request->name, "request-20");
     request_destroy (&request);
     queue_destroy (&queue);
 }
 
 //  --------------------------------------------------------------------------
-//  Backoff
+//  Pauses
+
+static int64_t
+s_pause (int streak, zb_outcome_t outcome, int64_t asked_ms)
+{
+    return blame_pause (&blame_policy_default, streak, outcome, asked_ms);
+}
 
 static void
 test_backoff (void **state)
 {
-    zb_reply_t reply = {{0}, 0};
-    sender_t sender = {.outcome = ZB_RETRY};
     int64_t least, most, full = 500;
-    int i;
     (void) state;
-    for (sender.failures = 1; sender.failures < 40; sender.failures++) {
+    for (int streak = 1; streak < 40; streak++) {
         least = INT64_MAX;
         most = 0;
-        for (i = 0; i < 3000; i++) {
-            int64_t ms = sender_backoff (&sender, &reply);
+        for (int i = 0; i < 3000; i++) {
+            int64_t ms = s_pause (streak, ZB_RETRY, 0);
             least = ms < least ? ms : least;
             most = ms > most ? ms : most;
         }
@@ -277,41 +600,29 @@ test_backoff (void **state)
         assert_true (least < full - full / 4 + full / 40);
         full = full * 2 < 60000 ? full * 2 : 60000;
     }
-    sender.failures = INT_MAX;
-    assert_in_range (sender_backoff (&sender, &reply), 45000, 60000);
+    assert_in_range (s_pause (INT_MAX, ZB_RETRY, 0), 45000, 60000);
 }
 
 static void
 test_backoff_hold (void **state)
 {
-    zb_reply_t reply = {{0}, 0};
-    sender_t sender = {.outcome = ZB_HOLD};
     (void) state;
-    for (sender.failures = 1; sender.failures < 20; sender.failures++)
-        assert_in_range (sender_backoff (&sender, &reply), 45000, 60000);
+    for (int streak = 1; streak < 20; streak++)
+        assert_in_range (s_pause (streak, ZB_HOLD, 0), 45000, 60000);
 }
 
 static void
 test_retry_after (void **state)
 {
-    zb_reply_t reply = {{0}, 7000};
-    sender_t sender = {.outcome = ZB_RETRY, .failures = 1};
     (void) state;
     //  at least as long as asked
-    assert_int_equal (sender_backoff (&sender, &reply), 7000);
-    sender.failures = 20;
-    assert_in_range (sender_backoff (&sender, &reply), 45000, 60000);
-    reply.retry_after_ms = 120000;
-    assert_int_equal (sender_backoff (&sender, &reply), 120000);
-    sender.outcome = ZB_HOLD;
-    assert_int_equal (sender_backoff (&sender, &reply), 120000);
+    assert_int_equal (s_pause (1, ZB_RETRY, 7000), 7000);
+    assert_in_range (s_pause (20, ZB_RETRY, 7000), 45000, 60000);
+    assert_int_equal (s_pause (20, ZB_RETRY, 120000), 120000);
+    assert_int_equal (s_pause (20, ZB_HOLD, 120000), 120000);
     //  but no more than an hour
-    reply.retry_after_ms = INT64_MAX;
-    assert_int_equal (sender_backoff (&sender, &reply), 3600000);
-    reply.retry_after_ms = -5;
-    sender.outcome = ZB_RETRY;
-    sender.failures = 1;
-    assert_in_range (sender_backoff (&sender, &reply), 375, 500);
+    assert_int_equal (s_pause (20, ZB_HOLD, INT64_MAX), 3600000);
+    assert_in_range (s_pause (1, ZB_RETRY, -5), 375, 500);
 }
 
 //  --------------------------------------------------------------------------
@@ -507,7 +818,7 @@ s_run_many (queue_t *queue, size_t bad_each)
     sender_t sender = {.queue = queue,
                        .backend = &many,
                        .id = "id",
-                       .rejected_logged = REJECTED_LOGGED};
+                       .rejected.logged = LOGGED_MAX};
     char row[32];
     for (size_t i = 0; i < MANY; i++) {
         request_t *request = request_new ();
@@ -603,10 +914,18 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup (test_bisection, s_reset),
-      cmocka_unit_test_setup (test_one_of_300, s_reset),
       cmocka_unit_test_setup (test_rejected_log, s_reset),
+      cmocka_unit_test_setup (test_group, s_reset),
+      cmocka_unit_test_setup (test_names_of_many_halves, s_reset),
       cmocka_unit_test_setup (test_retry, s_reset),
       cmocka_unit_test_setup (test_retry_in_bisection, s_reset),
+      cmocka_unit_test_setup (test_down, s_reset),
+      cmocka_unit_test_setup (test_dead_node, s_reset),
+      cmocka_unit_test_setup (test_poison, s_reset),
+      cmocka_unit_test_setup (test_poison_stops_nobody, s_reset),
+      cmocka_unit_test_setup (test_poison_at_stop, s_reset),
+      cmocka_unit_test_setup (test_share, s_reset),
+      cmocka_unit_test_setup (test_room, s_reset),
       cmocka_unit_test_setup (test_backoff, s_reset),
       cmocka_unit_test_setup (test_backoff_hold, s_reset),
       cmocka_unit_test_setup (test_retry_after, s_reset),
