@@ -1141,6 +1141,7 @@ worker_reload (zloop_t *loop, zmq_pollitem_t *item, void *argument)
         zb_log (LOG_ERR, "reload", "reason=\"%s\"", wrong);
     else
         zb_log (LOG_INFO, "reloaded", "mode=%s", self->backend->name);
+    queue_hurry (self->queue);
     return 0;
 }
 

@@ -253,8 +253,22 @@ queue_pause (queue_t *self, int64_t ms)
     int64_t until = zclock_mono () + ms + 1;  //  which rounds down
     int rc = 0;
     pthread_mutex_lock (&self->lock);
-    while (!self->closing && rc == 0)
+    while (!self->closing && !self->hurry && rc == 0)
         rc = queue_wait (self, until);
+    self->hurry = false;
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+queue_hurry (queue_t *self)
+{
+    request_t *request;
+    pthread_mutex_lock (&self->lock);
+    self->hurry = self->troubled;
+    self->aside_ms = 0;
+    for (request = self->aside; request; request = request->next)
+        request->due_ms = 0;
+    pthread_cond_broadcast (&self->changed);
     pthread_mutex_unlock (&self->lock);
 }
 

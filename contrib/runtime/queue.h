@@ -32,6 +32,7 @@ typedef struct {
     bool busy;        //  the sender has a request,
     size_t helping;   //  its helpers have so many
     bool troubled;    //  the sender waits before it tries again
+    bool hurry;       //  but not any longer
     uint64_t trimmed_rows, trimmed_files;  //  for want of room, not said yet
     pthread_mutex_t trim_lock;             //  held while refused files go
 
@@ -94,7 +95,10 @@ void queue_rest_aside (queue_t *self, int64_t until_ms);
 //  Puts a request to the front, for the sender alone. Takes it over.
 void queue_return (queue_t *self, request_t **request_p);
 
-//  Waits for at most so long, less if the queue is being closed.
+//  What waits for its time need not: the cause of trouble may be gone.
+void queue_hurry (queue_t *self);
+
+//  Waits for at most so long, less if the queue is being closed or is to hurry.
 void queue_pause (queue_t *self, int64_t ms);
 
 //  Says what went for want of room since the last time.

@@ -68,17 +68,27 @@ static const zb_option_t s_options[] = {
   {.name = NULL}};
 // clang-format on
 
+//  The token's file is looked at before each request; here only whether it can
+//  be.
 static const char *
-librato_check (void)
+librato_reload (void)
 {
     static char wrong[TEXT_MAX];
     const char *path = s_librato.apitoken.path;
-    if (path && access (path, R_OK) == -1) {
-        snprintf (wrong, sizeof wrong, "--apitoken-file %s: %s", path,
-                  strerror (errno));
+    if (!path || access (path, R_OK) == 0)
+        return NULL;
+    snprintf (wrong, sizeof wrong, "--apitoken-file %s: %s", path,
+              strerror (errno));
+    return wrong;
+}
+
+static const char *
+librato_check (void)
+{
+    const char *wrong = librato_reload ();
+    if (wrong)
         return wrong;
-    }
-    if (path) {
+    if (s_librato.apitoken.path) {
         secret_read (&s_librato.apitoken);
         s_librato.config.password = s_librato.apitoken.text;
     }
@@ -343,4 +353,5 @@ const zb_backend_t zb_librato_backend = {
   .post = librato_post,
   .flush = librato_flush,
   .close = librato_close,
-  .senders = &s_librato.connections};
+  .senders = &s_librato.connections,
+  .reload = librato_reload};

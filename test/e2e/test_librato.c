@@ -519,6 +519,32 @@ the_token_may_be_replaced (void)
     close (fd);
 }
 
+//  What is held for a token that is wrong need not wait for a minute.
+static void
+a_hangup_ends_a_hold (void)
+{
+    broker_t *broker = broker_start ();
+    const char *path = temporary_path ("token");
+    file_write (path, "wrong\n");
+    standin_t *standin = standin_start (LIST ("--token", "right"));
+    sink_t sink = {
+      worker_start (broker, "librato",
+                    LIST ("--username", "user@example.org", "--apitoken-file",
+                          path, "--flush", "1", "--url", standin->url),
+                    NULL),
+      standin};
+    void *publisher = publisher_new (broker, "");
+    publisher_send (publisher,
+                    text_new ("info|Counter|count|7|%ld|test", s_now ()));
+    process_await (sink.worker, "event=held");
+    file_write (path, "right\n");
+    int64_t before = now_ms ();
+    process_signal (sink.worker, SIGHUP);
+    sink_await (&sink, "test", "count", 0, 7);
+    assert_true (now_ms () - before < 30000);
+    sink_stop (&sink);
+}
+
 //  --------------------------------------------------------------------------
 //  What is sent
 
@@ -799,6 +825,7 @@ static const struct CMUnitTest tests[] = {
   TEST (the_token_is_hidden_in_the_environment),
   TEST (the_token_may_be_in_a_file),
   TEST (the_token_may_be_replaced),
+  TEST (a_hangup_ends_a_hold),
   TEST (names_are_made_fit_and_collisions_told_once),
   TEST (an_empty_flush_sends_nothing),
   TEST (percentiles_are_right),
