@@ -64,6 +64,7 @@
 #include "contrib/runtime/flush.h"
 #include "contrib/runtime/forward.h"
 #include "contrib/runtime/handshake.h"
+#include "contrib/runtime/intake.h"
 #include "contrib/runtime/ledger.h"
 #include "contrib/runtime/levels.h"
 #include "contrib/runtime/links.h"
@@ -249,6 +250,7 @@ typedef enum {
 typedef struct {
     const zb_backend_t *backend;
     zsock_t *xsub;
+    intake_t intake;
     links_t *links;  //  its connections
     missed_t missed;
     leaving_t leaving;
@@ -590,12 +592,12 @@ worker_receive (worker_t *self, zmq_msg_t *message)
 }
 
 //  Takes in up to AHEAD messages. Returns how many there were.
-static int
+static size_t
 worker_receive_some (worker_t *self)
 {
     void *xsub = zsock_resolve (self->xsub);
     zmq_msg_t message[AHEAD];
-    int i, count = 0;
+    size_t i, count = 0;
     while (count < AHEAD) {
         zmq_msg_init (&message[count]);
         if (zmq_msg_recv (&message[count], xsub, ZMQ_DONTWAIT) == -1)
@@ -846,25 +848,23 @@ worker_flush_early (worker_t *self, zloop_t *loop)
         worker_flush_soon (self, loop);
 }
 
-//  Handler for zloop_reader. Reads a bounded number, so that signals and timers
-//  get their turn while publishers never pause.
-static int
-worker_readable (zloop_t *loop, zsock_t *socket, void *argument)
+//  Handler for intake. Reads a bounded number of messages, so that signals
+//  and timers get their turn while publishers never pause.
+static size_t
+worker_readable (void *argument)
 {
     worker_t *self = (worker_t *) argument;
-    int i;
-    (void) socket;
+    size_t count = 0, some = AHEAD;
     self->ledger->now_ms = boot_ms ();
-    self->came_ms = zclock_mono ();
-    for (i = 0; i < DRAIN_MESSAGES; i += AHEAD)
-        if (worker_receive_some (self) < AHEAD)
-            break;
+    for (; count < DRAIN_MESSAGES && some == AHEAD; count += some)
+        some = worker_receive_some (self);
+    if (count)
+        self->came_ms = zclock_mono ();
     if (self->spool)
         spool_journal_write (self->spool);
     FAULT (counted);
-    if (loop)
-        worker_flush_early (self, loop);
-    return 0;
+    worker_flush_early (self, self->loop);
+    return count;
 }
 
 //  --------------------------------------------------------------------------
@@ -1166,7 +1166,12 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
                             0};
     self->loop = zloop_new ();
     zloop_poller (self->loop, &links, worker_links, self);
-    zloop_reader (self->loop, self->xsub, worker_readable, self);
+    self->intake = (intake_t){.socket = self->xsub,
+                              .read = worker_readable,
+                              .argument = self,
+                              .most = DRAIN_MESSAGES,
+                              .room = WORKER_MARK / 4};
+    intake_start (&self->intake, self->loop);
     zloop_poller (self->loop, &stop, worker_stop, self);
     zloop_poller (self->loop, &hangup, worker_reload, self);
     if (self->backend->prints || !self->backend->flush) {
