@@ -297,10 +297,16 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //  3. The wire format
 //
 //  A ZeroMQ message is one frame of text: lines of one level, separated by
-//  '\n', at most 64 KiB. A line is a measurement:
+//  '\n', at most 64 KiB. A line is a measurement, classic or idempotent:
 //
-//      level|type|name|value|time|source            classic, six fields
-//      level|type|name|value|time|source|stream     idempotent, seven fields
+//      level|type|name|value|time|source
+//      level|type|name|value|time|source|stream
+//
+//  The idempotent ones of a message are of one stream. A line before them says
+//  how old that is, and one behind the very last, what should have come:
+//
+//      level|Stream|ID|AGE          or  level|Stream|ID|AGE|COUNTS
+//      level|End|ID|SERIES|SEQS|READINGS
 //
 //      level    1..255 bytes, the topic: subscribe to "level|"
 //      type     Counter, Timer or Gauge; in any case, with or without an s
@@ -313,9 +319,9 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //               Timer:   ID:SEQ:FIRST:COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS
 //               Gauge:   ID:SEQ:SENT, or ID:SEQ
 //
-//  ID is one stream: what one publisher reports at one level since its first
-//  report there; the time of its birth (Unix milliseconds) and 64 random bits
-//  of the publisher, in hexadecimal, joined by '-'. SEQ grows by one with
+//  ID and level are one stream: what one publisher reports at one level since
+//  its first report there; the time of its birth (Unix milliseconds) and 64
+//  random bits of the publisher, in hexadecimal, joined by '-'. SEQ grows by one with
 //  every Counter and Timer line of a stream, and, counted apart, with every
 //  new Gauge line: a gap among gauges is a loss, a gap among states heals with
 //  the next one. FIRST is the SEQ of the series' own first line. Gauges below
@@ -326,6 +332,18 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //  ascending i: n samples in (2^(i/32), 2^((i+1)/32)] seconds, the base-2
 //  exponential histogram of scale 5 (OpenTelemetry metrics data model,
 //  "ExponentialHistogram"). A state that is only repeated has value 0.
+//
+//  AGE is in milliseconds, since the stream's first report and by a clock that
+//  never steps. So a reader that began before that has all of the stream, and no
+//  two wall clocks are compared. COUNTS is n,n,n: the samples since the last
+//  report of each Timer line of the message, in their order; left out if there
+//  is none. SERIES is how many counters and timers there were, SEQS the sum of
+//  the SEQ of each one's last line (modulo 2^64), READINGS the next SEQ of a
+//  gauge. A reader whose own sums are the same has all of the stream. When a
+//  publisher ends in order, each stream that has a listener gets an End; before
+//  it, states of the last 25 seconds are repeated unless they are in the same
+//  message. Readers of before take both lines for malformed ones, and lose
+//  nothing.
 //
 //  Once connected, a publisher gets all subscriptions that a broker has, and
 //  then its marker: a subscription to byte 0xff and 16 lower-case hexadecimal
@@ -804,6 +822,9 @@ extern "C" {
 #define CLOCK_MONOTONIC 1
 int clock_gettime (clockid_t, struct timespec *);
 #endif
+#ifndef CLOCK_BOOTTIME
+#define CLOCK_BOOTTIME 7
+#endif
 #ifndef SIG_SETMASK
 #define SIG_SETMASK 2
 int sigfillset (sigset_t *);
@@ -834,6 +855,7 @@ enum {
     ZB_PAGES_ = 65,       //  pages of 32 buckets: octaves of 1 ns
     ZB_PAGE_SIZE_ = 32,
     ZB_MESSAGE_MAX_ = 65536,  //  bytes
+    ZB_HEAD_MAX_ = 4096,      //  bytes of its first line, Stream
     ZB_MARKER_ = 0xff         //  first byte of a broker's last subscription
 };
 
@@ -906,6 +928,17 @@ zb_clock_read_ (clockid_t id)
     struct timespec now;
     clock_gettime (id, &now);
     return (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
+}
+
+//  Goes on while the machine sleeps, too: the worker's clock, which tells
+//  whether it has seen a stream from the beginning.
+static int64_t
+zb_boot_ms_ (void)
+{
+    struct timespec now;
+    if (clock_gettime (CLOCK_BOOTTIME, &now) == -1)
+        clock_gettime (CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static uint64_t
@@ -1151,6 +1184,8 @@ static const uint64_t zb_powers_[] = {
 //  digits, rounded down, or one more; 1233 / 4096 is log10 (2). The lowest bit
 //  is set because 0 has one digit, as 1 has; it changes that of no other
 //  number.
+enum { ZB_UINT_SIZE_ = 20 + 1 };  //  of a number and what separates it
+
 static size_t
 zb_digits_ (uint64_t value)
 {
@@ -1197,6 +1232,24 @@ zb_put_int_ (zb_text_ *self, int64_t value)
     if (value < 0)
         zb_put_char_ (self, '-');
     zb_put_uint_ (self, value < 0 ? 0 - (uint64_t) value : (uint64_t) value);
+}
+
+//  Writes in front of the text, where there must be room.
+static void
+zb_put_before_ (zb_text_ *self, const char *bytes, size_t size)
+{
+    self->text -= size;
+    self->size += size;
+    memcpy (self->text, bytes, size);
+}
+
+static void
+zb_put_uint_before_ (zb_text_ *self, uint64_t value)
+{
+    char digits[20];
+    zb_text_ number = {digits, 0, sizeof digits};
+    zb_put_uint_ (&number, value);
+    zb_put_before_ (self, digits, number.size);
 }
 
 //  Writes exactly `size` digits, with leading zeros.
@@ -2640,12 +2693,18 @@ typedef struct {
     int64_t at_ms;           //  zb_clock_ms_ of the last report
     uint32_t listen_epoch;   //  of the level at that time
     unsigned char known;     //  1: was reported
-    unsigned char repeated;  //  1: the last report was a repetition
+    unsigned char repeated;  //  the last report was a repetition: see ZB_AGAIN_
     zb_u128_ sum_ns;         //  timer
     double total;            //  counter
     uint64_t count;          //  timer
-    uint64_t first;          //  SEQ of the first report
+    uint64_t first, seq;     //  SEQ of the first report, and of the last
 } zb_reported_;
+
+//  What kind of a repetition.
+enum {
+    ZB_AGAIN_ = 1,  //  while the instance goes on
+    ZB_AGAIN_LAST_  //  the last one, at its end
+};
 
 //  Why a series may be reported although it has not changed.
 enum {
@@ -2694,9 +2753,13 @@ typedef struct zb_level_ {
                     //  reports; 2: zb_scan_ has seen it
     uint64_t seq, gauge_seq;            //  SEQ of the next line of a state,
                                         //  and of a gauge
+    uint64_t message_seq;               //  the first of those, of a state, in
+                                        //  the message that is being written
     uint64_t child_seq, child_seq_end;  //  SEQs left to the child of a fork
     char id[48];  //  |ID: of the stream; "" until the first report
     size_t id_size;
+    int64_t born_ms;  //  zb_boot_ms_ at that time
+    int ended;  //  1: nothing was sent since the line that ends the stream
     zb_series_ **series;  //  counters and timers
     size_t series_size, series_max;
     zb_queue_ queue;  //  gauges that wait to be sent
@@ -2780,7 +2843,7 @@ struct zb_s {
     int64_t opened_ms;    //  and when it last opened some to see that
     int64_t retry_ms;     //  when opening ZeroMQ may be tried again
     int64_t quarantine_until_ms;
-    char message[ZB_MESSAGE_MAX_];
+    char message[ZB_HEAD_MAX_ + ZB_MESSAGE_MAX_];
     zb_sum_ sum;  //  of the series being reported
     uint64_t sum_pool[ZB_PAGES_ * ZB_PAGE_SIZE_];  //  its pages
     struct {
@@ -4394,6 +4457,21 @@ zb_scan_ (zb_t *self, zb_scan_kind_ which)
         }
 }
 
+//  Called with the instance's lock held. Returns 1 if a report may still be on
+//  its way when the stream ends: then it is repeated, so that a lost one heals,
+//  unless it is in the same message as the end. What the child of a fork may
+//  have reported needs a higher SEQ, too.
+static int
+zb_series_is_open_ (const zb_t *instance, const zb_series_ *self,
+                    const zb_level_ *level, int64_t age_ms)
+{
+    const zb_reported_ *reported = &self->reported;
+    return instance->stop && !instance->classic
+           && reported->repeated != ZB_AGAIN_LAST_
+           && reported->seq < level->message_seq
+           && (age_ms < ZB_KEPT_MS_ || reported->seq < level->child_seq_end);
+}
+
 //  Called with the instance's lock held. Decides whether a series is reported
 //  in this round. Classic lines are never repeated, because they would be
 //  counted twice. An inherited series is reported if it has changed, and
@@ -4426,7 +4504,8 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
                  ? ZB_CHANGED_
                  : ZB_NOTHING_;
     if (reported->listen_epoch == level->listen_epoch
-        && age_ms < (reported->repeated ? ZB_BEAT_MS_ : ZB_QUIET_MS_))
+        && age_ms < (reported->repeated ? ZB_BEAT_MS_ : ZB_QUIET_MS_)
+        && !zb_series_is_open_ (instance, self, level, age_ms))
         return ZB_NOTHING_;
     return instance->classic ? ZB_NOTHING_ : ZB_REPEATED_;
 }
@@ -4474,8 +4553,8 @@ zb_series_sum_ (zb_sum_ *sum, zb_series_ *self)
 }
 
 //  Called with the instance's lock held. Gives a level its stream ID at the
-//  first report. The time in it tells a ledger whether it has seen the stream
-//  from the beginning.
+//  first report. Its age tells a ledger whether it has seen the stream from the
+//  beginning.
 static void
 zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
 {
@@ -4483,6 +4562,7 @@ zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
         return;
     if (!instance->random)
         instance->random = zb_random_ ();
+    self->born_ms = zb_boot_ms_ ();
     self->id_size = (size_t) snprintf (
       self->id, sizeof self->id, "|%llx-%016llx:", (unsigned long long) unix_ms,
       (unsigned long long) instance->random);
@@ -4586,7 +4666,10 @@ typedef struct {
     size_t at;                //  next series of the level
     size_t states, changed;   //  lines of series, and new ones of them
     size_t resent, readings;  //  lines of those kept, and of the queue
-    uint64_t seq, gauge_seq;  //  the level's before
+    size_t head_max;          //  bytes of the first line, at most
+    int unread;               //  1: a timer has to wait for the next round
+    int ended;                //  1: its last line ends the stream
+    uint64_t gauge_seq;       //  the level's before
     int64_t now_ms;
     uint64_t unix_ns;
     char time[32];  //  |time|, of all lines of series
@@ -4629,6 +4712,7 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
         }
     }
     reported->first = first;
+    reported->seq = level->seq;
     reported->known = 1;
     reported->total = total;
     reported->count = timed ? self->sum.count : 0;
@@ -4644,18 +4728,27 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
 //  A message is written under the lock and sent without it. A series is noted
 //  as reported when its line is written. That is undone if ZeroMQ's pipe has no
 //  room for the message.
+//
+//  Its first line, Stream, is written last, from its end to its beginning and up
+//  to the line behind it: only then is it known what that says.
 
 //  Called with the instance's lock held. Empties the message. The walk over the
 //  level's series goes on where it was.
 static void
-zb_message_begin_ (zb_message_ *self, char *text, size_t capacity)
+zb_message_begin_ (zb_message_ *self, zb_t *instance, size_t capacity)
 {
-    self->text.text = text;
+    zb_level_ *level = self->level;
+    self->text.text = instance->message + ZB_HEAD_MAX_;
     self->text.size = 0;
     self->text.capacity = capacity;
     self->states = self->changed = self->resent = self->readings = 0;
-    self->seq = self->level->seq;
-    self->gauge_seq = self->level->gauge_seq;
+    self->unread = self->ended = 0;
+    self->head_max = instance->classic
+                       ? 0
+                       : strlen (level->name) + strlen ("|Stream")
+                           + sizeof level->id + ZB_UINT_SIZE_;
+    self->gauge_seq = level->gauge_seq;
+    level->message_seq = level->seq;
 }
 
 //  All lines of series in one message have the same time, so its text is made
@@ -4670,12 +4763,17 @@ zb_message_date_ (zb_message_ *self, uint64_t unix_ns)
 }
 
 //  Called with the instance's lock held. Returns the room for the next line:
-//  behind the last line and its '\n'.
+//  behind the last line and its '\n'. There is none if the first line might have
+//  none.
 static zb_text_
 zb_message_line_ (const zb_message_ *self)
 {
     size_t at = self->text.size + (self->text.size > 0);
-    zb_text_ line = {self->text.text + at, 0, self->text.capacity - at};
+    size_t used = at + self->head_max + ZB_UINT_SIZE_;
+    int full = used > self->text.capacity
+               || self->head_max + ZB_UINT_SIZE_ > ZB_HEAD_MAX_;
+    zb_text_ line = {self->text.text + at, 0,
+                     full ? 0 : self->text.capacity - used};
     return line;
 }
 
@@ -4702,15 +4800,20 @@ zb_message_state_ (zb_t *self, zb_message_ *message, zb_series_ *series,
     zb_level_ *level = message->level;
     zb_text_ line = zb_message_line_ (message);
     zb_reported_ before = series->reported;
-    if (zb_put_state_ (self, &line, series, message, due) == -1)
+    if (zb_put_state_ (self, &line, series, message, due) == -1) {
+        message->unread = 1;
         return 0;
+    }
     if (zb_message_add_ (message, &line) == -1) {
         series->reported = before;
         level->seq--;
         return -1;
     }
     series->reported.at_ms = message->now_ms;
-    series->reported.repeated = due == ZB_REPEATED_;
+    series->reported.repeated = 0;
+    if (due == ZB_REPEATED_)
+        series->reported.repeated = self->stop ? ZB_AGAIN_LAST_ : ZB_AGAIN_;
+    message->head_max += series->type == ZB_TYPE_TIMER ? ZB_UINT_SIZE_ : 0;
     if (level->inherited)
         series->pending = ZB_PENDING_INHERITED_;
     self->undo[message->states].series = series;
@@ -4791,6 +4894,75 @@ zb_message_readings_ (const zb_t *self, zb_message_ *message)
     }
 }
 
+//  Called with the instance's lock held. Has the stream an end that was not sent?
+static int
+zb_level_is_open_ (const zb_t *instance, const zb_level_ *self)
+{
+    return instance->stop && !instance->classic && !self->inherited
+           && !self->ended && (self->seq || self->gauge_seq);
+}
+
+//  Called with the instance's lock held. Ends the stream with the message, if
+//  all that there is has been sent by then: the line says what should have come.
+static void
+zb_message_end_ (const zb_t *self, zb_message_ *message)
+{
+    zb_level_ *level = message->level;
+    zb_text_ line = zb_message_line_ (message);
+    uint64_t series = 0, seqs = 0;
+    size_t i;
+    if (!zb_level_is_open_ (self, level) || message->unread
+        || message->at < level->series_size
+        || message->resent < level->to_resend
+        || message->readings < level->queue.size)
+        return;
+    for (i = 0; i < level->series_size; i++)
+        if (level->series[i]->reported.known) {
+            series++;
+            seqs += level->series[i]->reported.seq;
+        }
+    if (!series && !level->gauge_seq)
+        return;
+    zb_put_string_ (&line, level->name);
+    zb_put_string_ (&line, "|End");
+    zb_put_ (&line, level->id, level->id_size - 1);
+    zb_put_char_ (&line, '|');
+    zb_put_uint_ (&line, series);
+    zb_put_char_ (&line, '|');
+    zb_put_uint_ (&line, seqs);
+    zb_put_char_ (&line, '|');
+    zb_put_uint_ (&line, level->gauge_seq);
+    message->ended = zb_message_add_ (message, &line) == 0;
+}
+
+//  Called with the instance's lock held. Writes the first line: how old the
+//  stream is, and how many samples each timer has that are new in this message.
+static void
+zb_message_head_ (const zb_t *self, zb_message_ *message)
+{
+    const zb_level_ *level = message->level;
+    zb_text_ *text = &message->text;
+    size_t i = message->states;
+    int timers = 0;
+    zb_put_before_ (text, "\n", 1);
+    while (i--) {
+        const zb_series_ *series = self->undo[i].series;
+        if (series->type != ZB_TYPE_TIMER)
+            continue;
+        if (timers++)
+            zb_put_before_ (text, ",", 1);
+        zb_put_uint_before_ (text, series->reported.count
+                                     - self->undo[i].reported.count);
+    }
+    if (timers)
+        zb_put_before_ (text, "|", 1);
+    zb_put_uint_before_ (text, (uint64_t) (zb_boot_ms_ () - level->born_ms));
+    zb_put_before_ (text, "|", 1);
+    zb_put_before_ (text, level->id, level->id_size - 1);
+    zb_put_before_ (text, "|Stream", strlen ("|Stream"));
+    zb_put_before_ (text, level->name, strlen (level->name));
+}
+
 //  --------------------------------------------------------------------------
 //  Messages: sent, or undone
 //
@@ -4816,6 +4988,7 @@ zb_message_sent_ (zb_t *self, zb_message_ *message)
                         message->now_ms);
     zb_queue_drop_ (&level->queue, message->readings);
     level->sending = 0;
+    level->ended = message->ended;
     if (level->inherited)
         message->changed = 0;
     self->stats.sent += message->changed + message->readings;
@@ -4837,7 +5010,7 @@ zb_message_undo_ (zb_t *self, zb_message_ *message)
         series->maybe_changed = 1;
         zb_range_add_ (&series->range, self->undo[message->states].range);
     }
-    message->level->seq = message->seq;
+    message->level->seq = message->level->message_seq;
     message->level->gauge_seq = message->gauge_seq;
     message->level->sending = 0;
 }
@@ -4857,7 +5030,8 @@ zb_message_find_due_ (zb_t *self, zb_message_ *message)
         zb_kept_prune_ (level, message->now_ms);
         message->at =
           zb_level_next_due_ (self, level, message->at, message->now_ms, &due);
-        found = due != ZB_NOTHING_ || level->queue.size || level->to_resend;
+        found = due != ZB_NOTHING_ || level->queue.size || level->to_resend
+                || zb_level_is_open_ (self, level);
     }
     pthread_mutex_unlock (&self->lock);
     return found;
@@ -4868,13 +5042,21 @@ static void
 zb_message_fill_ (zb_t *self, zb_message_ *message)
 {
     pthread_mutex_lock (&self->lock);
-    zb_message_begin_ (message, self->message, sizeof self->message);
+    zb_message_begin_ (message, self, ZB_MESSAGE_MAX_);
     message->now_ms = zb_clock_ms_ ();
     zb_message_date_ (message, zb_clock_read_ (CLOCK_REALTIME));
     if (message->level->has_listener && !self->orphaned) {
         zb_level_birth_ (self, message->level, message->unix_ns / 1000000);
         zb_message_series_ (self, message);
+        if (self->stop && message->at == message->level->series_size) {
+            //  what an earlier message had may have to be repeated
+            message->at = 0;
+            zb_message_series_ (self, message);
+        }
         zb_message_readings_ (self, message);
+        zb_message_end_ (self, message);
+        if (message->text.size && !self->classic)
+            zb_message_head_ (self, message);
         message->level->sending = message->readings;
     }
     pthread_mutex_unlock (&self->lock);
@@ -5151,6 +5333,17 @@ zb_pump_ready_ (zb_t *self, int stop)
                || errno == ETERM);
 }
 
+//  Called with the instance's lock held. Is there a stream to be ended? That is
+//  worth a round, but no waiting.
+static int
+zb_pump_has_open_ (const zb_t *self)
+{
+    const zb_level_ *level = self->levels;
+    while (level && !(level->has_listener && zb_level_is_open_ (self, level)))
+        level = level->next;
+    return level != NULL;
+}
+
 //  Pump thread only, without the lock. Returns 1 if a stop has nothing left to
 //  do, or no time. When the stop is first seen, each connection is tried once
 //  more.
@@ -5167,7 +5360,9 @@ zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
         self->unreachable &= !first;
         done = now_ms >= self->deadline_ms || self->config_error
                || self->orphaned || (!self->socket && !first)
-               || self->unreachable || zb_held_ (self, ZB_HELD_AT_STOP_) == 0;
+               || self->unreachable
+               || (zb_held_ (self, ZB_HELD_AT_STOP_) == 0
+                   && !(first && zb_pump_has_open_ (self)));
     }
     pthread_mutex_unlock (&self->lock);
     if (first && self->socket) {

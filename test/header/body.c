@@ -191,7 +191,8 @@ s_take_message (void *subscriber)
     text[size] = 0;
     for (char *line = text, *rest; line; line = rest) {
         rest = s_cut (line, '\n');
-        if (*line)
+        //  but for what the message says of its stream
+        if (*line && !strstr (line, "|Stream|") && !strstr (line, "|End|"))
             s_take_line (line);
     }
 }

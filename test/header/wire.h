@@ -98,6 +98,8 @@ wire_take_line (wire_t *self, const char *line)
     double value, samples, min;
     unsigned long seq, sent;
     int at = 0;
+    if (strstr (line, "|Stream|") || strstr (line, "|End|"))
+        return;  //  what the message says of its stream
     memset (&key, 0, sizeof key);
     if (sscanf (line, "%255[^|]|%7[^|]|%255[^|]|%lf|%*[^|]|%255[^|]|%63[^:]%n",
                 key.level, key.type, key.name, &value, key.source, key.id, &at)

@@ -47,9 +47,22 @@ typedef struct {
     uint64_t sent;  //  gauge
     //  timer
     uint64_t count, bucketed;
+    uint64_t recent;  //  as the message's first line says
     double sum_squares;
     int64_t sum_ns, min_ns, max_ns;
 } line_t;
+
+//  What a message says about its stream: its first line, or the last of all.
+typedef struct {
+    char level[256], id[64];
+    int message;
+    uint64_t age_ms;                  //  Stream
+    char counts[ZB_HEAD_MAX_];        //  Stream: what is left of them
+    uint64_t series, seqs, readings;  //  End
+    uint64_t lines;                   //  End: how many had come before
+} note_t;
+
+enum { ENDS_MAX = 64 };
 
 typedef struct {
     void *context, *sub;
@@ -57,6 +70,10 @@ typedef struct {
     line_t *lines;
     size_t size, max;
     int messages;
+    uint64_t bytes;
+    note_t stream;  //  of the message that came last
+    note_t end[ENDS_MAX];
+    size_t ends;
 } peer_t;
 
 static locale_t s_c_locale;
@@ -119,6 +136,70 @@ peer_stream (line_t *line, char *text)
             line->bucketed += strtoull (strchr (bucket, '=') + 1, NULL, 10);
 }
 
+static uint64_t
+s_whole (const char *text)
+{
+    char *end;
+    uint64_t value = strtoull (text, &end, 10);
+    assert_true (*text >= '0' && *text <= '9' && *end == 0);
+    return value;
+}
+
+//  Takes in level|Stream|ID|AGE|COUNTS or level|End|ID|SERIES|SEQS|READINGS.
+//  Returns 0 if the line is something else.
+static int
+peer_note (peer_t *self, const char *text)
+{
+    char *copy = strdup (text), *rest = copy, *field[8] = {NULL};
+    int fields = 0, is_end;
+    note_t *note;
+    while (fields < 7 && (field[fields] = strsep (&rest, "|")))
+        fields++;
+    is_end = strcmp (field[1], "End") == 0;
+    if (is_end || strcmp (field[1], "Stream") == 0) {
+        assert_true (self->ends < ENDS_MAX);
+        note = is_end ? &self->end[self->ends++] : &self->stream;
+        memset (note, 0, sizeof *note);
+        snprintf (note->level, sizeof note->level, "%s", field[0]);
+        snprintf (note->id, sizeof note->id, "%s", field[2]);
+        note->message = self->messages;
+        note->lines = self->size;
+        if (is_end) {
+            assert_int_equal (fields, 6);
+            note->series = s_whole (field[3]);
+            note->seqs = s_whole (field[4]);
+            note->readings = s_whole (field[5]);
+        }
+        else {
+            assert_in_range (fields, 4, 5);
+            note->age_ms = s_whole (field[3]);
+            snprintf (note->counts, sizeof note->counts, "%s",
+                      fields == 5 ? field[4] : "");
+        }
+        fields = 0;
+    }
+    free (copy);
+    return fields == 0;
+}
+
+//  The stream's line is the first of the message that it is about, and has one
+//  count for each timer.
+static void
+peer_apply_note (peer_t *self, line_t *line)
+{
+    char *rest = self->stream.counts;
+    if (line->fields < 7)
+        return;
+    assert_int_equal (self->stream.message, self->messages);
+    assert_string_equal (self->stream.level, line->level);
+    assert_string_equal (self->stream.id, line->id);
+    if (*line->type != 'T')
+        return;
+    line->recent = s_whole (strsep (&rest, ","));
+    memmove (self->stream.counts, rest ? rest : "",
+             rest ? strlen (rest) + 1 : 1);
+}
+
 static void
 peer_line (peer_t *self, const char *text)
 {
@@ -146,6 +227,7 @@ peer_line (peer_t *self, const char *text)
     line->time = s_double (field[4]);
     if (line->fields == 7)
         peer_stream (line, field[6]);
+    peer_apply_note (self, line);
     free (copy);
 }
 
@@ -208,15 +290,20 @@ peer_receive (peer_t *self, int64_t ms)
     size = zmq_recv (self->sub, text, sizeof text, 0);
     assert_in_range (size, 1, ZB_MESSAGE_MAX_);
     assert_null (memchr (text, 0, (size_t) size));
+    self->bytes += (uint64_t) size;
     text[size] = 0;
     while ((line = strsep (&rest, "\n"))) {
-        peer_line (self, line);
         //  all of one level
-        assert_string_equal (self->lines[self->size - 1].level,
-                             strncmp (text, line, strcspn (line, "|")) == 0
-                               ? self->lines[self->size - 1].level
-                               : "another level");
+        assert_memory_equal (line, text, strcspn (text, "|") + 1);
+        if (!peer_note (self, line))
+            peer_line (self, line);
+        else if (self->ends
+                 && self->end[self->ends - 1].message == self->messages)
+            assert_null (rest);
+        else
+            assert_ptr_equal (line, text);
     }
+    assert_string_equal (self->stream.counts, "");
     self->messages++;
     return 0;
 }
@@ -378,6 +465,80 @@ peer_check_stream (const peer_t *self, const char *id)
     }
 }
 
+//  Has it the highest SEQ of its series among the first lines?
+static int
+peer_is_last (const peer_t *self, size_t at, uint64_t lines)
+{
+    const line_t *line = &self->lines[at], *other;
+    for (other = self->lines; other < self->lines + lines; other++)
+        if (other->seq > line->seq && strcmp (other->id, line->id) == 0
+            && strcmp (other->level, line->level) == 0
+            && strcmp (other->type, line->type) == 0
+            && strcmp (other->name, line->name) == 0
+            && strcmp (other->source, line->source) == 0)
+            return 0;
+    return 1;
+}
+
+//  The end of a stream says what has come.
+static void
+peer_check_end (const peer_t *self, const note_t *end)
+{
+    uint64_t series = 0, seqs = 0, readings = 0;
+    size_t i;
+    for (i = 0; i < end->lines; i++) {
+        const line_t *line = &self->lines[i];
+        if (strcmp (line->id, end->id) != 0
+            || strcmp (line->level, end->level) != 0)
+            continue;
+        if (*line->type == 'G')
+            readings += line->seq == readings;
+        else if (peer_is_last (self, i, end->lines)) {
+            series++;
+            seqs += line->seq;
+        }
+    }
+    assert_int_equal (end->series, series);
+    assert_int_equal (end->seqs, seqs);
+    assert_int_equal (end->readings, readings);
+}
+
+//  How often a stream has ended.
+static size_t
+peer_ends (const peer_t *self, const char *level, const char *id)
+{
+    size_t i, count = 0;
+    for (i = 0; i < self->ends; i++)
+        count += strcmp (self->end[i].id, id) == 0
+                 && strcmp (self->end[i].level, level) == 0;
+    return count;
+}
+
+static int
+s_has_end (const peer_t *self, const void *wanted)
+{
+    const line_t *line = wanted;
+    return peer_ends (self, line->level, line->id) > 0;
+}
+
+//  Each stream that was met ends once, after its last line.
+static void
+peer_await_ends (peer_t *self)
+{
+    line_t line;
+    size_t i;
+    for (i = 0; i < self->size; i++) {
+        line = self->lines[i];
+        if (*line.id)
+            peer_await (self, s_has_end, &line);
+    }
+    for (i = 0; i < self->ends; i++) {
+        assert_int_equal (peer_ends (self, self->end[i].level, self->end[i].id),
+                          1);
+        peer_check_end (self, &self->end[i]);
+    }
+}
+
 //  --------------------------------------------------------------------------
 //  A default instance and a peer that wants everything
 
@@ -405,6 +566,7 @@ s_close (void **state)
     fixture_t *self = *state;
     zb_close (&self->zb);
     assert_null (self->zb);
+    peer_await_ends (&self->peer);
     peer_close (&self->peer);
     free (self);
     return 0;
@@ -1800,7 +1962,6 @@ test_stats (void **state)
 {
     fixture_t *self = *state;
     zb_stats_t stats;
-    uint64_t bytes = 0;
     size_t i;
     peer_meet (&self->peer, self->zb);
     for (i = 0; i < 100; i++)
@@ -1822,10 +1983,159 @@ test_stats (void **state)
     assert_int_equal (stats.measured, 104);
     assert_int_equal (stats.series, 4);
     assert_int_equal (stats.messages, self->peer.messages);
-    for (i = 0; i < self->peer.size; i++)
-        bytes += strlen (self->peer.lines[i].text) + 1;
-    assert_int_equal (stats.bytes, bytes - (uint64_t) self->peer.messages);
+    assert_int_equal (stats.bytes, self->peer.bytes);
     assert_true (stats.listening);
+}
+
+//  --------------------------------------------------------------------------
+//  The end of a stream
+
+//  Waits until a line and the end come, then for what may come behind that.
+static void
+s_await_close (peer_t *peer, zb_t **zb, const char *name)
+{
+    zb_close (zb);
+    peer_await_lines (peer, name, 1);
+    peer_await_ends (peer);
+    peer_drain (peer, 50);
+    peer_await_ends (peer);
+}
+
+//  What lives for a moment says all that it has in one message.
+static void
+test_end_short (void **state)
+{
+    peer_t peer;
+    zb_t *zb;
+    (void) state;
+    peer_open (&peer, "info|");
+    zb = zb_open (.endpoint = peer.endpoint, .interval_ms = 3600000,
+                  .linger_ms = WAIT_MS);
+    peer_meet (&peer, zb);
+    zb_count ("info", "n", .to = zb);
+    zb_count ("debug", "unwanted", .to = zb);
+    s_await_close (&peer, &zb, "n");
+    assert_int_equal (peer.messages, 1);
+    assert_int_equal (peer.size, 1);
+    assert_int_equal (peer.ends, 1);
+    assert_int_equal (peer.end[0].series, 1);
+    assert_int_equal (peer.end[0].seqs, 0);
+    assert_int_equal (peer.end[0].readings, 0);
+    peer_close (&peer);
+}
+
+//  States of the last 25 seconds are repeated, also those that went with the
+//  end, but in an earlier message; readings are not.
+static void
+test_end_repeats (void **state)
+{
+    enum { SERIES = 3000 };  //  more than two messages
+    peer_t peer;
+    zb_t *zb;
+    char name[300];
+    int i, repeated = 0;
+    (void) state;
+    peer_open (&peer, "");
+    zb = zb_open (.endpoint = peer.endpoint, .interval_ms = 3600000,
+                  .linger_ms = WAIT_MS);
+    peer_meet (&peer, zb);
+    zb_time ("info", "old", 1, .to = zb);
+    zb_time ("info", "young", 1, .to = zb);
+    for (i = 0; i < 10; i++)
+        zb_gauge ("info", "g", i, .to = zb);
+    assert_int_equal (zb_flush (zb, WAIT_MS), 0);
+    peer_await_lines (&peer, "g", 10);
+    pthread_mutex_lock (&zb->lock);
+    zb->levels->series[0]->reported.at_ms -= ZB_KEPT_MS_;
+    zb->levels->series[0]->reported.repeated = ZB_AGAIN_;
+    pthread_mutex_unlock (&zb->lock);
+    for (i = 0; i < SERIES; i++) {
+        snprintf (name, sizeof name, "n%d", i);
+        zb_count ("info", name, .to = zb);
+    }
+    s_await_close (&peer, &zb, "n0");
+    assert_int_equal (peer.ends, 1);
+    assert_int_equal (peer.end[0].series, SERIES + 2);
+    assert_int_equal (peer_count (&peer, "old"), 1);
+    assert_int_equal (peer_count (&peer, "young"), 2);
+    assert_int_equal (peer_count (&peer, "g"), 10);
+    for (i = 0; i < (int) peer.size; i++)
+        repeated += *peer.lines[i].name == 'n' && peer.lines[i].value == 0;
+    assert_in_range (repeated, 1, SERIES);
+    for (i = 0; i < SERIES; i++) {
+        //  twice, or in the last message
+        snprintf (name, sizeof name, "n%d", i);
+        assert_true (peer_count (&peer, name) == 2
+                     || peer_last (&peer, name, NULL)->message
+                          == peer.messages - 1);
+    }
+    peer_check_stream (&peer, peer.end[0].id);
+    peer_check_increments (&peer);
+    peer_close (&peer);
+}
+
+//  A stream whose states could not be sent has no end, nor has a classic one.
+static void
+test_end_none (void **state)
+{
+    peer_t peer;
+    zb_t *zb;
+    int listens;
+    (void) state;
+    peer_open (&peer, "");
+    zb =
+      zb_open (.endpoint = peer.endpoint, .classic = 1, .linger_ms = WAIT_MS);
+    peer_meet (&peer, zb);
+    zb_count ("info", "n", .to = zb);
+    zb_close (&zb);
+    peer_await_lines (&peer, "n", 1);
+    zb = zb_open (.endpoint = peer.endpoint, .interval_ms = 20,
+                  .linger_ms = WAIT_MS);
+    zb_count ("info", "m", .to = zb);
+    peer_await_lines (&peer, "m", 1);
+    peer_unsubscribe (&peer, "");
+    peer_subscribe (&peer, "other|");
+    for (listens = 1; listens; peer_receive (&peer, 1)) {
+        pthread_mutex_lock (&zb->lock);
+        listens = zb->levels->has_listener;
+        pthread_mutex_unlock (&zb->lock);
+    }
+    zb_count ("info", "m", .to = zb);
+    zb_close (&zb);
+    peer_drain (&peer, 50);
+    assert_int_equal (peer.ends, 0);
+    peer_close (&peer);
+}
+
+//  A stream's age does not step, whatever the wall clock does. Each timer says how
+//  many samples are new.
+static void
+test_age (void **state)
+{
+    fixture_t *self = *state;
+    uint64_t sum = 0, age_ms;
+    int64_t born_ms;
+    size_t i, j;
+    peer_meet (&self->peer, self->zb);
+    born_ms = zb_boot_ms_ ();
+    for (i = 0; i < 20; i++) {
+        for (j = 0; j < i + 1; j++) {
+            zb_time ("info", "t", 1e-3);
+            zb_time ("info", "u", 1e-3);
+        }
+        zb_count ("info", "c");
+        assert_int_equal (zb_flush (self->zb, WAIT_MS), 0);
+        peer_await_total (&self->peer, "c", NULL, (double) i + 1);
+        age_ms = self->peer.stream.age_ms;
+        assert_in_range (age_ms, 0, zb_boot_ms_ () - born_ms);
+    }
+    assert_true (age_ms > 0);
+    for (i = 0; i < self->peer.size; i++)
+        if (strcmp (self->peer.lines[i].name, "t") == 0) {
+            sum += self->peer.lines[i].recent;
+            assert_int_equal (self->peer.lines[i].count, sum);
+        }
+    assert_int_equal (sum, 20 * 21 / 2);
 }
 
 static void
@@ -2380,7 +2690,9 @@ test_fork (void **state)
     for (i = 0; (size_t) i < peer.size; i++)
         if (strcmp (peer.lines[i].id, peer.lines[0].id) != 0)
             peer_check_stream (&peer, peer.lines[i].id);
-    zb_close (&zb);
+    //  the parent's is not ended by a child, though a child may report for it
+    s_await_close (&peer, &zb, "n");
+    assert_int_equal (peer.ends, CHILDREN + 1);
     peer_close (&peer);
 }
 
@@ -2582,6 +2894,10 @@ main (int argc, char **argv)
       cmocka_unit_test (test_again_classic),
       cmocka_unit_test (test_flush),
       cmocka_unit_test_setup_teardown (test_stats, s_open, s_close),
+      cmocka_unit_test (test_end_short),
+      cmocka_unit_test (test_end_repeats),
+      cmocka_unit_test (test_end_none),
+      cmocka_unit_test_setup_teardown (test_age, s_open, s_close),
       cmocka_unit_test (test_max_series),
       cmocka_unit_test (test_close),
       cmocka_unit_test (test_close_busy),

@@ -317,7 +317,7 @@ publisher_message (publisher_t *self, const world_t *world, zb_level_ *level,
 {
     memset (message, 0, sizeof *message);
     message->level = level;
-    zb_message_begin_ (message, self->zb->message, world->message_max);
+    zb_message_begin_ (message, self->zb, world->message_max);
     message->now_ms = world_ms (world);
     zb_message_date_ (message, s_unix_ns (world));
     if (!level->has_listener)
