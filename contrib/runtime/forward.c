@@ -7,8 +7,8 @@
 
 enum {
     DRAINED_MS = 10,  //  then only a slow reader still has something to read
-    THROW_MS = 2000,  //  to throw away what is old, at most
-    THROW_LOOK = 256  //  messages between two looks at the clock
+    THROW_MS = 2000,  //  to throw away what is old, at most,
+    THROW_QUIET_MS = 300  //  and in which nothing comes
 };
 
 void
@@ -129,23 +129,41 @@ forward_finish (forward_t *self)
 }
 
 //  Time has passed that nobody noticed. What is here is as old, and so is what
-//  programs sent before; it is read to its end.
+//  the kernel has, which is to come.
 static void
-forward_throw (forward_t *self, int64_t now_ms)
+forward_stood_still (forward_t *self, int64_t now_ms)
 {
-    int64_t until = zclock_mono () + THROW_MS;
-    uint64_t before = self->messages;
     peers_cut_workers (self->peers);
     forward_finish (self);
-    while (forward_receive (self) != -1
-           && (self->messages % THROW_LOOK || self->within
-               || zclock_mono () < until)) {
+    if (!self->throw_ms) {
+        self->thrown = 0;
+        self->still_ms = now_ms - self->turn_ms;
     }
-    self->thrown += self->messages - before;
+    self->throw_ms = now_ms + THROW_MS;
+    self->old_ms = now_ms;
+}
+
+//  Takes in what is too old. What comes next is not, when nothing came for a
+//  while.
+static forward_state_t
+forward_throw (forward_t *self, int64_t now_ms)
+{
+    int messages, got = 0;
+    for (messages = 0; got != -1 && (messages < FORWARD_SOME || self->within);
+         messages++)
+        got = forward_receive (self);
+    self->thrown += (uint64_t) messages - (got == -1);
+    if (messages > 1)
+        self->old_ms = now_ms;
+    if (self->within
+        || (now_ms < self->throw_ms && now_ms < self->old_ms + THROW_QUIET_MS))
+        return got == -1 ? FORWARD_PAUSED : FORWARD_AGAIN;
+    self->throw_ms = 0;
     zb_log (LOG_WARNING, "still",
             "ms=%" PRId64 " thrown_away=%" PRIu64
-            " reason=\"the broker stood still, what it holds is too old\"",
-            now_ms - self->turn_ms, self->messages - before);
+            " reason=\"the broker stood still, what it held is too old\"",
+            self->still_ms, self->thrown);
+    return FORWARD_AGAIN;
 }
 
 //  Programs wait, or wait no more. Only who still has not read when others have
@@ -169,8 +187,10 @@ forward_turn (forward_t *self, int64_t now_ms)
 {
     forward_state_t state;
     if (self->turn_ms && now_ms > self->turn_ms + FORWARD_STILL_MS)
-        forward_throw (self, now_ms);
+        forward_stood_still (self, now_ms);
     self->turn_ms = now_ms;
+    if (self->throw_ms)
+        return forward_throw (self, now_ms);
     //  bytes that are held are given back a good part of before it goes on
     state = self->paused_ms && peers_held () >= 0 && !self->waits
               ? FORWARD_PAUSED

@@ -41,7 +41,10 @@ typedef struct {
     int64_t charged_ms;  //  the workers that are to blame know until then
     int64_t turn_ms;     //  of the last turn
     uint64_t messages, bytes;  //  taken in
-    uint64_t thrown;           //  of those, after the broker stood still
+    int64_t still_ms;          //  for so long the broker stood still; then
+    int64_t throw_ms;          //  all is thrown away until then, or 0,
+    int64_t old_ms;            //  and came last then
+    uint64_t thrown;           //  messages
 } forward_t;
 
 void forward_init (forward_t *self, void *programs, void *workers,
