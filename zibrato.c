@@ -42,12 +42,19 @@
         queue        requests that wait for the sender
         sender       delivers them, a thread of its own
         certificate  reads a key pair
+        keys         a folder of certificates, and what each may do
         curve        makes certificates, and says who may connect
         links        connections, for the worker
+        missed       what did not come, for the worker
+        leaving      the steps of its stop
         handshake    why a connection did not come to be
         topics       what workers want, for the broker
         utf8         what a line may show
+        marks        how much of that there was, for the broker
+        budget       for how long a worker may hold up all others
         peers        connections, and what each may cost, for the broker
+        faults       what is wrong with them, for its health and log
+        forward      from its programs to its workers
 
     To see what happens to a measurement, start at worker_message. To add a
     backend, write one file like contrib/workers/stdout.c and one row in
@@ -61,10 +68,12 @@
 #include "contrib/runtime/clock.h"
 #include "contrib/runtime/curve.h"
 #include "contrib/runtime/fault.h"
+#include "contrib/runtime/faults.h"
 #include "contrib/runtime/flush.h"
 #include "contrib/runtime/forward.h"
 #include "contrib/runtime/handshake.h"
 #include "contrib/runtime/intake.h"
+#include "contrib/runtime/leaving.h"
 #include "contrib/runtime/ledger.h"
 #include "contrib/runtime/levels.h"
 #include "contrib/runtime/links.h"
@@ -162,12 +171,6 @@ enum {
     JOURNAL_SHARE = 4,            //  of --spool-max, at most a quarter
     ENTRIES_MAX = 1000 * 1000,    //  of a window, beside one a name
     STATES_A_NAME = 4,  //  of publishers with the same names, on average
-    QUIET_MS = 100,     //  without a message: drained
-    LEAVING_TICK_MS = 10,
-    LEAVING_SOON_MS = 300,
-    LEAVING_BROKER_MS = 3000,
-    LEAVING_MARK_MS = 500,
-    LEAVING_LAST_MS = 500,
     NAMES_MS = 24 * 3600 * 1000,  //  unseen in one of two such: forgotten
     CLEAN_MS = 100,               //  between two looks at what has ended,
     CLEAN_US = 2000               //  and how long each may take
@@ -238,15 +241,6 @@ typedef struct {
     entry_t *guess;  //  that may be it, or NULL
 } ahead_t;
 
-//  The steps of a stop.
-typedef enum {
-    LEAVING_NOT,
-    LEAVING_SOON,         //  a broker may be about to say that it leaves, too
-    LEAVING_WITH_BROKER,  //  one has said so, and takes in what programs send
-    LEAVING_ASKED,        //  for a last mark
-    LEAVING_LAST          //  unsubscribed: what is on its way
-} leaving_t;
-
 typedef struct {
     const zb_backend_t *backend;
     zsock_t *xsub;
@@ -254,10 +248,6 @@ typedef struct {
     links_t *links;  //  its connections
     missed_t missed;
     leaving_t leaving;
-    int64_t leaving_ms;    //  when the step is over, at the latest
-    size_t brokers;        //  that were connected when we began to leave
-    uint64_t marks_asked;  //  that had come when we asked for one
-    int64_t came_ms;       //  when a message came
     zloop_t *loop;
     ledger_t *ledger;
     queue_t *queue;
@@ -859,7 +849,7 @@ worker_readable (void *argument)
     for (; count < DRAIN_MESSAGES && some == AHEAD; count += some)
         some = worker_receive_some (self);
     if (count)
-        self->came_ms = zclock_mono ();
+        self->leaving.came_ms = zclock_mono ();
     if (self->spool)
         spool_journal_write (self->spool);
     FAULT (counted);
@@ -1039,45 +1029,6 @@ worker_finish (worker_t *self)
             flush_wait (self->flush);
 }
 
-//  Goes from one step of a stop to the next, for so long at most. What was sent
-//  to us gets a moment whatever the deadline is.
-static void
-worker_leave_step (worker_t *self, leaving_t step, int64_t ms)
-{
-    int64_t half_ms = s_worker.deadline * 1000 / 2;
-    if (step == LEAVING_LAST && half_ms < LEAVING_LAST_MS)
-        half_ms = LEAVING_LAST_MS;
-    self->leaving = step;
-    self->leaving_ms = zclock_mono () + (ms < half_ms ? ms : half_ms);
-}
-
-//  Nothing of what brokers still send is lost: those that leave have all
-//  programs' last messages first, and what was sent before they know that we
-//  want nothing any more comes, too. The marks say when. (marks.h says why we
-//  ask for one before we unsubscribe.) An old broker has none: then silence has
-//  to do.
-static int
-worker_leave_done (const worker_t *self, int64_t now_ms)
-{
-    const missed_t *missed = &self->missed;
-    size_t here = links_connected (self->links);
-    size_t leaving = missed_leaving (missed, now_ms - LEAVING_BROKER_MS);
-    if (!here)
-        return 1;
-    switch (self->leaving) {
-        case LEAVING_SOON:
-            return 0;
-        case LEAVING_WITH_BROKER:
-            return !leaving || here + leaving <= self->brokers;
-        case LEAVING_ASKED:
-            return missed->marks == 0
-                   || missed->marks >= self->marks_asked + here;
-        default:
-            return missed->marks == 0 ? now_ms >= self->came_ms + QUIET_MS
-                                      : missed_done_by (missed) >= here;
-    }
-}
-
 //  Handler for zloop_timer: a stop goes on.
 static int
 worker_leave (zloop_t *loop, int timer, void *argument)
@@ -1085,29 +1036,21 @@ worker_leave (zloop_t *loop, int timer, void *argument)
     worker_t *self = (worker_t *) argument;
     int64_t now_ms = zclock_mono ();
     (void) loop, (void) timer;
-    if (now_ms < self->leaving_ms && !worker_leave_done (self, now_ms))
-        return 0;
-    switch (self->leaving) {
-        case LEAVING_SOON:
-            worker_leave_step (self, LEAVING_WITH_BROKER, LEAVING_BROKER_MS);
-            break;
-        case LEAVING_WITH_BROKER:
-            worker_leave_step (self, LEAVING_ASKED, LEAVING_MARK_MS);
-            self->marks_asked = self->missed.marks;
+    switch (leaving_turn (&self->leaving, self->links, &self->missed, now_ms)) {
+        case LEAVING_ASK:
             worker_subscribe_marks (self, MARK_ASK);
-            break;
-        case LEAVING_ASKED:
-            worker_leave_step (self, LEAVING_LAST, INT64_MAX);
-            self->missed.final = 1;
-            self->came_ms = now_ms;
+            return 0;
+        case LEAVING_UNSUBSCRIBE:
             worker_subscribe (self, 0);
-            break;
+            return 0;
+        case LEAVING_END:
+            return now_ms < self->leaving.until_ms
+                       && zsock_events (self->xsub) & ZMQ_POLLIN
+                     ? 0
+                     : -1;
         default:
-            if (now_ms >= self->leaving_ms
-                || !(zsock_events (self->xsub) & ZMQ_POLLIN))
-                return -1;
+            return 0;
     }
-    return 0;
 }
 
 //  Handler for zloop_poller: a signal begins the stop, and a second one ends it.
@@ -1117,11 +1060,11 @@ worker_stop (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     worker_t *self = (worker_t *) argument;
     if (process_stopped (loop, item, NULL) == 0)
         return 0;
-    if (self->leaving)
+    if (self->leaving.step)
         return -1;
     deadline_ms = zclock_mono () + s_worker.deadline * 1000;
-    self->brokers = links_connected (self->links);
-    worker_leave_step (self, LEAVING_SOON, LEAVING_SOON_MS);
+    leaving_begin (&self->leaving, self->links, zclock_mono (),
+                   s_worker.deadline * 1000);
     zloop_timer (loop, LEAVING_TICK_MS, 0, worker_leave, self);
     return 0;
 }
@@ -1337,10 +1280,7 @@ static struct {
     curve_t *curve;      //  NULL: anybody may connect
     peers_t peers;
     forward_t forward;
-    struct {
-        uint64_t published, logged;
-        int64_t quiet_ms;  //  no log line before
-    } told[PEERS_FAULTS];
+    faults_t faults;
 } s_broker = {.host = "127.0.0.1", .port = 5550};
 
 // clang-format off
@@ -1463,47 +1403,12 @@ broker_look (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
-// clang-format off
-static const struct {
-    const char *measurement, *event, *reason;
-} s_faults[PEERS_FAULTS] = {
-  [PEERS_IGNORED] = {"zibrato.broker.ignored", "ignored",
-                     "messages of workers that are no subscriptions"},
-  [PEERS_REFUSED] = {"zibrato.broker.refused", NULL, NULL},
-  [PEERS_MISSED] = {"zibrato.broker.missed", "missed",
-                    "messages for workers that did not come back, at most"},
-  [PEERS_CROWD] = {"zibrato.broker.cut", "cut", "too many connections"},
-  [PEERS_GREEDY] = {"zibrato.broker.cut", "cut", "too many subscriptions"},
-  [PEERS_ENDLESS] = {"zibrato.broker.cut", "cut", "a message without an end"},
-  [PEERS_SLOW] = {"zibrato.broker.cut", "cut", "does not read"},
-  [PEERS_STILL] = {"zibrato.broker.cut", "cut", "the broker stood still"}};
-// clang-format on
-
-//  Handler for zloop_timer. What is wrong with peers is counted, and logged
-//  when it begins and then once in a while: a flood makes no flood of lines.
+//  Handler for zloop_timer.
 static int
 broker_faults (zloop_t *loop, int timer, void *argument)
 {
-    int64_t now = zclock_mono ();
-    int i, told = 0;
     (void) loop, (void) timer, (void) argument;
-    for (i = 0; i < PEERS_FAULTS; i++) {
-        uint64_t count = s_broker.peers.faults[i];
-        if (count > s_broker.told[i].published)
-            zb_count ("zibrato", s_faults[i].measurement,
-                      .value = (double) (count - s_broker.told[i].published));
-        told |= count > s_broker.told[i].published;
-        s_broker.told[i].published = count;
-        if (!s_faults[i].event || count == s_broker.told[i].logged
-            || now < s_broker.told[i].quiet_ms)
-            continue;
-        zb_log (LOG_WARNING, s_faults[i].event, "reason=\"%s\" count=%" PRIu64,
-                s_faults[i].reason, count - s_broker.told[i].logged);
-        s_broker.told[i].logged = count;
-        s_broker.told[i].quiet_ms = now + HEALTH_MS;
-    }
-    if (told)
-        zb_flush (NULL, 0);
+    faults_tell (&s_broker.faults, s_broker.peers.faults, zclock_mono ());
     return 0;
 }
 

@@ -287,6 +287,88 @@ other_texts_are_no_marks (void **state)
     net_destroy (self);
 }
 
+//  The acts of a stop, one after the other, until none is due at that time.
+static leaving_act_t
+s_turn (net_t *self, leaving_t *leaving, const links_t *links, int64_t now_ms)
+{
+    leaving_act_t act = leaving_turn (leaving, links, &self->missed, now_ms);
+    return act == LEAVING_WAIT
+             ? leaving_turn (leaving, links, &self->missed, now_ms)
+             : act;
+}
+
+//  A mark ends each wait, and a broker that leaves makes it longer.
+static void
+a_worker_stays_as_long_as_its_broker (void **state)
+{
+    int leaves;
+    (void) state;
+    for (leaves = 0; leaves < 2; leaves++) {
+        net_t *self = net_new ();
+        link_t link = {.connected = 1};
+        links_t links = {.link = &link, .size = 1};
+        leaving_t leaving = {.step = LEAVING_NOT};
+        int64_t now_ms;
+        net_want (self, "info|");
+        net_join (self);
+        net_mark (self);
+        now_ms = self->now_ms;
+        leaving_begin (&leaving, &links, now_ms, 8000);
+        if (leaves) {
+            marks_leave (&self->marks);
+            net_mark (self);
+        }
+        now_ms += 299;
+        assert_int_equal (s_turn (self, &leaving, &links, now_ms),
+                          LEAVING_WAIT);
+        now_ms += 1;
+        if (leaves) {
+            assert_int_equal (s_turn (self, &leaving, &links, now_ms),
+                              LEAVING_WAIT);
+            now_ms += 2000;
+            assert_int_equal (s_turn (self, &leaving, &links, now_ms),
+                              LEAVING_WAIT);
+            link.connected = 0;
+        }
+        assert_int_equal (s_turn (self, &leaving, &links, now_ms), LEAVING_ASK);
+        if (!leaves) {
+            assert_int_equal (s_turn (self, &leaving, &links, now_ms),
+                              LEAVING_WAIT);
+            net_join (self);
+            net_mark (self);
+        }
+        assert_int_equal (s_turn (self, &leaving, &links, now_ms),
+                          LEAVING_UNSUBSCRIBE);
+        if (!leaves) {
+            assert_int_equal (s_turn (self, &leaving, &links, now_ms),
+                              LEAVING_WAIT);
+            marks_change (&self->marks, self->id, 0, "info|", 5);
+            net_mark (self);
+        }
+        assert_int_equal (s_turn (self, &leaving, &links, now_ms), LEAVING_END);
+        net_destroy (self);
+    }
+}
+
+//  It says nothing, and no step takes longer than half of the deadline.
+static void
+a_stop_has_an_end (void **state)
+{
+    net_t *self = net_new ();
+    link_t link = {.connected = 1};
+    links_t links = {.link = &link, .size = 1};
+    leaving_t leaving = {.step = LEAVING_NOT};
+    int64_t now_ms = NOW_MS;
+    leaving_act_t act = LEAVING_WAIT;
+    (void) state;
+    self->missed.marks = 1;
+    leaving_begin (&leaving, &links, now_ms, 8000);
+    for (; act != LEAVING_END; now_ms += LEAVING_TICK_MS)
+        act = leaving_turn (&leaving, &links, &self->missed, now_ms);
+    assert_in_range (now_ms - NOW_MS, 300, 8000);
+    net_destroy (self);
+}
+
 static void
 five_seconds_in_any_minute (void **state)
 {
@@ -319,6 +401,8 @@ main (void)
       cmocka_unit_test (who_leaves_is_not_waited_for),
       cmocka_unit_test (a_broker_that_leaves_says_so),
       cmocka_unit_test (other_texts_are_no_marks),
+      cmocka_unit_test (a_worker_stays_as_long_as_its_broker),
+      cmocka_unit_test (a_stop_has_an_end),
       cmocka_unit_test (five_seconds_in_any_minute)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
