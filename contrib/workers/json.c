@@ -29,19 +29,52 @@ s_add_text (cJSON *object, const char *name, const char *text)
 }
 
 //  The shortest of 15 or 17 digits that reads back the same. cJSON's own way
-//  takes 15 for enough where they are not. Most numbers are whole, and of these
-//  the digits are found much faster.
+//  takes 15 for enough where they are not.
+static void
+s_print_any (char *digits, size_t size, double value)
+{
+    snprintf (digits, size, "%.15g", value);
+    if (strtod (digits, NULL) != value)
+        snprintf (digits, size, "%.17g", value);
+}
+
+//  The same of whole billionths, as durations are, which is faster: the quotient
+//  is what a reader makes of them, and 15 digits are always enough. Returns -1
+//  if it is none, or if there would be an exponent.
+static int
+s_print_billionths (char *digits, size_t size, double value)
+{
+    long long whole;
+    int length;
+    if (!(value >= 1e-4 && value < 1e6))
+        return -1;
+    whole = llrint (value * 1e9);
+    if ((double) whole / 1e9 != value)
+        return -1;
+    length = snprintf (digits, size, "%lld.%09lld", whole / 1000000000,
+                       whole % 1000000000);
+    while (digits[length - 1] == '0')
+        digits[--length] = 0;
+    if (digits[length - 1] == '.')
+        digits[length - 1] = 0;
+    return 0;
+}
+
+//  Most numbers are whole, or whole billionths.
+static void
+s_print (char *digits, size_t size, double value)
+{
+    if (fabs (value) < 1e15 && value == trunc (value) && value != 0)
+        snprintf (digits, size, "%lld", (long long) value);
+    else if (s_print_billionths (digits, size, value) == -1)
+        s_print_any (digits, size, value);
+}
+
 static void
 s_add_number (cJSON *object, const char *name, double value)
 {
     char digits[32];
-    if (fabs (value) < 1e15 && value == trunc (value) && value != 0)
-        snprintf (digits, sizeof digits, "%lld", (long long) value);
-    else {
-        snprintf (digits, sizeof digits, "%.15g", value);
-        if (strtod (digits, NULL) != value)
-            snprintf (digits, sizeof digits, "%.17g", value);
-    }
+    s_print (digits, sizeof digits, value);
     cJSON_AddRawToObject (object, name, digits);
 }
 
