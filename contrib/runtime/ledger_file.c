@@ -57,7 +57,7 @@ ledger_save_head (ledger_t *self)
     ledger_print (self, "|ledger|%" PRId64 "|%" PRIu64 "|%" PRIu64,
                   self->born_wall_ms, self->lost_forgotten, self->lost_told);
     ledger_print (self, "|%" PRId64 "|%" PRId64 "|%" PRId64 "|%s",
-                  self->born_ms, boot_ms (), zclock_time (), boot_id (boot));
+                  self->born_ms, boot_ms (), self->save_wall_ms, boot_id (boot));
     ledger_print (self, "|%" PRIu64 "|%" PRId64, self->key, self->awake_ms);
     ledger_write_line (self);
 }
