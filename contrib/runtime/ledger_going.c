@@ -75,7 +75,7 @@ ledger_turn_stubs (ledger_t *self)
 {
     if (self->stubs.generations == STUBS_GENERATIONS)
         ledger_drop_stubs (self);
-    stubs_turn (&self->stubs, self->awake_ms);
+    stubs_turn (&self->stubs, self->awake_ms, self->save);
     self->turned_ms = self->awake_ms;
 }
 
@@ -142,21 +142,31 @@ ledger_make_room (ledger_t *self)
 //  --------------------------------------------------------------------------
 //  Time
 
+//  The oldest stubs have been there for long enough, and are saved. (Else a
+//  restart would find their streams as they were saved before, and keep them.)
+static bool
+ledger_stubs_done (const ledger_t *self)
+{
+    const stubs_t *stubs = &self->stubs;
+    const generation_t *oldest = stubs->generation[stubs->generations - 1];
+    return stubs->generations > 1
+           && oldest->ended_ms + LATE_MS <= self->awake_ms
+           && (!self->write
+               || self->save - oldest->ended_save > (uint32_t) self->saving);
+}
+
 void
 ledger_tick (ledger_t *self, int64_t now_ms)
 {
     int64_t passed_ms = now_ms - self->tick_ms;
-    const stubs_t *stubs = &self->stubs;
     self->tick_ms = self->now_ms = now_ms;
     if (passed_ms > 0)
         self->awake_ms += passed_ms < TICK_MAX_MS ? passed_ms : TICK_MAX_MS;
-    if (!stubs->count)
+    if (!self->stubs.count)
         self->turned_ms = self->awake_ms;
     if (self->awake_ms - self->turned_ms >= STUBS_TURN_MS)
         ledger_turn_stubs (self);
-    while (stubs->generations > 1
-           && stubs->generation[stubs->generations - 1]->ended_ms + LATE_MS
-                <= self->awake_ms)
+    while (ledger_stubs_done (self))
         ledger_drop_stubs (self);
 }
 

@@ -196,11 +196,12 @@ stubs_full (const stubs_t *self, uint64_t hash)
 }
 
 void
-stubs_turn (stubs_t *self, int64_t now_ms)
+stubs_turn (stubs_t *self, int64_t now_ms, uint32_t save)
 {
     uint64_t number = self->generation[0]->number + 1;
     assert (self->generations < STUBS_GENERATIONS);
     self->generation[0]->ended_ms = now_ms;
+    self->generation[0]->ended_save = save;
     memmove (self->generation + 1, self->generation,
              self->generations++ * sizeof *self->generation);
     self->generation[0] = generation_new (number);
@@ -307,22 +308,32 @@ part_save (stubs_part_t *self, uint64_t number, stubs_write_fn *write,
     write (argument, line, size);
 }
 
+//  The next part that has something to be saved, or NULL. *number becomes its
+//  generation's.
+static stubs_part_t *
+stubs_save_next (stubs_t *self, uint64_t *number)
+{
+    for (; self->save_generation; self->save_generation--) {
+        generation_t *generation = self->generation[self->save_generation - 1];
+        *number = generation->number;
+        for (; self->save_part < STUBS_PARTS; self->save_part++) {
+            stubs_part_t *part = &generation->part[self->save_part];
+            if (part->saved < part->until)
+                return part;
+        }
+        self->save_part = 0;
+    }
+    return NULL;
+}
+
 int
 stubs_save (stubs_t *self, stubs_write_fn *write, void *argument)
 {
-    generation_t *generation;
-    stubs_part_t *part;
-    if (!self->save_generation)
-        return 0;
-    generation = self->generation[self->save_generation - 1];
-    part = &generation->part[self->save_part];
-    while (part->saved < part->until)
-        part_save (part, generation->number, write, argument);
-    if (++self->save_part == STUBS_PARTS) {
-        self->save_part = 0;
-        self->save_generation--;
-    }
-    return self->save_generation > 0;
+    uint64_t number;
+    stubs_part_t *part = stubs_save_next (self, &number);
+    if (part)
+        part_save (part, number, write, argument);
+    return part != NULL;
 }
 
 void
@@ -332,7 +343,7 @@ stubs_restore_turn (stubs_t *self, uint64_t number, int64_t now_ms)
         return;
     if (self->generations == STUBS_GENERATIONS)
         stubs_drop (self);
-    stubs_turn (self, now_ms);
+    stubs_turn (self, now_ms, 0);
     self->generation[0]->number = number;
 }
 

@@ -36,8 +36,10 @@ typedef struct {
 } stubs_part_t;
 
 typedef struct {
-    uint64_t number;   //  grows by one with each generation
-    int64_t ended_ms;  //  when the next one began
+    uint64_t number;  //  grows by one with each generation
+    //  when the next one began, and in which save
+    int64_t ended_ms;
+    uint32_t ended_save;
     //  Of the streams in it that may come back: the ledger has to be younger
     //  than they are when the stubs go. INT64_MIN: there are none.
     int64_t born_ms, born_wall_ms;
@@ -68,7 +70,7 @@ int stubs_find (const stubs_t *self, uint64_t hash, uint64_t *states,
 int stubs_full (const stubs_t *self, uint64_t hash);
 
 //  Begins a generation. The caller has seen to it that there is a free one.
-void stubs_turn (stubs_t *self, int64_t now_ms);
+void stubs_turn (stubs_t *self, int64_t now_ms, uint32_t save);
 
 //  Throws the oldest generation away, unless it is the only one.
 void stubs_drop (stubs_t *self);
@@ -82,7 +84,7 @@ typedef void (stubs_write_fn) (void *argument, const char *text, size_t size);
 //  What is there now is to be saved: all of it, or what has not been yet.
 void stubs_save_begin (stubs_t *self, int all);
 
-//  Saves the next part. Returns 0 at the end, else 1.
+//  Saves the next line of them. Returns 0 if there is none, else 1.
 int stubs_save (stubs_t *self, stubs_write_fn *write, void *argument);
 
 //  Begins the generation of that number, if it is not there yet.
