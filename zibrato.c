@@ -168,7 +168,8 @@ enum {
     STRIDE = 8,                   //  and between two steps towards that
     CACHE_LINE = 64,              //  bytes,
     FETCH_MOST = 8 * CACHE_LINE,  //  and those of one item that are worth it
-    JOURNAL_SHARE = 4,            //  of --spool-max, at most a quarter
+    JOURNAL_SHARE = 4,            //  of --spool-max, at most a quarter;
+    LEDGER_SHARE = 4,             //  beside it, but for what is active
     ENTRIES_MAX = 1000 * 1000,    //  of a window, beside one a name
     STATES_A_NAME = 4,  //  of publishers with the same names, on average
     NAMES_MS = 24 * 3600 * 1000,  //  unseen in one of two such: forgotten
@@ -640,6 +641,8 @@ static void
 worker_health (worker_t *self, int64_t second)
 {
     queue_t *queue = self->queue;
+    uint64_t ledger_bytes =
+      self->spool ? (uint64_t) spool_ledger_bytes (self->spool) : 0;
     const struct {
         const char *name;
         uint64_t value;
@@ -659,9 +662,10 @@ worker_health (worker_t *self, int64_t second)
       {"zibrato.series", ledger_series_count (self->ledger), NULL},
       {"zibrato.queue_bytes", queue->bytes, NULL},
       {"zibrato.success_age",
-       (uint64_t) (zclock_mono () - queue->success_ms) / 1000, NULL}};
-    size_t i;
-    for (i = 0; i < sizeof health / sizeof *health; i++) {
+       (uint64_t) (zclock_mono () - queue->success_ms) / 1000, NULL},
+      {"zibrato.ledger_bytes", ledger_bytes, NULL}};  //  with a spool
+    size_t i, count = sizeof health / sizeof *health - !self->spool;
+    for (i = 0; i < count; i++) {
         zb_line_t line = {.type =
                             health[i].told ? ZB_TYPE_COUNTER : ZB_TYPE_GAUGE,
                           .name = health[i].name,
@@ -820,6 +824,9 @@ worker_clean (zloop_t *loop, int timer, void *argument)
     int64_t until = zclock_usecs () + CLEAN_US;
     (void) loop;
     (void) timer;
+    self->ledger->crowded =
+      self->spool
+      && spool_ledger_bytes (self->spool) > s_worker.spool_max / LEDGER_SHARE;
     ledger_tick (self->ledger, boot_ms ());
     while (!ledger_clean (self->ledger, 64) && zclock_usecs () < until) {
     }

@@ -87,6 +87,8 @@ typedef struct {
     uint32_t save;              //  number of the next one
     bool saving, all;           //  under way; the unchanged, too
     bool renew;                 //  the next save has to be of all
+    bool crowded;               //  its file is too large: see ledger_clean
+    size_t crowded_out;         //  streams given up for that since a whole save
     bool stubs_saved;           //  of this save
     uint32_t heads;             //  saves that were restored
     stream_t *pending;          //  moved on before their series were saved
@@ -147,7 +149,9 @@ size_t ledger_series_count (const ledger_t *self);
 void ledger_tick (ledger_t *self, int64_t now_ms);
 
 //  Gives up what has been silent for too long, and frees what has ended, up to
-//  so many series and streams. Returns 1 if nothing is left to do, else 0.
+//  so many series and streams. Returns 1 if nothing is left to do, else 0. While
+//  the caller says that the ledger is `crowded`, what was silent for
+//  SILENT_FULL_MS goes, too.
 //
 //  From a stream's being given up on, the ledger knows how far it came (a
 //  stub), and later that it is younger than the stream: should it come back,

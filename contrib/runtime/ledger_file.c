@@ -57,7 +57,8 @@ ledger_save_head (ledger_t *self)
     ledger_print (self, "|ledger|%" PRId64 "|%" PRIu64 "|%" PRIu64,
                   self->born_wall_ms, self->lost_forgotten, self->lost_told);
     ledger_print (self, "|%" PRId64 "|%" PRId64 "|%" PRId64 "|%s",
-                  self->born_ms, boot_ms (), self->save_wall_ms, boot_id (boot));
+                  self->born_ms, boot_ms (), self->save_wall_ms,
+                  boot_id (boot));
     ledger_print (self, "|%" PRIu64 "|%" PRId64, self->key, self->awake_ms);
     ledger_write_line (self);
 }
@@ -179,7 +180,10 @@ ledger_save_begin (ledger_t *self, int all, ledger_write_fn *write,
     self->save++;
     self->saving = true;
     self->all = all;
-    self->renew = self->renew && !all;
+    if (all) {
+        self->renew = false;
+        self->crowded_out = 0;
+    }
     self->write = write;
     self->write_argument = argument;
     self->save_stream = NULL;

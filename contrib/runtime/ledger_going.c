@@ -10,6 +10,8 @@
 
 #include <czmq.h>
 
+enum { CROWDED_LEAST = 1000 };  //  streams that are worth a whole save
+
 //  --------------------------------------------------------------------------
 //  Streams that go: at once they are in no table, and leave a stub; their
 //  memory is given back bit by bit
@@ -175,9 +177,18 @@ static stream_t *
 ledger_silent (const ledger_t *self)
 {
     stream_t *ended = self->ended.oldest, *live = self->live.oldest;
+    int64_t most_ms = self->crowded ? SILENT_FULL_MS : SILENT_MS;
     if (ended && ended->active_ms + LATE_MS <= self->awake_ms)
         return ended;
-    return live && live->active_ms + SILENT_MS <= self->awake_ms ? live : NULL;
+    return live && live->active_ms + most_ms <= self->awake_ms ? live : NULL;
+}
+
+//  A file that is too large is written anew when that makes it much smaller.
+static void
+ledger_crowded_out (ledger_t *self)
+{
+    if (++self->crowded_out > self->streams.count / 2 + CROWDED_LEAST)
+        self->renew = true;
 }
 
 int
@@ -189,6 +200,8 @@ ledger_clean (ledger_t *self, size_t most)
         if (!stream)
             return 1;
         ledger_give_up (self, stream);
+        if (self->crowded)
+            ledger_crowded_out (self);
         most--;
     }
     return 0;

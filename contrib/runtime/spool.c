@@ -457,8 +457,13 @@ spool_id (const spool_t *self)
 int64_t
 spool_bytes (const spool_t *self)
 {
-    return self->ledger_bytes + self->rejected_bytes + self->journal_bytes
-           + self->journals_bytes;
+    return self->rejected_bytes + self->journal_bytes + self->journals_bytes;
+}
+
+int64_t
+spool_ledger_bytes (const spool_t *self)
+{
+    return self->ledger_bytes;
 }
 
 //  --------------------------------------------------------------------------

@@ -128,8 +128,12 @@ void spool_reject (spool_t *self, const char *name, const char *text,
 //  Removes the oldest refused requests beyond so many bytes. Returns how many.
 size_t spool_rejected_trim (spool_t *self, int64_t most);
 
-//  Bytes on disk but for the requests that wait.
+//  Bytes on disk but for the requests that wait, and for the ledger.
 int64_t spool_bytes (const spool_t *self);
+
+//  Bytes on disk of the ledger, which has a bound of its own: it must not push
+//  rows out.
+int64_t spool_ledger_bytes (const spool_t *self);
 
 //  Hexadecimal, the same for all the folder's life.
 const char *spool_id (const spool_t *self);
