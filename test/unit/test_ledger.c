@@ -965,6 +965,132 @@ test_forget (void **state)
     ledger_destroy (&ledger);
 }
 
+//  --------------------------------------------------------------------------
+//  Clocks: what counts is a stream's age
+
+//  A counter of a program that is so old, and whose wall clock is so far ahead.
+static double
+s_aged (ledger_t *ledger, int64_t age_ms, int64_t ahead_ms, const char *id,
+        const char *state)
+{
+    char text[200];
+    increment_t increment = {0};
+    zb_line_t line;
+    snprintf (text, sizeof text, "a|Counter|n|1|1|s|%" PRIx64 "-%s:%s",
+              (uint64_t) (zclock_time () - age_ms + ahead_ms), id, state);
+    assert_null (line_parse (text, strlen (text), &line));
+    line.age_ms = age_ms;
+    return ledger_state (ledger, &line, &increment) ? increment.value : 0;
+}
+
+//  Programs that are 60 s ahead or behind, older or younger than a ledger of four
+//  seconds.
+static void
+test_age (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    int64_t ahead_ms;
+    (void) state;
+    ledger->now_ms += 4000;
+    for (ahead_ms = -60000; ahead_ms <= 60000; ahead_ms += 60000) {
+        //  an earlier ledger had 39 of it, or: its first report is lost
+        assert_true (
+          s_aged (ledger, 4001, ahead_ms, ahead_ms < 0 ? "1" : "2", "9:3:40")
+          == 1);
+        assert_true (
+          s_aged (ledger, 4000, ahead_ms, ahead_ms < 0 ? "3" : "4", "1:0:2")
+          == 2);
+    }
+    ledger_destroy (&ledger);
+}
+
+//  A ledger that was saved before the host began anew is as old as it was, and
+//  as long as it was down.
+static void
+test_age_reboot (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    char head[300];
+    const int64_t hour = 3600 * 1000;
+    (void) state;
+    //  written two hours ago, in another boot, an hour after its birth
+    snprintf (head, sizeof head,
+              "|ledger|1|0|0|%" PRId64 "|%" PRId64 "|%" PRId64 "|other|7|0",
+              5 * hour, 6 * hour, zclock_time () - 2 * hour);
+    assert_int_equal (ledger_restore (ledger, head, strlen (head)), 0);
+    assert_true (llabs (boot_ms () - 3 * hour - ledger->born_ms) < 1000);
+    assert_true (s_aged (ledger, 3 * hour - 2000, 0, "1", "9:3:40") == 40);
+    assert_true (s_aged (ledger, 3 * hour + 2000, 0, "2", "9:3:40") == 1);
+    //  in this one
+    snprintf (head, sizeof head,
+              "|ledger|1|0|0|%" PRId64 "|%" PRId64 "|%" PRId64 "|%s|7|0",
+              boot_ms () - hour, boot_ms (), INT64_C (0),
+              boot_id ((char[BOOT_ID_SIZE]){0}));
+    assert_int_equal (ledger_restore (ledger, head, strlen (head)), 0);
+    assert_true (llabs (boot_ms () - hour - ledger->born_ms) < 1000);
+    ledger_destroy (&ledger);
+}
+
+//  Of a timer that an earlier ledger has counted: what its report alone says.
+static void
+test_first_sight_recent (void **state)
+{
+    static const char text[] = "a|Timer|t|1.5|1|s|1-1:9:3:8:7:13:0.1:0.9:-1=8";
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    zb_line_t line;
+    (void) state;
+    assert_null (line_parse (text, strlen (text), &line));
+    line.recent_given = 1;
+    line.recent = 4;
+    assert_non_null (ledger_state (ledger, &line, &increment));
+    assert_int_equal (increment.count, 4);
+    assert_int_equal (increment.sum_ns, 1500000000);
+    assert_int_equal (increment.min_ns, 100000000);
+    assert_int_equal (increment.max_ns, 900000000);
+    //  0.1, 0.25, 0.25, 0.9
+    assert_true (fabs (increment.sum_squares - 0.945) < 1e-9);
+    assert_int_equal (increment.hist.size, 3);
+    assert_int_equal (increment.hist.bucket[1].count, 2);
+    free (increment.hist.bucket);
+    ledger_destroy (&ledger);
+}
+
+//  --------------------------------------------------------------------------
+//  Ledgers of old
+
+//  What a worker of before has saved: its streams have no birth but their ID's,
+//  what they lost is known, and all is saved anew.
+static void
+test_old_file (void **state)
+{
+    static const char *const lines[] = {
+      "|ledger|1700000000000|3|2",
+      "|stream|a|18bcfe56801-1|1700000005000|1:4|1:0:7:5|2=1,4=1,",
+      "a|Counter|n|0|0|s|18bcfe56801-1:9:4:40", "|ledger|1700000000000|3|5",
+      "|stream|a|18bcfe56801-1|1700000006000|1:4|1:0:7:6|4=1,"};
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    size_t i;
+    (void) state;
+    for (i = 0; i < sizeof lines / sizeof *lines; i++)
+        assert_int_equal (ledger_restore (ledger, lines[i], strlen (lines[i])),
+                          0);
+    assert_int_equal (ledger_lost (ledger), 3 + 1);
+    assert_int_equal (ledger->lost_told, 5);
+    assert_true (ledger->renew);
+    assert_true (
+      s_state (ledger, &increment, "a|Counter|n|2|1|s|18bcfe56801-1:10:4:45"));
+    assert_true (increment.value == 5);
+    //  younger than that ledger, by its wall clock
+    assert_true (
+      s_state (ledger, &increment, "a|Counter|m|2|1|s|18bcfe56801-1:11:3:45"));
+    assert_true (increment.value == 45);
+    assert_true (s_reading (ledger, "a|Gauge|g|1|1|s|18bcfe56801-1:4"));
+    assert_int_equal (ledger_lost (ledger), 3);
+    ledger_destroy (&ledger);
+}
+
 int
 main (void)
 {
@@ -989,6 +1115,10 @@ main (void)
       cmocka_unit_test (test_gauge_memory),
       cmocka_unit_test (test_gauge_property),
       cmocka_unit_test (test_gauge_largest),
-      cmocka_unit_test (test_forget)};
+      cmocka_unit_test (test_forget),
+      cmocka_unit_test (test_age),
+      cmocka_unit_test (test_age_reboot),
+      cmocka_unit_test (test_first_sight_recent),
+      cmocka_unit_test (test_old_file)};
     return cmocka_run_group_tests_name ("ledger", tests, NULL, NULL);
 }
