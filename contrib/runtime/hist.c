@@ -116,3 +116,17 @@ hist_quantile_ns (const hist_t *self, double share)
     return self->size ? hist_edge_ns (self->bucket[i].index) * exp2 (1.0 / 64)
                       : 0;
 }
+
+double
+hist_spread (const hist_t *self)
+{
+    double count = 0, sum = 0, squares = 0;
+    size_t i;
+    for (i = 0; i < self->size; i++) {
+        double value = hist_edge_ns (self->bucket[i].index);
+        count += (double) self->bucket[i].count;
+        sum += (double) self->bucket[i].count * value;
+        squares += (double) self->bucket[i].count * value * value;
+    }
+    return sum > 0 ? fmax (count * squares / (sum * sum), 1) : 1;
+}

@@ -57,4 +57,8 @@ double hist_edge_ns (int index);
 //  its bucket, at most 1.1 % off.
 double hist_quantile_ns (const hist_t *self, double share);
 
+//  The mean of the squares over the square of the mean, as far as buckets tell:
+//  1 if there is one of them, and more if there are others.
+double hist_spread (const hist_t *self);
+
 #endif

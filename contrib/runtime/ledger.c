@@ -9,7 +9,11 @@
 #include "clock.h"
 
 #include <czmq.h>
+#include <float.h>
 #include <math.h>
+
+//  A sum of squares may be so wrong: about what one of buckets' middles is.
+#define SQUARES_ERROR 1e-4
 
 ledger_t *
 ledger_new (void)
@@ -356,6 +360,21 @@ increment_spread (increment_t *self)
         }
 }
 
+//  What the sum of squares grew by, of which the program's total may have lost
+//  all: once there was a sample of a minute, one of 100 ns changes no digit of
+//  it. Each addition costs half a unit in the last place, at most. Where that is
+//  more than buckets are off by, they tell, together with the exact sum.
+static double
+increment_squares (const increment_t *self, double before, double total)
+{
+    double sum = (double) self->sum_ns * 1e-9, grown = total - before;
+    double least = sum * sum / (double) self->count;
+    double error = (double) self->count * total * DBL_EPSILON / 2;
+    if (error > grown * SQUARES_ERROR)
+        grown = least * hist_spread (&self->hist);
+    return fmax (grown, least);
+}
+
 //  What a timer's report adds. If an earlier ledger has counted the others, it
 //  is what the report says of itself: its sum, and how many samples they were.
 //  An old program does not say that: then they are lost, and nobody can tell
@@ -372,15 +391,17 @@ series_timed (ledger_t *ledger, series_t *self, const zb_line_t *line,
     out->sum_ns = known        ? line->sum_ns - timed->sum_ns
                   : out->count ? line->value_ns
                                : 0;
-    out->sum_squares =
-      known ? fmax (line->sum_squares - timed->sum_squares, 0) : 0;
+    out->sum_squares = 0;
     if (!first_sight && !out->count)
         return;
     ledger_buckets (ledger, self, &out->hist);
     if (!known)
         out->hist.size = 0;
     increment_range (out, line);
-    if (!known && out->count)
+    if (out->count && known)
+        out->sum_squares =
+          increment_squares (out, timed->sum_squares, line->sum_squares);
+    else if (out->count)
         increment_spread (out);
 }
 

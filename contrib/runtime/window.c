@@ -5,6 +5,7 @@
 #include "window.h"
 
 #include <czmq.h>
+#include <math.h>
 
 entry_t *
 window_add (window_t *self, const zb_line_t *line, uint64_t hash)
@@ -136,5 +137,7 @@ entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
     row->value = row->sum;
     row->min = samples->min / unit;
     row->max = samples->max / unit;
-    row->sum_squares = samples->sum_squares;
+    //  rounding makes no variance negative
+    row->sum_squares =
+      fmax (samples->sum_squares, row->sum * row->sum / (double) row->count);
 }

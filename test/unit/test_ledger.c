@@ -470,6 +470,109 @@ test_first_sight_timer (void **state)
 }
 
 //  --------------------------------------------------------------------------
+//  The sum of squares
+
+//  The sums of a program, as zibrato.h adds them up.
+typedef struct {
+    uint64_t count;
+    uint64_t sum_ns, seq;
+    double squares;
+    hist_t hist;
+} program_t;
+
+static void
+program_time (program_t *self, uint64_t ns)
+{
+    self->count++;
+    self->sum_ns += ns;
+    self->squares += (double) ns * (double) ns * 1e-18;
+    hist_at (&self->hist, hist_bucket (ns))->count++;
+}
+
+//  Its report, with a count for the new samples.
+static void
+program_report (program_t *self, ledger_t *ledger, increment_t *increment)
+{
+    static char text[65536];
+    size_t i, at;
+    zb_line_t line;
+    at = (size_t) snprintf (
+      text, sizeof text,
+      "a|Timer|t|0|1|s|%" PRIx64 "-1:%" PRIu64 ":0:%" PRIu64 ":%" PRIu64
+      ".%09" PRIu64 ":%.17g:0:0:",
+      ID (1), self->seq++, self->count, self->sum_ns / 1000000000,
+      self->sum_ns % 1000000000, self->squares);
+    for (i = 0; i < self->hist.size; i++)
+        at += (size_t) snprintf (text + at, sizeof text - at, "%s%d=%" PRIu64,
+                                 i ? "," : "", self->hist.bucket[i].index,
+                                 self->hist.bucket[i].count);
+    increment->count = increment->hist.size = 0;
+    assert_null (line_parse (text, at, &line));
+    assert_non_null (ledger_state (ledger, &line, increment));
+}
+
+//  One sample of a minute, then short ones: their squares are below the last
+//  digit of its own. What each flush says of them is right to one in twenty, and
+//  no variance is negative.
+static void
+test_squares (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    program_t program = {0};
+    (void) state;
+    program_time (&program, UINT64_C (60000000000));
+    program_report (&program, ledger, &increment);
+    assert_true (fabs (increment.sum_squares / 3600 - 1) < 1e-12);
+    for (int flush = 0; flush < 10; flush++) {
+        double count = 10000, sum = 0, squares = 0, wanted, variance, mean;
+        for (int i = 0; i < 10000; i++) {
+            uint64_t ns = 100 + s_any () % 201;
+            program_time (&program, ns);
+            sum += (double) ns * 1e-9;
+            squares += (double) ns * (double) ns * 1e-18;
+        }
+        program_report (&program, ledger, &increment);
+        mean = (double) increment.sum_ns * 1e-9 / count;
+        wanted = squares / count - sum / count * (sum / count);
+        variance = increment.sum_squares / count - mean * mean;
+        assert_int_equal (increment.count, 10000);
+        assert_true (fabs (variance / wanted - 1) < 0.05);
+        //  all the same, they have none
+        for (int i = 0; i < 1000; i++)
+            program_time (&program, 250);
+        program_report (&program, ledger, &increment);
+        mean = (double) increment.sum_ns * 1e-9 / 1000;
+        variance = increment.sum_squares / 1000 - mean * mean;
+        assert_true (fabs (variance) <= mean * mean * 1e-15);
+    }
+    free (program.hist.bucket);
+    free (increment.hist.bucket);
+    ledger_destroy (&ledger);
+}
+
+//  Where the total has the digits it is used, to the last one.
+static void
+test_squares_exact (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    program_t program = {0};
+    double before = 0;
+    (void) state;
+    for (int flush = 0; flush < 100; flush++) {
+        for (int i = 0; i < 1000; i++)
+            program_time (&program, 1000000 + s_any () % 1000000);
+        program_report (&program, ledger, &increment);
+        assert_true (increment.sum_squares == program.squares - before);
+        before = program.squares;
+    }
+    free (program.hist.bucket);
+    free (increment.hist.bucket);
+    ledger_destroy (&ledger);
+}
+
+//  --------------------------------------------------------------------------
 //  Least and most of a timer
 
 static void
@@ -1101,6 +1204,8 @@ main (void)
       cmocka_unit_test (test_first_sight_order),
       cmocka_unit_test (test_first_sight_keys),
       cmocka_unit_test (test_first_sight_timer),
+      cmocka_unit_test (test_squares),
+      cmocka_unit_test (test_squares_exact),
       cmocka_unit_test (test_range),
       cmocka_unit_test (test_sums),
       cmocka_unit_test (test_mean),
