@@ -7,6 +7,7 @@
 
 enum {
     DRAINED_MS = 10,  //  then only a slow reader still has something to read
+    BLAME_MS = 100,   //  at once
     THROW_MS = 2000,  //  to throw away what is old, at most,
     THROW_QUIET_MS = 300  //  and in which nothing comes
 };
@@ -167,7 +168,7 @@ forward_throw (forward_t *self, int64_t now_ms)
 }
 
 //  Programs wait, or wait no more. Only who still has not read when others have
-//  had the time to is to blame.
+//  had the time to is to blame. For a time in which we did not run nobody is.
 static void
 forward_pause (forward_t *self, int paused, int64_t now_ms)
 {
@@ -177,7 +178,8 @@ forward_pause (forward_t *self, int paused, int64_t now_ms)
         self->paused_ms = self->charged_ms = now_ms;
     else if (now_ms >= self->paused_ms + DRAINED_MS
              && now_ms >= self->charged_ms + FORWARD_PAUSE_MS) {
-        peers_blame (self->peers, now_ms - self->charged_ms);
+        int64_t ms = now_ms - self->charged_ms;
+        peers_blame (self->peers, ms < BLAME_MS ? ms : BLAME_MS);
         self->charged_ms = now_ms;
     }
 }

@@ -222,6 +222,24 @@ what_a_broker_that_stood_still_throws_away_is_counted (void)
     broker_stop (broker);
 }
 
+//  What they send in the place of one goes nowhere.
+static void
+programs_send_no_marks (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    void *publisher = publisher_new (broker, "");
+    publisher_send (publisher, "\xfe"
+                               "0123456789abcdef|0123456789abcdef|1000|1");
+    publisher_send (publisher, s_line);
+    sink_await (&sink, NULL, "n", 0, 1);
+    sink_await (&sink, "broker", "zibrato.broker.ignored", 0, 1);
+    sink_stop (&sink);
+    assert_true (sink_missed (&sink) <= 0);
+    assert_int_equal (process_lines (sink.worker, "event=malformed"), 0);
+    broker_stop (broker);
+}
+
 //  Each comes and goes in the middle of what is sent. None has missed anything,
 //  or knows of more than it was sent.
 static void
@@ -269,6 +287,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_worker_that_is_cut_counts_what_it_has_missed),
   TEST (two_brokers_are_counted_apart),
   TEST (what_a_broker_that_stood_still_throws_away_is_counted),
+  TEST (programs_send_no_marks),
   TEST (who_comes_and_goes_has_missed_nothing),
   TEST (a_broker_that_follows_another_begins_anew),
 };

@@ -435,6 +435,30 @@ topics_that_break_connections_mean_all (void **state)
     pair_destroy (self);
 }
 
+//  They are for the broker, however many there are, and mean no more.
+static void
+topics_of_workers_own_are_not_told (void **state)
+{
+    pair_t *self = pair_new ();
+    wanted_t worker = {0};
+    char topic[32];
+    int i;
+    (void) state;
+    list_add (&self->wanted, self->topics.marker, 1 + MARKER_SIZE);
+    for (i = 0; i < TOPICS_TOLD + 100; i++) {
+        snprintf (topic, sizeof topic, "\xfe%016x", (unsigned) i);
+        s_change (self, &worker, 1, topic, 0);
+    }
+    pair_check_list (self, 0);
+    for (i = 0; i < TOPICS_TOLD + 100; i++) {
+        snprintf (topic, sizeof topic, "\xfe%016x", (unsigned) i);
+        s_change (self, &worker, 0, topic, 0);
+    }
+    pair_check_list (self, 1);
+    wanted_clear (&worker);
+    pair_destroy (self);
+}
+
 //  There are more topics than programs are told of: they are told that all is
 //  wanted, before the marker too; and so it is on the way back.
 static void
@@ -479,6 +503,7 @@ main (void)
       cmocka_unit_test (what_was_wanted_before_comes_before_the_marker),
       cmocka_unit_test (no_worker_touches_the_marker),
       cmocka_unit_test (topics_like_a_marker_mean_all),
+      cmocka_unit_test (topics_of_workers_own_are_not_told),
       cmocka_unit_test (topics_that_break_connections_mean_all),
       cmocka_unit_test (the_marker_comes_last_when_all_is_wanted)};
     return cmocka_run_group_tests (tests, NULL, NULL);
