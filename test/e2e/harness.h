@@ -674,7 +674,8 @@ port_of (int fd)
 typedef struct {
     process_t *process;
     char host[32];
-    int port;  //  for programs; the next one for workers
+    int port;                //  for programs; the next one for workers
+    const char *const *env;  //  more variables, or NULL
 } broker_t;
 
 //  Starts it at the host and port, and waits until it listens.
@@ -684,7 +685,7 @@ broker_launch (broker_t *self)
     self->process =
       process_start (LIST (harness_path ("ZB_BIN"), "broker", "--host",
                            self->host, "--port", text_new ("%d", self->port)),
-                     NULL);
+                     self->env);
     const char *ready = process_await (self->process, "event=ready");
     const char *port = strrchr (ready, ':');
     assert_non_null (port);

@@ -4,8 +4,8 @@
     usage: load [THREADS] [PAUSE_US]
 
     Each thread (4) counts 3, times 1000 ns, and takes a reading, at level
-    info, again and again with a pause in between (2000). At the end it
-    prints what it measured,
+    info, again and again with a pause in between (2000), once at least. At the
+    end it prints what it measured,
 
         count=N times=N time_ns=N gauges=N dropped=N
 
@@ -35,7 +35,7 @@ s_run (void *argument)
 {
     long passes = 0;
     (void) argument;
-    while (!s_stop) {
+    do {
         struct timespec pause = {0, s_pause_us * 1000};
         {
             ZB_COUNT_ME ("info", "load.count", .value = VALUE);
@@ -44,7 +44,7 @@ s_run (void *argument)
         ZB_GAUGE ("info", "load.gauge", (double) passes);
         passes++;
         nanosleep (&pause, NULL);
-    }
+    } while (!s_stop);
     s_passes += passes;
     return NULL;
 }
