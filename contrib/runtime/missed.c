@@ -39,6 +39,7 @@ missed_source_new (missed_t *self, zmq_msg_t *message, const char *identity)
     zmq_msg_init (&source->first);
     zmq_msg_copy (&source->first, message);
     source->identity = identity;
+    source->used = self->marks;
     return source;
 }
 

@@ -39,7 +39,7 @@ typedef struct {
     zmq_msg_t first;       //  keeps identity from being reused
     uint64_t received;     //  since the last mark
     uint64_t broker;       //  that the last mark was of, 0: none came
-    uint64_t used;
+    uint64_t used;         //  when it came, or its last mark did
 } source_t;
 
 typedef struct {
