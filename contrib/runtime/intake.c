@@ -21,9 +21,11 @@ intake_read (intake_t *self)
     self->read_ms = count ? now_ms : self->read_ms;
     if (count == self->most)
         return 0;
-    if (self->count > self->room)
+    //  what came while we were kept from running came in no rest
+    if (self->count > self->room * (size_t) (now_ms - self->drained_ms + 1))
         self->no_rest_ms = now_ms + NO_REST_MS;
     self->count = 0;
+    self->drained_ms = now_ms;
     return count && busy && now_ms >= self->no_rest_ms;
 }
 

@@ -23,7 +23,8 @@ typedef struct {
     size_t most;  //  messages that one call reads
     size_t room;  //  messages that may come in a rest: a part of the queue's
     //  the class's own
-    size_t count;        //  messages since the last rest
+    size_t count;        //  messages since nothing was left,
+    int64_t drained_ms;  //  which was then, of zclock_mono
     int64_t read_ms;     //  when there were some last, of zclock_mono
     int64_t no_rest_ms;  //  until then, since too many came in one
 } intake_t;
