@@ -102,10 +102,60 @@ who_fills_the_table_is_named (void)
     sink_check_sum (&sink, "other", "n", 2);
 }
 
+//  --------------------------------------------------------------------------
+//  A program whose host has another time of day
+
+//  A worker without a spool is replaced after it has delivered; the program goes
+//  on. Nothing of what the first has counted counts again, and nothing that comes
+//  after is taken for what it had.
+static void
+s_replace (const char *wall)
+{
+    enum { COUNTS = 40 };
+    broker_t *broker = broker_start ();
+    const char *const *env = broker_environment (broker);
+    sink_t first = sink_stdout (broker, LIST ("--levels", "info")), second;
+    process_t *program = process_start (
+      LIST (program_path ("measure")),
+      LIST (env[0], env[1],
+            text_new ("LD_PRELOAD=%s", program_path ("clock.so")),
+            text_new ("ZB_CLOCK=wall=%s", wall)));
+    for (int i = 0; i < COUNTS; i++)
+        process_send (program, "count\tinfo\tprogram\n");
+    process_send (program, "flush\t10000\n");
+    sink_await (&first, "not_specified", "program", 0, COUNTS);
+    sink_stop (&first);
+    second = sink_stdout (broker, LIST ("--levels", "info"));
+    for (int i = 0; i < COUNTS; i++)
+        process_send (program, "count\tinfo\tprogram\ncount\tinfo\tlater\n");
+    process_send (program, "flush\t10000\n");
+    sink_await (&second, "not_specified", "later", 0, COUNTS);
+    process_close_input (program);
+    assert_int_equal (process_wait (program), 0);
+    sink_stop (&second);
+    sink_check_sum (&first, "not_specified", "program", COUNTS);
+    sink_check_sum (&second, "not_specified", "program", COUNTS);
+    sink_check_sum (&second, "not_specified", "later", COUNTS);
+}
+
+static void
+a_program_ahead_counts_once (void)
+{
+    s_replace ("60");
+}
+
+static void
+a_program_behind_counts_once (void)
+{
+    s_replace ("-60");
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (more_programs_than_there_is_room_for),
   TEST (a_kill_in_between_changes_nothing),
   TEST (who_fills_the_table_is_named),
+  TEST (a_program_ahead_counts_once),
+  TEST (a_program_behind_counts_once),
 };
 
 HARNESS_MAIN (tests)
