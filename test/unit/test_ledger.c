@@ -940,31 +940,35 @@ test_gauge_memory (void **state)
     ledger_destroy (&ledger);
 }
 
+//  What is lost, late or repeated are messages: of 32 readings here. So there are
+//  fewer gaps than are remembered, however late they are within the window.
 static void
 test_gauge_property (void **state)
 {
-    enum { READINGS = 20000 };
-    static arrival_t order[2 * READINGS];
-    static sent_t sent[READINGS];
+    enum { MESSAGE = 32, READINGS = 640 * MESSAGE, WINDOW = 8192 / MESSAGE };
+    static arrival_t order[2 * READINGS / MESSAGE];
+    static sent_t sent[READINGS / MESSAGE];
     static int taken[READINGS];
     unsigned run;
     (void) state;
     for (run = 0; run < 60; run++) {
         ledger_t *ledger = ledger_new ();
-        uint64_t lost = 0, newest = 0;
+        uint64_t lost = 0, seq;
         size_t i, size;
-        unsigned delay = run % 3 * (GAUGE_WINDOW / 2);  //  within the window
+        unsigned delay = run % 3 * (WINDOW / 4);  //  within the window
         s_seed = run;
         memset (taken, 0, sizeof taken);
-        for (i = 0; i < READINGS; i++) {
+        for (i = 0; i < READINGS / MESSAGE; i++) {
             sent[i].series = 0;
-            sent[i].last = i == READINGS - 1;
+            sent[i].last = i == READINGS / MESSAGE - 1;
         }
-        size = s_network (sent, READINGS, run % 50, run % 30, delay, order);
-        for (i = 0; i < size; i++) {
-            uint64_t seq = (uint64_t) (order[i].line - sent);
-            int once = s_gauge (ledger, ledger->born_wall_ms, seq);
-            newest = seq > newest ? seq : newest;
+        size = s_network (sent, READINGS / MESSAGE, run % 50, run % 30, delay,
+                          order);
+        for (i = 0; i < size * MESSAGE; i++) {
+            int once;
+            seq = (uint64_t) (order[i / MESSAGE].line - sent) * MESSAGE
+                  + i % MESSAGE;
+            once = s_gauge (ledger, ledger->born_wall_ms, seq);
             if (once != !taken[seq])
                 fail_msg ("run %u: %" PRIu64 " taken %d times", run, seq,
                           taken[seq] + once);
@@ -972,9 +976,60 @@ test_gauge_property (void **state)
         }
         for (i = 0; i < READINGS; i++)
             lost += !taken[i];
-        assert_int_equal (newest, READINGS - 1);
         assert_int_equal (ledger_lost (ledger), lost);
         ledger_destroy (&ledger);
+    }
+}
+
+//  Of too many ranges the lowest goes. Returns how many there are.
+static uint64_t
+s_naive_trim (char *naive, uint64_t next)
+{
+    uint64_t i, ranges = 0;
+    for (i = next; i > 0; i--) {
+        if (naive[i] == '-' && naive[i - 1] != '-')
+            ranges++;
+        if (ranges == GAPS_MAX && naive[i] != '-')
+            naive[i - 1] = 0;
+    }
+    return ranges;
+}
+
+//  Ranges against one sign a number: '-' is missing.
+static void
+test_gaps (void **state)
+{
+    enum { NUMBERS = 2500 };
+    static char naive[NUMBERS + 1];
+    uint64_t next, at, i, ranges;
+    unsigned run;
+    (void) state;
+    for (run = 0; run < 200; run++) {
+        gaps_t *gaps = NULL;
+        s_seed = run;
+        memset (naive, 0, sizeof naive);
+        for (next = 1; next + 4 < NUMBERS;) {
+            uint64_t skipped = s_any () % (run % 4 + 1);
+            gaps_add (&gaps, next, next + skipped);
+            memset (naive + next, '-', skipped);
+            next += skipped + 1;
+            ranges = s_naive_trim (naive, next);
+            at = s_any () % next;
+            if (s_any () % (run % 8 + 1) == 0) {
+                assert_int_equal (gaps_fill (&gaps, at), naive[at] == '-');
+                naive[at] = 0;
+                ranges = s_naive_trim (naive, next);
+            }
+            if (s_any () % 500 == 0) {
+                gaps_trim (&gaps, at);
+                memset (naive, 0, at);
+                ranges = s_naive_trim (naive, next);
+            }
+            assert_int_equal (gaps ? gaps->count : 0, ranges);
+        }
+        for (i = 0; i < next; i++)
+            assert_int_equal (gaps_fill (&gaps, i), naive[i] == '-');
+        assert_null (gaps);
     }
 }
 
@@ -1066,6 +1121,94 @@ test_forget (void **state)
     assert_true (increment.value == 1);
     free (increment.hist.bucket);
     ledger_destroy (&ledger);
+}
+
+//  --------------------------------------------------------------------------
+//  Streams that come back
+
+//  A counter of a program that was born then. Returns whether it is news.
+static int
+s_born (ledger_t *ledger, int64_t born_ms, increment_t *increment,
+        const char *state)
+{
+    char text[200];
+    zb_line_t line;
+    snprintf (text, sizeof text, "a|Counter|n|1|1|s|1-1:%s", state);
+    assert_null (line_parse (text, strlen (text), &line));
+    line.age_ms = ledger->now_ms - born_ms;
+    return ledger_state (ledger, &line, increment) != NULL;
+}
+
+//  First its stub knows it, and later the ledger is younger.
+static void
+test_come_back (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    increment_t increment = {0};
+    int64_t born_ms = ledger->born_ms;
+    (void) state;
+    assert_true (s_born (ledger, born_ms, &increment, "5:3:7"));
+    assert_true (increment.value == 7);
+    s_pass (ledger, SILENT_MS);
+    assert_int_equal (ledger->streams.count, 0);
+    assert_false (s_born (ledger, born_ms, &increment, "5:3:7"));
+    assert_true (s_born (ledger, born_ms, &increment, "6:3:9"));
+    assert_true (increment.value == 1);
+    s_pass (ledger, SILENT_MS);
+    s_pass (ledger, LATE_MS + 2 * STUBS_TURN_MS);
+    assert_int_equal (ledger->stubs.count, 0);
+    assert_true (s_born (ledger, born_ms, &increment, "8:3:12"));
+    assert_true (increment.value == 1);
+    ledger_destroy (&ledger);
+}
+
+//  What its stub knows of readings does not come again, however late.
+static void
+test_come_back_readings (void **state)
+{
+    ledger_t *ledger = ledger_new ();
+    int64_t old = ledger->born_wall_ms - 1;
+    (void) state;
+    assert_true (s_gauge_sent (ledger, old, 7, 7));
+    s_pass (ledger, SILENT_MS);
+    assert_int_equal (ledger->streams.count, 0);
+    assert_true (s_gauge_sent (ledger, old, 9, 9));
+    assert_int_equal (ledger_lost (ledger), 1);
+    assert_false (s_gauge_sent (ledger, old, 7, 7));
+    assert_false (s_gauge_sent (ledger, old, 5, 5));
+    assert_int_equal (ledger_lost (ledger), 1);
+    assert_true (s_gauge_sent (ledger, old, 8, 8));
+    assert_int_equal (ledger_lost (ledger), 0);
+    ledger_destroy (&ledger);
+}
+
+//  One that has come back before a save, and reports on while that is under way:
+//  its line is before that of its stub, and counts all the same.
+static void
+test_come_back_saved (void **state)
+{
+    ledger_t *ledger = ledger_new (), *next = ledger_new ();
+    increment_t increment = {0};
+    int64_t born_ms = ledger->born_ms;
+    (void) state;
+    assert_true (s_born (ledger, born_ms, &increment, "5:3:7"));
+    ledger_save_begin (ledger, 1, s_keep, &next);
+    assert_int_equal (ledger_save (ledger, SIZE_MAX), 1);
+    s_pass (ledger, SILENT_MS);
+    assert_true (s_born (ledger, born_ms, &increment, "6:3:9"));
+    ledger_save_begin (ledger, 0, s_keep, &next);
+    assert_true (s_born (ledger, born_ms, &increment, "7:3:11"));
+    //  a generation begins meanwhile
+    s_pass (ledger, STUBS_TURN_MS);
+    assert_int_equal (ledger_save (ledger, SIZE_MAX), 1);
+    assert_int_equal (next->stubs.count, 1);
+    assert_int_equal (next->streams.count, 1);
+    next->now_ms = ledger->now_ms;
+    assert_false (s_born (next, born_ms, &increment, "6:3:9"));
+    assert_true (s_born (next, born_ms, &increment, "7:3:12"));
+    assert_true (increment.value == 3);
+    ledger_destroy (&ledger);
+    ledger_destroy (&next);
 }
 
 //  --------------------------------------------------------------------------
@@ -1219,8 +1362,12 @@ main (void)
       cmocka_unit_test (test_gauge_younger_again),
       cmocka_unit_test (test_gauge_memory),
       cmocka_unit_test (test_gauge_property),
+      cmocka_unit_test (test_gaps),
       cmocka_unit_test (test_gauge_largest),
       cmocka_unit_test (test_forget),
+      cmocka_unit_test (test_come_back),
+      cmocka_unit_test (test_come_back_readings),
+      cmocka_unit_test (test_come_back_saved),
       cmocka_unit_test (test_age),
       cmocka_unit_test (test_age_reboot),
       cmocka_unit_test (test_first_sight_recent),
