@@ -166,7 +166,7 @@ flush_entries (flush_t *self)
 //  --------------------------------------------------------------------------
 //  The commit
 
-//  The flush counts from now on: its requests may be sent.
+//  [NAME_FIRST] The flush counts from now on: its requests may be sent.
 static void
 flush_commit (flush_t *self)
 {

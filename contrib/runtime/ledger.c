@@ -322,7 +322,7 @@ increment_range (increment_t *self, const zb_line_t *line)
     }
 }
 
-//  A repetition, or a timer that has fewer samples than before.
+//  [HIGHER_SEQ] A repetition, or a timer that has fewer samples than before.
 static int
 series_knows (const series_t *self, const zb_line_t *line)
 {
@@ -420,7 +420,8 @@ ledger_add (ledger_t *self, series_t *series, const zb_line_t *line,
           - (first_sight && !all ? line->total - line->value : series->total);
 }
 
-//  A stream that nothing is missing of any more, and that has said so, goes.
+//  [WHOLE_END] A stream that nothing is missing of any more, and that has said
+//  so, goes.
 static void
 ledger_settle (ledger_t *self, stream_t *stream)
 {

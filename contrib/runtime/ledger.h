@@ -11,6 +11,9 @@
     never set. How long something was silent is counted in the time that we
     were awake for, since while we stood still nothing could be read.
 
+    Names of rules in brackets, [HIGHER_SEQ], are those of the model of the
+    protocol, test/model/zibrato.pml, which shows what goes wrong without them.
+
     Sections of this file: data, taking in, ending, saving.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
@@ -28,7 +31,7 @@
 
 //  Milliseconds of being awake
 enum {
-    //  How late a copy of a line can come behind another copy of it, or behind
+    //  [LONG_MARK] How late a copy of a line can come behind another copy of it, or behind
     //  the End of its stream. On its way it waits in three places at most, each
     //  for at most 20 s: in a program's connection to a broker (ZB_DEAD_MS_,
     //  then it is cut, and what is in it is lost), in a broker (one that stood

@@ -48,10 +48,10 @@ ledger_free (ledger_t *self, size_t most)
     return most;
 }
 
-//  The oldest stubs are of no use any more. Of those that stand for streams
-//  that may live, the ledger is younger from now on; LATE_MS for what a line
-//  may have been on its way, since that makes a stream look younger. A clock of
-//  the future must not make all others old.
+//  The oldest stubs are of no use any more. [YOUNGER] Of those that stand for
+//  streams that may live, the ledger is younger from now on; LATE_MS for what a
+//  line may have been on its way, since that makes a stream look younger. A
+//  clock of the future must not make all others old.
 static void
 ledger_drop_stubs (ledger_t *self)
 {

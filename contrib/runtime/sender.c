@@ -90,7 +90,7 @@ sender_count (sender_t *self, size_t delivered, size_t rejected, size_t lost)
     pthread_mutex_unlock (&queue->lock);
 }
 
-//  It is delivered, or set aside for good.
+//  [ANSWER_FIRST] It is delivered, or set aside for good.
 static void
 sender_forget (sender_t *self, request_t **request_p)
 {

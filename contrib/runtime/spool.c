@@ -739,6 +739,7 @@ spool_forsake (spool_t *self)
 int
 spool_commit (spool_t *self)
 {
+    //  [SYNC_FIRST] What the name makes count is on disk before it
     int rc = self->broken ? -1 : spool_requests_sync (self);
     FAULT (requests_synced);
     if (rc == 0)
@@ -759,6 +760,7 @@ spool_commit (spool_t *self)
         zb_log (LOG_INFO, "spool_recovered", "dir=%s", self->dir);
     self->committed = self->flush - 1;
     FAULT (committed);
+    //  [JOURNAL_LAST] Until here a start takes it in again
     spool_journals_remove (self);
     FAULT (journals_removed);
     spool_journal_ahead (self);

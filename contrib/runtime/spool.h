@@ -10,6 +10,9 @@
         damaged/...              what could not be read
         lock                     held by the worker; the folder's ID
 
+    Names of rules in brackets, [SYNC_FIRST], are those of the model of the
+    protocol, test/model/zibrato.pml, which shows what goes wrong without them.
+
     A flush becomes true in one step, the renaming of the ledger. Before it
     only files were written that a start throws away, since the journal has
     the same lines; after it the journal is of no use, and the requests may
@@ -71,7 +74,7 @@ bool spool_load (spool_t *self, const spool_reader_t *reader, void *argument);
 void
 spool_journal (spool_t *self, const char *text, size_t size, int64_t came_ms);
 
-//  To be called before the messages are counted.
+//  [JOURNAL_FIRST] To be called before the messages are counted.
 void spool_journal_write (spool_t *self);
 
 //  Bytes that were received since the last flush.

@@ -16,7 +16,7 @@
     takes the journal, and what was in it only heals if it comes again.
 
     test/model/run searches all of it, or what happens when one rule is broken.
-    The comments of ledger, spool and worker name them where they are kept:
+    The comments of ledger, spool, flush and sender name them where they are kept:
 
         JOURNAL_FIRST    a line is in the journal before it is counted
         HIGHER_SEQ       a line is new only if its SEQ is higher
