@@ -37,6 +37,7 @@
         window       what one flush covers
         spool        the folder that makes a crash harmless
         fault        where a test may stop a worker dead
+        seconds      which second a row gets
         flush        a window to requests, a thread of its own
         request      rows that are delivered together
         queue        requests that wait for the sender
@@ -171,7 +172,8 @@ enum {
     JOURNAL_SHARE = 4,            //  of --spool-max, at most a quarter;
     LEDGER_SHARE = 4,             //  beside it, but for what is active
     ENTRIES_MAX = 1000 * 1000,    //  of a window, beside one a name
-    STATES_A_NAME = 4,  //  of publishers with the same names, on average
+    STATES_A_NAME = 4,   //  of publishers with the same names, on average
+    CATCH_UP_MS = 2000,  //  from flush to flush while seconds are ahead
     NAMES_MS = 24 * 3600 * 1000,  //  unseen in one of two such: forgotten
     CLEAN_MS = 100,               //  between two looks at what has ended,
     CLEAN_US = 2000               //  and how long each may take
@@ -261,14 +263,18 @@ typedef struct {
     flush_t *flush;         //  the last one, while it is under way
     bool saving;            //  the ledger has not said all for it
     bool slicing;           //  worker_slice is armed
-    bool due;               //  a flush, when the last one is done
+    int64_t due;            //  0: no flush, when the last one is done
+    bool full;              //  it has to take all with it
+    int64_t boundary;       //  at which the next one will be
+    int64_t second;         //  of the last one's counters,
+    int64_t flushed_ms;     //  and when it was, of zclock_mono
     spool_t *spool;         //  or NULL
     malformed_t malformed[MALFORMED_KINDS];
     uint64_t received, malformed_lines;
     uint64_t loaded_rows, bad_states;  //  from the spool
     struct {
         uint64_t received, malformed, duplicate, dropped, delivered, rejected,
-          overflowed, missed, incomplete;
+          overflowed, missed, incomplete, late;
     } told;            //  as the worker's health, until the last flush
     int64_t names_ms;  //  when names are to be forgotten next
     int ready, renew_timer;
@@ -659,6 +665,7 @@ worker_health (worker_t *self, int64_t second)
       {"zibrato.rejected", queue->rejected_rows + self->flush->unencoded,
        &self->told.rejected},
       {"zibrato.overflowed", queue->dropped_rows, &self->told.overflowed},
+      {"zibrato.late", self->flush->seconds.late, &self->told.late},
       {"zibrato.series", ledger_series_count (self->ledger), NULL},
       {"zibrato.queue_bytes", queue->bytes, NULL},
       {"zibrato.success_age",
@@ -685,14 +692,14 @@ worker_health (worker_t *self, int64_t second)
 
 //  With a spool the ledger is saved as it is now, and lines have a new journal.
 static void
-worker_flush_begin (worker_t *self, bool whole, int64_t second)
+worker_flush_begin (worker_t *self, bool whole, int64_t second, bool all)
 {
     if (self->spool) {
         whole = spool_flush_begin (self->spool, whole);
         ledger_save_begin (self->ledger, whole, flush_state_add, self->flush);
         self->saving = 1;
     }
-    flush_begin (self->flush, &self->window, second);
+    flush_begin (self->flush, &self->window, second, all);
     window_begin (&self->window);
     if (!self->spool)
         flush_end (self->flush);
@@ -708,32 +715,46 @@ worker_log_missed (const worker_t *self)
                 count);
 }
 
-//  Closes the window, and hands it over. Nothing measured, nothing sent; but a
-//  journal of repetitions must end, too. None may be under way.
+//  Closes the window, and hands it over, its second the one that is due, or the
+//  next free one; with all of it nothing stays open. Nothing measured, nothing
+//  sent; but a journal of repetitions must end, too. None may be under way.
 static void
-worker_flush (worker_t *self)
+worker_flush (worker_t *self, int64_t due, bool all)
 {
-    int64_t second = wall_us () / 1000000;
+    const seconds_t *seconds = &self->flush->seconds;
+    int64_t second = due > self->second ? due : self->second + 1;
     worker_log_malformed (self);
     names_report (&self->names, self->ledger);
     worker_log_missed (self);
-    if (self->window.entries.count || self->missed.missed != self->told.missed)
-        worker_health (self, second);
+    if (self->window.entries.count || seconds->opens
+        || self->missed.missed != self->told.missed)
+        worker_health (self, seconds_of_health (seconds, second, all));
     else if (!self->spool || !spool_journal_size (self->spool))
         return;
     if (zclock_mono () >= self->names_ms) {
         names_turn (&self->names);
         self->names_ms = zclock_mono () + NAMES_MS;
     }
-    worker_flush_begin (self, self->ledger->renew, second);
+    self->second = second;
+    self->flushed_ms = zclock_mono ();
+    worker_flush_begin (self, self->ledger->renew, second, all);
 }
 
-//  Flushes fall on whole multiples of the interval, by the wall clock.
-static size_t
-s_flush_delay_ms (int64_t wall_us, int64_t interval_seconds)
+//  Flushes fall on whole multiples of the interval, by the wall clock. The one
+//  after that which was armed for `boundary`: not the same again, though the
+//  clock may be slow and not be there yet. Only if it was set back by more than
+//  an interval, that begins anew.
+static int64_t
+s_boundary_next (int64_t boundary, int64_t wall_us, int64_t interval)
 {
-    int64_t interval = interval_seconds * 1000000;
-    return (size_t) ((interval - wall_us % interval + 999) / 1000);
+    int64_t next = (wall_us / 1000000 / interval + 1) * interval;
+    return next == boundary ? next + interval : next;
+}
+
+static size_t
+s_delay_ms (int64_t boundary, int64_t wall_us)
+{
+    return (size_t) ((boundary * 1000000 - wall_us + 999) / 1000);
 }
 
 //  Handlers for spool_load.
@@ -741,7 +762,10 @@ static void
 worker_load_state (void *argument, const char *line, size_t size)
 {
     worker_t *self = (worker_t *) argument;
-    self->bad_states += ledger_restore (self->ledger, line, size) == -1;
+    int rc = seconds_restore (&self->flush->seconds, line, size);
+    if (rc == 1)
+        rc = ledger_restore (self->ledger, line, size);
+    self->bad_states += rc == -1;
 }
 
 static void
@@ -782,8 +806,9 @@ worker_slice (zloop_t *loop, int timer, void *argument)
     int done = worker_save (self, SLICE_US);
     (void) timer;
     if (done && self->due) {
-        self->due = false;
-        worker_flush (self);
+        worker_flush (self, self->due, self->full);
+        self->due = 0;
+        self->full = false;
         done = worker_save (self, SLICE_US);
     }
     self->slicing = !done || self->due;
@@ -795,24 +820,30 @@ worker_slice (zloop_t *loop, int timer, void *argument)
 
 //  A flush, as soon as none is under way.
 static void
-worker_flush_soon (worker_t *self, zloop_t *loop)
+worker_flush_soon (worker_t *self, zloop_t *loop, int64_t due)
 {
-    self->due = true;
+    self->due = due;
     if (!self->slicing)
         worker_slice (loop, 0, self);
 }
 
-//  Handler for zloop_timer at each flush. Armed anew every time, since the wall
-//  clock may have been set.
+//  Handler for zloop_timer at each boundary, and arms the next, however the wall
+//  clock was set or slewed meanwhile. A boundary whose second is taken, since a
+//  flush was early or the clock was set back, is left out if there was a flush
+//  just now: else seconds would run ahead of the clock for ever.
 static int
 worker_tick (zloop_t *loop, int timer, void *argument)
 {
     worker_t *self = (worker_t *) argument;
+    int64_t boundary = self->boundary, now_us = wall_us ();
     (void) timer;
     flush_look (self->flush);
-    worker_flush_soon (self, loop);
-    zloop_timer (loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
-                 worker_tick, argument);
+    if (boundary > self->second
+        || zclock_mono () - self->flushed_ms >= CATCH_UP_MS)
+        worker_flush_soon (self, loop, boundary);
+    self->boundary = s_boundary_next (boundary, now_us, s_worker.flush);
+    zloop_timer (loop, s_delay_ms (self->boundary, now_us), 1, worker_tick,
+                 argument);
     return 0;
 }
 
@@ -833,16 +864,33 @@ worker_clean (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
+//  Arms the first boundary.
+static void
+worker_tick_begin (worker_t *self)
+{
+    int64_t now_us = wall_us ();
+    self->boundary = s_boundary_next (0, now_us, s_worker.flush);
+    zloop_timer (self->loop, s_delay_ms (self->boundary, now_us), 1,
+                 worker_tick, self);
+}
+
 //  A journal must not fill the folder, nor a window the memory: what is received
-//  is flushed before.
+//  is flushed before, and nothing stays open. That takes a second, too, so there
+//  is one flush for each; but not if the journal has twice its share by then.
 static void
 worker_flush_early (worker_t *self, zloop_t *loop)
 {
-    if (self->window.entries.count >= ENTRIES_MAX + 2 * self->names.most
-        || (self->spool
-            && spool_journal_size (self->spool)
-                 > (size_t) s_worker.spool_max / JOURNAL_SHARE))
-        worker_flush_soon (self, loop);
+    size_t journal = self->spool ? spool_journal_size (self->spool) : 0;
+    size_t share = (size_t) s_worker.spool_max / JOURNAL_SHARE;
+    int64_t now;
+    if (journal <= share
+        && self->window.entries.count < ENTRIES_MAX + 2 * self->names.most)
+        return;
+    now = wall_us () / 1000000;
+    if (now <= self->second && journal <= 2 * share)
+        return;
+    self->full = true;
+    worker_flush_soon (self, loop, now);
 }
 
 //  Handler for intake. Reads a bounded number of messages, so that signals
@@ -1036,6 +1084,21 @@ worker_finish (worker_t *self)
             flush_wait (self->flush);
 }
 
+//  The second of the last flush. The next worker with these names, which knows
+//  of no seconds that were given out without a spool, leaves its first one out.
+//  So this one must not be later than that: one that lived only for a moment has
+//  to wait.
+static int64_t
+worker_last_second (const worker_t *self)
+{
+    int64_t now = wall_us () / 1000000, ahead = self->second - now;
+    bool any = self->window.entries.count || self->flush->seconds.opens;
+    if (any && !self->spool && !self->backend->adds && ahead > 0)
+        zclock_sleep (ahead < CATCH_UP_MS / 1000 ? (int) ahead * 1000
+                                                 : CATCH_UP_MS);
+    return wall_us () / 1000000;
+}
+
 //  Handler for zloop_timer: a stop goes on.
 static int
 worker_leave (zloop_t *loop, int timer, void *argument)
@@ -1129,22 +1192,31 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
         zloop_poller_set_tolerant (self->loop, &output);
     }
     zloop_timer (self->loop, CLEAN_MS, 0, worker_clean, self);
-    zloop_timer (self->loop, s_flush_delay_ms (wall_us (), s_worker.flush), 1,
-                 worker_tick, self);
+    worker_tick_begin (self);
     worker_wait (self->loop, 0, self);
     zloop_timer (self->loop, LINKS_LOOK_MS, 0, worker_wait, self);
     zloop_start (self->loop);
     links_destroy (&self->links);
     worker_finish (self);
-    worker_flush (self);
+    worker_flush (self, worker_last_second (self), true);
     worker_finish (self);
     zloop_destroy (&self->loop);
+}
+
+//  From which second on rows are given out.
+static void
+worker_seconds_begin (worker_t *self)
+{
+    seconds_start (&self->flush->seconds, wall_us () / 1000000);
+    self->second = self->flush->seconds.flush;
+    self->flushed_ms = zclock_mono ();
 }
 
 //  Goes on where the last worker with this folder ended, however it did.
 static void
 worker_load (worker_t *self)
 {
+    bool fresh;
     self->spool = self->queue->spool =
       spool_new (s_worker.spool, self->backend->name, s_worker.spool_max);
     if (!self->spool && errno == EWOULDBLOCK)
@@ -1152,8 +1224,11 @@ worker_load (worker_t *self)
     if (!self->spool)
         die ("--spool %s:", s_worker.spool);
     self->flush->spool = self->spool;
-    if (spool_load (self->spool, &s_worker_reader, self)) {
-        worker_flush_begin (self, true, 0);
+    fresh = spool_load (self->spool, &s_worker_reader, self);
+    self->flush->seconds.known |= fresh;
+    worker_seconds_begin (self);
+    if (fresh) {
+        worker_flush_begin (self, true, self->second, false);
         worker_save (self, INT64_MAX / 2);
     }
     zb_log (LOG_INFO, "loaded",
@@ -1189,9 +1264,7 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->ledger->series_max = (size_t) s_worker.max_series * STATES_A_NAME;
     self->names.most = (size_t) s_worker.max_series;
     self->queue = queue_new ((size_t) s_worker.spool_max);
-    self->flush = flush_new ();
-    self->flush->backend = backend;
-    self->flush->queue = self->queue;
+    self->flush = flush_new (backend, self->queue);
     self->flush->batch = (size_t) s_worker.batch;
     self->flush->reader = &s_worker_reader;
     self->flush->reader_argument = self;
@@ -1241,6 +1314,8 @@ worker_run (const zb_backend_t *backend)
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, s_random ());
     if (s_worker.spool)
         worker_load (&self);
+    else
+        worker_seconds_begin (&self);
     worker_connect (&self);
     if (pthread_create (&thread, NULL, sender_run, &sender) != 0
         || flush_start (self.flush) == -1)

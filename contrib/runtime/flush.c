@@ -136,17 +136,20 @@ flush_percentile (flush_t *self, const entry_t *timer, double percentile,
     row.count = 1;
     row.value = fmin (fmax (value, samples->min), samples->max) * 1e-9;
     row.sum = row.min = row.max = row.value;
-    flush_row (self, &row);
+    //  a gauge may have the name, too
+    if (seconds_take (&self->seconds, name, row.source, row.time))
+        flush_row (self, &row);
+    else
+        self->unencoded++;
 }
 
 //  The rows of an entry: itself, and the percentiles of a timer.
 static void
-flush_entry (flush_t *self, const entry_t *entry)
+flush_entry (void *argument, const entry_t *entry)
 {
+    flush_t *self = (flush_t *) argument;
     zb_row_t row;
     size_t i;
-    if (entry->type != ZB_TYPE_COUNTER && entry->samples->count == 0)
-        return;
     entry_row (entry, self->second, &row);
     flush_row (self, &row);
     for (i = 0; entry->type == ZB_TYPE_TIMER && i < self->percentiles; i++)
@@ -154,13 +157,20 @@ flush_entry (flush_t *self, const entry_t *entry)
 }
 
 static void
-flush_entries (flush_t *self)
+s_state_add (void *spool, const char *text, size_t size)
 {
-    entry_t *entry;
-    for (entry = self->window.first; entry; entry = entry->next)
-        flush_entry (self, entry);
+    spool_state_add ((spool_t *) spool, text, size);
+}
+
+//  All rows of the flush, and which seconds they had.
+static void
+flush_rows (flush_t *self)
+{
+    seconds_close (&self->seconds, &self->window, self->second, self->all,
+                   flush_entry, self);
     flush_request_end (self);
-    window_clear (&self->window);
+    if (self->spool)
+        seconds_save (&self->seconds, s_state_add, self->spool);
 }
 
 //  --------------------------------------------------------------------------
@@ -203,7 +213,7 @@ flush_do (flush_t *self)
 {
     if (self->spool)
         spool_flush_open (self->spool);
-    flush_entries (self);
+    flush_rows (self);
     if (self->spool) {
         flush_states (self);
         flush_commit (self);
@@ -254,10 +264,13 @@ flush_start (flush_t *self)
 }
 
 flush_t *
-flush_new (void)
+flush_new (const zb_backend_t *backend, queue_t *queue)
 {
     flush_t *self = (flush_t *) zmalloc (sizeof *self);
     assert (self);
+    self->backend = backend;
+    self->queue = queue;
+    seconds_init (&self->seconds, backend);
     pthread_mutex_init (&self->lock, NULL);
     pthread_cond_init (&self->changed, NULL);
     self->last = &self->first;
@@ -282,6 +295,7 @@ flush_clear (flush_t *self)
     free (self->state);
     request_destroy (&self->request);
     window_clear (&self->window);
+    seconds_clear (&self->seconds);
 }
 
 void
@@ -335,10 +349,13 @@ flush_wait (flush_t *self)
 }
 
 void
-flush_begin (flush_t *self, window_t *window, int64_t second)
+flush_begin (flush_t *self, window_t *window, int64_t second, bool all)
 {
     self->window = *window;
+    if (!window->first)
+        self->window.last = &self->window.first;
     self->second = second;
+    self->all = all;
     pthread_mutex_lock (&self->lock);
     self->busy = true;
     self->whole = false;

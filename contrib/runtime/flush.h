@@ -19,7 +19,7 @@
 #include "../workers/zibrato_backend.h"
 
 #include "queue.h"
-#include "window.h"
+#include "seconds.h"
 
 enum { PERCENTILES_MAX = 16 };
 
@@ -53,7 +53,9 @@ typedef struct {
 
     //  Who does the flush only; handed over while it is not busy
     window_t window;
-    int64_t second;
+    int64_t second;  //  of counters
+    bool all;        //  nothing stays open
+    seconds_t seconds;
     request_t *request;      //  being filled
     request_t *uncommitted;  //  with a spool: whole, and not counting yet
     request_t **uncommitted_tail;
@@ -61,8 +63,8 @@ typedef struct {
     uint64_t requests;  //  made so far, without a spool
 } flush_t;
 
-//  Caller owns the return value, and sets the fields up to unencoded.
-flush_t *flush_new (void);
+//  Caller owns the return value, and sets the other fields up to unencoded.
+flush_t *flush_new (const zb_backend_t *backend, queue_t *queue);
 
 //  Waits for the flush under way, and ends the thread.
 void flush_destroy (flush_t **self_p);
@@ -83,9 +85,10 @@ bool flush_idle (flush_t *self);
 //  Waits until none is.
 void flush_wait (flush_t *self);
 
-//  Takes the window over, whose counters get that second. None may be under
-//  way. With a spool, spool_flush_begin comes before.
-void flush_begin (flush_t *self, window_t *window, int64_t second);
+//  Takes the window over, whose counters get that second; with all of it nothing
+//  stays open. None may be under way. With a spool, spool_flush_begin comes
+//  before.
+void flush_begin (flush_t *self, window_t *window, int64_t second, bool all);
 
 //  A line of the ledger's state, ended by '\n': a ledger_write_fn.
 void flush_state_add (void *self, const char *text, size_t size);

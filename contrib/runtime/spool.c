@@ -431,6 +431,14 @@ spool_new (const char *dir, const char *backend, int64_t bytes_max)
     return self;
 }
 
+//  A journal that nothing was written to need not be there.
+static void
+spool_unused (const spool_t *self, const log_t *journal)
+{
+    if (journal->fd != -1 && journal->bytes == 0)
+        unlinkat (self->fd, journal->name, 0);
+}
+
 void
 spool_destroy (spool_t **self_p)
 {
@@ -438,6 +446,8 @@ spool_destroy (spool_t **self_p)
     int fds[] = {self->journal.fd, self->journal_old_fd, self->journal_next.fd,
                  self->ledger.fd,  self->lock,           self->fd};
     size_t i;
+    spool_unused (self, &self->journal);
+    spool_unused (self, &self->journal_next);
     for (i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] != -1)
             close (fds[i]);

@@ -5,6 +5,7 @@
 #include "window.h"
 
 #include <czmq.h>
+#include <inttypes.h>
 #include <math.h>
 
 entry_t *
@@ -80,13 +81,49 @@ entry_increment (entry_t *self, const increment_t *increment)
                    (double) increment->max_ns);
 }
 
+bool
+entry_empty (const entry_t *self)
+{
+    return !self->type
+           || (self->type != ZB_TYPE_COUNTER && self->samples->count == 0);
+}
+
 void
 entry_clear (entry_t *self)
 {
+    if (self->type && self->type != ZB_TYPE_COUNTER) {
+        free (self->samples->hist.bucket);
+        self->samples->hist = (hist_t){NULL, 0, 0};
+    }
+    self->type = 0;
+}
+
+static void
+samples_merge (samples_t *self, samples_t *from)
+{
+    size_t i, at = 0;
+    self->sum_ns += from->sum_ns;
+    self->sum += from->sum;
+    self->sum_squares += from->sum_squares;
+    samples_range (self, from->count, from->min, from->max);
+    if (!self->hist.size) {
+        free (self->hist.bucket);
+        self->hist = from->hist;
+        from->hist = (hist_t){NULL, 0, 0};
+    }
+    for (i = 0; i < from->hist.size; i++)
+        hist_place (&self->hist, &at, from->hist.bucket[i].index)->count +=
+          from->hist.bucket[i].count;
+}
+
+void
+entry_merge (entry_t *self, entry_t *from)
+{
     if (self->type == ZB_TYPE_COUNTER)
-        return;
-    free (self->samples->hist.bucket);
-    self->samples->hist = (hist_t){NULL, 0, 0};
+        self->sum += from->sum;
+    else
+        samples_merge (self->samples, from->samples);
+    entry_clear (from);
 }
 
 void
@@ -113,6 +150,98 @@ window_clear (window_t *self)
     for (entry = self->first; entry; entry = entry->next)
         entry_clear (entry);
     window_end (self);
+}
+
+//  Numbers are written so that they read back to the last bit.
+void
+entry_save (const entry_t *self, ledger_write_fn *write, void *argument)
+{
+    const samples_t *samples = self->samples;
+    char line[1024];
+    uint32_t i;
+    int size =
+      snprintf (line, sizeof line,
+                "|open|%d|%" PRId64 "|%s|%s|%" PRIu64 "|%" PRIu64 "|%" PRIu64
+                "|%a|%a|%a|%a|",
+                self->type, self->second, self->text,
+                self->text + self->name_size + 1, samples->count,
+                (uint64_t) (samples->sum_ns >> 64), (uint64_t) samples->sum_ns,
+                samples->sum, samples->min, samples->max, samples->sum_squares);
+    write (argument, line, (size_t) size);
+    for (i = 0; i < samples->hist.size; i++) {
+        size = snprintf (line, sizeof line, "%s%d=%" PRIu64, i ? "," : "",
+                         samples->hist.bucket[i].index,
+                         samples->hist.bucket[i].count);
+        write (argument, line, (size_t) size);
+    }
+    write (argument, "\n", 1);
+}
+
+//  Reads the numbers of a saved entry: count, sum_ns in two halves, and those
+//  with a fraction.
+static int
+samples_restore (samples_t *self, span_t numbers, span_t buckets)
+{
+    zb_line_t line = {.buckets = buckets.text, .buckets_size = buckets.size};
+    char copy[256];
+    uint64_t high, low;
+    snprintf (copy, sizeof copy, "%.*s", (int) numbers.size, numbers.text);
+    if (numbers.size >= sizeof copy
+        || sscanf (copy, "%" SCNu64 "|%" SCNu64 "|%" SCNu64 "|%la|%la|%la|%la",
+                   &self->count, &high, &low, &self->sum, &self->min,
+                   &self->max, &self->sum_squares)
+             != 7)
+        return -1;
+    self->sum_ns = (zb_ns_t) high << 64 | low;
+    return buckets.size ? line_buckets (&line, &self->hist) : 0;
+}
+
+//  The text up to the next bar, over which it steps.
+static span_t
+s_field (span_t *rest)
+{
+    const char *bar = memchr (rest->text, '|', rest->size);
+    span_t field = {rest->text, bar ? (size_t) (bar - rest->text) : rest->size};
+    rest->text += field.size + (bar != NULL);
+    rest->size -= field.size + (bar != NULL);
+    return field;
+}
+
+static int
+s_number (span_t field, int64_t *number)
+{
+    char copy[32];
+    snprintf (copy, sizeof copy, "%.*s", (int) field.size, field.text);
+    return sscanf (copy, "%" SCNd64, number) == 1 ? 0 : -1;
+}
+
+int
+window_restore (window_t *self, const char *text, size_t size)
+{
+    span_t rest = {text, size}, type = s_field (&rest), at = s_field (&rest);
+    span_t name = s_field (&rest), source = s_field (&rest), numbers = rest;
+    zb_line_t line = {.name = name.text,
+                      .name_size = name.size,
+                      .source = source.text,
+                      .source_size = source.size};
+    entry_t *entry;
+    int i;
+    for (i = 0; i < 7; i++)
+        s_field (&rest);
+    if (type.size != 1 || (*type.text != '2' && *type.text != '3')
+        || s_number (at, &line.time) == -1
+        || !line_label_ok (name.text, name.size)
+        || !line_label_ok (source.text, source.size))
+        return -1;
+    numbers.size -= rest.size;
+    line.type = (zb_type_t) (*type.text - '0');
+    if (window_find (self, &line, window_hash (&line)))
+        return -1;
+    entry = window_add (self, &line, window_hash (&line));
+    if (samples_restore (entry->samples, numbers, rest) == 0)
+        return 0;
+    entry_clear (entry);
+    return -1;
 }
 
 void

@@ -11,6 +11,8 @@
 
 #include "ledger.h"
 
+#include <stdbool.h>
+
 //  What only timers and gauges have.
 typedef struct {
     zb_ns_t sum_ns;
@@ -110,8 +112,22 @@ void entry_sample (entry_t *self, const zb_line_t *line);
 //  What a counter or timer has gained.
 void entry_increment (entry_t *self, const increment_t *increment);
 
-//  Frees what the entry has outside of the window's memory.
+//  Moves all that one has to another of its type, and clears it.
+void entry_merge (entry_t *self, entry_t *from);
+
+//  Has nothing been measured, or is it cleared?
+bool entry_empty (const entry_t *self);
+
+//  Frees what the entry has outside of the window's memory. It is empty then,
+//  and not found any more.
 void entry_clear (entry_t *self);
+
+//  Writes a timer or gauge as a line "|open|...", for window_restore.
+void entry_save (const entry_t *self, ledger_write_fn *write, void *argument);
+
+//  Takes in what is behind "|open|" of such a line. Returns -1 if it makes no
+//  sense.
+int window_restore (window_t *self, const char *text, size_t size);
 
 //  The row that a flush makes of an entry. Its texts are the entry's. A counter
 //  always has one sample, so that the row's value is the sum.

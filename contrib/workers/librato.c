@@ -151,19 +151,20 @@ librato_collision (char kind, const char *clean, const char *text, int changed)
                 "effect=\"there are so many that no more are told\"");
 }
 
+static int
+librato_fit (const char *text, int is_source, char fitted[LABEL_MAX + 1])
+{
+    int changed = librato_sanitise (fitted, text, is_source);
+    librato_collision (is_source ? 's' : 'n', fitted, text, changed);
+    return changed;
+}
+
 static size_t
 librato_post (const zb_row_t *row, char *text, size_t size)
 {
-    char name[LABEL_MAX + 2], source[LABEL_MAX + 2];
-    zb_row_t clean = *row;
-    clean.type = (zb_type_t) 0;
-    clean.name = name;
-    clean.source = source;
-    librato_collision ('n', name, row->name,
-                       librato_sanitise (name, row->name, 0));
-    librato_collision ('s', source, row->source,
-                       librato_sanitise (source, row->source, 1));
-    return zb_row_json (&clean, "measure_time", text, size);
+    zb_row_t untyped = *row;
+    untyped.type = (zb_type_t) 0;
+    return zb_row_json (&untyped, "measure_time", text, size);
 }
 
 //  --------------------------------------------------------------------------
@@ -350,6 +351,7 @@ const zb_backend_t zb_librato_backend = {
   .batch = 300,
   .check = librato_check,
   .connect = librato_connect,
+  .fit = librato_fit,
   .post = librato_post,
   .flush = librato_flush,
   .close = librato_close,

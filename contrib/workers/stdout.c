@@ -192,4 +192,5 @@ const zb_backend_t zb_stdout_backend = {
   .check = s_check,
   .post = s_post,
   .flush = s_flush,
-  .prints = 1};
+  .prints = 1,
+  .adds = 1};

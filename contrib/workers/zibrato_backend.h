@@ -165,6 +165,17 @@ typedef struct {
     //  1: flush writes to standard output, and the worker ends when nobody
     //  reads that any more. It does so, too, where flush is left out.
     int prints;
+
+    //  1: rows of one series and one time add up where they go, so that a flush
+    //  gives out all that there is. 0: the last one would take the place of the
+    //  others, so there is one only, and what is measured in the last two
+    //  seconds waits for the next flush.
+    int adds;
+
+    //  Writes what the service makes of a name (or source, 1) to `fitted`, with
+    //  1 to 255 bytes; returns 1 if that is another text. Names that become one
+    //  are one row. Called on post's thread. Default: it takes them as they are.
+    int (*fit) (const char *text, int is_source, char fitted[256]);
 } zb_backend_t;
 
 //  A shared object for `zibrato worker --plugin` defines this one.

@@ -131,8 +131,11 @@ s_post (const zb_row_t *row, char *text, size_t size)
     return zb_row_json (row, "time", text, size);
 }
 
-static const zb_backend_t s_backend = {
-  .abi = ZB_BACKEND_ABI, .name = "bench", .batch = 300, .post = s_post};
+static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
+                                       .name = "bench",
+                                       .batch = 300,
+                                       .post = s_post,
+                                       .adds = 1};
 
 static void
 s_begin (traffic_t *self, zb_type_t type, size_t series)
@@ -199,7 +202,7 @@ s_flush (traffic_t *self, bool traffic)
 {
     uint64_t begin = s_now_ns (), busy = 0, done;
     self->last_ns = begin;
-    worker_flush (&self->worker);
+    worker_flush (&self->worker, wall_us () / 1000000, false);
     for (;;) {
         s_gap (self);
         if (traffic) {

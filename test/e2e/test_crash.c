@@ -38,16 +38,18 @@ site_begin (site_t *self, const char *fault)
     process_await (self->worker, "event=ready");
 }
 
-//  Waits until all that can die have died. Old readings are refused by the
-//  stand-in, in a request with others: so requests are split and rejected.
+//  Waits until all that can die have died. Old readings, each of a second of its
+//  own, are refused by the stand-in, in a request with others: so requests are
+//  split and rejected.
 static void
 sites_await_death (const site_t *sites, size_t count, void *publisher)
 {
-    int64_t until = now_ms () + 4 * WAIT_MS;
+    int64_t until = now_ms () + 4 * WAIT_MS, old = 1000;
     for (size_t i = 0; i < count; i++)
         while (process_alive (sites[i].worker)
                && !strcmp (sites[i].worker->name, harness_path ("ZB_FAULTS"))) {
-            publisher_send (publisher, "info|Gauge|bad|5|1000|test");
+            publisher_send (
+              publisher, text_new ("info|Gauge|bad|5|%" PRId64 "|test", old++));
             if (now_ms () > until)
                 fail_msg ("nothing died at %s", s_points[i / 2]);
             poll_pause ();

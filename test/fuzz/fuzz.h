@@ -143,7 +143,7 @@ worker_destroy (worker_t **self_p)
 __attribute__ ((unused)) static void
 worker_flush_all (worker_t *self)
 {
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, INT64_MAX / 2)) {
     }
     CHECK (self->flush->window.entries.count == 0);

@@ -71,7 +71,7 @@ test_entries_once (void **state)
         snprintf (line, sizeof line, "info|Counter|name.%d|2|1760000000|s", i);
         s_receive (self, line);
     }
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     assert_int_equal (worker_save (self, 0), 1);
     assert_int_equal (s_rows (self, "name."), SERIES);
     s_worker_destroy (&self);
@@ -107,7 +107,7 @@ test_flush_upon_flush (void **state)
             snprintf (line, sizeof line, "info|Counter|n.%d|1|1760000000|s", i);
             s_receive (self, line);
         }
-        worker_flush_soon (self, loop);
+        worker_flush_soon (self, loop, wall_us () / 1000000);
         assert_int_equal (self->window.number, 2);  //  the first has its own
         assert_true (self->slicing);
     }
@@ -130,11 +130,11 @@ test_empty_flush (void **state)
 {
     worker_t *self = s_worker_new ();
     (void) state;
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     assert_int_equal (worker_save (self, 0), 1);
     assert_null (self->queue->head);
     s_receive (self, "info|Gauge|depth|1|1760000000|s\n");
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
     }
     assert_non_null (self->queue->head);
@@ -165,7 +165,7 @@ test_bad_rows (void **state)
         worker_t *self = s_worker_new ();
         self->flush->backend = &bad[i];
         s_receive (self, "info|Gauge|depth|1|1760000000|s\n");
-        worker_flush (self);
+        worker_flush (self, wall_us () / 1000000, false);
         while (!worker_save (self, 0)) {
         }
         assert_null (self->queue->head);
@@ -194,7 +194,7 @@ test_message (void **state)
     assert_int_equal (self->malformed[0].count, 2);
     assert_string_equal (self->malformed[1].reason, "bad value");
     assert_string_equal (self->malformed[2].reason, "empty line");
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "a=7"), 1);
@@ -210,17 +210,17 @@ test_windows (void **state)
     s_receive (self, "info|Counter|a|5|1760000000|s|ffffffffffff-1:0:0:5\n"
                      "info|Counter|a|2|1760000001|s|ffffffffffff-1:1:0:7\n"
                      "info|Counter|a|0|1760000002|s|ffffffffffff-1:2:0:7\n");
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "a=7"), 1);
     s_receive (self, "info|Counter|a|0|1760000003|s|ffffffffffff-1:3:0:7\n");
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "a="), 0);
     s_receive (self, "info|Counter|a|3|1760000003|s|ffffffffffff-1:5:0:10\n");
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "a=3"), 1);
@@ -266,7 +266,7 @@ test_plugin_lines (void **state)
     s_receive (self, "three");
     assert_int_equal (self->malformed_lines, 1);
     s_read = good;
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "n=4"), 1);
@@ -364,7 +364,7 @@ test_streams (void **state)
     assert_int_equal (self->ledger->streams.count, MOST);
     assert_int_equal (self->ledger->unmet, 2 * MOST);
     s_receive (self, "info|Counter|n|1|1760000000|s|ffffffffffff-1:1:0:2");
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
     }
     assert_int_equal (s_rows (self, "zibrato.dropped=200"), 1);

@@ -637,6 +637,7 @@ service_sum (int series)
 
 static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
                                        .name = "service",
+                                       .adds = 1,
                                        .post = service_post,
                                        .flush = service_flush};
 
@@ -718,7 +719,7 @@ worker_begin (worker_t *self, const char *spool)
 static void
 worker_close_window (worker_t *self)
 {
-    worker_flush (self);
+    worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, INT64_MAX / 2)) {
     }
 }

@@ -363,8 +363,8 @@ station_clear_window (station_t *self)
 static void
 station_start (station_t *self, const world_t *world)
 {
-    static const zb_backend_t backend = {.abi = ZB_BACKEND_ABI,
-                                         .name = "property"};
+    static const zb_backend_t backend = {
+      .abi = ZB_BACKEND_ABI, .name = "property", .adds = 1};
     worker_init (&self->worker, &backend);
     self->worker.ledger->born_wall_ms = world->born_ms;
 }

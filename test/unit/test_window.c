@@ -367,29 +367,55 @@ test_json_size (void **state)
 //  The flush's clock
 
 static void
-test_flush_delay (void **state)
+test_boundary (void **state)
 {
     static const int64_t intervals[] = {1, 7, 60, 3600, 86400};
     size_t i;
     int j;
     (void) state;
-    assert_int_equal (s_flush_delay_ms (0, 60), 60000);
-    assert_int_equal (s_flush_delay_ms (1, 60), 60000);
-    assert_int_equal (s_flush_delay_ms (1000, 60), 59999);
-    assert_int_equal (s_flush_delay_ms (59999000, 60), 1);
-    assert_int_equal (s_flush_delay_ms (59999001, 60), 1);
-    assert_int_equal (s_flush_delay_ms (59999999, 60), 1);
-    assert_int_equal (s_flush_delay_ms (60000000, 60), 60000);
+    assert_int_equal (s_boundary_next (0, 0, 60), 60);
+    assert_int_equal (s_boundary_next (0, 59999999, 60), 60);
+    assert_int_equal (s_boundary_next (60, 60000000, 60), 120);
+    assert_int_equal (s_boundary_next (60, 59999999, 60), 120);
+    assert_int_equal (s_boundary_next (60, 3600000000, 60), 3660);
+    assert_int_equal (s_boundary_next (3600, 120000000, 60), 180);
+    assert_int_equal (s_delay_ms (60, 0), 60000);
+    assert_int_equal (s_delay_ms (60, 1000), 59999);
+    assert_int_equal (s_delay_ms (60, 59999001), 1);
     for (i = 0; i < sizeof intervals / sizeof *intervals; i++)
         for (j = 0; j < 20000; j++) {
-            int64_t interval = intervals[i] * 1000000;
             int64_t wall = 1700000000000000 + (int64_t) (s_any () >> 14);
-            int64_t ms = (int64_t) s_flush_delay_ms (wall, intervals[i]);
-            int64_t end = wall + ms * 1000;
+            int64_t next = s_boundary_next (0, wall, intervals[i]);
+            int64_t ms = (int64_t) s_delay_ms (next, wall);
+            assert_int_equal (next % intervals[i], 0);
             assert_in_range (ms, 1, intervals[i] * 1000);
-            //  at the next boundary or less than a millisecond behind it
-            assert_true (end / interval == wall / interval + 1);
-            assert_true (end % interval < 1000);
+            //  at the boundary or less than a millisecond behind it
+            assert_in_range (wall + ms * 1000 - next * 1000000, 0, 999);
+        }
+}
+
+//  A wall clock that is slewed beside the clock of timers: one flush for each
+//  boundary, and none for two.
+static void
+test_boundary_slewed (void **state)
+{
+    static const double slews[] = {-0.08, -500e-6, -1e-7, 0, 500e-6, 0.08};
+    static const int64_t intervals[] = {1, 5, 60, 86400};
+    size_t i, j;
+    int k;
+    (void) state;
+    for (i = 0; i < sizeof slews / sizeof *slews; i++)
+        for (j = 0; j < sizeof intervals / sizeof *intervals; j++) {
+            int64_t interval = intervals[j];
+            double wall = 1700000000123456;
+            int64_t boundary = s_boundary_next (0, (int64_t) wall, interval);
+            for (k = 0; k < 1000; k++) {
+                int64_t before = boundary;
+                wall += (double) s_delay_ms (boundary, (int64_t) wall) * 1000
+                        * (1 + slews[i]);
+                boundary = s_boundary_next (boundary, (int64_t) wall, interval);
+                assert_int_equal (boundary, before + interval);
+            }
         }
 }
 
@@ -555,7 +581,8 @@ main (void)
                                        cmocka_unit_test (test_json),
                                        cmocka_unit_test (test_json_bytes),
                                        cmocka_unit_test (test_json_size),
-                                       cmocka_unit_test (test_flush_delay),
+                                       cmocka_unit_test (test_boundary),
+                                       cmocka_unit_test (test_boundary_slewed),
                                        cmocka_unit_test (test_request),
                                        cmocka_unit_test (test_queue_bound),
                                        cmocka_unit_test (test_queue_random),

@@ -1,0 +1,214 @@
+/*  test_disk.c - does ingest stand still because a disk does?
+
+    The disk of this test takes 50 ms for each sync. Ingest is a loop that gets
+    its turn each millisecond, takes lines in, and writes their journal; flushes
+    fall in between. No call that may wait for the disk, but for that write, is
+    made by its thread.
+
+         wrap: fsync fdatasync openat unlinkat renameat
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#define _GNU_SOURCE  //  nftw
+
+#include "unit.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+
+//  --------------------------------------------------------------------------
+//  The disk
+
+enum { SYNC_MS = 50 };
+
+static pthread_t s_ingest;
+static _Atomic bool s_slow;
+static _Atomic int s_on_ingest, s_elsewhere;  //  calls
+
+int __real_fsync (int fd);
+int __real_fdatasync (int fd);
+int __real_openat (int dir, const char *path, int flags, mode_t mode);
+int __real_unlinkat (int dir, const char *path, int flags);
+int __real_renameat (int from, const char *name, int to, const char *other);
+int __wrap_fsync (int fd);
+int __wrap_fdatasync (int fd);
+int __wrap_openat (int dir, const char *path, int flags, ...);
+int __wrap_unlinkat (int dir, const char *path, int flags);
+int __wrap_renameat (int from, const char *name, int to, const char *other);
+
+static void
+s_disk (int ms)
+{
+    if (!s_slow)
+        return;
+    if (pthread_equal (pthread_self (), s_ingest))
+        s_on_ingest++;
+    else
+        s_elsewhere++;
+    if (ms)
+        zclock_sleep (ms);
+}
+
+int
+__wrap_fsync (int fd)
+{
+    s_disk (SYNC_MS);
+    return __real_fsync (fd);
+}
+
+int
+__wrap_fdatasync (int fd)
+{
+    s_disk (SYNC_MS);
+    return __real_fdatasync (fd);
+}
+
+int
+__wrap_openat (int dir, const char *path, int flags, ...)
+{
+    s_disk (0);
+    return __real_openat (dir, path, flags, 0600);
+}
+
+int
+__wrap_unlinkat (int dir, const char *path, int flags)
+{
+    s_disk (0);
+    return __real_unlinkat (dir, path, flags);
+}
+
+int
+__wrap_renameat (int from, const char *name, int to, const char *other)
+{
+    s_disk (0);
+    return __real_renameat (from, name, to, other);
+}
+
+//  --------------------------------------------------------------------------
+//  Ingest
+
+enum { NAMES = 30000, LINES_A_STEP = 20, STEPS = 3000 };
+
+static const zb_backend_t s_backend = {
+  .abi = ZB_BACKEND_ABI, .name = "test", .batch = 300};
+
+static struct {
+    int steps;
+    size_t lines;
+    int64_t cpu_us, wall_us;  //  when the last step ended
+    int64_t longest_cpu_us, longest_wall_us;
+} s_run;
+
+static int64_t
+s_us (clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime (clock, &now);
+    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+//  A millisecond's lines: 20,000 a second.
+static void
+s_receive (worker_t *self)
+{
+    char text[LINES_A_STEP * 64];
+    size_t at = 0;
+    int i;
+    for (i = 0; i < LINES_A_STEP; i++)
+        at += (size_t) snprintf (text + at, sizeof text - at,
+                                 "info|Counter|n.%zu|1|1760000000|s\n",
+                                 s_run.lines++ % NAMES);
+    spool_journal (self->spool, text, at, 0);
+    worker_message (self, text, at);
+    spool_journal_write (self->spool);
+}
+
+//  What ingest did between two steps is how long a message had to wait. On a
+//  machine with others that is not for the wall clock to say.
+static int
+s_step (zloop_t *loop, int timer, void *argument)
+{
+    int64_t cpu = s_us (CLOCK_THREAD_CPUTIME_ID);
+    int64_t wall = s_us (CLOCK_MONOTONIC);
+    (void) timer;
+    if (s_run.steps && cpu - s_run.cpu_us > s_run.longest_cpu_us)
+        s_run.longest_cpu_us = cpu - s_run.cpu_us;
+    if (s_run.steps && wall - s_run.wall_us > s_run.longest_wall_us)
+        s_run.longest_wall_us = wall - s_run.wall_us;
+    s_receive (argument);
+    worker_flush_early (argument, loop);
+    s_run.cpu_us = s_us (CLOCK_THREAD_CPUTIME_ID);
+    s_run.wall_us = s_us (CLOCK_MONOTONIC);
+    return ++s_run.steps < STEPS ? 0 : -1;
+}
+
+//  The sum of all rows that wait.
+static double
+s_sum (worker_t *self)
+{
+    request_t *request;
+    double sum = 0;
+    while ((request = queue_pop (self->queue))) {
+        const char *at;
+        assert_int_equal (request_load (request, self->spool), 0);
+        for (at = request->text; (at = strstr (at, "\"name\":\"n.")); at++)
+            sum += strtod (strstr (at, "\"value\":") + 8, NULL);
+        request_destroy (&request);
+    }
+    return sum;
+}
+
+static int
+s_remove (const char *path, const struct stat *status, int type,
+          struct FTW *walk)
+{
+    (void) status, (void) type, (void) walk;
+    return remove (path);
+}
+
+//  --------------------------------------------------------------------------
+//  The test
+
+static void
+test_slow_disk (void **state)
+{
+    char dir[] = "/tmp/zibrato-disk-XXXXXX";
+    worker_t self;
+    (void) state;
+    assert_non_null (mkdtemp (dir));
+    s_ingest = pthread_self ();
+    s_worker.spool = dir;
+    s_worker.batch = 300;
+    s_worker.flush = 1;
+    worker_init (&self, &s_backend);
+    strcpy (self.source, "here");
+    worker_load (&self);
+    assert_int_equal (flush_start (self.flush), 0);
+    s_slow = true;
+    self.loop = zloop_new ();
+    worker_tick_begin (&self);
+    zloop_timer (self.loop, 1, 0, s_step, &self);
+    zloop_start (self.loop);
+    zloop_destroy (&self.loop);
+    s_slow = false;
+    worker_finish (&self);
+    worker_flush (&self, wall_us () / 1000000, true);
+    worker_finish (&self);
+    print_message ("%d calls elsewhere; ingest stood still for %" PRId64
+                   " us, %" PRId64 " us of them its own\n",
+                   s_elsewhere, s_run.longest_wall_us, s_run.longest_cpu_us);
+    assert_int_equal (s_on_ingest, 0);
+    assert_true (s_elsewhere > 0);
+    assert_true (s_run.longest_cpu_us <= 20000);
+    assert_true (s_sum (&self) == (double) s_run.lines);
+    assert_int_equal (self.queue->dropped_rows, 0);
+    worker_clear (&self);
+    nftw (dir, s_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test (test_slow_disk)};
+    return cmocka_run_group_tests_name ("disk", tests, NULL, NULL);
+}
