@@ -2,9 +2,14 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#define _GNU_SOURCE  //  nftw
+
 #include "unit.h"
 
+#include <dirent.h>
+#include <ftw.h>
 #include <semaphore.h>
+#include <sys/stat.h>
 
 //  A backend whose rows are the names alone.
 static size_t
@@ -305,6 +310,124 @@ test_early_flush (void **state)
     s_worker_destroy (&self);
 }
 
+//  --------------------------------------------------------------------------
+//  A spool that may hold 64 KiB
+
+enum { SPOOL_MAX = 64 * 1024 };
+
+static char s_dir[] = "/tmp/zibrato-ingest-XXXXXX";
+static int64_t s_most;  //  bytes of the folder's requests, as rows were made
+
+static int64_t
+s_folder_bytes (void)
+{
+    DIR *dir = opendir (s_dir);
+    struct dirent *item;
+    struct stat status;
+    int64_t bytes = 0;
+    while ((item = readdir (dir)))
+        if (strncmp (item->d_name, "request-", 8) == 0
+            && fstatat (dirfd (dir), item->d_name, &status, 0) == 0)
+            bytes += status.st_size;
+    closedir (dir);
+    return bytes;
+}
+
+static size_t
+s_post_looking (const zb_row_t *row, char *text, size_t size)
+{
+    int64_t bytes = s_folder_bytes ();
+    s_most = bytes > s_most ? bytes : s_most;
+    return (size_t) snprintf (text, size, "%s=%0200d", row->name, 1);
+}
+
+static worker_t *
+s_worker_new_spooled (const zb_backend_t *backend)
+{
+    worker_t *self = (worker_t *) zmalloc (sizeof *self);
+    strcpy (strrchr (s_dir, '-'), "-XXXXXX");
+    assert_non_null (mkdtemp (s_dir));
+    s_worker.batch = 10;
+    s_worker.spool_max = SPOOL_MAX;
+    s_worker.spool = s_dir;
+    worker_init (self, backend);
+    strcpy (self->source, "here");
+    worker_load (self);
+    return self;
+}
+
+static int
+s_remove (const char *path, const struct stat *status, int type,
+          struct FTW *walk)
+{
+    (void) status, (void) type, (void) walk;
+    return remove (path);
+}
+
+static void
+s_worker_destroy_spooled (worker_t **self_p)
+{
+    s_worker_destroy (self_p);
+    nftw (s_dir, s_remove, 16, FTW_DEPTH | FTW_PHYS);
+    s_worker.spool_max = 256 * 1024 * 1024;
+    s_worker.spool = NULL;
+}
+
+//  A journal that has its share is flushed before the time, and not before.
+static void
+test_early_journal (void **state)
+{
+    static const char line[] = "info|Counter|n|1|1760000000|s\n";
+    worker_t *self = s_worker_new_spooled (&s_backend);
+    zloop_t *loop = zloop_new ();
+    uint32_t number = self->window.number;
+    (void) state;
+    while (spool_journal_size (self->spool) <= SPOOL_MAX / JOURNAL_SHARE) {
+        worker_flush_early (self, loop);
+        assert_int_equal (self->window.number, number);
+        spool_journal (self->spool, line, sizeof line - 1, 0);
+        s_receive (self, line);
+    }
+    worker_flush_early (self, loop);
+    assert_int_equal (self->window.number, number + 1);
+    assert_int_equal (spool_journal_size (self->spool), 0);
+    worker_finish (self);
+    zloop_destroy (&loop);
+    s_worker_destroy_spooled (&self);
+}
+
+//  A flush that is larger than the folder may be does not fill it meanwhile: its
+//  own first rows go, counted.
+static void
+test_make_room (void **state)
+{
+    enum { ROWS = 1000 };
+    static const zb_backend_t backend = {.name = "looks",
+                                         .post = s_post_looking};
+    worker_t *self = s_worker_new_spooled (&backend);
+    char line[64];
+    uint64_t rows = 0;
+    request_t *request;
+    int i;
+    (void) state;
+    s_most = 0;
+    for (i = 0; i < ROWS; i++) {
+        snprintf (line, sizeof line, "info|Counter|n.%d|1|1760000000|s", i);
+        s_receive (self, line);
+    }
+    worker_flush (self, wall_us () / 1000000, false);
+    worker_finish (self);
+    assert_in_range (s_most, 1, SPOOL_MAX);
+    assert_true (self->queue->dropped_rows > 0);
+    while ((request = queue_pop (self->queue))) {
+        rows += request->rows;
+        request_destroy (&request);
+    }
+    //  the rest are the worker's own
+    assert_in_range (rows + self->queue->dropped_rows, ROWS, ROWS + 20);
+    s_worker_destroy_spooled (&self);
+}
+
 static int
 s_admit (worker_t *self, char kind, int number)
 {
@@ -399,6 +522,8 @@ main (void)
                                        cmocka_unit_test (test_bad_rows),
                                        cmocka_unit_test (test_plugin_lines),
                                        cmocka_unit_test (test_early_flush),
+                                       cmocka_unit_test (test_early_journal),
+                                       cmocka_unit_test (test_make_room),
                                        cmocka_unit_test (test_names),
                                        cmocka_unit_test (test_streams),
                                        cmocka_unit_test (test_restore_beyond)};
