@@ -306,7 +306,7 @@ s_bucket (const char *c, const char *end, bucket_t *bucket)
 static inline int
 s_buckets_read (span_t text, bucket_t *bucket, int step)
 {
-    const char *c = text.text, *end = c + text.size;
+    const char *c = text.text, *end = text.size ? c + text.size : c;
     int count, next = BUCKET_MIN;
     for (count = 0; c < end; count++, bucket += step) {
         c = s_bucket (c, end, bucket);
