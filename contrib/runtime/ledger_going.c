@@ -63,8 +63,7 @@ ledger_drop_stubs (ledger_t *self)
         born_ms += LATE_MS;
         born_ms = born_ms < self->now_ms ? born_ms : self->now_ms;
     }
-    if (born_wall_ms > wall_ms)
-        born_wall_ms = wall_ms;
+    born_wall_ms = born_wall_ms < wall_ms ? born_wall_ms + 1 : wall_ms;
     if (born_ms > self->born_ms)
         self->born_ms = born_ms;
     if (born_wall_ms > self->born_wall_ms)
@@ -95,8 +94,8 @@ ledger_stub (ledger_t *self, const stream_t *stream)
         return;
     if (stream->aged && stream->born_ms > newest->born_ms)
         newest->born_ms = stream->born_ms;
-    if (!stream->aged && stream->born_ms >= newest->born_wall_ms)
-        newest->born_wall_ms = stream->born_ms + 1;
+    if (!stream->aged && stream->born_ms > newest->born_wall_ms)
+        newest->born_wall_ms = stream->born_ms;
 }
 
 void
