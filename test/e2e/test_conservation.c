@@ -11,6 +11,9 @@
         readings sent                          = stored + zibrato.lost
         classic lines sent                     = stored + zibrato.missed
 
+    where stored is, of rows that the service refuses, what is in the folder for
+    them. No two rows have one name, source and second.
+
     What README does not promise does not happen: no program ends while broker or
     worker is dead, or before it is stored what others have sent; no line without
     a total is on its way then, and no row in memory because the disk was full.
@@ -22,305 +25,15 @@
 
 //  ctest: TIMEOUT 400 LONG 14400
 
-#include "harness.h"
+#include "system.h"
+
+#include <dirent.h>
 
 enum {
-    SITES = 2,
-    PROGRAMS = 256,
     EVENTS = 14,
     PAUSE_MS = 1500,  //  at most, of a process that is stopped
     LINES = 500       //  classic ones at a time, at most
 };
-
-//  --------------------------------------------------------------------------
-//  Chance: the same numbers for each seed (splitmix64, public domain, S. Vigna)
-
-static uint64_t s_seed, s_state;
-static char s_story[16384];  //  what has happened
-
-static uint64_t
-chance (uint64_t below)
-{
-    uint64_t z = s_state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (z ^ z >> 31) % below;
-}
-
-static const char *
-chance_word (const char *const *words)
-{
-    size_t count = 0;
-    while (words[count])
-        count++;
-    return words[chance (count)];
-}
-
-static void
-chance_pause (uint64_t ms_max)
-{
-    long ms = (long) chance (ms_max);
-    nanosleep (&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
-
-__attribute__ ((format (printf, 1, 2))) static void
-tell (const char *format, ...)
-{
-    static int64_t started;
-    size_t size = strlen (s_story);
-    va_list args;
-    started = started ? started : now_ms ();
-    size +=
-      (size_t) snprintf (s_story + size, sizeof s_story - size, "  %6.3f ",
-                         (double) (now_ms () - started) / 1e3);
-    if (size >= sizeof s_story)
-        return;
-    va_start (args, format);
-    vsnprintf (s_story + size, sizeof s_story - size, format, args);
-    va_end (args);
-    if (strlen (s_story) + 1 < sizeof s_story)
-        strcat (s_story, "\n");
-}
-
-#define check(condition, ...)                                                  \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            tell (__VA_ARGS__);                                                \
-            fprintf (stderr, "seed %" PRIu64 "\n%s", s_seed, s_story);         \
-            fail ();                                                           \
-        }                                                                      \
-    } while (0)
-
-//  --------------------------------------------------------------------------
-//  The system
-
-typedef struct {
-    process_t *process;
-    const char *source;
-    bool checked;
-    long count, times, time_ns, gauges, dropped;
-} program_t;
-
-//  A worker and its service.
-typedef struct {
-    sink_t sink;
-    const char *spool;  //  or NULL
-    const char *full;   //  while there is this file, the disk is full
-    bool in_memory;     //  rows may be, since it was: they die with a worker
-    const char *const *argv, *const *env;
-} site_t;
-
-static broker_t *s_brokers[2];
-static size_t s_broker_count;
-static site_t s_sites[SITES];
-static size_t s_site_count;
-static program_t s_programs[PROGRAMS];
-static size_t s_program_count;
-static void *s_publisher;  //  of classic lines, or NULL
-static long s_lines;
-static bool s_clocks;
-
-//  Variables of a process with a clock of its own, and with such a disk.
-static const char *const *
-s_environment (const char *disk)
-{
-    const char **env = harness_keep (calloc (8, sizeof *env));
-    size_t count = 0;
-    if (s_clocks) {
-        int wall = (int) chance (7201) - 3600,
-            step = (int) chance (7201) - 3600;
-        env[count++] =
-          text_new ("ZB_CLOCK=wall=%d,slew=%d,steady=%d,step=%d.5:%d", wall,
-                    (int) chance (160001) - 80000,
-                    (int) chance (160001) - 80000, (int) chance (8), step);
-    }
-    if (disk)
-        env[count++] = text_new ("ZB_DISK=%s", disk);
-#if !SANITIZED  //  these would have to be loaded after the sanitizer
-    if (count)
-        env[count++] = text_new ("LD_PRELOAD=%s %s", program_path ("clock.so"),
-                                 program_path ("disk.so"));
-#endif
-    return env;
-}
-
-static const char *
-s_endpoints (int next)
-{
-    const char *first = broker_endpoint (s_brokers[0], next);
-    return s_broker_count == 1
-             ? first
-             : text_new ("%s,%s", first, broker_endpoint (s_brokers[1], next));
-}
-
-static void
-program_start (bool brief)
-{
-    program_t *self = &s_programs[s_program_count++];
-    const char **env = harness_keep (calloc (12, sizeof *env));
-    const char *const *clock = s_environment (NULL);
-    size_t count = 0;
-    assert_true (s_program_count <= PROGRAMS);
-    self->source = text_new ("p%zu", s_program_count);
-    while (clock[count]) {
-        env[count] = clock[count];
-        count++;
-    }
-    env[count++] = text_new ("ZIBRATO_SOURCE=%s", self->source);
-    env[count++] = text_new ("ZIBRATO_ENDPOINT=%s", s_endpoints (0));
-    env[count++] = "ZIBRATO_LINGER_MS=60000";
-    env[count++] = text_new ("ZIBRATO_INTERVAL_MS=%d", 20 + (int) chance (300));
-    tell ("%s starts%s %s", self->source, brief ? ", briefly" : "",
-          s_clocks ? clock[0] : "");
-    self->process = process_start (
-      LIST (program_path ("load"), text_new ("%d", 1 + (int) chance (3)),
-            text_new ("%d", 300 + (int) chance (20000))),
-      env);
-    if (brief)
-        process_close_input (self->process);
-}
-
-//  Reads what the program has measured, when it has ended.
-static void
-program_check (program_t *self)
-{
-    int status = process_wait (self->process);
-    const char *text = process_out (self->process);
-    check (
-      status == 0
-        && sscanf (text,
-                   "count=%ld times=%ld time_ns=%ld gauges=%ld dropped=%ld",
-                   &self->count, &self->times, &self->time_ns, &self->gauges,
-                   &self->dropped)
-             == 5,
-      "%s ends with %d: %s", self->source, status, text);
-    check (self->dropped == 0, "%s has dropped %ld", self->source,
-           self->dropped);
-    self->checked = true;
-}
-
-static void
-program_end (program_t *self)
-{
-    if (self->process->input != -1)
-        process_close_input (self->process);
-    program_check (self);
-}
-
-static void
-worker_begin (site_t *self)
-{
-    self->sink.worker = process_start (self->argv, self->env);
-    for (size_t i = 0; i < s_broker_count; i++)
-        process_await (self->sink.worker, broker_endpoint (s_brokers[i], 1));
-}
-
-static void
-site_start (site_t *self, bool spool)
-{
-    const char **argv = harness_keep (calloc (40, sizeof *argv));
-    size_t count = 0;
-    self->sink.standin =
-      standin_start (LIST ("--idempotent", "--max-age", "100000"));
-    const char *common[] = {harness_path ("ZB_BIN"),
-                            "librato",
-                            "--endpoint",
-                            s_endpoints (1),
-                            "--username",
-                            "user@example.org",
-                            "--apitoken",
-                            "token",
-                            "--url",
-                            self->sink.standin->url,
-                            "--flush",
-                            "1",
-                            "--timeout",
-                            "2",
-                            "--deadline",
-                            "90",
-                            "--batch"};
-    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
-        argv[count++] = common[i];
-    argv[count++] = chance_word (LIST ("3", "30", "300"));
-    self->full = temporary_path (text_new ("full%zu", s_site_count));
-    if (spool) {
-        self->spool = temporary_path (text_new ("spool%zu", s_site_count));
-        argv[count++] = "--spool";
-        argv[count++] = self->spool;
-    }
-    self->argv = argv;
-    self->env = s_environment (
-      !spool ? NULL
-             : text_new ("under=%s,full=%s,sync=%s", self->spool, self->full,
-                         chance_word (LIST ("0", "5", "50", "200"))));
-    tell ("worker %s, %s", self->spool ? "with spool" : "without",
-          self->env[0] ? self->env[0] : "");
-    worker_begin (self);
-}
-
-static void
-system_start (void)
-{
-    static const bool spools[][SITES] = {{true}, {false}, {true, false}};
-    static const size_t sites[] = {1, 1, 2};
-    size_t shape = chance (3);
-    s_clocks = !SANITIZED && chance (2);
-    s_broker_count = 1 + chance (2);
-    for (size_t i = 0; i < s_broker_count; i++) {
-        s_brokers[i] = harness_keep (calloc (1, sizeof *s_brokers[i]));
-        broker_give_host (s_brokers[i]);
-        s_brokers[i]->env = s_environment (NULL);
-        broker_launch (s_brokers[i]);
-    }
-    tell ("%zu broker(s)", s_broker_count);
-    for (; s_site_count < sites[shape]; s_site_count++)
-        site_start (&s_sites[s_site_count], spools[shape][s_site_count]);
-    if (chance (2)) {
-        s_publisher = publisher_new (s_brokers[0], "");
-        tell ("a classic publisher, and nobody is killed");
-    }
-    for (size_t i = 1 + chance (4); i; i--)
-        program_start (false);
-}
-
-//  --------------------------------------------------------------------------
-//  Waiting for what is safe
-
-static bool
-site_has (const site_t *self, const cJSON *rows, const program_t *program)
-{
-    (void) self;
-    total_t count = rows_total (rows, program->source, "load.count");
-    total_t time = rows_total (rows, program->source, "load.time");
-    return count.sum >= (double) program->count
-           && time.count >= (double) program->times;
-}
-
-//  Waits until what ended programs have sent is stored, so that broker or worker
-//  may die.
-static void
-programs_await_safe (void)
-{
-    for (size_t i = 0; i < s_program_count; i++)
-        if (s_programs[i].process->input == -1 && !s_programs[i].checked)
-            program_check (&s_programs[i]);
-    for (size_t site = 0; site < s_site_count; site++) {
-        int64_t until = now_ms () + 2 * WAIT_MS;
-        size_t i = 0;
-        while (i < s_program_count) {
-            cJSON *rows = sink_rows_so_far (&s_sites[site].sink);
-            while (i < s_program_count
-                   && (!s_programs[i].checked
-                       || site_has (&s_sites[site], rows, &s_programs[i])))
-                i++;
-            cJSON_Delete (rows);
-            if (i < s_program_count)
-                poll_pause ();
-            check (now_ms () < until, "%s is not stored",
-                   s_programs[i < s_program_count ? i : 0].source);
-        }
-    }
-}
 
 //  --------------------------------------------------------------------------
 //  What happens
@@ -418,7 +131,7 @@ static void
 disk_is_full (void)
 {
     site_t *site = &s_sites[chance (s_site_count)];
-    if (!site->spool || SANITIZED)
+    if (!site->spool || s_poison || SANITIZED)
         return;
     tell ("the disk is full");
     site->in_memory = true;
@@ -428,17 +141,19 @@ disk_is_full (void)
     tell ("no more");
 }
 
+//  A 500 is left to others: what waits aside for it is in the log, or in the
+//  folder, when a worker ends.
 static void
 service_is_ill (void)
 {
     const site_t *site = &s_sites[chance (s_site_count)];
     const char *words = "ok";
     for (size_t i = 1 + chance (6); i; i--)
-        words = text_new (
-          "%s,%s", words,
-          chance_word (LIST ("ok", "slow:300", "slow:2500", "split", "cut",
-                             "cutafter", "500", "502", "503", "503empty", "504",
-                             "429:1", "403limit")));
+        words =
+          text_new ("%s,%s", words,
+                    chance_word (LIST (
+                      "ok", "slow:300", "slow:2500", "split", "cut", "cutafter",
+                      "502", "503", "503empty", "504", "429:1", "403limit")));
     tell ("service: %s", words);
     standin_script (site->sink.standin, words);
 }
@@ -453,6 +168,23 @@ classic_lines (void)
     for (; lines; lines--, s_lines++)
         publisher_send (s_publisher, text_new ("info|Counter|old|1|%ld|old",
                                                (long) time (NULL)));
+}
+
+//  The service refuses these, and each row beside them has to get through.
+static void
+poisonous_lines (void)
+{
+    if (!s_poison)
+        return;
+    const char *words = chance_word (
+      LIST ("refuse*9", "plain*9", "ok,refuse,plain,refuse,plain"));
+    tell ("poisonous lines, service: %s", words);
+    for (size_t i = 0; i < s_site_count; i++)
+        standin_script (s_sites[i].sink.standin, words);
+    for (long lines = 1 + (long) chance (5); lines; lines--, s_poisonous++)
+        publisher_send (s_publisher,
+                        text_new ("info|Counter|poison%d|1|%ld|old",
+                                  (int) chance (3), (long) time (NULL)));
 }
 
 //  --------------------------------------------------------------------------
@@ -476,6 +208,58 @@ check_program (const cJSON *rows, const program_t *self)
     return good;
 }
 
+static int
+s_compare (const void *a, const void *b)
+{
+    return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+//  No two rows of one name, source and second.
+static void
+check_rows (const cJSON *rows)
+{
+    size_t size = (size_t) cJSON_GetArraySize (rows), count = 0;
+    char **keys = harness_keep (calloc (size + 1, sizeof *keys));
+    const cJSON *row;
+    cJSON_ArrayForEach (row, rows) keys[count++] =
+      text_new ("%s %s %.0f", cJSON_GetObjectItem (row, "name")->valuestring,
+                cJSON_GetObjectItem (row, "source")->valuestring,
+                row_number (row, "measure_time"));
+    qsort (keys, count, sizeof *keys, s_compare);
+    for (size_t i = 1; i < count; i++)
+        check (strcmp (keys[i - 1], keys[i]) != 0, "two rows: %s", keys[i]);
+}
+
+//  Adds the rows of a folder's files to what was stored.
+static void
+folder_rows (cJSON *rows, const char *path)
+{
+    DIR *folder = opendir (path);
+    const struct dirent *entry;
+    while (folder && (entry = readdir (folder))) {
+        const char *text =
+          file_read (text_new ("%s/%s", path, entry->d_name), NULL);
+        for (const char *row = text; (row = strstr (row, "\n{")); row++) {
+            cJSON *json = cJSON_ParseWithOpts (row + 1, NULL, false);
+            if (json)
+                cJSON_AddItemToArray (rows, json);
+        }
+    }
+    if (folder)
+        closedir (folder);
+}
+
+static double
+poison_stored (const site_t *self, cJSON *rows)
+{
+    double sum = 0;
+    if (self->spool)
+        folder_rows (rows, text_new ("%s/rejected", self->spool));
+    for (int i = 0; i < 3; i++)
+        sum += rows_total (rows, NULL, text_new ("poison%d", i)).sum;
+    return sum;
+}
+
 static void
 check_site (const site_t *self)
 {
@@ -496,6 +280,11 @@ check_site (const site_t *self)
     check (s_lines == llround (old + missed),
            "%ld classic lines sent, %.0f stored, %.0f missed; ", s_lines, old,
            missed);
+    check_rows (rows);
+    double poison = poison_stored (self, rows);
+    check (s_poisonous == llround (poison),
+           "%ld poisonous lines sent, %.0f stored or set aside", s_poisonous,
+           poison);
     cJSON_Delete (rows);
 }
 
@@ -534,7 +323,7 @@ everything_is_stored_or_counted (void)
       some_begin,     some_begin,     some_begin_for_long, one_ends,
       one_is_stopped, one_is_stopped, broker_dies,         worker_dies,
       worker_ends,    disk_is_full,   service_is_ill,      service_is_ill,
-      classic_lines,  classic_lines};
+      classic_lines,  classic_lines,  poisonous_lines,     poisonous_lines};
     system_start ();
     for (size_t i = 0; i < EVENTS; i++) {
         events[chance (sizeof events / sizeof *events)]();
