@@ -20,42 +20,27 @@
         Replay       what was refused, once more
         Modes        one row each, and main
 
-    What they stand on is a file a class in contrib/runtime:
+    What they stand on is a file a class in contrib/runtime, here in the order
+    in which a measurement meets them:
 
-        log          lines of the log, and the end of a program
-        clock        the time of day, and the time that is left
-        options      rows that parse the command line and print the help
-        process      standard descriptors, and signals
-        address      where a broker is
-        levels       what a worker wants
-        arena        memory of many small things
-        table        hash table of pointers
-        line         text of the wire to zb_line_t
-        names        how many names there may be
-        hist         buckets of a timer
-        ledger       running totals to increments
-        window       what one flush covers
-        spool        the folder that makes a crash harmless
-        fault        where a test may stop a worker dead
-        seconds      which second a row gets
-        flush        a window to requests, a thread of its own
-        request      rows that are delivered together
-        queue        requests that wait for the sender
-        sender       delivers them, a thread of its own
-        certificate  reads a key pair
-        keys         a folder of certificates, and what each may do
-        curve        makes certificates, and says who may connect
-        links        connections, for the worker
-        missed       what did not come, for the worker
-        leaving      the steps of its stop
-        handshake    why a connection did not come to be
-        topics       what workers want, for the broker
-        utf8         what a line may show
-        marks        how much of that there was, for the broker
-        budget       for how long a worker may hold up all others
-        peers        connections, and what each may cost, for the broker
-        faults       what is wrong with them, for its health and log
-        forward      from its programs to its workers
+        for all      log, clock, options, process, utf8, fault; arena, table;
+                     keys, certificate and curve say who may connect
+        broker       forward    from programs to workers
+                     peers      connections, and what each may cost
+                     topics     what workers want
+                     marks      how many messages there were for each of them
+                     budget     for how long one may hold up all others
+                     handshake  why a connection did not come to be
+                     faults     all that is wrong, for health and log
+        worker       levels, address, links    what it wants, and from whom
+                     intake, missed, leaving   what comes, what did not, a stop
+                     line, note, decimal, hist from the text of the wire
+                     ledger, stream, gaps, stubs, openers
+                                               running totals to increments
+                     window, names, seconds    what a flush covers
+                     flush                     rows of it, on its own thread
+                     spool, request, queue     what waits for delivery
+                     sender, blame             delivers, on its own thread
 
     To see what happens to a measurement, start at worker_message. To add a
     backend, write one file like contrib/workers/stdout.c and one row in
