@@ -101,16 +101,17 @@ s_worker_gives_back (const char *const *options)
     sink_t sink = sink_librato (broker, NULL, options);
     void *publisher = publisher_new (broker, "");
     publisher_probe (publisher, "info", &sink, 1);
-    standin_script (sink.standin, "503,html400");
+    standin_script (sink.standin, "503,html400,refuse*");
     long now = (long) time (NULL);
     for (int i = 0; i < 3; i++)
         publisher_send (
-          publisher, text_new ("info|Counter|n|1|%ld|s|1-1:%d:0:%d\n"
-                               "info|Timer|t|1|%ld|s|1-1:%d:0:1:1:1:1:1:0=1\n"
-                               "info|Gauge|g|1|%ld|s|1-1:%d\n"
-                               "info|Gauge|too old|1|1000000000|s\n"
-                               "nonsense\n",
-                               now, 2 * i, i + 1, now, 2 * i + 1, now, 3 * i));
+          publisher,
+          text_new ("info|Counter|n|1|%ld|s|1-1:%d:0:%d\n"
+                    "info|Timer|t|1|%ld|s|1-1:%d:0:1:1:1:1:1:0=1\n"
+                    "info|Gauge|g|1|%ld|s|1-1:%d\n"
+                    "info|Gauge|poison|1|%ld|s\n"
+                    "nonsense\n",
+                    now, 2 * i, i + 1, now, 2 * i + 1, now, 3 * i, now));
     process_await (sink.worker, "event=rejected");
     publisher_send (publisher, text_new ("info|Counter|last|1|%ld|s", now));
     sink_await (&sink, "s", "last", 0, 1);
