@@ -428,6 +428,40 @@ test_make_room (void **state)
     s_worker_destroy_spooled (&self);
 }
 
+//  A ledger's file that is beyond its share becomes small again, by the streams
+//  that are silent. It never takes the room of rows.
+static void
+test_ledger_share (void **state)
+{
+    enum { STREAMS = 10000, MOST = 1024 * 1024 };
+    worker_t *self = s_worker_new_spooled (&s_backend);
+    int64_t share = MOST / LEDGER_SHARE;
+    char line[128];
+    int i;
+    (void) state;
+    s_worker.spool_max = MOST;
+    for (i = 0; i < STREAMS; i++) {
+        snprintf (line, sizeof line, "info|Counter|n|1|1760000000|s|%x-1:0:0:1",
+                  i);
+        s_receive (self, line);
+    }
+    worker_flush (self, wall_us () / 1000000, false);
+    worker_finish (self);
+    assert_true (spool_ledger_bytes (self->spool) > share);
+    worker_clean (NULL, 0, self);
+    assert_int_equal (self->ledger->streams.count, STREAMS);
+    self->ledger->awake_ms += SILENT_FULL_MS;
+    s_receive (self, "info|Counter|n|1|1760000000|s|0-1:1:0:2");
+    for (i = 0; i < STREAMS && self->ledger->streams.count > 1; i++)
+        worker_clean (NULL, 0, self);
+    assert_int_equal (self->ledger->streams.count, 1);
+    worker_flush (self, wall_us () / 1000000, false);
+    worker_finish (self);
+    assert_in_range (spool_ledger_bytes (self->spool), 1, share);
+    assert_int_equal (self->queue->dropped_rows, 0);
+    s_worker_destroy_spooled (&self);
+}
+
 static int
 s_admit (worker_t *self, char kind, int number)
 {
@@ -524,6 +558,7 @@ main (void)
                                        cmocka_unit_test (test_early_flush),
                                        cmocka_unit_test (test_early_journal),
                                        cmocka_unit_test (test_make_room),
+                                       cmocka_unit_test (test_ledger_share),
                                        cmocka_unit_test (test_names),
                                        cmocka_unit_test (test_streams),
                                        cmocka_unit_test (test_restore_beyond)};
