@@ -274,7 +274,7 @@ worker_malformed (worker_t *self, const char *reason, const char *text,
                   size_t size)
 {
     malformed_t *kind = self->malformed;
-    while (kind->reason && kind->reason != reason
+    while (kind->reason && !streq (kind->reason, reason)
            && kind < self->malformed + MALFORMED_KINDS - 1)
         kind++;
     if (!kind->reason)

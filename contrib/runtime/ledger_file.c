@@ -287,6 +287,21 @@ s_number (span_t *rest, char separator, bool *wrong)
     return (int64_t) (negative ? 0 - number : number);
 }
 
+//  A time as one that can be reckoned with, whatever the file says.
+static int64_t
+s_bounded (int64_t ms)
+{
+    static const int64_t most = INT64_C (1) << 60;
+    return ms > most ? most : ms < -most ? -most : ms;
+}
+
+//  Takes a time off the text, as s_number does.
+static int64_t
+s_time (span_t *rest, char separator, bool *wrong)
+{
+    return s_bounded (s_number (rest, separator, wrong));
+}
+
 //  From a time of the boot that a head was written in to one of this boot: the
 //  wall clock, of one host, says how long it was down.
 static int64_t
@@ -303,16 +318,16 @@ s_boot_shift (span_t boot, int64_t then_ms, int64_t wall_ms)
 static void
 ledger_restore_clocks (ledger_t *self, span_t rest, bool *wrong)
 {
-    int64_t born_ms = s_number (&rest, '|', wrong);
-    int64_t then_ms = s_number (&rest, '|', wrong);
-    int64_t wall_ms = s_number (&rest, '|', wrong);
+    int64_t born_ms = s_time (&rest, '|', wrong);
+    int64_t then_ms = s_time (&rest, '|', wrong);
+    int64_t wall_ms = s_time (&rest, '|', wrong);
     const char *bar = memchr (rest.text, '|', rest.size);
     span_t boot = {rest.text, bar ? (size_t) (bar - rest.text) : rest.size};
     *wrong |= !bar;
     rest.text += boot.size + (bar != NULL);
     rest.size -= boot.size + (bar != NULL);
     self->key = (uint64_t) s_number (&rest, '|', wrong);
-    self->awake_ms = s_number (&rest, '|', wrong);
+    self->awake_ms = s_time (&rest, '|', wrong);
     self->shift_ms = s_boot_shift (boot, then_ms, wall_ms);
     self->born_ms = born_ms + self->shift_ms;
     self->wall_ms = wall_ms;
@@ -326,7 +341,7 @@ static int
 ledger_restore_head (ledger_t *self, span_t rest)
 {
     bool wrong = false;
-    int64_t born_wall_ms = s_number (&rest, '|', &wrong);
+    int64_t born_wall_ms = s_time (&rest, '|', &wrong);
     uint64_t forgotten = (uint64_t) s_number (&rest, '|', &wrong);
     self->lost_told = (uint64_t) s_number (&rest, '|', &wrong);
     self->lost += forgotten - self->lost_forgotten;
@@ -357,7 +372,8 @@ ledger_restore_turn (ledger_t *self, span_t rest)
     for (i = 0; i < self->stubs.generations; i++)
         if (self->stubs.generation[i]->number == number) {
             self->stubs.generation[i]->born_ms =
-              born_ms == INT64_MIN ? born_ms : born_ms + self->shift_ms;
+              born_ms == INT64_MIN ? born_ms
+                                   : s_bounded (born_ms) + self->shift_ms;
             self->stubs.generation[i]->born_wall_ms = born_wall_ms;
         }
     return 0;
@@ -434,7 +450,7 @@ stream_restore_birth (stream_t *self, span_t rest, int64_t shift_ms,
     self->end_count = (uint32_t) s_number (&rest, ':', wrong);
     self->end_sum = (uint64_t) s_number (&rest, ':', wrong);
     if (self->aged)
-        self->born_ms += shift_ms;
+        self->born_ms = s_bounded (self->born_ms) + shift_ms;
 }
 
 //  Reads a stream's line behind level and ID.
@@ -443,7 +459,7 @@ stream_restore (stream_t *self, const ledger_t *ledger, const span_t *field,
                 bool *wrong)
 {
     span_t active = field[0];
-    int64_t active_ms = s_number (&active, '|', wrong);
+    int64_t active_ms = s_time (&active, '|', wrong);
     int64_t silent_ms = ledger->wall_ms - active_ms;
     if (active_ms < 0)
         *wrong = true;
