@@ -178,8 +178,12 @@ http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
     curl_slist_free_all (headers);
     self->text[self->size] = 0;
     curl_easy_getinfo (self->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (rc != CURLE_OK)
+    if (rc != CURLE_OK && status < 400)
         return http_refused_by_proxy (self, rc, reply);
+    //  it has refused, though the connection ended before it had said why: many
+    //  close it at once when a request is too large
+    if (rc != CURLE_OK && !self->size)
+        snprintf (self->text, sizeof self->text, "%s", self->error);
     //  a proxy says so, too, when what is behind it has died after its work
     reply->unsure = status >= 502 && status <= 504;
     curl_easy_getinfo (self->curl, CURLINFO_RETRY_AFTER, &retry_after);

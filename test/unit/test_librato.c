@@ -437,51 +437,112 @@ test_secret (void **state)
 }
 
 //  --------------------------------------------------------------------------
-//  A proxy that lets nobody through
+//  Somebody who answers one connection, and closes it
 
-//  Thread: answers one connection so.
+typedef struct {
+    int fd;
+    char url[64];
+    const char *asked, *answer;  //  how the request begins; all of the answer
+    pthread_t thread;
+} server_t;
+
+//  Thread.
 static void *
-s_proxy (void *argument)
+server_run (void *argument)
 {
-    static const char answer[] =
-      "HTTP/1.1 407 Proxy Authentication Required\r\n"
-      "Content-Length: 0\r\n\r\n";
+    server_t *self = (server_t *) argument;
+    size_t size = strlen (self->answer);
     char request[4096];
-    int fd = accept (*(int *) argument, NULL, NULL);
+    int fd = accept (self->fd, NULL, NULL);
     assert_true (read (fd, request, sizeof request) > 0);
-    assert_int_equal (strncmp (request, "CONNECT ", 8), 0);
-    assert_int_equal (write (fd, answer, sizeof answer - 1), sizeof answer - 1);
+    assert_int_equal (strncmp (request, self->asked, strlen (self->asked)), 0);
+    assert_int_equal (write (fd, self->answer, size), size);
     close (fd);
     return NULL;
 }
 
 static void
-test_proxy (void **state)
+server_start (server_t *self, const char *asked, const char *answer)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
-    int fd = socket (AF_INET, SOCK_STREAM, 0);
-    char url[64];
-    zb_reply_t reply = {.at_fault = NULL};
-    pthread_t thread;
-    (void) state;
-    assert_int_equal (bind (fd, (struct sockaddr *) &address, size), 0);
-    assert_int_equal (listen (fd, 1), 0);
-    getsockname (fd, (struct sockaddr *) &address, &size);
-    snprintf (url, sizeof url, "http://127.0.0.1:%d", ntohs (address.sin_port));
-    setenv ("https_proxy", url, 1);
-    pthread_create (&thread, NULL, s_proxy, &fd);
-    s_librato.config.url = "https://metrics.invalid/v1/metrics";
+    self->fd = socket (AF_INET, SOCK_STREAM, 0);
+    self->asked = asked;
+    self->answer = answer;
+    assert_int_equal (bind (self->fd, (struct sockaddr *) &address, size), 0);
+    assert_int_equal (listen (self->fd, 1), 0);
+    getsockname (self->fd, (struct sockaddr *) &address, &size);
+    snprintf (self->url, sizeof self->url, "http://127.0.0.1:%d",
+              ntohs (address.sin_port));
+    pthread_create (&self->thread, NULL, server_run, self);
     s_librato.config.username = "me";
     s_librato.config.password = "t0ken";
     s_librato.apitoken.path = NULL;
+}
+
+static void
+server_end (server_t *self)
+{
+    pthread_join (self->thread, NULL);
+    librato_close ();
+    close (self->fd);
+}
+
+//  A proxy lets nobody through.
+static void
+test_proxy (void **state)
+{
+    zb_reply_t reply = {.at_fault = NULL};
+    server_t server;
+    (void) state;
+    server_start (&server, "CONNECT ",
+                  "HTTP/1.1 407 Proxy Authentication Required\r\n"
+                  "Content-Length: 0\r\n\r\n");
+    setenv ("https_proxy", server.url, 1);
+    s_librato.config.url = "https://metrics.invalid/v1/metrics";
     assert_int_equal (librato_connect (&reply), ZB_HOLD);
     assert_non_null (strstr (reply.reason, "407"));
-    pthread_join (thread, NULL);
     unsetenv ("https_proxy");
-    librato_close ();
-    close (fd);
+    server_end (&server);
+}
+
+//  The connection ends before the answer does. What was refused is refused; what
+//  was taken may not have been.
+static void
+test_torn (void **state)
+{
+    static const struct {
+        const char *answer;
+        zb_outcome_t outcome;
+        int unsure;
+        const char *reason;
+    } cases[] = {{"HTTP/1.1 413 Too Large\r\nContent-Length: 99\r\n\r\n",
+                  ZB_REFUSED, 0, "status 413 transfer closed"},
+                 {"HTTP/1.1 422 No\r\nContent-Length: 99\r\n\r\n<p>No",
+                  ZB_REFUSED, 0, "status 422 <p>No"},
+                 {"HTTP/1.1 400 No\r\nContent-Length: 99\r\n\r\n{\"errors",
+                  ZB_FAILED, 0, "status 400 {\"errors"},
+                 {"HTTP/1.1 503 No\r\nContent-Length: 99\r\n\r\n", ZB_RETRY, 1,
+                  "status 503 transfer closed"},
+                 {"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", ZB_RETRY, 1,
+                  "transfer closed"}};
+    const char *rows[] = {"{}"};
+    size_t i;
+    (void) state;
+    s_librato.config.timeout = 15;
+    s_librato.config.type = "application/json";
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        zb_reply_t reply = {.at_fault = NULL};
+        server_t server;
+        server_start (&server, "POST ", cases[i].answer);
+        s_librato.config.url = server.url;
+        assert_int_equal (librato_flush (rows, 1, &reply), cases[i].outcome);
+        assert_int_equal (reply.unsure, cases[i].unsure);
+        assert_memory_equal (reply.reason, cases[i].reason,
+                             strlen (cases[i].reason));
+        server_end (&server);
+    }
 }
 
 int
@@ -500,6 +561,7 @@ main (void)
                                        cmocka_unit_test (test_response_sizes),
                                        cmocka_unit_test (test_check),
                                        cmocka_unit_test (test_secret),
-                                       cmocka_unit_test (test_proxy)};
+                                       cmocka_unit_test (test_proxy),
+                                       cmocka_unit_test (test_torn)};
     return cmocka_run_group_tests_name ("librato", tests, NULL, NULL);
 }
