@@ -65,8 +65,8 @@ marks_count_level (marks_t *self, const char *text, size_t size)
     const char *bar;
     if (!level || size <= level->size || text[level->size] != '|'
         || memcmp (text, level->text, level->size) != 0) {
-        bar =
-          memchr (text, '|', size < LINE_LABEL_MAX ? size : LINE_LABEL_MAX + 1);
+        bar = memchr (text, '|',
+                      size <= LINE_LABEL_MAX ? size : LINE_LABEL_MAX + 1);
         level = bar ? marks_level (self, text, (size_t) (bar - text), 0) : NULL;
     }
     if (level) {

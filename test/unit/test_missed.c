@@ -105,6 +105,31 @@ net_destroy (net_t *self)
 
 //  --------------------------------------------------------------------------
 
+//  A message is looked at up to its end, and a level is no longer than it may be.
+static void
+level_ends_with_message (void **state)
+{
+    char text[LINE_LABEL_MAX + 2];
+    marks_t marks;
+    wanted_t wanted = {.topic = NULL};
+    const size_t sizes[] = {1, LINE_LABEL_MAX - 1, LINE_LABEL_MAX};
+    size_t i;
+    (void) state;
+    marks_init (&marks);
+    marks_join (&marks, 1, &wanted);
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset (text, 'x', sizeof text);
+        text[sizes[i]] = '|';
+        marks_change (&marks, 1, 1, text, sizes[i] + 1);
+        marks_count (&marks, text, sizes[i]);
+        assert_int_equal (marks_matched (&marks, marks_find (&marks, 1)), i);
+        marks_count (&marks, text, sizes[i] + 1);
+        assert_int_equal (marks_matched (&marks, marks_find (&marks, 1)),
+                          i + 1);
+    }
+    marks_done (&marks);
+}
+
 //  Whatever is lost, and however often the worker goes and comes back.
 static void
 what_is_lost_is_missed (void **state)
@@ -394,6 +419,7 @@ int
 main (void)
 {
     const struct CMUnitTest tests[] = {
+      cmocka_unit_test (level_ends_with_message),
       cmocka_unit_test (what_is_lost_is_missed),
       cmocka_unit_test (each_broker_begins_anew),
       cmocka_unit_test (who_is_forgotten_begins_anew),
