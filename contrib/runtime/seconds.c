@@ -226,16 +226,15 @@ seconds_entry (seconds_t *self, window_t *window, entry_t *entry, int64_t next,
     }
 }
 
-//  What is left is of seconds that are open; when all goes out there is
-//  one, which ends by it.
+//  What is left of a type goes out, or stays open.
 static void
-seconds_left (seconds_t *self, window_t *window, bool all,
-              seconds_give_fn *give, void *argument)
+seconds_left_type (seconds_t *self, window_t *window, zb_type_t type, bool all,
+                   seconds_give_fn *give, void *argument)
 {
     entry_t *entry;
     for (entry = window->first; entry; entry = entry->next) {
         zb_line_t line = s_line_of (entry, entry->second);
-        if (entry->type == ZB_TYPE_COUNTER || entry_empty (entry))
+        if (entry->type != type || entry_empty (entry))
             continue;
         if (all) {
             seconds_give (self, s_hash (line.type, line.name, line.source),
@@ -245,6 +244,17 @@ seconds_left (seconds_t *self, window_t *window, bool all,
         else
             s_move (entry, &self->open, &line);
     }
+}
+
+//  What is left is of seconds that are open; when all goes out there is
+//  one, which ends by it. Gauges go first: a percentile of a timer may have the
+//  name of one, and must find its second taken.
+static void
+seconds_left (seconds_t *self, window_t *window, bool all,
+              seconds_give_fn *give, void *argument)
+{
+    seconds_left_type (self, window, ZB_TYPE_GAUGE, all, give, argument);
+    seconds_left_type (self, window, ZB_TYPE_TIMER, all, give, argument);
     self->opens = self->open.entries.count;
 }
 

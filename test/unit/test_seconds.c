@@ -271,6 +271,37 @@ test_adds (void **state)
     seconds_clear (&self);
 }
 
+//  A timer has a percentile, a gauge of the name that a gauge has, too.
+static void
+s_give_percentile (void *argument, const entry_t *entry)
+{
+    seconds_t *self = (seconds_t *) argument;
+    if (entry->type != ZB_TYPE_TIMER
+        || seconds_take (self, "t.p50", "s", entry->second))
+        s_give (argument, entry);
+}
+
+//  The two get no second both, in whatever order they came, nor when all goes
+//  out.
+static void
+test_percentile (void **state)
+{
+    static const char *const types[] = {"Timer", "Gauge"};
+    seconds_t self;
+    window_t window = {.number = 0};
+    int first;
+    (void) state;
+    for (first = 0; first < 2; first++) {
+        s_begin (&self, &window, &s_overwrites);
+        s_measure (&window, types[first], "t.p50", 1, 110);
+        s_measure (&window, types[!first], "t.p50", 1, 110);
+        seconds_close (&self, &window, 110, true, s_give_percentile, &self);
+        assert_int_equal (s_out.rows, 1);
+        assert_int_equal (s_out.key[0].type, ZB_TYPE_GAUGE);
+        seconds_clear (&self);
+    }
+}
+
 //  --------------------------------------------------------------------------
 //  Names that become one
 
@@ -467,6 +498,6 @@ main (void)
       cmocka_unit_test (test_forget),      cmocka_unit_test (test_adds),
       cmocka_unit_test (test_fit),         cmocka_unit_test (test_restart),
       cmocka_unit_test (test_entry_lines), cmocka_unit_test (test_bad_lines),
-      cmocka_unit_test (test_random)};
+      cmocka_unit_test (test_percentile),  cmocka_unit_test (test_random)};
     return cmocka_run_group_tests_name ("seconds", tests, NULL, NULL);
 }
