@@ -700,6 +700,19 @@ worker_log_missed (const worker_t *self)
                 count);
 }
 
+//  Has something been lost that no flush has told? It may be all that there is
+//  to tell: of a program whose readings did not come, only its end did.
+static bool
+worker_has_lost (const worker_t *self)
+{
+    const ledger_t *ledger = self->ledger;
+    return self->missed.missed != self->told.missed
+           || ledger_lost (ledger) != ledger->lost_told
+           || ledger->incomplete != self->told.incomplete
+           || ledger->unmet != self->told.dropped
+           || self->malformed_lines != self->told.malformed;
+}
+
 //  Closes the window, and hands it over, its second the one that is due, or the
 //  next free one; with all of it nothing stays open. Nothing measured, nothing
 //  sent; but a journal of repetitions must end, too. None may be under way.
@@ -711,8 +724,7 @@ worker_flush (worker_t *self, int64_t due, bool all)
     worker_log_malformed (self);
     names_report (&self->names, self->ledger);
     worker_log_missed (self);
-    if (self->window.entries.count || seconds->opens
-        || self->missed.missed != self->told.missed)
+    if (self->window.entries.count || seconds->opens || worker_has_lost (self))
         worker_health (self, seconds_of_health (seconds, second, all));
     else if (!self->spool || !spool_journal_size (self->spool))
         return;

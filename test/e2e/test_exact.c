@@ -287,6 +287,23 @@ readings_that_never_come_are_counted (void)
     sink_check_sum (&sink, NULL, "zibrato.duplicate", 4);
 }
 
+//  A program of which nothing came but its end: what is missing is all that there
+//  is to tell, and a stop tells it.
+static void
+what_only_the_end_speaks_of_is_counted (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink =
+      sink_stdout (broker, LIST ("--levels", "info", "--flush", "3600"));
+    void *publisher = publisher_new (broker, "info|");
+    publisher_send (publisher,
+                    text_new ("info|Stream|%llx-0123456789abcdef|0\n"
+                              "info|End|%llx-0123456789abcdef|0|0|5",
+                              time (NULL) * 1000ll, time (NULL) * 1000ll));
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "zibrato.lost", 5);
+}
+
 //  The program has opened its instance as soon as it has the threads of one:
 //  its own five, the pump, and ZeroMQ's.
 static void
@@ -370,6 +387,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_broker_killed_twice_changes_nothing),
   TEST (readings_heal_when_the_broker_is_killed),
   TEST (readings_that_never_come_are_counted),
+  TEST (what_only_the_end_speaks_of_is_counted),
   TEST (a_worker_may_come_late),
   TEST (two_workers_share_the_levels),
   TEST (repeated_and_late_messages_count_once),
