@@ -2756,6 +2756,8 @@ typedef struct zb_level_ {
     uint64_t message_seq;               //  the first of those, of a state, in
                                         //  the message that is being written
     uint64_t child_seq, child_seq_end;  //  SEQs left to the child of a fork
+    int *end_sent;  //  shared with such children: 1 when the line that ends the
+      //  stream was sent; NULL before the first, or without memory
     char id[48];  //  |ID: of the stream; "" until the first report
     size_t id_size;
     int64_t born_ms;  //  zb_boot_ms_ at that time
@@ -3184,6 +3186,8 @@ zb_level_destroy_ (zb_level_ **self_p)
     free (self->series);
     free (self->queue.item);
     free (self->kept.item);
+    if (self->end_sent)
+        munmap (self->end_sent, sizeof *self->end_sent);
     free (self);
     *self_p = NULL;
 }
@@ -4472,6 +4476,19 @@ zb_series_is_open_ (const zb_t *instance, const zb_series_ *self,
            && (age_ms < ZB_KEPT_MS_ || reported->seq < level->child_seq_end);
 }
 
+//  Called with the instance's lock held. Returns 1 if nothing is reported any
+//  more of a parent's stream: no SEQ is left, or the parent has said itself that
+//  this was all. A reader soon forgets a stream that has ended, and would count
+//  what comes later as a new one.
+static int
+zb_level_is_over_ (const zb_level_ *self)
+{
+    return self->inherited
+           && (self->seq == self->child_seq_end
+               || (self->end_sent
+                   && __atomic_load_n (self->end_sent, __ATOMIC_ACQUIRE)));
+}
+
 //  Called with the instance's lock held. Decides whether a series is reported
 //  in this round. Classic lines are never repeated, because they would be
 //  counted twice. An inherited series is reported if it has changed, and
@@ -4484,7 +4501,7 @@ zb_series_due_ (const zb_t *instance, zb_series_ *self, const zb_level_ *level,
     int64_t age_ms = now_ms - reported->at_ms;
     int report_now =
       instance->stop || instance->round != instance->round_wanted;
-    if (level->inherited && level->seq == level->child_seq_end)
+    if (zb_level_is_over_ (level))
         return ZB_NOTHING_;
     if (zb_series_changed_ (self))
         return ZB_CHANGED_;
@@ -4895,11 +4912,13 @@ zb_message_readings_ (const zb_t *self, zb_message_ *message)
 }
 
 //  Called with the instance's lock held. Has the stream an end that was not sent?
+//  It has none if children of forks, who may report for it, could not know.
 static int
 zb_level_is_open_ (const zb_t *instance, const zb_level_ *self)
 {
     return instance->stop && !instance->classic && !self->inherited
-           && !self->ended && (self->seq || self->gauge_seq);
+           && !self->ended && (self->seq || self->gauge_seq)
+           && (self->end_sent || !self->child_seq_end);
 }
 
 //  Called with the instance's lock held. Ends the stream with the message, if
@@ -4989,6 +5008,8 @@ zb_message_sent_ (zb_t *self, zb_message_ *message)
     zb_queue_drop_ (&level->queue, message->readings);
     level->sending = 0;
     level->ended = message->ended;
+    if (message->ended && level->end_sent)
+        __atomic_store_n (level->end_sent, 1, __ATOMIC_RELEASE);
     if (level->inherited)
         message->changed = 0;
     self->stats.sent += message->changed + message->readings;
@@ -5126,7 +5147,7 @@ zb_held_ (zb_t *self, zb_held_kind_ which)
     size_t i;
     zb_scan_ (self, ZB_SCAN_ALL_);
     for (level = self->levels; level; level = level->next) {
-        if ((settled && !level->has_listener)
+        if ((settled && !level->has_listener) || zb_level_is_over_ (level)
             || (level->inherited && which == ZB_HELD_ALL_))
             continue;
         held += level->queue.size;
@@ -6509,8 +6530,20 @@ zb_record_ (zb_type_t type, const char *level, const char *name,
 //
 //  The parent reports what it has counted. But a parent that ends at once, as
 //  daemon (3) does, never reports it. So a child that measures reports it, too,
-//  as the parent's stream, with SEQs that the parent has left to it. A state
+//  as the parent's stream, with SEQs that the parent has left to it, until the
+//  parent has ended that stream itself. A state
 //  that arrives twice, or late, changes nothing.
+
+//  Memory that the child of a fork shares. Returns NULL if there is none.
+static int *
+zb_shared_new_ (void)
+{
+    int keep = errno;
+    void *memory = mmap (NULL, sizeof (int), PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    errno = keep;
+    return memory == MAP_FAILED ? NULL : (int *) memory;
+}
 
 //  Takes all locks, so that the child finds no structure half changed. A signal
 //  handler may fork while its own thread holds the locks: then they are left
@@ -6530,6 +6563,8 @@ zb_fork_prepare_ (void)
             if (level->series_size && !self->classic && !level->inherited) {
                 zb_level_birth_ (self, level,
                                  zb_clock_read_ (CLOCK_REALTIME) / 1000000);
+                if (!level->child_seq_end)
+                    level->end_sent = zb_shared_new_ ();
                 level->child_seq = level->seq;
                 level->seq += 4 * level->series_size;
                 level->child_seq_end = level->seq;

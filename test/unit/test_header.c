@@ -2696,6 +2696,44 @@ test_fork (void **state)
     peer_close (&peer);
 }
 
+//  A child that first measures when its parent has long ended says nothing of the
+//  parent's stream any more: it has had its end, and counts for a new one to who
+//  has forgotten it.
+__attribute__ ((unused)) static void
+test_fork_ended (void **state)
+{
+    peer_t peer;
+    zb_t *zb;
+    pid_t child;
+    size_t before;
+    int status, pipes[2];
+    (void) state;
+    peer_open (&peer, "");
+    zb = zb_open (.endpoint = peer.endpoint, .interval_ms = 3600000,
+                  .linger_ms = WAIT_MS);
+    assert_int_equal (pipe (pipes), 0);
+    peer_meet (&peer, zb);
+    zb_count ("info", "n");
+    assert_int_equal (zb_flush (zb, WAIT_MS), 0);
+    zb_count ("info", "n");
+    child = fork ();
+    if (child == 0)
+        s_child (zb, pipes, 0);
+    s_await_close (&peer, &zb, "n");
+    assert_int_equal (peer.ends, 1);
+    before = peer.size;
+    close (pipes[0]);
+    close (pipes[1]);
+    peer_await_lines (&peer, "g", 100);
+    assert_int_equal (waitpid (child, &status, 0), child);
+    assert_int_equal (status, 0);
+    peer_drain (&peer, 100);
+    assert_int_equal (peer.ends, 2);
+    for (; before < peer.size; before++)
+        assert_string_not_equal (peer.lines[before].id, peer.lines[0].id);
+    peer_close (&peer);
+}
+
 //  A fork at any moment of the pump's: the child must not find a lock taken.
 __attribute__ ((unused)) static void
 test_fork_any_time (void **state)
@@ -2911,6 +2949,7 @@ main (int argc, char **argv)
       cmocka_unit_test (test_signals),
 #ifndef NO_FORK
       cmocka_unit_test (test_fork),
+      cmocka_unit_test (test_fork_ended),
       cmocka_unit_test (test_interrupted),
 #endif
 #if !defined NO_FORK && !defined NO_BUSY_FORK
