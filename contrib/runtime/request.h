@@ -18,6 +18,7 @@ typedef struct request {
     blame_t blame;   //  for what went wrong
     int64_t due_ms;  //  of zclock_mono: it waits aside until then
     char *reason;    //  why it waits there, or was refused; NULL: it was not
+    bool last_try;   //  there is no other: the worker ends
     bool refused;    //  a helper was told so
     char *at_fault;  //  and for which rows, likewise
 } request_t;

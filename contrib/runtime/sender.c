@@ -457,13 +457,23 @@ sender_request (sender_t *self, request_t **request_p)
     free (reply.at_fault);
 }
 
+//  Is there nothing more to try? A row that is alone may have met a service that
+//  was ill for a moment, so it is tried once more before the end.
+static bool
+sender_ends_with (const sender_t *self, request_t *request)
+{
+    bool tried = request->last_try;
+    request->last_try = s_stops () && request->blame.alone;
+    return self->given_up || zb_time_left_ms () == 0
+           || (request->last_try && tried);
+}
+
 //  Takes over the request. At the end what cannot be delivered is left.
 static void
 sender_take (sender_t *self, request_t **request_p)
 {
     request_t *request = *request_p;
-    if (self->given_up || zb_time_left_ms () == 0
-        || (s_stops () && request->blame.alone))
+    if (sender_ends_with (self, request))
         sender_leave (self, request_p);
     else if (request_load (request, self->queue->spool) == 0)
         sender_request (self, request_p);

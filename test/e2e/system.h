@@ -90,6 +90,7 @@ typedef struct {
     sink_t sink;
     const char *spool;  //  or NULL
     const char *full;   //  while there is this file, the disk is full
+    bool blames_rows;   //  the service answers 500
     bool in_memory;     //  rows may be, since it was: they die with a worker
     const char *const *argv, *const *env;
 } site_t;

@@ -520,6 +520,40 @@ test_poison_at_stop (void **state)
     queue_destroy (&queue);
 }
 
+//  One that waits aside because the service failed twice, and is well again, is
+//  tried once more at a stop.
+static void
+test_aside_at_stop (void **state)
+{
+    queue_t *queue = queue_new (1 << 20);
+    sender_t sender = {
+      .queue = queue, .backend = &s_backend, .policy = &s_fast};
+    request_t *request;
+    (void) state;
+    s_fake.script[0] = ZB_FAILED;
+    for (size_t i = 0; i < 2; i++) {
+        s_fake.script_at = 0;
+        s_fake.script_size = 1;
+        if (i == 0)
+            s_put (queue, 0, 1, NULL);
+        request = queue_take (queue);
+        sender_take (&sender, &request);
+        s_put (queue, 1 + i, 1, NULL);
+        while (!s_fake.got[1 + i]) {
+            request = queue_take (queue);
+            sender_take (&sender, &request);
+        }
+        s_fast.alone_first = 60000;
+    }
+    assert_int_equal (queue->aside->blame.alone, 1);
+    deadline_ms = zclock_mono () + 10000;
+    queue_close (queue);
+    s_deliver (&sender);
+    s_check (queue, 0, 3, NULL);
+    assert_int_equal (queue->rejected_rows + sender.left, 0);
+    queue_destroy (&queue);
+}
+
 //  --------------------------------------------------------------------------
 //  Shares: of four requests at most one is for what has failed, while others
 //  wait
@@ -923,6 +957,7 @@ main (void)
       cmocka_unit_test_setup (test_dead_node, s_reset),
       cmocka_unit_test_setup (test_poison, s_reset),
       cmocka_unit_test_setup (test_poison_stops_nobody, s_reset),
+      cmocka_unit_test_setup (test_aside_at_stop, s_reset),
       cmocka_unit_test_setup (test_poison_at_stop, s_reset),
       cmocka_unit_test_setup (test_share, s_reset),
       cmocka_unit_test_setup (test_room, s_reset),
