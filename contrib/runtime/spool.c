@@ -217,11 +217,15 @@ s_create (int dir, const char *name, const char *kind, const char *backend)
 static int
 s_map (int dir, const char *name, span_t *file)
 {
-    int fd = openat (dir, name, O_RDONLY | O_CLOEXEC);
+    int fd = openat (dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     struct stat status;
     int rc = fd == -1 ? -1 : fstat (fd, &status);
     file->text = "";
     file->size = 0;
+    if (rc == 0 && !S_ISREG (status.st_mode)) {
+        errno = EINVAL;
+        rc = -1;
+    }
     if (rc == 0 && status.st_size > 0) {
         void *text =
           mmap (NULL, (size_t) status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -1211,8 +1215,8 @@ s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
     return rc;
 }
 
-//  Moves one file, and says so. Returns 1, 0 if it has no rows, -1 if it cannot
-//  be moved.
+//  Moves one file, and says so. Returns 1, 0 if it has no rows or is no file that
+//  can be read, -1 if it cannot be moved, or must not be read, like all others.
 static int
 s_replay_one (int dir, const char *name,
               void (*each) (const char *name, const char *reason))
@@ -1226,7 +1230,7 @@ s_replay_one (int dir, const char *name,
     snprintf (to, sizeof to, "replay/%.90s", name);
     rc = s_map (dir, from, &file);
     if (rc == -1)
-        return -1;
+        return errno == EACCES ? -1 : 0;
     snprintf (reason, sizeof reason, "%s", s_edited);
     if (s_backend_read (file, backend) == -1)
         rc = 0;

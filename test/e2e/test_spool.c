@@ -387,6 +387,38 @@ refused_rows_are_kept_and_sent_again (void)
                          "0 refused rows to be sent again\n");
 }
 
+//  What is no file of ours is left where it is, and holds up neither replay nor
+//  a start.
+static void
+what_is_no_file_stops_no_replay (void)
+{
+    broker_t *broker = broker_start ();
+    site_t site = site_new (broker, "spool");
+    site_start (&site, NULL);
+    sink_t sink = {site.worker, site.standin};
+    void *publisher = publisher_new (broker, "info|");
+    publisher_send (publisher, "info|Gauge|old|7|1000|test");
+    s_await_file (text_new ("%s/rejected", site.spool), "request-");
+    process_await (site.worker, "event=rejected");
+    const char *pipe =
+      text_new ("%s/rejected/request-0000000000-a", site.spool);
+    const char *folder =
+      text_new ("%s/rejected/request-0000000000-b", site.spool);
+    assert_int_equal (mkfifo (pipe, 0600), 0);
+    assert_int_equal (mkdir (folder, 0700), 0);
+    assert_non_null (
+      strstr (process_out (s_replay (site.spool)), "1 refused row"));
+    process_await_nth (site.worker, "event=rejected", 2);
+    sink_stop (&sink);
+    assert_int_equal (
+      mkfifo (text_new ("%s/request-0000000001-0000", site.spool), 0600), 0);
+    site_start (&site, NULL);
+    process_await (site.worker, "event=damaged");
+    assert_int_equal (process_stop (site.worker, SIGTERM), 0);
+    unlink (pipe);
+    rmdir (folder);
+}
+
 //  An operator is root, the worker is not: what it is to take must be its own.
 static void
 replayed_files_are_the_workers (void)
@@ -573,6 +605,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_second_worker_is_refused),
   TEST (damaged_files_are_set_aside),
   TEST (refused_rows_are_kept_and_sent_again),
+  TEST (what_is_no_file_stops_no_replay),
   TEST (replayed_files_are_the_workers),
   TEST (a_refused_row_that_cannot_be_kept_stops_nothing),
   TEST (of_refused_rows_the_newest_are_kept),
