@@ -180,8 +180,8 @@ program_check (program_t *self)
                    &self->dropped)
              == 5,
       "%s ends with %d: %s", self->source, status, text);
-    check (self->dropped == 0, "%s has dropped %ld", self->source,
-           self->dropped);
+    if (self->dropped)
+        tell ("%s has dropped %ld", self->source, self->dropped);
     self->checked = true;
 }
 
@@ -284,7 +284,8 @@ site_has (const site_t *self, const cJSON *rows, const program_t *program)
 }
 
 //  Waits until what ended programs have sent is stored, so that broker or worker
-//  may die.
+//  may die. Seconds of a program that is just less than a minute ahead are open
+//  as long, and three times as long once the worker's clock was set back.
 static void
 programs_await_safe (void)
 {
@@ -292,7 +293,7 @@ programs_await_safe (void)
         if (s_programs[i].process->input == -1 && !s_programs[i].checked)
             program_check (&s_programs[i]);
     for (size_t site = 0; site < s_site_count; site++) {
-        int64_t until = now_ms () + 2 * WAIT_MS;
+        int64_t until = now_ms () + 4 * WAIT_MS;
         size_t i = 0;
         while (i < s_program_count) {
             cJSON *rows = sink_rows_so_far (&s_sites[site].sink);
@@ -301,10 +302,12 @@ programs_await_safe (void)
                        || site_has (&s_sites[site], rows, &s_programs[i])))
                 i++;
             cJSON_Delete (rows);
-            if (i < s_program_count)
-                poll_pause ();
-            check (now_ms () < until, "%s is not stored",
-                   s_programs[i < s_program_count ? i : 0].source);
+            if (i == s_program_count)
+                break;
+            poll_pause ();
+            check (now_ms () < until, "%s: counted %ld, timed %ld, not stored",
+                   s_programs[i].source, s_programs[i].count,
+                   s_programs[i].times);
         }
     }
 }
