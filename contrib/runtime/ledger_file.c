@@ -568,7 +568,9 @@ ledger_restore_line (ledger_t *self, const char *text, size_t size)
     return ledger_restore_series (self, &line);
 }
 
-//  What was met stays so, whatever the bound is now.
+//  What was met stays so, whatever the bound is now. Without a head, which is
+//  the first line, hashes are of no key that the file has: all is to be saved
+//  anew.
 int
 ledger_restore (ledger_t *self, const char *text, size_t size)
 {
@@ -577,5 +579,7 @@ ledger_restore (ledger_t *self, const char *text, size_t size)
     self->series_max = SIZE_MAX;
     rc = ledger_restore_line (self, text, size);
     self->series_max = most;
+    if (!self->heads)
+        self->renew = true;
     return rc;
 }

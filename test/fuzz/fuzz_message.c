@@ -58,8 +58,11 @@ s_post (const zb_row_t *row, char *text, size_t size)
     return used;
 }
 
-static const zb_backend_t s_backend = {
-  .abi = ZB_BACKEND_ABI, .name = "fuzz", .batch = 10, .post = s_post};
+static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
+                                       .name = "fuzz",
+                                       .batch = 10,
+                                       .post = s_post,
+                                       .adds = 1};
 
 static void
 s_check_streams (const ledger_t *self)
