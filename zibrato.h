@@ -3892,8 +3892,8 @@ enum {
 //  rounds, in any order (pthread_key_create), and those of others may still
 //  measure, as signal handlers may. So the thread keeps what it has until it is
 //  gone. Then another thread that exits, or a pump, folds and frees it. That one
-//  has the lock after this one had it in the third round: by it ThreadSanitizer
-//  knows the order, and its own part of a thread ends in the fourth.
+//  has the lock after this one had it in the second round: so ThreadSanitizer,
+//  whose own part of a thread ends in the last, knows the order of the two.
 static void
 zb_thread_exit_ (void *argument)
 {
@@ -3913,7 +3913,7 @@ zb_thread_exit_ (void *argument)
         __atomic_store_n (&zb_reap_, 1, __ATOMIC_RELAXED);
     }
     zb_threads_reap_ (ZB_REAP_AT_EXIT_);
-    if (++self->exit_rounds < 3)
+    if (++self->exit_rounds < 2)
         pthread_setspecific (zb_key_, self);
     pthread_mutex_unlock (&zb_lock_);
     if (entered)
