@@ -25,6 +25,7 @@
 
 enum {
     VERSION = 1,
+    NUMBER_SIZE = 10,            //  digits in the name of a file
     BLOCK = 4096,                //  what a file takes, at least
     JOURNAL_BATCH = 256 * 1024,  //  bytes written in one go
     STATE_BATCH = 256 * 1024,
@@ -299,25 +300,25 @@ s_size_at (int dir, const char *name)
 //  The folder
 
 //  "journal-0000000008": its number, or -1 if the name is not of this kind.
-//  None of ours comes near to the length that has room here.
+//  Always ten digits, or the order of names would not be that of numbers; and
+//  none of ours comes near to the length that has room here.
 static int64_t
 s_number_of (const char *name, const char *kind)
 {
     size_t size = strlen (kind);
-    char *end;
-    long long number;
+    const char *digits = name + size + 1;
     if (strncmp (name, kind, size) != 0 || name[size] != '-'
         || strlen (name) > SPOOL_NAME_MAX - 8
-        || !isdigit ((unsigned char) name[size + 1]))
+        || strspn (digits, "0123456789") != NUMBER_SIZE
+        || (digits[NUMBER_SIZE] != 0 && digits[NUMBER_SIZE] != '-'))
         return -1;
-    number = strtoll (name + size + 1, &end, 10);
-    return *end == 0 || *end == '-' ? number : -1;
+    return strtoll (digits, NULL, 10);
 }
 
 static void
 s_name (char name[SPOOL_NAME_MAX], const char *kind, uint64_t number)
 {
-    snprintf (name, SPOOL_NAME_MAX, "%s-%010" PRIu64, kind, number);
+    snprintf (name, SPOOL_NAME_MAX, "%s-%0*" PRIu64, kind, NUMBER_SIZE, number);
 }
 
 //  Says once that the folder cannot be written to.

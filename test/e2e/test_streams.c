@@ -58,7 +58,7 @@ a_kill_in_between_changes_nothing (void)
 {
     enum { PROGRAMS = 20 };
     broker_t *broker = broker_start ();
-    standin_t *standin = standin_start (NULL);
+    standin_t *standin = standin_start (LIST ("--idempotent"));
     const char *spool = temporary_path ("spool");
     const char *const *arguments = LIST (
       "--username", "user@example.org", "--apitoken", "token", "--url",
