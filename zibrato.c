@@ -20,8 +20,8 @@
         Replay       what was refused, once more
         Modes        one row each, and main
 
-    What they stand on is a file a class in contrib/runtime, here in the order
-    in which a measurement meets them:
+    What they stand on is a file a class in contrib (contrib/README.md), here in the
+    order in which a measurement meets them:
 
         for all      log, clock, options, process, utf8, fault; arena, table;
                      keys, certificate and curve say who may connect
@@ -43,35 +43,37 @@
                      sender, blame             delivers, on its own thread
 
     To see what happens to a measurement, start at worker_message. To add a
-    backend, write one file like contrib/workers/stdout.c and one row in
+    backend, write one file like contrib/backends/stdout.c and one row in
     s_backends.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "zibrato.h"
 
-#include "contrib/runtime/address.h"
-#include "contrib/runtime/clock.h"
-#include "contrib/runtime/curve.h"
-#include "contrib/runtime/fault.h"
-#include "contrib/runtime/faults.h"
-#include "contrib/runtime/flush.h"
-#include "contrib/runtime/forward.h"
-#include "contrib/runtime/handshake.h"
-#include "contrib/runtime/intake.h"
-#include "contrib/runtime/leaving.h"
-#include "contrib/runtime/ledger.h"
-#include "contrib/runtime/levels.h"
-#include "contrib/runtime/links.h"
-#include "contrib/runtime/missed.h"
-#include "contrib/runtime/log.h"
-#include "contrib/runtime/names.h"
-#include "contrib/runtime/options.h"
-#include "contrib/runtime/peers.h"
-#include "contrib/runtime/process.h"
-#include "contrib/runtime/queue.h"
-#include "contrib/runtime/sender.h"
-#include "contrib/runtime/window.h"
+#include "contrib/core/address.h"
+#include "contrib/core/clock.h"
+#include "contrib/core/curve.h"
+#include "contrib/core/fault.h"
+#include "contrib/core/intake.h"
+#include "contrib/core/log.h"
+#include "contrib/core/options.h"
+#include "contrib/core/process.h"
+
+#include "contrib/broker/faults.h"
+#include "contrib/broker/forward.h"
+#include "contrib/broker/handshake.h"
+#include "contrib/broker/peers.h"
+
+#include "contrib/pipeline/flush.h"
+#include "contrib/pipeline/leaving.h"
+#include "contrib/pipeline/ledger.h"
+#include "contrib/pipeline/levels.h"
+#include "contrib/pipeline/links.h"
+#include "contrib/pipeline/missed.h"
+#include "contrib/pipeline/names.h"
+#include "contrib/pipeline/queue.h"
+#include "contrib/pipeline/sender.h"
+#include "contrib/pipeline/window.h"
 
 #include <czmq.h>
 #include <dlfcn.h>
@@ -1788,7 +1790,7 @@ replay_run (void)
 //  --------------------------------------------------------------------------
 //  Modes: one row each
 
-//  Backends in contrib/workers, a file and a row each.
+//  Backends in contrib/backends, a file and a row each.
 extern const zb_backend_t zb_librato_backend, zb_stdout_backend;
 
 static const zb_backend_t *const s_backends[] = {&zb_librato_backend,

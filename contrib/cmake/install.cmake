@@ -12,7 +12,7 @@ set (package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/zibrato)
 if (TARGET zibrato)
     install (TARGETS zibrato)
 endif ()
-install (FILES zibrato.h contrib/workers/zibrato_backend.h TYPE INCLUDE)
+install (FILES zibrato.h contrib/backends/zibrato_backend.h TYPE INCLUDE)
 install (FILES README.md LICENSE.txt TYPE DOC)
 install (FILES contrib/completions/zibrato OPTIONAL
          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)

@@ -11,7 +11,7 @@
 
 #include "bench.h"
 
-#include "../../contrib/runtime/ledger.h"
+#include "../../contrib/pipeline/ledger.h"
 
 #include <inttypes.h>
 #include <malloc.h>

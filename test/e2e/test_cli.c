@@ -330,7 +330,7 @@ plugin_build (const char *name, const char *define)
     const char *path = temporary_path (name);
     const char *source = harness_path ("ZB_SOURCE");
     process_run (LIST ("cc", "-shared", "-fPIC", "-I", source, "-I",
-                       text_new ("%s/contrib/workers", source), define, "-o",
+                       text_new ("%s/contrib/backends", source), define, "-o",
                        path, text_new ("%s/test/e2e/plugin.c", source)),
                  NULL);
     return path;

@@ -10,7 +10,7 @@
 
 #include "site.h"
 
-#include "../../contrib/runtime/fault.h"
+#include "../../contrib/core/fault.h"
 
 #include <glob.h>
 

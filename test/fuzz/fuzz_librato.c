@@ -11,7 +11,7 @@
 
 #include "fuzz.h"
 
-#include "../../contrib/workers/librato.c"
+#include "../../contrib/backends/librato.c"
 
 static void
 s_check_outcome (long status, const char *body)

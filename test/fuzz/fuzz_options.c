@@ -24,8 +24,8 @@ s_exit (int status)
 
 #define exit  s_exit
 #define _exit s_exit
-#include "../../contrib/runtime/log.c"
-#include "../../contrib/runtime/options.c"
+#include "../../contrib/core/log.c"
+#include "../../contrib/core/options.c"
 #include "fuzz.h"
 #undef exit
 #undef _exit

@@ -14,7 +14,7 @@
 
 #include "fuzz.h"
 
-#include "../../contrib/runtime/sender.c"
+#include "../../contrib/pipeline/sender.c"
 
 enum { FILES_MAX = 8, FS = 0x1c, RS = 0x1e };
 

@@ -7,7 +7,7 @@
 
 #include "unit.h"
 
-#include "../../contrib/workers/age.h"
+#include "../../contrib/backends/age.h"
 
 enum { ROWS = 600 };
 

@@ -9,7 +9,7 @@
 static int64_t s_now_ms;
 
 #define zclock_mono() s_now_ms
-#include "../../contrib/runtime/intake.c"
+#include "../../contrib/core/intake.c"
 #undef zclock_mono
 
 enum { MOST = 10, ROOM = 40, MESSAGES = 100 };

@@ -4,7 +4,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "unit.h"
-#include "../../contrib/workers/json.c"
+#include "../../contrib/pipeline/json.c"
 
 enum { TIMES = 300000 };
 

@@ -9,7 +9,7 @@
 #define main zibrato_main
 #include "../../zibrato.c"
 #undef main
-#include "../../contrib/workers/librato.c"
+#include "../../contrib/backends/librato.c"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>

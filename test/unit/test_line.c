@@ -10,7 +10,7 @@
 
 #include "unit.h"
 
-#include "../../contrib/runtime/line.c"
+#include "../../contrib/core/line.c"
 
 //  The text is copied to memory of its size, so that ASan sees who reads on.
 static const char *

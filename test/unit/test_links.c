@@ -7,7 +7,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "unit.h"
-#include "../../contrib/runtime/links.c"
+#include "../../contrib/pipeline/links.c"
 
 static zsock_t *s_socket;
 

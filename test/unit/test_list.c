@@ -3,7 +3,7 @@
 
     The order is ZeroMQ's, which says so nowhere: an XSUB tells a connection of
     its subscriptions in the order of their bytes, in one go. The first tests
-    hold it to that. The others look at what contrib/runtime/topics.c makes of
+    hold it to that. The others look at what contrib/broker/topics.c makes of
     it, whatever workers want.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */

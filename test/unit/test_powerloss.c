@@ -29,7 +29,7 @@
 
 #include "unit.h"
 
-#include "../../contrib/runtime/sender.c"
+#include "../../contrib/pipeline/sender.c"
 
 #include <ftw.h>
 #include <sys/stat.h>

@@ -12,8 +12,8 @@
 
 #include "unit.h"
 
-#include "../../contrib/runtime/queue.c"
-#include "../../contrib/runtime/sender.c"
+#include "../../contrib/pipeline/queue.c"
+#include "../../contrib/pipeline/sender.c"
 
 //  --------------------------------------------------------------------------
 //  Backend: rows are numbers, with a sign behind them if they are bad

@@ -35,8 +35,8 @@ s_flush_stdout (const char *const *rows, size_t count, zb_reply_t *reply)
 
 static _Thread_local char s_request_key[SPOOL_NAME_MAX + 32];
 
-//  Only a thread that delivers asks, for its own request. Plugins do, too.
-__attribute__ ((visibility ("default"))) const char *
+//  Only a thread that delivers asks, for its own request.
+const char *
 zb_request_key (void)
 {
     return s_request_key;

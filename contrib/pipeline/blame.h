@@ -18,7 +18,7 @@
 #ifndef ZB_BLAME_H
 #define ZB_BLAME_H
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include <stdbool.h>
 #include <stddef.h>

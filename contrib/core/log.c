@@ -15,8 +15,8 @@
 #include <zmq.h>
 
 //  The one place that writes log lines: one call, one line, so that lines of
-//  several threads do not mix. Plugins call it, too.
-__attribute__ ((visibility ("default"))) void
+//  several threads do not mix.
+void
 zb_log (int severity, const char *event, const char *format, ...)
 {
     static const char *const names[] = {"emergency", "alert",   "critical",

@@ -4,7 +4,7 @@
 
 #include "keys.h"
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include "certificate.h"
 

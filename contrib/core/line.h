@@ -5,7 +5,7 @@
 #ifndef ZB_LINE_H
 #define ZB_LINE_H
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 #include "hist.h"
 
 enum { LINE_LABEL_MAX = 255 };  //  bytes of a level, name, source or ID

@@ -7,7 +7,7 @@
 #ifndef ZB_LOG_H
 #define ZB_LOG_H
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include <syslog.h>
 

@@ -4,7 +4,7 @@
 
 #include "topics.h"
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include <czmq.h>
 

@@ -5,7 +5,7 @@
 #ifndef ZB_HANDSHAKE_H
 #define ZB_HANDSHAKE_H
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include "peers.h"
 

@@ -2,17 +2,9 @@
 
     ZeroMQ tells a sender nothing about one of its connections, and a connection
     that breaks takes with it what the kernel held. So it is the receiver who
-    counts what it has missed: each worker subscribes to a topic of its own, the
-    byte 0xfe and 16 hexadecimal digits at random, and on that topic the broker
-    sends marks:
-
-        topic|BROKER|MATCHED|WANTED[|leaving]
-
-    BROKER are 16 digits that each broker process chooses, MATCHED counts the
-    messages that the broker has taken in and the worker wants, WANTED is how
-    many topics it wants. ZeroMQ keeps the order on a connection. So a worker
-    has missed what MATCHED has grown by since the first mark, less what it has
-    received since.
+    counts what it has missed, and the broker sends it marks (mark.h). ZeroMQ
+    keeps the order on a connection. So a worker has missed what MATCHED has
+    grown by since the first mark, less what it has received since.
 
     The first mark is exact since the own topic comes last: ZeroMQ sends
     subscriptions to a new connection in the order of their bytes, and a mark is
@@ -36,11 +28,10 @@
 
 #include "budget.h"
 #include "line.h"
+#include "mark.h"
 #include "topics.h"
 
 enum {
-    MARK_BYTE = 0xfe,        //  first of an own topic
-    MARK_TOPIC_SIZE = 17,    //  of an own topic
     MARKS_MS = 1000,         //  between marks
     MARKS_KEPT_MS = 600000,  //  what a worker wants, after it has gone
     MARKS_MAX = 10000        //  workers; then who has gone first is forgotten

@@ -3,7 +3,7 @@
     A worker is the runtime of the `zibrato` executable plus a backend: a table
     of functions, each optional. One process runs one backend, so its state may
     be static. README.md, "Writing a worker", walks through
-    contrib/workers/stdout.c.
+    contrib/backends/stdout.c.
 
         #include "zibrato_backend.h"
 
@@ -184,6 +184,8 @@ const zb_backend_t *zibrato_backend (void);
 //  --------------------------------------------------------------------------
 //  3. Help: the executable's own functions, for the use of backends
 
+#pragma GCC visibility push(default)
+
 //  Writes a row as a JSON object: its time by that name, type (unless it is 0),
 //  name, source, and "value" of one sample, or "count", "sum", "min", "max" and
 //  "sum_squares" of more. Numbers read back to the last digit; bytes that are
@@ -205,6 +207,8 @@ const char *zb_request_key (void);
 //  becomes '?'.
 void zb_log (int severity, const char *event, const char *format, ...)
   __attribute__ ((format (printf, 3, 4)));
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

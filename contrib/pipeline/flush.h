@@ -16,7 +16,7 @@
 #ifndef ZB_FLUSH_H
 #define ZB_FLUSH_H
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include "queue.h"
 #include "seconds.h"

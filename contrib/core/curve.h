@@ -8,7 +8,7 @@
 #ifndef ZB_CURVE_H
 #define ZB_CURVE_H
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include "certificate.h"
 #include "keys.h"

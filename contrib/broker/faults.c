@@ -4,8 +4,8 @@
 
 #include "faults.h"
 
-#include "../../zibrato.h"
-#include "../workers/zibrato_backend.h"
+#include "zibrato.h"
+#include "zibrato_backend.h"
 
 #include <inttypes.h>
 #include <syslog.h>

@@ -12,14 +12,14 @@
 #ifndef ZB_MISSED_H
 #define ZB_MISSED_H
 
-#include "marks.h"
+#include "mark.h"
 
 #include <zmq.h>
 
 enum {
-    SOURCES_MAX = 64,  //  connections and brokers that are remembered: the
-                       //  present ones, and some of the past
-    MARK_ASK = '.'     //  behind the own topic: a mark, please
+    SOURCES_MAX =
+      64  //  connections and brokers that are remembered: the present
+          //  ones, and some of the past
 };
 
 //  What a broker process has said.

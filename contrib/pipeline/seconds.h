@@ -24,7 +24,7 @@
 #ifndef ZB_SECONDS_H
 #define ZB_SECONDS_H
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include "window.h"
 

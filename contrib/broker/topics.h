@@ -20,6 +20,7 @@
 #ifndef ZB_TOPICS_H
 #define ZB_TOPICS_H
 
+#include "mark.h"
 #include "table.h"
 
 enum {
@@ -27,8 +28,6 @@ enum {
     TOLD_BYTES_MAX = 64 * 1024,    //  a quarter of the bytes that it bears
     TOPICS_MAX = 8192,             //  of all workers together
     TOPIC_BYTES_MAX = 512 * 1024,  //  of those; ZeroMQ takes 50 for each byte
-    TOPICS_OF_ONE = 1024,          //  of one worker,
-    TOPICS_OWN = 2,                //  beside those of its own (marks.h)
     MARKER_SIZE = 17
 };
 

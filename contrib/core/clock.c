@@ -4,15 +4,15 @@
 
 #include "clock.h"
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include <czmq.h>
 #include <time.h>
 
 _Atomic int64_t deadline_ms = INT64_MAX;
 
-//  INT64_MAX while nobody has asked the worker to stop. Plugins call it, too.
-__attribute__ ((visibility ("default"))) int64_t
+//  INT64_MAX while nobody has asked the worker to stop.
+int64_t
 zb_time_left_ms (void)
 {
     int64_t deadline = deadline_ms;

@@ -8,7 +8,7 @@
 #ifndef ZB_OPTIONS_H
 #define ZB_OPTIONS_H
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 enum { TABLES_MAX = 2 };
 

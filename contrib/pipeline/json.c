@@ -3,7 +3,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "../runtime/utf8.h"
+#include "utf8.h"
 
 #include "zibrato_backend.h"
 

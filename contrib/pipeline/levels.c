@@ -5,7 +5,7 @@
 #include "levels.h"
 
 #include "line.h"
-#include "topics.h"
+#include "mark.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,8 +28,7 @@ s_breaks_zmq (size_t size)
 const char *
 levels_check (const char *levels)
 {
-    //  a worker has two more topics of its own: for marks, and to ask for one
-    enum { LEVELS_MAX = TOPICS_OF_ONE - 2 };
+    enum { LEVELS_MAX = TOPICS_OF_ONE - TOPICS_OWN };
     static char wrong[96];
     const char *at = levels, *end;
     size_t count = 0;

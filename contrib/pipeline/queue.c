@@ -4,7 +4,7 @@
 
 #include "queue.h"
 
-#include "../workers/zibrato_backend.h"
+#include "zibrato_backend.h"
 
 #include <czmq.h>
 #include <inttypes.h>

@@ -1,0 +1,25 @@
+/*  mark - what a broker and its workers agree on
+
+    A worker subscribes to topics: its levels, and one of its own, the byte 0xfe
+    and 16 hexadecimal digits at random. On that one the broker sends marks:
+
+        topic|BROKER|MATCHED|WANTED[|leaving]
+
+    BROKER are 16 digits that each broker process chooses, MATCHED counts the
+    messages that the broker has taken in and the worker wants, WANTED is how
+    many topics it wants.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_MARK_H
+#define ZB_MARK_H
+
+enum {
+    MARK_BYTE = 0xfe,      //  first of an own topic
+    MARK_TOPIC_SIZE = 17,  //  of an own topic
+    MARK_ASK = '.',        //  behind the own topic: a mark, please
+    TOPICS_OF_ONE = 1024,  //  that a broker takes of one worker,
+    TOPICS_OWN = 2         //  beside those of its own
+};
+
+#endif
