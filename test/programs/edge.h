@@ -43,11 +43,17 @@ typedef struct {
 static long s_number;  //  of the command line
 
 static int64_t
-s_now_us (void)
+s_clock_us (clockid_t clock)
 {
     struct timespec now;
-    clock_gettime (CLOCK_MONOTONIC, &now);
+    clock_gettime (clock, &now);
     return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t
+s_now_us (void)
+{
+    return s_clock_us (CLOCK_MONOTONIC);
 }
 
 static int64_t
