@@ -294,7 +294,7 @@ what_only_the_end_speaks_of_is_counted (void)
 {
     broker_t *broker = broker_start ();
     sink_t sink =
-      sink_stdout (broker, LIST ("--levels", "info", "--flush", "3600"));
+      sink_stdout (broker, LIST ("--levels", "info", "--flush", flush_far ()));
     void *publisher = publisher_new (broker, "info|");
     publisher_send (publisher,
                     text_new ("info|Stream|%llx-0123456789abcdef|0\n"

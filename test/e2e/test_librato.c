@@ -795,12 +795,12 @@ spool_max_drops_and_counts (void)
     assert_in_range (stored + dropped, SENT, SENT + 20);
 }
 
-//  A flush is an hour away. What a worker that came later has, this one has.
+//  A flush is far away. What a worker that came later has, this one has.
 static void
 a_stop_delivers_what_is_held (void)
 {
     broker_t *broker = broker_start ();
-    sink_t sink = sink_librato (broker, NULL, LIST ("--flush", "3600"));
+    sink_t sink = sink_librato (broker, NULL, LIST ("--flush", flush_far ()));
     sink_t witness = sink_stdout (broker, NULL);
     void *publisher = publisher_new (broker, "");
     publisher_probe (publisher, "info", &witness, 1);

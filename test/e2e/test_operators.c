@@ -114,7 +114,7 @@ what_nobody_reads_is_kept (void)
       broker,
       "\"$@\" | (echo reader $BASHPID >&2; exec sleep 1000); "
       "echo ended ${PIPESTATUS[*]}",
-      LIST ("--flush", "3600", "--format", "json", "--spool", spool));
+      LIST ("--flush", flush_far (), "--format", "json", "--spool", spool));
     process_await (pipeline, "event=ready");
     publisher_send (publisher_new (broker, ""),
                     "info|Counter|unread|5|1700000000|here");
