@@ -16,8 +16,8 @@
     be observed has happened. WAIT_MS is a deadline for that, never a pause: a
     test that passes does not depend on its length.
 
-    Classes, bottom-up: harness, process, job, port, broker, standin, worker,
-    rows, sink, publisher.
+    Classes, bottom-up: harness, process, port, broker, standin, worker, rows,
+    sink, publisher.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -57,6 +57,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
+
+#include "../jobs.h"
 
 //  No test file uses all of it
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -625,90 +627,10 @@ harness_teardown (void **state)
     return nftw (s_folder, harness_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-//  --------------------------------------------------------------------------
-//  job: a process for each function of a file. They wait most of the time, so
-//  several run at once.
-
-enum { JOBS = 4 };
-
-typedef struct {
-    const char *name;
-    pid_t pid;
-    FILE *said;
-    int64_t started_ms;
-} job_t;
-
-//  Runs those whose names match, one after the other.
-static int
-tests_run (const struct CMUnitTest *tests, size_t count, const char *pattern)
-{
-    cmocka_set_test_filter (pattern);
-    return _cmocka_run_group_tests ("tests", tests, count, NULL, NULL);
-}
-
-//  Starts one function. It dies with us, and all that it starts with it.
-static void
-job_start (job_t *self, const struct CMUnitTest *tests, size_t count,
-           const char *name)
-{
-    self->name = name;
-    self->said = tmpfile ();
-    self->started_ms = now_ms ();
-    fflush (NULL);
-    self->pid = self->said ? fork () : -1;
-    if (self->pid == -1)
-        abort ();
-    if (self->pid > 0)
-        return;
-    prctl (PR_SET_PDEATHSIG, SIGKILL);
-    dup2 (fileno (self->said), STDOUT_FILENO);
-    dup2 (fileno (self->said), STDERR_FILENO);
-    exit (tests_run (tests, count, name));
-}
-
-//  Waits for one to end, and prints what it said. Returns whether it passed.
-static bool
-job_end (job_t *jobs)
-{
-    char data[4096];
-    size_t got;
-    int status = 0, i = 0;
-    pid_t pid = waitpid (-1, &status, 0);
-    if (pid == -1)
-        abort ();
-    while (jobs[i].pid != pid)
-        i++;
-    rewind (jobs[i].said);
-    while ((got = fread (data, 1, sizeof data, jobs[i].said)) > 0)
-        fwrite (data, 1, got, stdout);
-    fclose (jobs[i].said);
-    printf ("%s: %s, %.1f s\n", jobs[i].name, status ? "FAILED" : "passed",
-            (double) (now_ms () - jobs[i].started_ms) * 1e-3);
-    jobs[i].pid = 0;
-    return status == 0;
-}
-
-static int
-harness_main (const struct CMUnitTest *tests, size_t count)
-{
-    job_t jobs[JOBS] = {{NULL, 0, NULL, 0}};
-    bool passed = true;
-    size_t begun = 0, ended = 0;
-    if (getenv ("ZB_TEST"))
-        return tests_run (tests, count, getenv ("ZB_TEST"));
-    for (; ended < count; ended++) {
-        for (int i = 0; i < JOBS && begun < count; i++)
-            if (jobs[i].pid == 0)
-                job_start (&jobs[i], tests, count, tests[begun++].name);
-        passed &= job_end (jobs);
-    }
-    return passed ? 0 : 1;
-}
-
 #define HARNESS_MAIN(tests)                                                    \
     int main (void)                                                            \
     {                                                                          \
-        return harness_main (tests, sizeof tests / sizeof *tests);             \
+        return jobs_run (tests, sizeof tests / sizeof *tests, NULL);           \
     }
 
 //  --------------------------------------------------------------------------

@@ -31,6 +31,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "../jobs.h"
+
 enum { WAIT_MS = 20000, THREADS = 8 };
 
 //  --------------------------------------------------------------------------
@@ -2894,9 +2896,18 @@ test_clock (void **state)
     }
 }
 
-//  With an argument, a pattern, only the tests that it matches.
+//  What a process needs before its test.
+static int
+s_begin (void **state)
+{
+    (void) state;
+    s_c_locale = newlocale (LC_ALL_MASK, "C", (locale_t) 0);
+    s_parent = getpid ();
+    return 0;
+}
+
 int
-main (int argc, char **argv)
+main (void)
 {
     const struct CMUnitTest tests[] =
     { cmocka_unit_test_setup_teardown (test_count_threads, s_open, s_close),
@@ -2957,11 +2968,5 @@ main (int argc, char **argv)
       cmocka_unit_test (test_fork_any_time),
 #endif
       cmocka_unit_test_setup_teardown (test_clock, s_open, s_close) };
-    int failed;
-    cmocka_set_test_filter (argc > 1 ? argv[1] : NULL);
-    s_c_locale = newlocale (LC_ALL_MASK, "C", (locale_t) 0);
-    s_parent = getpid ();
-    failed = cmocka_run_group_tests_name ("header", tests, NULL, NULL);
-    freelocale (s_c_locale);
-    return failed;
+    return jobs_run (tests, sizeof tests / sizeof *tests, s_begin);
 }
