@@ -34,6 +34,7 @@
                      faults     all that is wrong, for health and log
         worker       levels, address, links    what it wants, and from whom
                      intake, missed, leaving   what comes, what did not, a stop
+                     ingest                    lines, to ledger and window
                      line, note, decimal, hist from the text of the wire
                      ledger, stream, gaps, stubs, openers
                                                running totals to increments
@@ -42,7 +43,8 @@
                      spool, request, queue     what waits for delivery
                      sender, blame             delivers, on its own thread
 
-    To see what happens to a measurement, start at worker_message. To add a
+    To see what happens to a measurement, start at worker_receive,
+    then ingest_lines. To add a
     backend, write one file like contrib/backends/stdout.c and one row in
     s_backends.
 
@@ -65,6 +67,7 @@
 #include "contrib/broker/peers.h"
 
 #include "contrib/pipeline/flush.h"
+#include "contrib/pipeline/ingest.h"
 #include "contrib/pipeline/leaving.h"
 #include "contrib/pipeline/ledger.h"
 #include "contrib/pipeline/levels.h"
@@ -148,19 +151,13 @@ s_socket_new (int type)
 //  Ingest: the worker's main thread reads, and closes a window at each flush
 
 enum {
-    SLICE_US = 5000,  //  of saving, then the socket's turn,
-    SLICE_MS = 1,     //  for so long,
-    FILES_MS = 5,     //  or so if what is missing is done by others
-    MALFORMED_KINDS = 16,
-    AHEAD = 32,                   //  lines read before they are taken in,
-    STRIDE = 8,                   //  and between two steps towards that
-    CACHE_LINE = 64,              //  bytes,
-    FETCH_MOST = 8 * CACHE_LINE,  //  and those of one item that are worth it
-    JOURNAL_SHARE = 4,            //  of --spool-max, at most a quarter;
-    LEDGER_SHARE = 4,             //  beside it, but for what is active
-    ENTRIES_MAX = 1000 * 1000,    //  of a window, beside one a name
-    STATES_A_NAME = 4,   //  of publishers with the same names, on average
-    CATCH_UP_MS = 2000,  //  from flush to flush while seconds are ahead
+    SLICE_US = 5000,            //  of saving, then the socket's turn,
+    SLICE_MS = 1,               //  for so long,
+    FILES_MS = 5,               //  or so if what is missing is done by others
+    JOURNAL_SHARE = 4,          //  of --spool-max, at most a quarter;
+    LEDGER_SHARE = 4,           //  beside it, but for what is active
+    ENTRIES_MAX = 1000 * 1000,  //  of a window, beside one a name
+    CATCH_UP_MS = 2000,         //  from flush to flush while seconds are ahead
     NAMES_MS = 24 * 3600 * 1000,  //  unseen in one of two such: forgotten
     CLEAN_MS = 100,               //  between two looks at what has ended,
     CLEAN_US = 2000               //  and how long each may take
@@ -215,22 +212,6 @@ static const zb_option_t s_worker_options[] = {
   {.name = NULL}};
 // clang-format on
 
-//  What was wrong with lines, since the last flush.
-typedef struct {
-    const char *reason;
-    uint64_t count;
-    char example[96];  //  the first of them
-} malformed_t;
-
-//  A line that was read, and is to be taken in.
-typedef struct {
-    const char *text, *wrong;  //  what is wrong, or NULL
-    size_t size;
-    zb_line_t line;
-    uint64_t hash;   //  of its entry, if that is to be looked up; or 0
-    entry_t *guess;  //  that may be it, or NULL
-} ahead_t;
-
 typedef struct {
     const zb_backend_t *backend;
     zsock_t *xsub;
@@ -239,25 +220,17 @@ typedef struct {
     missed_t missed;
     leaving_t leaving;
     zloop_t *loop;
-    ledger_t *ledger;
+    ingest_t ingest;
     queue_t *queue;
-    names_t names;
-    ahead_t ahead[AHEAD];
-    size_t aheads;
-    note_t stream;          //  of the lines that follow it
-    increment_t increment;  //  of the line that is being taken in
-    window_t window;        //  being filled
-    flush_t *flush;         //  the last one, while it is under way
-    bool saving;            //  the ledger has not said all for it
-    bool slicing;           //  worker_slice is armed
-    int64_t due;            //  0: no flush, when the last one is done
-    bool full;              //  it has to take all with it
-    int64_t boundary;       //  at which the next one will be
-    int64_t second;         //  of the last one's counters,
-    int64_t flushed_ms;     //  and when it was, of zclock_mono
-    spool_t *spool;         //  or NULL
-    malformed_t malformed[MALFORMED_KINDS];
-    uint64_t received, malformed_lines;
+    flush_t *flush;      //  the last one, while it is under way
+    bool saving;         //  the ledger has not said all for it
+    bool slicing;        //  worker_slice is armed
+    int64_t due;         //  0: no flush, when the last one is done
+    bool full;           //  it has to take all with it
+    int64_t boundary;    //  at which the next one will be
+    int64_t second;      //  of the last one's counters,
+    int64_t flushed_ms;  //  and when it was, of zclock_mono
+    spool_t *spool;      //  or NULL
     uint64_t loaded_rows, bad_states;  //  from the spool
     struct {
         uint64_t received, malformed, duplicate, dropped, delivered, rejected,
@@ -265,289 +238,8 @@ typedef struct {
     } told;            //  as the worker's health, until the last flush
     int64_t names_ms;  //  when names are to be forgotten next
     int ready, renew_timer;
-    int unread;        //  nobody reads standard output any more
-    char source[256];  //  of the worker's health
+    int unread;  //  nobody reads standard output any more
 } worker_t;
-
-//  Counts by kind and keeps the first of each as an example. The log gets them
-//  at the flush: a flood of bad lines must not become a flood of log lines.
-static void
-worker_malformed (worker_t *self, const char *reason, const char *text,
-                  size_t size)
-{
-    malformed_t *kind = self->malformed;
-    while (kind->reason && !streq (kind->reason, reason)
-           && kind < self->malformed + MALFORMED_KINDS - 1)
-        kind++;
-    if (!kind->reason)
-        snprintf (kind->example, sizeof kind->example, "%.*s", (int) size,
-                  text);
-    kind->reason = reason;
-    kind->count++;
-    self->malformed_lines++;
-}
-
-//  Each kind once, with its count.
-static void
-worker_log_malformed (worker_t *self)
-{
-    malformed_t *kind;
-    for (kind = self->malformed;
-         kind < self->malformed + MALFORMED_KINDS && kind->reason; kind++)
-        zb_log (LOG_WARNING, "malformed",
-                "reason=\"%s\" count=%" PRIu64 " example=\"%s\"", kind->reason,
-                kind->count, kind->example);
-    memset (self->malformed, 0, sizeof self->malformed);
-}
-
-//  The entry of what is folded away.
-static entry_t *
-worker_entry_folded (worker_t *self, const zb_line_t *line)
-{
-    static const char *const names[] = {"", "zibrato.overflow.counter",
-                                        "zibrato.overflow.timer",
-                                        "zibrato.overflow.gauge"};
-    zb_line_t folded = *line;
-    uint64_t hash;
-    entry_t *entry;
-    names_fold (&self->names, line, line->id ? self->ledger->last : NULL);
-    folded.name = names[line->type];
-    folded.name_size = strlen (folded.name);
-    folded.source = self->source;
-    folded.source_size = strlen (self->source);
-    hash = window_hash (&folded);
-    entry = window_find (&self->window, &folded, hash);
-    return entry ? entry : window_add (&self->window, &folded, hash);
-}
-
-//  The entry of the window that a line goes to: its own, or the other.
-static entry_t *
-worker_entry_of (worker_t *self, const zb_line_t *line, uint64_t hash)
-{
-    entry_t *entry = window_find (&self->window, line, hash);
-    if (entry)
-        return entry;
-    return names_admit (&self->names, line)
-             ? window_add (&self->window, line, hash)
-             : worker_entry_folded (self, line);
-}
-
-//  A state of the line's series: its increment goes into the window. The
-//  series remembers the entry, which saves a look-up while the window lasts.
-static void
-worker_state (worker_t *self, const ahead_t *ahead)
-{
-    const zb_line_t *line = &ahead->line;
-    increment_t *increment = &self->increment;
-    series_t *series;
-    increment->count = increment->hist.size = 0;
-    series = ledger_state (self->ledger, line, increment);
-    if (increment->wrong)
-        worker_malformed (self, increment->wrong, ahead->text, ahead->size);
-    else if (series
-             && (increment->fresh || increment->count
-                 || increment->value != 0)) {
-        if (series->window != self->window.number
-            || (line->type == ZB_TYPE_TIMER
-                && series->entry->second != line->time)) {
-            series->entry = worker_entry_of (self, line, window_hash (line));
-            series->window = self->window.number;
-        }
-        entry_increment (series->entry, increment);
-    }
-}
-
-//  What has no state: a reading, or a classic line, whose value is all that it
-//  adds.
-static void
-worker_stateless (worker_t *self, const ahead_t *ahead)
-{
-    const zb_line_t *line = &ahead->line;
-    entry_key_t key = {line, entry_second (line)};
-    entry_t *entry = ahead->guess;
-    if (!entry || !entry_same (entry, &key))
-        entry = worker_entry_of (self, line, ahead->hash);
-    if (line->type == ZB_TYPE_COUNTER)
-        entry->sum += line->value;
-    else
-        entry_sample (entry, line);
-}
-
-//  In place of what is wrong with a line that says that a stream has ended.
-static const char s_stream_end[] = "end of a stream";
-
-static void
-worker_end (worker_t *self, const ahead_t *ahead)
-{
-    note_t note;
-    if (note_parse (ahead->text, ahead->size, &note))
-        return;
-    note.age_ms = ahead->line.age_ms;
-    ledger_end (self->ledger, &note);
-}
-
-static void
-worker_take (worker_t *self, const ahead_t *ahead)
-{
-    const zb_line_t *line = &ahead->line;
-    if (ahead->wrong == s_stream_end) {
-        worker_end (self, ahead);
-        return;
-    }
-    self->received++;
-    if (ahead->wrong)
-        worker_malformed (self, ahead->wrong, ahead->text, ahead->size);
-    else if (line->id && line->type != ZB_TYPE_GAUGE)
-        worker_state (self, ahead);
-    else if (!line->id || ledger_gauge (self->ledger, line) == 0)
-        worker_stateless (self, ahead);
-}
-
-//  Lets the processor fetch it, at most what it can wait for at once. It and
-//  its like are always inlined: gcc takes a function that does no more for one
-//  without effect, and removes calls of it.
-__attribute__ ((always_inline)) static inline void
-s_fetch (const void *item, size_t size)
-{
-    const char *at = (const char *) item, *end = at + size;
-    if (size > FETCH_MOST)
-        end = at + FETCH_MOST;
-    for (; at < end; at += CACHE_LINE)
-        __builtin_prefetch (at, 1);
-    if (size)
-        __builtin_prefetch (end - 1, 1);
-}
-
-//  The entry of a line, and its samples.
-static void
-worker_fetch_entry (const worker_t *self, ahead_t *ahead)
-{
-    if (ahead->hash)
-        ahead->guess = table_guess (&self->window.entries, ahead->hash);
-    if (ahead->guess)
-        s_fetch (ahead->guess, entry_size (&ahead->line));
-}
-
-__attribute__ ((always_inline)) static inline void
-s_fetch_buckets (const ahead_t *ahead)
-{
-    const hist_t *hist;
-    if (ahead->guess && ahead->line.type == ZB_TYPE_TIMER
-        && ahead->guess->type == ZB_TYPE_TIMER) {
-        hist = &ahead->guess->samples->hist;
-        s_fetch (hist->bucket, hist->size * sizeof *hist->bucket);
-    }
-}
-
-//  With many series what a line goes to is anywhere in memory, which is ten
-//  times as slow as all the rest. So each part of it is asked for STRIDE lines
-//  before that is looked at to find the next: where its entry is, the entry,
-//  its buckets. `at` is the line read last, or would be if there were more.
-static void
-worker_fetch (worker_t *self, size_t at)
-{
-    if (at >= STRIDE && at - STRIDE < self->aheads)
-        worker_fetch_entry (self, &self->ahead[at - STRIDE]);
-    if (at >= 2 * STRIDE && at - 2 * STRIDE < self->aheads)
-        s_fetch_buckets (&self->ahead[at - 2 * STRIDE]);
-}
-
-//  Takes in the lines that were read.
-static void
-worker_take_all (worker_t *self)
-{
-    size_t at;
-    for (at = 0; at < self->aheads; at++) {
-        worker_fetch (self, self->aheads + at);
-        worker_take (self, &self->ahead[at]);
-    }
-    self->aheads = 0;
-}
-
-//  The backend reads the line: not all of what it may say can be.
-static const char *
-worker_parse (worker_t *self, const char *text, size_t size, zb_line_t *line)
-{
-    const char *wrong;
-    memset (line, 0, sizeof *line);
-    line->age_ms = -1;
-    wrong = self->backend->parse (text, size, line);
-    return wrong ? wrong : line_check (line);
-}
-
-//  Reads a line. One that was refused may be a note, which is no measurement.
-//  Returns -1 if it is one about the lines behind it: that is kept for them. The
-//  end of a stream waits for its turn.
-static int
-worker_read (worker_t *self, ahead_t *ahead)
-{
-    zb_line_t *line = &ahead->line;
-    note_t note;
-    ahead->wrong = self->backend->parse
-                     ? worker_parse (self, ahead->text, ahead->size, line)
-                     : line_read (ahead->text, ahead->size, line);
-    if (!ahead->wrong) {
-        if (line->id && self->stream.kind)
-            note_apply (&self->stream, line);
-        return 0;
-    }
-    if (note_parse (ahead->text, ahead->size, &note))
-        return 0;
-    if (note.kind == NOTE_STREAM) {
-        self->stream = note;
-        return -1;
-    }
-    ahead->wrong = s_stream_end;
-    *line = (zb_line_t){.level = note.level.text,
-                        .level_size = note.level.size,
-                        .id = note.id.text,
-                        .id_size = note.id.size,
-                        .age_ms = -1};
-    note_apply (&self->stream, line);
-    return 0;
-}
-
-//  One line, from whatever publisher. It is taken in with others, later; at
-//  once if the backend reads it, whose texts may be for one line only.
-static void
-worker_line (worker_t *self, const char *text, size_t size)
-{
-    ahead_t *ahead = &self->ahead[self->aheads];
-    const zb_line_t *line = &ahead->line;
-    ahead->text = text;
-    ahead->size = size;
-    if (worker_read (self, ahead) == -1)
-        return;
-    ahead->hash = 0;
-    ahead->guess = NULL;
-    if (!ahead->wrong && (!line->id || line->type == ZB_TYPE_GAUGE)) {
-        ahead->hash = window_hash (line);
-        __builtin_prefetch (table_place (&self->window.entries, ahead->hash));
-    }
-    worker_fetch (self, self->aheads++);
-    if (self->aheads == AHEAD || self->backend->parse)
-        worker_take_all (self);
-}
-
-//  A message is lines; a '\n' may end the last. They are taken in later.
-static void
-worker_lines (worker_t *self, const char *text, size_t size)
-{
-    const char *end = text + size, *newline;
-    self->stream.kind = NOTE_NONE;
-    do {
-        newline = memchr (text, '\n', (size_t) (end - text));
-        worker_line (self, text, (size_t) ((newline ? newline : end) - text));
-        text = newline ? newline + 1 : end;
-    } while (text < end);
-}
-
-static void
-worker_message (worker_t *self, const char *text, size_t size)
-{
-    worker_lines (self, text, size);
-    worker_take_all (self);
-}
 
 //  Reads the lines of a message that has come, and throws away what is more than
 //  one frame.
@@ -563,11 +255,12 @@ worker_receive (worker_t *self, zmq_msg_t *message)
     }
     missed_count (&self->missed, message);
     if (more)
-        worker_malformed (self, "more than one frame", text, size);
+        ingest_malformed (&self->ingest, "more than one frame", text, size);
     else {
         if (self->spool)
-            spool_journal (self->spool, text, size, self->ledger->now_ms);
-        worker_lines (self, text, size);
+            spool_journal (self->spool, text, size,
+                           self->ingest.ledger->now_ms);
+        ingest_lines (&self->ingest, text, size);
     }
     while (more
            && zmq_msg_recv (message, zsock_resolve (self->xsub), ZMQ_DONTWAIT)
@@ -588,7 +281,7 @@ worker_receive_some (worker_t *self)
             break;
         worker_receive (self, &message[count++]);
     }
-    worker_take_all (self);
+    ingest_take_all (&self->ingest);
     for (i = 0; i < count; i++)
         zmq_msg_close (&message[i]);
     return count;
@@ -604,7 +297,7 @@ worker_save (worker_t *self, int64_t us)
 {
     int64_t until = zclock_usecs () + us;
     while (self->saving && flush_has_room (self->flush)) {
-        if (ledger_save (self->ledger, 64)) {
+        if (ledger_save (self->ingest.ledger, 64)) {
             self->saving = 0;
             flush_end (self->flush);
         }
@@ -612,20 +305,6 @@ worker_save (worker_t *self, int64_t us)
             break;
     }
     return !self->saving && flush_idle (self->flush);
-}
-
-//  A sample of the worker's own, whatever --max-series says.
-static void
-worker_sample (worker_t *self, const zb_line_t *line)
-{
-    uint64_t hash = window_hash (line);
-    entry_t *entry = window_find (&self->window, line, hash);
-    if (!entry)
-        entry = window_add (&self->window, line, hash);
-    if (line->type == ZB_TYPE_COUNTER)
-        entry->sum += line->value;
-    else
-        entry_sample (entry, line);
 }
 
 //  The worker's own health: counters say what came since the last flush, if
@@ -641,19 +320,23 @@ worker_health (worker_t *self, int64_t second)
         uint64_t value;
         uint64_t *told;  //  at the last flush; NULL: a gauge
     } health[] = {
-      {"zibrato.received", self->received, &self->told.received},
-      {"zibrato.malformed", self->malformed_lines, &self->told.malformed},
-      {"zibrato.duplicate", self->ledger->duplicates, &self->told.duplicate},
-      {"zibrato.lost", ledger_lost (self->ledger), &self->ledger->lost_told},
-      {"zibrato.incomplete", self->ledger->incomplete, &self->told.incomplete},
-      {"zibrato.dropped", self->ledger->unmet, &self->told.dropped},
+      {"zibrato.received", self->ingest.received, &self->told.received},
+      {"zibrato.malformed", self->ingest.malformed_lines,
+       &self->told.malformed},
+      {"zibrato.duplicate", self->ingest.ledger->duplicates,
+       &self->told.duplicate},
+      {"zibrato.lost", ledger_lost (self->ingest.ledger),
+       &self->ingest.ledger->lost_told},
+      {"zibrato.incomplete", self->ingest.ledger->incomplete,
+       &self->told.incomplete},
+      {"zibrato.dropped", self->ingest.ledger->unmet, &self->told.dropped},
       {"zibrato.missed", self->missed.missed, &self->told.missed},
       {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
       {"zibrato.rejected", queue->rejected_rows + self->flush->unencoded,
        &self->told.rejected},
       {"zibrato.overflowed", queue->dropped_rows, &self->told.overflowed},
       {"zibrato.late", self->flush->seconds.late, &self->told.late},
-      {"zibrato.series", ledger_series_count (self->ledger), NULL},
+      {"zibrato.series", ledger_series_count (self->ingest.ledger), NULL},
       {"zibrato.queue_bytes", queue->bytes, NULL},
       {"zibrato.success_age",
        (uint64_t) (zclock_mono () - queue->success_ms) / 1000, NULL},
@@ -664,8 +347,8 @@ worker_health (worker_t *self, int64_t second)
                             health[i].told ? ZB_TYPE_COUNTER : ZB_TYPE_GAUGE,
                           .name = health[i].name,
                           .name_size = strlen (health[i].name),
-                          .source = self->source,
-                          .source_size = strlen (self->source),
+                          .source = self->ingest.source,
+                          .source_size = strlen (self->ingest.source),
                           .value = (double) health[i].value,
                           .time = second};
         if (health[i].told) {
@@ -673,7 +356,7 @@ worker_health (worker_t *self, int64_t second)
             *health[i].told = health[i].value;
         }
         if (!health[i].told || line.value != 0)
-            worker_sample (self, &line);
+            ingest_sample (&self->ingest, &line);
     }
 }
 
@@ -683,11 +366,12 @@ worker_flush_begin (worker_t *self, bool whole, int64_t second, bool all)
 {
     if (self->spool) {
         whole = spool_flush_begin (self->spool, whole);
-        ledger_save_begin (self->ledger, whole, flush_state_add, self->flush);
+        ledger_save_begin (self->ingest.ledger, whole, flush_state_add,
+                           self->flush);
         self->saving = 1;
     }
-    flush_begin (self->flush, &self->window, second, all);
-    window_begin (&self->window);
+    flush_begin (self->flush, &self->ingest.window, second, all);
+    window_begin (&self->ingest.window);
     if (!self->spool)
         flush_end (self->flush);
 }
@@ -707,12 +391,12 @@ worker_log_missed (const worker_t *self)
 static bool
 worker_has_lost (const worker_t *self)
 {
-    const ledger_t *ledger = self->ledger;
+    const ledger_t *ledger = self->ingest.ledger;
     return self->missed.missed != self->told.missed
            || ledger_lost (ledger) != ledger->lost_told
            || ledger->incomplete != self->told.incomplete
            || ledger->unmet != self->told.dropped
-           || self->malformed_lines != self->told.malformed;
+           || self->ingest.malformed_lines != self->told.malformed;
 }
 
 //  Closes the window, and hands it over, its second the one that is due, or the
@@ -723,20 +407,21 @@ worker_flush (worker_t *self, int64_t due, bool all)
 {
     const seconds_t *seconds = &self->flush->seconds;
     int64_t second = due > self->second ? due : self->second + 1;
-    worker_log_malformed (self);
-    names_report (&self->names, self->ledger);
+    ingest_log_malformed (&self->ingest);
+    names_report (&self->ingest.names, self->ingest.ledger);
     worker_log_missed (self);
-    if (self->window.entries.count || seconds->opens || worker_has_lost (self))
+    if (self->ingest.window.entries.count || seconds->opens
+        || worker_has_lost (self))
         worker_health (self, seconds_of_health (seconds, second, all));
     else if (!self->spool || !spool_journal_size (self->spool))
         return;
     if (zclock_mono () >= self->names_ms) {
-        names_turn (&self->names);
+        names_turn (&self->ingest.names);
         self->names_ms = zclock_mono () + NAMES_MS;
     }
     self->second = second;
     self->flushed_ms = zclock_mono ();
-    worker_flush_begin (self, self->ledger->renew, second, all);
+    worker_flush_begin (self, self->ingest.ledger->renew, second, all);
 }
 
 //  Flushes fall on whole multiples of the interval, by the wall clock. The one
@@ -763,7 +448,7 @@ worker_load_state (void *argument, const char *line, size_t size)
     worker_t *self = (worker_t *) argument;
     int rc = seconds_restore (&self->flush->seconds, line, size);
     if (rc == 1)
-        rc = ledger_restore (self->ledger, line, size);
+        rc = ledger_restore (self->ingest.ledger, line, size);
     self->bad_states += rc == -1;
 }
 
@@ -787,9 +472,10 @@ worker_load_messages (void *argument, const char *text, size_t size,
 {
     worker_t *self = (worker_t *) argument;
     int64_t now_ms = boot_ms ();
-    came_ms += came_ms >= 0 ? self->ledger->shift_ms : 0;
-    self->ledger->now_ms = came_ms >= 0 && came_ms < now_ms ? came_ms : now_ms;
-    worker_message (self, text, size);
+    came_ms += came_ms >= 0 ? self->ingest.ledger->shift_ms : 0;
+    self->ingest.ledger->now_ms =
+      came_ms >= 0 && came_ms < now_ms ? came_ms : now_ms;
+    ingest_message (&self->ingest, text, size);
 }
 
 static const spool_reader_t s_worker_reader = {
@@ -854,11 +540,11 @@ worker_clean (zloop_t *loop, int timer, void *argument)
     int64_t until = zclock_usecs () + CLEAN_US;
     (void) loop;
     (void) timer;
-    self->ledger->crowded =
+    self->ingest.ledger->crowded =
       self->spool
       && spool_ledger_bytes (self->spool) > s_worker.spool_max / LEDGER_SHARE;
-    ledger_tick (self->ledger, boot_ms ());
-    while (!ledger_clean (self->ledger, 64) && zclock_usecs () < until) {
+    ledger_tick (self->ingest.ledger, boot_ms ());
+    while (!ledger_clean (self->ingest.ledger, 64) && zclock_usecs () < until) {
     }
     return 0;
 }
@@ -883,7 +569,8 @@ worker_flush_early (worker_t *self, zloop_t *loop)
     size_t share = (size_t) s_worker.spool_max / JOURNAL_SHARE;
     int64_t now;
     if (journal <= share
-        && self->window.entries.count < ENTRIES_MAX + 2 * self->names.most)
+        && self->ingest.window.entries.count
+             < ENTRIES_MAX + 2 * self->ingest.names.most)
         return;
     now = wall_us () / 1000000;
     if (now <= self->second && journal <= 2 * share)
@@ -899,7 +586,7 @@ worker_readable (void *argument)
 {
     worker_t *self = (worker_t *) argument;
     size_t count = 0, some = AHEAD;
-    self->ledger->now_ms = boot_ms ();
+    self->ingest.ledger->now_ms = boot_ms ();
     for (; count < DRAIN_MESSAGES && some == AHEAD; count += some)
         some = worker_receive_some (self);
     if (count)
@@ -1091,7 +778,7 @@ static int64_t
 worker_last_second (const worker_t *self)
 {
     int64_t now = wall_us () / 1000000, ahead = self->second - now;
-    bool any = self->window.entries.count || self->flush->seconds.opens;
+    bool any = self->ingest.window.entries.count || self->flush->seconds.opens;
     if (any && !self->spool && !self->backend->adds && ahead > 0)
         zclock_sleep (ahead < CATCH_UP_MS / 1000 ? (int) ahead * 1000
                                                  : CATCH_UP_MS);
@@ -1233,8 +920,8 @@ worker_load (worker_t *self)
     zb_log (LOG_INFO, "loaded",
             "dir=%s series=%zu rows=%" PRIu64 " lines=%" PRIu64
             " bad_states=%" PRIu64,
-            s_worker.spool, ledger_series_count (self->ledger),
-            self->loaded_rows, self->received, self->bad_states);
+            s_worker.spool, ledger_series_count (self->ingest.ledger),
+            self->loaded_rows, self->ingest.received, self->bad_states);
 }
 
 //  The source of its health: host and name. Ends the program if that is none.
@@ -1249,7 +936,7 @@ worker_name (worker_t *self)
         && (strlen (given) > most || !line_label_ok (given, strlen (given))))
         die ("--name %s: expected a label of 1 to %zu bytes", given, most);
     levels_name (name, self->backend->name, s_worker.levels);
-    snprintf (self->source, sizeof self->source, "%s.%s", host,
+    snprintf (self->ingest.source, sizeof self->ingest.source, "%s.%s", host,
               given ? given : name);
 }
 
@@ -1259,9 +946,7 @@ worker_init (worker_t *self, const zb_backend_t *backend)
 {
     memset (self, 0, sizeof *self);
     self->backend = backend;
-    self->ledger = ledger_new ();
-    self->ledger->series_max = (size_t) s_worker.max_series * STATES_A_NAME;
-    self->names.most = (size_t) s_worker.max_series;
+    ingest_init (&self->ingest, backend->parse, (size_t) s_worker.max_series);
     self->queue = queue_new ((size_t) s_worker.spool_max);
     self->flush = flush_new (backend, self->queue);
     self->flush->batch = (size_t) s_worker.batch;
@@ -1269,7 +954,6 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->flush->reader_argument = self;
     self->names_ms = zclock_mono () + NAMES_MS;
     worker_name (self);
-    window_begin (&self->window);
 }
 
 //  Frees it.
@@ -1277,12 +961,9 @@ static void
 worker_clear (worker_t *self)
 {
     flush_destroy (&self->flush);
-    window_clear (&self->window);
-    free (self->increment.hist.bucket);
-    names_clear (&self->names);
     missed_clear (&self->missed);
     queue_destroy (&self->queue);
-    ledger_destroy (&self->ledger);
+    ingest_clear (&self->ingest);
     if (self->spool)
         spool_destroy (&self->spool);
 }
@@ -1328,7 +1009,7 @@ worker_run (const zb_backend_t *backend)
     zb_log (LOG_INFO, "stopped",
             "received=%" PRIu64 " delivered=%" PRIu64 " rejected=%" PRIu64
             " overflowed=%" PRIu64,
-            self.received, self.queue->delivered_rows,
+            self.ingest.received, self.queue->delivered_rows,
             self.queue->rejected_rows, self.queue->dropped_rows);
     worker_clear (&self);
     zsock_destroy (&self.xsub);

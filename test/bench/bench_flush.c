@@ -111,7 +111,7 @@ s_message_next (traffic_t *self)
         }
     }
     begin = s_now_ns ();
-    worker_message (&self->worker, s_message, size);
+    ingest_message (&self->worker.ingest, s_message, size);
     begin = s_now_ns () - begin;
     if (begin > self->longest_ns)
         self->longest_ns = begin;

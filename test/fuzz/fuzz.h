@@ -125,7 +125,7 @@ worker_new (const zb_backend_t *backend)
     self->flush->percentile[self->flush->percentiles++] = 50;
     self->flush->percentile[self->flush->percentiles++] = 99.9;
     self->names_ms = INT64_MAX;
-    strcpy (self->source, "here");
+    strcpy (self->ingest.source, "here");
     self->flush->batch = backend->batch;
     return self;
 }

@@ -87,9 +87,10 @@ s_take (worker_t *worker, const char *text, size_t size)
     s_rows = 0;
     do {
         zero = memchr (text, 0, (size_t) (end - text));
-        worker_message (worker, text, (size_t) ((zero ? zero : end) - text));
+        ingest_message (&worker->ingest, text,
+                        (size_t) ((zero ? zero : end) - text));
         worker_flush_all (worker);
-        s_check_streams (worker->ledger);
+        s_check_streams (worker->ingest.ledger);
         text = zero ? zero + 1 : end;
     } while (text < end);
     return s_rows;
@@ -140,20 +141,22 @@ fuzz (const char *text, size_t size)
     int again = s_may_count_again (text, size);
     uint64_t lost;
     s_take (first, text, size);
-    lost = ledger_lost (first->ledger);
-    s_hand_over (first->ledger, second->ledger);
+    lost = ledger_lost (first->ingest.ledger);
+    s_hand_over (first->ingest.ledger, second->ingest.ledger);
     CHECK (s_take (second, text, size) == 0 || again);
     CHECK (s_take (first, text, size) == 0 || again);
-    CHECK (ledger_lost (first->ledger) == lost || again);
-    lost = ledger_lost (first->ledger);
-    CHECK (ledger_lost (second->ledger) == lost);
-    first->ledger->awake_ms += SILENT_MS;
-    CHECK (ledger_clean (first->ledger, SIZE_MAX));
-    CHECK (first->ledger->lost_forgotten == lost);
-    CHECK (!first->ledger->streams.count && !first->ledger->series.count);
-    CHECK (!first->ledger->dying && !first->ledger->dying_series);
-    s_hand_over (first->ledger, third->ledger);
-    CHECK (third->ledger->stubs.count == first->ledger->stubs.count);
+    CHECK (ledger_lost (first->ingest.ledger) == lost || again);
+    lost = ledger_lost (first->ingest.ledger);
+    CHECK (ledger_lost (second->ingest.ledger) == lost);
+    first->ingest.ledger->awake_ms += SILENT_MS;
+    CHECK (ledger_clean (first->ingest.ledger, SIZE_MAX));
+    CHECK (first->ingest.ledger->lost_forgotten == lost);
+    CHECK (!first->ingest.ledger->streams.count
+           && !first->ingest.ledger->series.count);
+    CHECK (!first->ingest.ledger->dying && !first->ingest.ledger->dying_series);
+    s_hand_over (first->ingest.ledger, third->ingest.ledger);
+    CHECK (third->ingest.ledger->stubs.count
+           == first->ingest.ledger->stubs.count);
     worker_destroy (&first);
     worker_destroy (&second);
     worker_destroy (&third);

@@ -190,13 +190,13 @@ s_deliver (worker_t *self)
 static void
 s_check_same (const worker_t *a, const worker_t *b)
 {
-    CHECK (a->received == b->received);
-    CHECK (a->malformed_lines == b->malformed_lines);
+    CHECK (a->ingest.received == b->ingest.received);
+    CHECK (a->ingest.malformed_lines == b->ingest.malformed_lines);
     CHECK (a->loaded_rows == b->loaded_rows);
     CHECK (a->bad_states == b->bad_states);
-    CHECK (a->ledger->duplicates == b->ledger->duplicates);
-    CHECK (a->ledger->series.count == b->ledger->series.count);
-    CHECK (ledger_lost (a->ledger) == ledger_lost (b->ledger));
+    CHECK (a->ingest.ledger->duplicates == b->ingest.ledger->duplicates);
+    CHECK (a->ingest.ledger->series.count == b->ingest.ledger->series.count);
+    CHECK (ledger_lost (a->ingest.ledger) == ledger_lost (b->ingest.ledger));
 }
 
 static size_t s_replayed;
@@ -222,14 +222,14 @@ fuzz (const char *text, size_t size)
     s_deliver (second);
     worker_flush_all (second);
     s_deliver (second);
-    known = second->ledger->series.count;
+    known = second->ingest.ledger->series.count;
     worker_destroy (&second);
     s_replayed = 0;
     CHECK (spool_replay (s_dir, s_replay) == (int) s_replayed);
     third = s_start ();
-    CHECK (third->received == 0);
+    CHECK (third->ingest.received == 0);
     CHECK (third->loaded_rows == 0 || s_replayed);
-    CHECK (third->ledger->series.count == known);
+    CHECK (third->ingest.ledger->series.count == known);
     s_deliver (third);
     worker_destroy (&third);
     s_empty (openat (s_fd, ".", O_RDONLY | O_DIRECTORY));

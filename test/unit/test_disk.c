@@ -119,7 +119,7 @@ s_receive (worker_t *self)
                                  "info|Counter|n.%zu|1|1760000000|s\n",
                                  s_run.lines++ % NAMES);
     spool_journal (self->spool, text, at, 0);
-    worker_message (self, text, at);
+    ingest_message (&self->ingest, text, at);
     spool_journal_write (self->spool);
 }
 
@@ -181,7 +181,7 @@ test_slow_disk (void **state)
     s_worker.batch = 300;
     s_worker.flush = 1;
     worker_init (&self, &s_backend);
-    strcpy (self.source, "here");
+    strcpy (self.ingest.source, "here");
     worker_load (&self);
     assert_int_equal (flush_start (self.flush), 0);
     s_slow = true;

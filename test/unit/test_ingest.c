@@ -27,7 +27,7 @@ s_worker_new (void)
     worker_t *self = (worker_t *) zmalloc (sizeof *self);
     s_worker.batch = (int64_t) s_backend.batch;
     worker_init (self, &s_backend);
-    strcpy (self->source, "here");
+    strcpy (self->ingest.source, "here");
     return self;
 }
 
@@ -43,7 +43,7 @@ s_worker_destroy (worker_t **self_p)
 static void
 s_receive (worker_t *self, const char *text)
 {
-    worker_message (self, text, strlen (text));
+    ingest_message (&self->ingest, text, strlen (text));
 }
 
 //  How many rows wait that begin so; requests leave the queue.
@@ -113,14 +113,15 @@ test_flush_upon_flush (void **state)
             s_receive (self, line);
         }
         worker_flush_soon (self, loop, wall_us () / 1000000);
-        assert_int_equal (self->window.number, 2);  //  the first has its own
+        assert_int_equal (self->ingest.window.number,
+                          2);  //  the first has its own
         assert_true (self->slicing);
     }
     assert_true (self->due);
     sem_post (&s_may_post);
     flush_wait (self->flush);
     worker_slice (loop, 0, self);
-    assert_int_equal (self->window.number, 3);
+    assert_int_equal (self->ingest.window.number, 3);
     worker_finish (self);
     assert_false (self->due);
     assert_int_equal (s_rows (self, "n."), 2 * SERIES);  //  two in one
@@ -192,13 +193,13 @@ test_message (void **state)
                      "\n"
                      "more nonsense\n"
                      "info|Counter|a|4|1760000000|s\n");
-    assert_int_equal (self->received, 7);
-    assert_int_equal (self->malformed_lines, 4);
-    assert_string_equal (self->malformed[0].reason, "too few fields");
-    assert_string_equal (self->malformed[0].example, "nonsense");
-    assert_int_equal (self->malformed[0].count, 2);
-    assert_string_equal (self->malformed[1].reason, "bad value");
-    assert_string_equal (self->malformed[2].reason, "empty line");
+    assert_int_equal (self->ingest.received, 7);
+    assert_int_equal (self->ingest.malformed_lines, 4);
+    assert_string_equal (self->ingest.malformed[0].reason, "too few fields");
+    assert_string_equal (self->ingest.malformed[0].example, "nonsense");
+    assert_int_equal (self->ingest.malformed[0].count, 2);
+    assert_string_equal (self->ingest.malformed[1].reason, "bad value");
+    assert_string_equal (self->ingest.malformed[2].reason, "empty line");
     worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
     }
@@ -261,15 +262,15 @@ test_plugin_lines (void **state)
                             .time = 1760000000};
     (void) state;
     memset (longest, 'n', sizeof longest);
-    backend.parse = s_plugin_parse;
+    backend.parse = self->ingest.parse = s_plugin_parse;
     self->backend = &backend;
     s_read = good;
     s_receive (self, "one\ntwo");
-    assert_int_equal (self->malformed_lines, 0);
+    assert_int_equal (self->ingest.malformed_lines, 0);
     s_read.name = longest;
     s_read.name_size = 256;
     s_receive (self, "three");
-    assert_int_equal (self->malformed_lines, 1);
+    assert_int_equal (self->ingest.malformed_lines, 1);
     s_read = good;
     worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {
@@ -292,17 +293,17 @@ test_early_flush (void **state)
     char line[128];
     int i, most;
     (void) state;
-    self->names.most = 50 * 1000;
+    self->ingest.names.most = 50 * 1000;
     most = ENTRIES_MAX + 100 * 1000;
     for (i = 0; i < most; i++) {
-        assert_int_equal (self->window.number, 1);
+        assert_int_equal (self->ingest.window.number, 1);
         worker_flush_early (self, loop);
         snprintf (line, sizeof line, "info|Gauge|g|1|%d|s", 1000000000 + i);
         s_receive (self, line);
     }
     worker_flush_early (self, loop);
-    assert_int_equal (self->window.number, 2);
-    assert_int_equal (self->window.entries.count, 0);
+    assert_int_equal (self->ingest.window.number, 2);
+    assert_int_equal (self->ingest.window.entries.count, 0);
     while (!worker_save (self, INT64_MAX / 2)) {
     }
     assert_int_equal (s_rows (self, "g=1"), most);
@@ -351,7 +352,7 @@ s_worker_new_spooled (const zb_backend_t *backend)
     s_worker.spool_max = SPOOL_MAX;
     s_worker.spool = s_dir;
     worker_init (self, backend);
-    strcpy (self->source, "here");
+    strcpy (self->ingest.source, "here");
     worker_load (self);
     return self;
 }
@@ -380,16 +381,16 @@ test_early_journal (void **state)
     static const char line[] = "info|Counter|n|1|1760000000|s\n";
     worker_t *self = s_worker_new_spooled (&s_backend);
     zloop_t *loop = zloop_new ();
-    uint32_t number = self->window.number;
+    uint32_t number = self->ingest.window.number;
     (void) state;
     while (spool_journal_size (self->spool) <= SPOOL_MAX / JOURNAL_SHARE) {
         worker_flush_early (self, loop);
-        assert_int_equal (self->window.number, number);
+        assert_int_equal (self->ingest.window.number, number);
         spool_journal (self->spool, line, sizeof line - 1, 0);
         s_receive (self, line);
     }
     worker_flush_early (self, loop);
-    assert_int_equal (self->window.number, number + 1);
+    assert_int_equal (self->ingest.window.number, number + 1);
     assert_int_equal (spool_journal_size (self->spool), 0);
     worker_finish (self);
     zloop_destroy (&loop);
@@ -449,12 +450,12 @@ test_ledger_share (void **state)
     worker_finish (self);
     assert_true (spool_ledger_bytes (self->spool) > share);
     worker_clean (NULL, 0, self);
-    assert_int_equal (self->ledger->streams.count, STREAMS);
-    self->ledger->awake_ms += SILENT_FULL_MS;
+    assert_int_equal (self->ingest.ledger->streams.count, STREAMS);
+    self->ingest.ledger->awake_ms += SILENT_FULL_MS;
     s_receive (self, "info|Counter|n|1|1760000000|s|0-1:1:0:2");
-    for (i = 0; i < STREAMS && self->ledger->streams.count > 1; i++)
+    for (i = 0; i < STREAMS && self->ingest.ledger->streams.count > 1; i++)
         worker_clean (NULL, 0, self);
-    assert_int_equal (self->ledger->streams.count, 1);
+    assert_int_equal (self->ingest.ledger->streams.count, 1);
     worker_flush (self, wall_us () / 1000000, false);
     worker_finish (self);
     assert_in_range (spool_ledger_bytes (self->spool), 1, share);
@@ -472,7 +473,7 @@ s_admit (worker_t *self, char kind, int number)
                       .name_size = (size_t) size,
                       .source = "s",
                       .source_size = 1};
-    return names_admit (&self->names, &line);
+    return names_admit (&self->ingest.names, &line);
 }
 
 //  Whoever invents new names every day, and keeps the old ones: names are twice
@@ -484,7 +485,7 @@ test_names (void **state)
     worker_t *self = s_worker_new ();
     int day, i, admitted;
     (void) state;
-    self->names.most = MOST;
+    self->ingest.names.most = MOST;
     for (day = 0; day < DAYS; day++) {
         for (i = 0, admitted = 0; i < 2 * MOST; i++)
             admitted += s_admit (self, (char) ('a' + day), i);
@@ -495,8 +496,8 @@ test_names (void **state)
               s_admit (self, (char) ('a' + i / (2 * MOST)), i % (2 * MOST));
             assert_true (i >= MOST || admitted);
         }
-        assert_in_range (self->names.now.count, MOST, 2 * MOST);
-        names_turn (&self->names);
+        assert_in_range (self->ingest.names.now.count, MOST, 2 * MOST);
+        names_turn (&self->ingest.names);
     }
     s_worker_destroy (&self);
 }
@@ -511,15 +512,15 @@ test_streams (void **state)
     char line[128];
     int i;
     (void) state;
-    self->ledger->series_max = MOST;
+    self->ingest.ledger->series_max = MOST;
     for (i = 0; i < 3 * MOST; i++) {
         snprintf (
           line, sizeof line, "info|%s|n|1|1760000000|s|ffffffffffff-%x:0%s",
           i % 2 ? "Counter" : "Gauge", (unsigned) i, i % 2 ? ":0:1" : "");
         s_receive (self, line);
     }
-    assert_int_equal (self->ledger->streams.count, MOST);
-    assert_int_equal (self->ledger->unmet, 2 * MOST);
+    assert_int_equal (self->ingest.ledger->streams.count, MOST);
+    assert_int_equal (self->ingest.ledger->unmet, 2 * MOST);
     s_receive (self, "info|Counter|n|1|1760000000|s|ffffffffffff-1:1:0:2");
     worker_flush (self, wall_us () / 1000000, false);
     while (!worker_save (self, 0)) {

@@ -128,7 +128,7 @@ static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI, .name = "test"};
 static void
 s_take (worker_t *self, const char *text)
 {
-    worker_message (self, text, strlen (text));
+    ingest_message (&self->ingest, text, strlen (text));
 }
 
 #define WORKER(self)                                                           \
@@ -148,7 +148,7 @@ static void
 test_lines (void **state)
 {
     WORKER (self);
-    const ahead_t *ahead = self->ahead;
+    const ahead_t *ahead = self->ingest.ahead;
     (void) state;
     s_take (self, "a|Stream|i|70|3,5\n"
                   "a|Counter|c|1|1|s|i:0:0:1\n"
@@ -159,8 +159,8 @@ test_lines (void **state)
                   "a|Counter|c|1|1|s\n"
                   "a|Timer|u|1|1|s|i:2:2:5:1:1:0:1:0=5\n"
                   "a|Timer|v|1|1|s|i:3:3:9:1:1:0:1:0=9\n");
-    assert_int_equal (self->received, 8);
-    assert_int_equal (self->malformed_lines, 0);
+    assert_int_equal (self->ingest.received, 8);
+    assert_int_equal (self->ingest.malformed_lines, 0);
     assert_int_equal (ahead[0].line.age_ms, 70);
     assert_int_equal (ahead[0].line.recent_given, 0);
     assert_int_equal (ahead[1].line.age_ms, 70);
@@ -194,13 +194,13 @@ test_end_of_stream (void **state)
               "a|End|%s|0|0|4\n",
               id, id, id, id);
     s_take (self, text);
-    assert_int_equal (self->received, 2);
-    assert_int_equal (self->malformed_lines, 0);
-    assert_int_equal (ledger_lost (self->ledger), 2);
+    assert_int_equal (self->ingest.received, 2);
+    assert_int_equal (self->ingest.malformed_lines, 0);
+    assert_int_equal (ledger_lost (self->ingest.ledger), 2);
     //  the end of a stream that nobody has heard of
     s_take (self, "a|End|7-7|3|12|4");
-    assert_int_equal (self->received, 2);
-    assert_int_equal (ledger_lost (self->ledger), 2);
+    assert_int_equal (self->ingest.received, 2);
+    assert_int_equal (ledger_lost (self->ingest.ledger), 2);
     s_worker_destroy (self);
 }
 
@@ -211,8 +211,8 @@ test_malformed (void **state)
     WORKER (self);
     (void) state;
     s_take (self, "a|Stream|i|-3\na|End|i|1|2\na|End|i|1|2|x");
-    assert_int_equal (self->received, 3);
-    assert_int_equal (self->malformed_lines, 3);
+    assert_int_equal (self->ingest.received, 3);
+    assert_int_equal (self->ingest.malformed_lines, 3);
     s_worker_destroy (self);
 }
 

@@ -691,8 +691,8 @@ program_report (program_t *self, worker_t *to, double more, bool bad)
               s_series[i], value, self->id, self->seq, i, self->total[i]);
         self->seq++;
     }
-    spool_journal (to->spool, text, at, to->ledger->now_ms);
-    worker_message (to, text, at);
+    spool_journal (to->spool, text, at, to->ingest.ledger->now_ms);
+    ingest_message (&to->ingest, text, at);
     spool_journal_write (to->spool);
 }
 
@@ -712,7 +712,7 @@ worker_begin (worker_t *self, const char *spool)
 {
     s_worker.spool = spool;
     worker_init (self, &s_backend);
-    strcpy (self->source, "here");
+    strcpy (self->ingest.source, "here");
     worker_load (self);
 }
 

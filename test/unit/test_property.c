@@ -356,8 +356,8 @@ station_save (void *argument, const char *text, size_t size)
 static void
 station_clear_window (station_t *self)
 {
-    window_clear (&self->worker.window);
-    window_begin (&self->worker.window);
+    window_clear (&self->worker.ingest.window);
+    window_begin (&self->worker.ingest.window);
 }
 
 static void
@@ -366,7 +366,7 @@ station_start (station_t *self, const world_t *world)
     static const zb_backend_t backend = {
       .abi = ZB_BACKEND_ABI, .name = "property", .adds = 1};
     worker_init (&self->worker, &backend);
-    self->worker.ledger->born_wall_ms = world->born_ms;
+    self->worker.ingest.ledger->born_wall_ms = world->born_ms;
 }
 
 //  Readings of this worker's levels go from one stage to another.
@@ -404,7 +404,7 @@ station_commit (station_t *self, world_t *world)
 static void
 station_go_on (station_t *self, world_t *world, size_t most)
 {
-    if (self->flushing && ledger_save (self->worker.ledger, most))
+    if (self->flushing && ledger_save (self->worker.ingest.ledger, most))
         station_commit (self, world);
 }
 
@@ -437,7 +437,7 @@ station_flush (station_t *self, world_t *world, int whole)
     text_t journal = self->journal;
     size_t i;
     station_go_on (self, world, SIZE_MAX);
-    for (entry = self->worker.window.first; entry; entry = entry->next)
+    for (entry = self->worker.ingest.window.first; entry; entry = entry->next)
         sum_entry (&self->coming[s_key_of (entry->type, entry->text,
                                            entry->text + entry->name_size + 1)],
                    entry);
@@ -452,7 +452,7 @@ station_flush (station_t *self, world_t *world, int whole)
     self->flushing = 1;
     self->whole = whole;
     world_stage (world, self, RECENT, FLUSHED);
-    ledger_save_begin (self->worker.ledger, whole, station_save, self);
+    ledger_save_begin (self->worker.ingest.ledger, whole, station_save, self);
 }
 
 //  Killed. What comes next restores what was saved; without a journal all is
@@ -463,11 +463,11 @@ station_crash (station_t *self, world_t *world)
     text_t both = self->journal_before;
     int i;
     station_clear_window (self);
-    ledger_destroy (&self->worker.ledger);
+    ledger_destroy (&self->worker.ingest.ledger);
     for (i = 0; i < KEYS; i++)
         memset (&self->coming[i], 0, sizeof self->coming[i]);
     self->flushing = 0;
-    self->worker.ledger = ledger_new ();
+    self->worker.ingest.ledger = ledger_new ();
     text_each (&self->saved, worker_load_state, &self->worker);
     assert_int_equal (self->worker.bad_states, 0);
     world_stage (world, self, FLUSHED, world->journal ? RECENT : ABSENT);
@@ -599,7 +599,7 @@ world_deliver (world_t *self, packet_t *packet)
               &parsed);
     }
     text_add (&station->journal, text.text, text.size);
-    worker_message (&station->worker, packet->text, packet->size);
+    ingest_message (&station->worker.ingest, packet->text, packet->size);
     free (text.text);
 }
 
@@ -912,7 +912,7 @@ world_judge (world_t *self, unsigned loss)
         missing += publisher_sum_readings (&self->publisher[i], self->measured,
                                            world_heals (self, loss));
     for (i = 0; i < self->workers; i++)
-        lost += ledger_lost (self->station[i].worker.ledger);
+        lost += ledger_lost (self->station[i].worker.ingest.ledger);
     world_check (self, "lost readings", 0, (double) missing, (double) lost);
     if (world_heals (self, loss))
         world_check (self, "readings that do not heal", 0, 0, (double) missing);
