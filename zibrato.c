@@ -13,17 +13,14 @@
 
     Sections, bottom-up; none knows a later one:
 
-        Basics       random numbers, sockets
         Ingest       the worker's main thread
         Broker       XSUB to XPUB
-        Keygen       a certificate
-        Replay       what was refused, once more
         Modes        one row each, and main
 
     What they stand on is a file a class in contrib (contrib/README.md), here in the
     order in which a measurement meets them:
 
-        for all      log, clock, options, process, utf8, fault; arena, table;
+        for all      log, clock, options, process, sockets, utf8, fault; arena, table;
                      keys, certificate and curve say who may connect
         broker       forward    from programs to workers
                      peers      connections, and what each may cost
@@ -60,6 +57,7 @@
 #include "contrib/core/log.h"
 #include "contrib/core/options.h"
 #include "contrib/core/process.h"
+#include "contrib/core/sockets.h"
 
 #include "contrib/broker/faults.h"
 #include "contrib/broker/forward.h"
@@ -78,6 +76,8 @@
 #include "contrib/pipeline/sender.h"
 #include "contrib/pipeline/window.h"
 
+#include "contrib/modes/modes.h"
+
 #include <czmq.h>
 #include <dlfcn.h>
 #include <limits.h>
@@ -87,10 +87,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-//  Limits of what a peer may send us, and of what we hold for it.
+//  What broker and workers hold for their peers.
 enum {
-    FRAME_MAX = 65 * 1024,            //  bytes; a message and what CURVE adds
-    HIGH_WATER_MARK = 10000,          //  messages a peer
     WORKER_MARK = 4000,               //  messages that a worker has not read
     PROGRAM_MARK = 256,               //  messages of a program, the same
     SUBSCRIPTION_MAX = 1024,          //  bytes of a topic, and what CURVE adds
@@ -98,54 +96,12 @@ enum {
     SUBSCRIPTION_BUFFER = 16 * 1024,  //  bytes of them in the kernel
     NEEDED_THREADS = 6,               //  two of ZeroMQ's, and our own
     NEEDED_DESCRIPTORS = 64,
-    BACKLOG = 1024,     //  connections not accepted yet
-    CONNECT_MS = 2000,  //  then try again
-    DEAD_MS = 20000,    //  nothing sent was acknowledged so long
-    HANDSHAKE_MS = 5000,
-    HEARTBEAT_MS = 5000,
-    HEARTBEAT_TIMEOUT_MS = 15000,
     DRAIN_MESSAGES = 256  //  read in one go, then the timers' turn
 };
 
 //  Bytes that libc keeps of what was freed: what a burst of messages takes is
 //  there for the next one.
 enum { KEPT_MAX = 16 * 1024 * 1024 };
-
-//  --------------------------------------------------------------------------
-//  Basics: random numbers and sockets
-
-//  What nobody can guess.
-static uint64_t
-s_random (void)
-{
-    uint64_t bits;
-    if (getentropy (&bits, sizeof bits) == -1)
-        die ("getentropy:");
-    return bits;
-}
-
-//  What both ends of the wire have in common, set before bind or connect.
-static zsock_t *
-s_socket_new (int type)
-{
-    zsock_t *socket = zsock_new (type);
-    if (!socket)
-        die ("open a socket:");
-    zsock_set_maxmsgsize (socket, FRAME_MAX);
-    zsock_set_handshake_ivl (socket, HANDSHAKE_MS);
-    zsock_set_heartbeat_ivl (socket, HEARTBEAT_MS);
-    zsock_set_heartbeat_timeout (socket, HEARTBEAT_TIMEOUT_MS);
-    zsock_set_tcp_keepalive (socket, 1);
-    //  heartbeats do not tell of who lets us send and never reads
-    zsock_set_tcp_maxrt (socket, DEAD_MS);
-    zsock_set_connect_timeout (socket, CONNECT_MS);
-    zsock_set_backlog (socket, BACKLOG);
-    zsock_set_sndhwm (socket, HIGH_WATER_MARK);
-    zsock_set_rcvhwm (socket, HIGH_WATER_MARK);
-    zsock_set_linger (socket, 0);
-    zsock_set_ipv6 (socket, 1);
-    return socket;
-}
 
 //  --------------------------------------------------------------------------
 //  Ingest: the worker's main thread reads, and closes a window at each flush
@@ -985,13 +941,13 @@ worker_run (const zb_backend_t *backend)
         die ("--levels: %s", wrong);
     worker_init (&self, backend);
     worker_percentiles (&self);
-    self.xsub = s_socket_new (ZMQ_XSUB);
+    self.xsub = sockets_new (ZMQ_XSUB);
     zsock_set_rcvhwm (self.xsub, WORKER_MARK);
-    missed_init (&self.missed, s_random ());
+    missed_init (&self.missed, sockets_random ());
     worker_subscribe (&self, 1);
     worker_subscribe_marks (&self, 0);
     sender.queue = self.queue;
-    snprintf (sender.id, sizeof sender.id, "%016" PRIx64, s_random ());
+    snprintf (sender.id, sizeof sender.id, "%016" PRIx64, sockets_random ());
     if (s_worker.spool)
         worker_load (&self);
     else
@@ -1344,8 +1300,8 @@ broker_watch (zloop_t *loop, zsock_t *socket, peer_end_t end)
 static void
 broker_open (zloop_t *loop, const char *address)
 {
-    zsock_t *workers = s_broker.workers = s_socket_new (ZMQ_XPUB);
-    s_broker.programs = s_socket_new (ZMQ_XSUB);
+    zsock_t *workers = s_broker.workers = sockets_new (ZMQ_XPUB);
+    s_broker.programs = sockets_new (ZMQ_XSUB);
     zsock_set_rcvhwm (s_broker.programs, PROGRAM_MARK);
     zsock_set_maxmsgsize (workers, SUBSCRIPTION_MAX);
     zsock_set_rcvhwm (workers, SUBSCRIPTIONS_AHEAD);
@@ -1410,65 +1366,6 @@ broker_run (void)
 }
 
 //  --------------------------------------------------------------------------
-//  Keygen: a CURVE certificate, two files
-
-static struct {
-    const char *dir, *name;
-} s_keygen = {.name = "server"};
-
-// clang-format off
-static const zb_option_t s_keygen_arguments[] = {
-  {.name = "DIR", .text = &s_keygen.dir,
-   .help = "where it goes; made if it is not there"},
-  {.name = "NAME", .text = &s_keygen.name,
-   .help = "NAME is the public half, NAME_secret has both"},
-  {.name = NULL}};
-// clang-format on
-
-static int
-keygen_run (void)
-{
-    char key[CERTIFICATE_KEY];
-    const char *wrong = curve_keygen (s_keygen.dir, s_keygen.name, key);
-    if (wrong)
-        die ("keygen %s %s: %s", s_keygen.dir, s_keygen.name, wrong);
-    printf ("public  %s/%s\nsecret  %s/%s_secret\nkey     %s\n", s_keygen.dir,
-            s_keygen.name, s_keygen.dir, s_keygen.name, key);
-    return 0;
-}
-
-//  --------------------------------------------------------------------------
-//  Replay: what the service refused is sent again
-
-static const char *s_replay_dir;
-
-// clang-format off
-static const zb_option_t s_replay_arguments[] = {
-  {.name = "DIR", .text = &s_replay_dir,
-   .help = "the worker's --spool; it may be running"},
-  {.name = NULL}};
-// clang-format on
-
-static void
-replay_print (const char *name, const char *reason)
-{
-    printf ("%-28s  %s\n", name, reason);
-}
-
-static int
-replay_run (void)
-{
-    int count = spool_replay (s_replay_dir, replay_print);
-    if (count == -1)
-        die ("replay %s: expected the folder of a worker's --spool:",
-             s_replay_dir);
-    printf ("%d refused row%s to be sent again%s\n", count,
-            count == 1 ? "" : "s",
-            count ? ", at the worker's next flush or start" : "");
-    return 0;
-}
-
-//  --------------------------------------------------------------------------
 //  Modes: one row each
 
 //  Backends in contrib/backends, a file and a row each.
@@ -1488,34 +1385,21 @@ static const zb_option_t s_plugin_options[] = {
   {.name = NULL}};
 // clang-format on
 
-static const usage_t s_broker_usage = {
-  "broker",
-  "Takes in what programs publish and gives it to workers",
-  {s_broker_options, NULL},
-  NULL};
-static const usage_t s_keygen_usage = {
-  "keygen",
-  "Makes a CURVE certificate: a key pair for a broker, program or worker",
-  {NULL, NULL},
-  s_keygen_arguments};
-static const usage_t s_replay_usage = {
-  "replay",
-  "Sends again what the service refused, after what was wrong is mended",
-  {NULL, NULL},
-  s_replay_arguments};
-static const usage_t s_plugin_usage = {
-  "worker --plugin FILE.so",
-  "Runs a backend from a shared object; with --help after it, says its options",
-  {s_plugin_options, s_worker_options},
-  NULL};
+static const zb_mode_t s_broker_mode = {
+  .name = "broker",
+  .summary = "Takes in what programs publish and gives it to workers",
+  .tables = {s_broker_options},
+  .run = broker_run};
+static const zb_mode_t s_plugin_mode = {
+  .name = "worker --plugin FILE.so",
+  .summary =
+    "Runs a backend from a shared object; with --help after it, says its "
+    "options",
+  .tables = {s_plugin_options, s_worker_options}};
 
-//  Those that are no workers. What runs returns the exit status.
-static const struct {
-    const usage_t *usage;
-    int (*run) (void);
-} s_modes[] = {{&s_broker_usage, broker_run},
-               {&s_keygen_usage, keygen_run},
-               {&s_replay_usage, replay_run}};
+//  Those that are no workers.
+static const zb_mode_t *const s_modes[] = {&s_broker_mode, &zb_keygen_mode,
+                                           &zb_replay_mode};
 
 enum { MODES = sizeof s_modes / sizeof *s_modes };
 
@@ -1523,12 +1407,11 @@ enum { MODES = sizeof s_modes / sizeof *s_modes };
 static int
 mode_backend (const zb_backend_t *backend, int argc, char **argv)
 {
-    usage_t usage = {backend->name,
-                     backend->summary,
-                     {backend->options, s_worker_options},
-                     NULL};
+    zb_mode_t mode = {.name = backend->name,
+                      .summary = backend->summary,
+                      .tables = {backend->options, s_worker_options}};
     s_worker.batch = (int64_t) backend->batch;
-    options_parse (&usage, argc, argv);
+    options_parse (&mode, argc, argv);
     return worker_run (backend);
 }
 
@@ -1539,9 +1422,9 @@ mode_plugin (int argc, char **argv)
     const zb_backend_t *(*backend) (void) = NULL;
     void *library, *symbol;
     if (argc < 2 || !streq (argv[0], "--plugin"))
-        options_parse (&s_plugin_usage, argc, argv);
+        options_parse (&s_plugin_mode, argc, argv);
     if (argc < 2 || !streq (argv[0], "--plugin"))
-        usage_die (&s_plugin_usage, "expected --plugin FILE.so first");
+        usage_die (&s_plugin_mode, "expected --plugin FILE.so first");
     library = dlopen (argv[1], RTLD_NOW | RTLD_LOCAL);
     symbol = library ? dlsym (library, "zibrato_backend") : NULL;
     if (!symbol)
@@ -1562,8 +1445,7 @@ s_help (FILE *out)
                   "Carries measurements from programs to where they are looked "
                   "at.\n\n");
     for (i = 0; i < MODES; i++)
-        fprintf (out, "  %-10s %s\n", s_modes[i].usage->name,
-                 s_modes[i].usage->summary);
+        fprintf (out, "  %-10s %s\n", s_modes[i]->name, s_modes[i]->summary);
     for (i = 0; i < BACKENDS; i++)
         fprintf (out, "  %-10s %s\n", s_backends[i]->name,
                  s_backends[i]->summary);
@@ -1581,9 +1463,9 @@ s_mode (const char *mode, int argc, char **argv)
 {
     size_t i;
     for (i = 0; i < MODES; i++)
-        if (streq (mode, s_modes[i].usage->name)) {
-            options_parse (s_modes[i].usage, argc, argv);
-            return s_modes[i].run ();
+        if (streq (mode, s_modes[i]->name)) {
+            options_parse (s_modes[i], argc, argv);
+            return s_modes[i]->run ();
         }
     if (streq (mode, "worker"))
         return mode_plugin (argc, argv);
@@ -1601,7 +1483,7 @@ main (int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
     int rc = -1;
     process_open_standard ();
-    table_seed = s_random ();
+    table_seed = sockets_random ();
     mallopt (M_TRIM_THRESHOLD, KEPT_MAX);
     if (streq (mode, "--version") || streq (mode, "-V")) {
         printf ("zibrato %s\n", ZIBRATO_VERSION);

@@ -38,7 +38,7 @@ s_option_print (const zb_option_t *self, const char *name, FILE *out)
 //  The rows that parse are the rows that are printed: the help cannot say what
 //  is not so.
 static void
-s_usage_print (const usage_t *self, FILE *out)
+s_usage_print (const zb_mode_t *self, FILE *out)
 {
     const zb_option_t *option;
     char name[64];
@@ -60,7 +60,7 @@ s_usage_print (const usage_t *self, FILE *out)
 }
 
 void
-usage_die (const usage_t *self, const char *format, ...)
+usage_die (const zb_mode_t *self, const char *format, ...)
 {
     va_list args;
     va_start (args, format);
@@ -117,12 +117,12 @@ s_option_set (const zb_option_t *self, char *value)
 
 //  The mode's own options come first, so that a backend may not be shadowed.
 static const zb_option_t *
-s_option_find (const usage_t *usage, const char *name, size_t size)
+s_option_find (const zb_mode_t *mode, const char *name, size_t size)
 {
     const zb_option_t *option;
     int i;
     for (i = 0; i < TABLES_MAX; i++)
-        for (option = usage->tables[i]; option && option->name; option++)
+        for (option = mode->tables[i]; option && option->name; option++)
             if (strlen (option->name) == size
                 && memcmp (option->name, name, size) == 0)
                 return option;
@@ -131,12 +131,12 @@ s_option_find (const usage_t *usage, const char *name, size_t size)
 
 //  Variables first: what the command line says wins.
 static void
-s_options_environment (const usage_t *usage)
+s_options_environment (const zb_mode_t *mode)
 {
     const zb_option_t *option;
     int i;
     for (i = 0; i < TABLES_MAX; i++)
-        for (option = usage->tables[i]; option && option->name; option++) {
+        for (option = mode->tables[i]; option && option->name; option++) {
             char *value = option->env ? getenv (option->env) : NULL;
             if (value && *value)
                 s_option_set (option, value);
@@ -146,42 +146,42 @@ s_options_environment (const usage_t *usage)
 //  --name VALUE, --name=VALUE or --flag at argv[i]. Returns the last place that
 //  it takes.
 static int
-s_option_parse (const usage_t *usage, int i, int argc, char **argv)
+s_option_parse (const zb_mode_t *mode, int i, int argc, char **argv)
 {
     char *name = argv[i] + 2, *value = strchr (argv[i], '=');
     const zb_option_t *option = s_option_find (
-      usage, name, value ? (size_t) (value - name) : strlen (name));
+      mode, name, value ? (size_t) (value - name) : strlen (name));
     if (!option)
-        usage_die (usage, "%s: no such option", argv[i]);
+        usage_die (mode, "%s: no such option", argv[i]);
     if (value && option->flag)
-        usage_die (usage, "--%s takes no value", option->name);
+        usage_die (mode, "--%s takes no value", option->name);
     if (value)
         value++;
     else if (!option->flag && i + 1 < argc)
         value = argv[++i];
     else if (!option->flag)
-        usage_die (usage, "--%s: expected %s", option->name, option->argument);
+        usage_die (mode, "--%s: expected %s", option->name, option->argument);
     s_option_set (option, value);
     return i;
 }
 
 void
-options_parse (const usage_t *usage, int argc, char **argv)
+options_parse (const zb_mode_t *mode, int argc, char **argv)
 {
-    const zb_option_t *argument = usage->arguments;
+    const zb_option_t *argument = mode->arguments;
     int i;
-    s_options_environment (usage);
+    s_options_environment (mode);
     for (i = 0; i < argc; i++)
         if (streq (argv[i], "--help") || streq (argv[i], "-h")) {
-            s_usage_print (usage, stdout);
+            s_usage_print (mode, stdout);
             exit (0);
         }
         else if (strncmp (argv[i], "--", 2) == 0)
-            i = s_option_parse (usage, i, argc, argv);
+            i = s_option_parse (mode, i, argc, argv);
         else if (argument && argument->name && *argv[i] != '-')
             s_option_set (argument++, argv[i]);
         else
-            usage_die (usage, "%s: expected an option", argv[i]);
+            usage_die (mode, "%s: expected an option", argv[i]);
     if (argument && argument->name && !*argument->text)
-        usage_die (usage, "expected %s", argument->name);
+        usage_die (mode, "expected %s", argument->name);
 }

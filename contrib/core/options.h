@@ -12,13 +12,15 @@
 
 enum { TABLES_MAX = 2 };
 
+//  A mode of the executable.
 typedef struct {
-    const char *name;  //  of the mode
-    const char *summary;
+    const char *name, *summary;
     const zb_option_t *tables[TABLES_MAX];
     const zb_option_t *arguments;  //  without "--", in this order; who has no
                                    //  default must be given
-} usage_t;
+    int (*run) (void);             //  with the options read; returns the exit
+                                   //  status
+} zb_mode_t;
 
 //  A whole number, with K, M or G for 1024 and its powers. Returns 0, or -1.
 int option_number (const char *text, int64_t *number);
@@ -26,10 +28,10 @@ int option_number (const char *text, int64_t *number);
 //  Reads variables, then the command line, which wins. Ends the program if that
 //  fails (status 2: a word that we do not know; 1: a value that cannot be used),
 //  or if help is asked for (0).
-void options_parse (const usage_t *usage, int argc, char **argv);
+void options_parse (const zb_mode_t *mode, int argc, char **argv);
 
 //  Ends the program for a word that we do not know: exit status 2.
-void usage_die (const usage_t *self, const char *format, ...)
+void usage_die (const zb_mode_t *self, const char *format, ...)
   __attribute__ ((format (printf, 2, 3), noreturn));
 
 #endif

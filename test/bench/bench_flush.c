@@ -268,7 +268,7 @@ int
 main (void)
 {
     bench_pin (1);
-    table_seed = s_random ();
+    table_seed = sockets_random ();
     s_bytes (ZB_TYPE_COUNTER, "memory.worker.counter", 256);
     s_bytes (ZB_TYPE_TIMER, "memory.worker.timer", 4096);
     s_million ();

@@ -30,8 +30,10 @@ s_exit (int status)
 #undef exit
 #undef _exit
 
-static const usage_t s_usage = {
-  "fuzz", "Takes any options", {s_broker_options, s_worker_options}, NULL};
+static const zb_mode_t s_usage = {
+  .name = "fuzz",
+  .summary = "Takes any options",
+  .tables = {s_broker_options, s_worker_options}};
 
 static void
 s_check_ranges (const zb_option_t *option)

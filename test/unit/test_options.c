@@ -28,7 +28,8 @@ static const zb_option_t s_second[] = {
   {.name = NULL}};
 // clang-format on
 
-static const usage_t s_usage = {"test", "Tests", {s_first, s_second}, NULL};
+static const zb_mode_t s_usage = {
+  .name = "test", .summary = "Tests", .tables = {s_first, s_second}};
 
 static const char *s_from, *s_to;
 
@@ -39,9 +40,12 @@ static const zb_option_t s_arguments[] = {
   {.name = NULL}};
 // clang-format on
 
-static const usage_t s_both = {
-  "both", "Tests", {s_first, s_second}, s_arguments};
-static const usage_t s_only = {"only", "Tests", {NULL, NULL}, s_arguments};
+static const zb_mode_t s_both = {.name = "both",
+                                 .summary = "Tests",
+                                 .tables = {s_first, s_second},
+                                 .arguments = s_arguments};
+static const zb_mode_t s_only = {
+  .name = "only", .summary = "Tests", .arguments = s_arguments};
 
 static int
 s_reset (void **state)
@@ -205,7 +209,7 @@ test_environment (void **state)
 
 //  Runs in a child; returns its exit status and what it wrote to both streams.
 static int
-s_child (const usage_t *usage, char *const words[], char *text, size_t size)
+s_child (const zb_mode_t *usage, char *const words[], char *text, size_t size)
 {
     int pipes[2], status;
     size_t used = 0;
@@ -299,7 +303,7 @@ static void
 test_arguments_end (void **state)
 {
     static struct {
-        const usage_t *usage;
+        const zb_mode_t *usage;
         char *words[WORDS + 1];
         int status;
         const char *says;
