@@ -38,7 +38,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
 #include <inttypes.h>
 #include <math.h>
@@ -58,21 +57,12 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "../folder.h"
 #include "../jobs.h"
+#include "../sanitized.h"
 
 //  No test file uses all of it
 #pragma GCC diagnostic ignored "-Wunused-function"
-
-#if defined __SANITIZE_ADDRESS__
-#define SANITIZED   1
-#define SANITIZED_T 0
-#elif defined __SANITIZE_THREAD__
-#define SANITIZED   1
-#define SANITIZED_T 1
-#else
-#define SANITIZED   0
-#define SANITIZED_T 0
-#endif
 
 enum { WAIT_MS = 60000, POLL_MS = 10, PROCESSES_MAX = 1024 };
 
@@ -600,14 +590,6 @@ harness_run (void **state)
     s_passed = true;
 }
 
-static int
-harness_remove (const char *path, const struct stat *status, int type,
-                struct FTW *place)
-{
-    (void) status, (void) type, (void) place;
-    return remove (path);
-}
-
 static void publishers_destroy (void);
 
 static int
@@ -624,7 +606,7 @@ harness_teardown (void **state)
         free (s_kept[--s_kept_count]);
     free (s_kept);
     s_kept = NULL;
-    return nftw (s_folder, harness_remove, 8, FTW_DEPTH | FTW_PHYS);
+    return folder_remove (s_folder);
 }
 
 #define HARNESS_MAIN(tests)                                                    \
@@ -952,6 +934,30 @@ rows_total (const cJSON *rows, const char *source, const char *name)
     return total;
 }
 
+static int
+s_text_compare (const void *a, const void *b)
+{
+    return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+//  Returns a name, source and second that two rows have, or NULL.
+static const char *
+rows_same_second (const cJSON *rows)
+{
+    size_t size = (size_t) cJSON_GetArraySize (rows), count = 0;
+    const char **keys = harness_keep (calloc (size + 1, sizeof *keys));
+    const cJSON *row;
+    cJSON_ArrayForEach (row, rows) keys[count++] =
+      text_new ("%s %s %.0f", cJSON_GetObjectItem (row, "name")->valuestring,
+                cJSON_GetObjectItem (row, "source")->valuestring,
+                row_number (row, "measure_time"));
+    qsort (keys, count, sizeof *keys, s_text_compare);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp (keys[i - 1], keys[i]) == 0)
+            return keys[i];
+    return NULL;
+}
+
 //  --------------------------------------------------------------------------
 //  sink: where measurements arrive, a stand-in behind `zibrato librato` or the
 //  output of `zibrato stdout --format json`
@@ -1075,6 +1081,16 @@ sink_check_count (const sink_t *self, const char *source, const char *name,
     if (total.count < count || total.count > count)
         fail_msg ("%s/%s: %.17g samples, expected %.17g", source ? source : "*",
                   name, total.count, count);
+}
+
+//  Waits for such a sum of a series, and ends the worker: no more has come.
+static void
+sink_end_with_sum (const sink_t *self, const char *source, const char *name,
+                   double sum)
+{
+    sink_await (self, source, name, 0, sum);
+    sink_stop (self);
+    sink_check_sum (self, source, name, sum);
 }
 
 //  --------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 #include "unit.h"
 
 #include "../../contrib/backends/age.h"

@@ -2,6 +2,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 #include "unit.h"
 
 static blame_service_t s_service;

@@ -3,6 +3,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 #include "unit.h"
 
 static char s_dir[64];

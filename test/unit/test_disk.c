@@ -13,8 +13,9 @@
 
 #include "unit.h"
 
+#include "../folder.h"
+
 #include <fcntl.h>
-#include <ftw.h>
 
 //  --------------------------------------------------------------------------
 //  The disk
@@ -158,14 +159,6 @@ s_sum (worker_t *self)
     return sum;
 }
 
-static int
-s_remove (const char *path, const struct stat *status, int type,
-          struct FTW *walk)
-{
-    (void) status, (void) type, (void) walk;
-    return remove (path);
-}
-
 //  --------------------------------------------------------------------------
 //  The test
 
@@ -203,7 +196,7 @@ test_slow_disk (void **state)
     assert_true (s_sum (&self) == (double) s_run.lines);
     assert_int_equal (self.queue->dropped_rows, 0);
     worker_clear (&self);
-    nftw (dir, s_remove, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove (dir);
 }
 
 int

@@ -6,8 +6,9 @@
 
 #include "unit.h"
 
+#include "../folder.h"
+
 #include <dirent.h>
-#include <ftw.h>
 #include <semaphore.h>
 #include <sys/stat.h>
 
@@ -357,19 +358,11 @@ s_worker_new_spooled (const zb_backend_t *backend)
     return self;
 }
 
-static int
-s_remove (const char *path, const struct stat *status, int type,
-          struct FTW *walk)
-{
-    (void) status, (void) type, (void) walk;
-    return remove (path);
-}
-
 static void
 s_worker_destroy_spooled (worker_t **self_p)
 {
     s_worker_destroy (self_p);
-    nftw (s_dir, s_remove, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove (s_dir);
     s_worker.spool_max = 256 * 1024 * 1024;
     s_worker.spool = NULL;
 }

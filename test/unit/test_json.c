@@ -3,10 +3,12 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 #include "unit.h"
 #include "../../contrib/pipeline/json.c"
 
-enum { TIMES = 300000 };
+enum { TIMES = SANITIZED ? 20000 : 100000 };
 
 static void
 s_check (double value)

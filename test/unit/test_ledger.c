@@ -11,6 +11,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 //  The body, with its statics.
 #define ZIBRATO_IMPLEMENTATION
 #include "../../zibrato.h"

@@ -2,5 +2,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 #undef __SSE2__
 #include "test_line.c"

@@ -5,6 +5,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 #include "unit.h"
 
 //  The text is copied to memory of its size, so that ASan sees who reads on.
@@ -30,16 +32,24 @@ s_same_text (span_t span, const char *wanted)
 //  --------------------------------------------------------------------------
 //  The text
 
+//  Of a line that begins with info|...|18c-f00.
+static note_t
+s_note (const char *text, int kind)
+{
+    note_t note;
+    assert_null (s_parse (text, &note));
+    assert_int_equal (note.kind, kind);
+    s_same_text (note.level, "info");
+    s_same_text (note.id, "18c-f00");
+    return note;
+}
+
 static void
 test_stream (void **state)
 {
-    note_t note;
+    note_t note = s_note ("info|Stream|18c-f00|1234", NOTE_STREAM);
     uint64_t count;
     (void) state;
-    assert_null (s_parse ("info|Stream|18c-f00|1234", &note));
-    assert_int_equal (note.kind, NOTE_STREAM);
-    s_same_text (note.level, "info");
-    s_same_text (note.id, "18c-f00");
     assert_int_equal (note.age_ms, 1234);
     assert_int_equal (note_count_next (&note.counts, &count), 0);
     assert_null (s_parse ("a b|Stream|i|0|3,1,9007199254740992", &note));
@@ -56,12 +66,9 @@ test_stream (void **state)
 static void
 test_end (void **state)
 {
-    note_t note;
+    note_t note =
+      s_note ("info|End|18c-f00|2|18446744073709551615|7", NOTE_END);
     (void) state;
-    assert_null (s_parse ("info|End|18c-f00|2|18446744073709551615|7", &note));
-    assert_int_equal (note.kind, NOTE_END);
-    s_same_text (note.level, "info");
-    s_same_text (note.id, "18c-f00");
     assert_int_equal (note.series, 2);
     assert_true (note.seqs == UINT64_MAX);
     assert_int_equal (note.readings, 7);

@@ -4,6 +4,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 #include "unit.h"
 
 #include <sys/wait.h>

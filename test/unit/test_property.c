@@ -32,13 +32,8 @@
 
 #include "unit.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#define RUNS 300  //  which take as long as 2000 else
-#else
-#define RUNS 2000
-#endif
-
 enum {
+    RUNS = SANITIZED ? 300 : 2000,
     ROUNDS = 60,
     ROUNDS_BEFORE = 20,  //  that older publishers have behind them
     ROUND_MS = 250,

@@ -15,10 +15,12 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - there is one thread
+
 #include "unit.h"
 
 enum {
-    WORLDS = 1000,
+    WORLDS = SANITIZED ? 100 : 1000,
     ROUNDS = 120,
     ROUND_MS = 5000,
     PROGRAMS = 60,

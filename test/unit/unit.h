@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "../sanitized.h"
+
 //  The same numbers at each run (splitmix64, public domain, S. Vigna).
 static uint64_t s_seed = 20250101;
 
