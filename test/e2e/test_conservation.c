@@ -215,28 +215,6 @@ check_program (const cJSON *rows, const program_t *self)
     return good;
 }
 
-static int
-s_compare (const void *a, const void *b)
-{
-    return strcmp (*(char *const *) a, *(char *const *) b);
-}
-
-//  No two rows of one name, source and second.
-static void
-check_rows (const cJSON *rows)
-{
-    size_t size = (size_t) cJSON_GetArraySize (rows), count = 0;
-    char **keys = harness_keep (calloc (size + 1, sizeof *keys));
-    const cJSON *row;
-    cJSON_ArrayForEach (row, rows) keys[count++] =
-      text_new ("%s %s %.0f", cJSON_GetObjectItem (row, "name")->valuestring,
-                cJSON_GetObjectItem (row, "source")->valuestring,
-                row_number (row, "measure_time"));
-    qsort (keys, count, sizeof *keys, s_compare);
-    for (size_t i = 1; i < count; i++)
-        check (strcmp (keys[i - 1], keys[i]) != 0, "two rows: %s", keys[i]);
-}
-
 //  Adds the rows of a folder's files to what was stored.
 static void
 folder_rows (cJSON *rows, const char *path)
@@ -289,7 +267,7 @@ check_site (const site_t *self)
     check (s_lines == llround (old + missed),
            "%ld classic lines sent, %.0f stored, %.0f missed; ", s_lines, old,
            missed);
-    check_rows (rows);
+    check (!rows_same_second (rows), "two rows: %s", rows_same_second (rows));
     double poison = poison_stored (self, rows);
     check (s_poisonous == llround (poison),
            "%ld poisonous lines sent, %.0f stored or set aside", s_poisonous,

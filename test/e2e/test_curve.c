@@ -372,9 +372,7 @@ strangers_do_not_fill_the_log (void)
           connect (fd, (struct sockaddr *) &address, sizeof address), 0);
         close (fd);
     }
-    sink_await (&sink, "broker", "zibrato.broker.refused", 0, STRANGERS);
-    sink_stop (&sink);
-    sink_check_sum (&sink, "broker", "zibrato.broker.refused", STRANGERS);
+    sink_end_with_sum (&sink, "broker", "zibrato.broker.refused", STRANGERS);
     assert_true (process_lines (place.broker->process, "event=refused") < 10);
 }
 
@@ -446,9 +444,7 @@ who_is_no_more_listed_is_cut_off (void)
     file_write (client_path (&place, "back"),
                 file_read (client_path (&place, "other-app_secret"), NULL));
     place_reload (&place, 4);
-    sink_await (&stays, NULL, "other", 0, 2);
-    sink_stop (&stays);
-    sink_check_sum (&stays, NULL, "other", 2);
+    sink_end_with_sum (&stays, NULL, "other", 2);
 }
 
 //  Moves a certificate into a folder that says what it is for.
@@ -513,9 +509,7 @@ a_key_that_changes_its_port_is_cut_off (void)
     process_send (measure, "count\tinfo\tn\n");
     rename (app, client_path (&place, "app"));
     place_reload (&place, 2);
-    sink_await (&sink, NULL, "n", 0, 2);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "n", 2);
+    sink_end_with_sum (&sink, NULL, "n", 2);
 }
 
 //  Two files with one key, what is no certificate, and one with so much in it

@@ -23,9 +23,7 @@ threads_that_measure_first_at_the_same_time_add_up (void)
     sink_t sink = sink_stdout (broker, NULL);
     for (int i = 0; i < LIVES; i++)
         edge_run ("edge", "meet", THREADS, edge_delivers (broker));
-    sink_await (&sink, NULL, "meeting.count", 0, 2 * LIVES * THREADS);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "meeting.count", 2 * LIVES * THREADS);
+    sink_end_with_sum (&sink, NULL, "meeting.count", 2 * LIVES * THREADS);
     sink_check_sum (&sink, "meeting", "meeting.count", LIVES * THREADS);
 }
 
@@ -58,9 +56,7 @@ what_is_being_closed_when_main_returns_arrives (void)
     broker_t *broker = broker_start ();
     sink_t sink = sink_stdout (broker, NULL);
     s_check_closing (edge_delivers (broker));
-    sink_await (&sink, NULL, "closing.count", 0, 20);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "closing.count", 20);
+    sink_end_with_sum (&sink, NULL, "closing.count", 20);
 }
 
 static void
@@ -71,9 +67,7 @@ two_threads_may_close_the_same_instance (void)
     process_t *edge =
       edge_run ("edge", "closing-twice", 50, broker_environment (broker));
     assert_int_equal (edge_number (edge, "closed="), 50);
-    sink_await (&sink, NULL, "twice.count", 0, 50);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "twice.count", 50);
+    sink_end_with_sum (&sink, NULL, "twice.count", 50);
 }
 
 //  A minute's flush ends with the instance, and says that something was held.
@@ -155,9 +149,7 @@ a_thread_is_not_cancelled_while_it_measures (void)
     assert_int_equal (edge_number (edge, "canceled="), 1);
     assert_int_equal (edge_number (edge, "reached="), 1);
     assert_int_equal (edge_number (edge, "flush="), 0);
-    sink_await (&sink, NULL, "cancel.count", 0, 300);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "cancel.count", 300);
+    sink_end_with_sum (&sink, NULL, "cancel.count", 300);
 }
 
 //  --------------------------------------------------------------------------
@@ -338,9 +330,7 @@ instances_leave_nothing (void)
       edge_run ("edge", "instances", 5, broker_environment (broker));
     assert_in_range (edge_number (edge, "descriptors="), 0, 1);
     assert_int_equal (edge_number (edge, "tasks="), 0);
-    sink_await (&sink, NULL, "instance.count", 0, 30);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "instance.count", 30);
+    sink_end_with_sum (&sink, NULL, "instance.count", 30);
 }
 
 static void

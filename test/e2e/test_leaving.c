@@ -83,9 +83,7 @@ a_thousand_programs_that_count_once_add_up (void)
     process_t *leave =
       edge_run ("leave", "programs", PROGRAMS, edge_delivers (broker));
     assert_int_equal (edge_number (leave, "failed="), 0);
-    sink_await (&sink, NULL, "leave.count", 0, PROGRAMS);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "leave.count", PROGRAMS);
+    sink_end_with_sum (&sink, NULL, "leave.count", PROGRAMS);
 }
 
 //  --------------------------------------------------------------------------
@@ -149,9 +147,7 @@ s_check_unknown_child (const char *command)
     process_t *leave = edge_run ("leave", command, 0, edge_delivers (broker));
     assert_int_equal (edge_number (leave, "status="), 0);
     assert_true (edge_number (leave, "ms=") < 5000);
-    sink_await (&sink, NULL, "leave.count", 0, 200);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "leave.count", 200);
+    sink_end_with_sum (&sink, NULL, "leave.count", 200);
 }
 
 static void
@@ -210,9 +206,7 @@ the_exit_of_a_thread_knows_nothing_of_the_others (void)
         print_message ("a thread of 200 ends in %d ns, one of 2000 in %d ns\n",
                        (int) few_ns, (int) many_ns);
     }
-    sink_await (&sink, "parent", NULL, 0, (double) threads * 100);
-    sink_stop (&sink);
-    sink_check_sum (&sink, "parent", NULL, (double) threads * 100);
+    sink_end_with_sum (&sink, "parent", NULL, (double) threads * 100);
     assert_true (many_ns < few_ns * 5 + 200000);
 }
 

@@ -82,11 +82,8 @@ a_broker_that_dies_sends_no_sigpipe (void)
     s_end_input (host);
     assert_int_equal (process_wait (host), 0);
     assert_string_equal (process_err (host), "");
-    sink_await (&sink, NULL, "busy.count", 0,
-                (double) s_number (host, "counted="));
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "busy.count",
-                    (double) s_number (host, "counted="));
+    sink_end_with_sum (&sink, NULL, "busy.count",
+                       (double) s_number (host, "counted="));
 }
 
 //  What handlers measure arrives or is counted: each signal makes two counts
@@ -189,9 +186,7 @@ descriptors_are_not_inherited_and_not_leaked (void)
     assert_int_equal (s_number (host, "leaked="), 0);
     assert_null (strstr (process_out (host), "socket:"));
     assert_null (strstr (process_out (host), "anon_inode:"));
-    sink_await (&sink, "more", "descriptors.cycles", 0, 40);
-    sink_stop (&sink);
-    sink_check_sum (&sink, "more", "descriptors.cycles", 40);
+    sink_end_with_sum (&sink, "more", "descriptors.cycles", 40);
 }
 
 //  Whatever number of descriptors is left: the program and its child go on,
@@ -213,9 +208,7 @@ too_few_descriptors_stop_nobody (void)
         opened += s_number (host, "opened=") == 1;
     }
     assert_int_equal (opened, runs);
-    sink_await (&sink, NULL, "exhausted.parent", 0, counted);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "exhausted.parent", counted);
+    sink_end_with_sum (&sink, NULL, "exhausted.parent", counted);
     assert_true (sink_total (&sink, NULL, "exhausted.child").sum >= runs);
 }
 

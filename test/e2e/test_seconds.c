@@ -10,31 +10,13 @@
 
 #include "harness.h"
 
-//  --------------------------------------------------------------------------
-//  Rows by their keys
-
-static int
-s_compare (const void *a, const void *b)
-{
-    return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-//  No two rows have one name, source and second. Returns how many there are.
-static size_t
+//  No two rows have one name, source and second.
+static void
 s_check_unique (const cJSON *rows)
 {
-    size_t count = (size_t) cJSON_GetArraySize (rows), i = 0;
-    const char **keys = harness_keep (calloc (count + 1, sizeof *keys));
-    const cJSON *row;
-    cJSON_ArrayForEach (row, rows) keys[i++] =
-      text_new ("%s %s %.0f", cJSON_GetObjectItem (row, "name")->valuestring,
-                cJSON_GetObjectItem (row, "source")->valuestring,
-                row_number (row, "measure_time"));
-    qsort (keys, count, sizeof *keys, s_compare);
-    for (i = 1; i < count; i++)
-        if (strcmp (keys[i - 1], keys[i]) == 0)
-            fail_msg ("two rows of %s", keys[i]);
-    return count;
+    const char *twice = rows_same_second (rows);
+    if (twice)
+        fail_msg ("two rows of %s", twice);
 }
 
 //  Ends programs and worker. What they say that they measured has come, to the

@@ -350,39 +350,54 @@ s_replay (const char *spool)
     return process_run (LIST (harness_path ("ZB_BIN"), "replay", spool), NULL);
 }
 
+//  A worker whose service has refused a row, and the file that this is in.
+typedef struct {
+    site_t site;
+    sink_t sink;
+    const char *rejected, *file;  //  its folder and itself
+} refused_t;
+
+static void
+refused_begin (refused_t *self)
+{
+    broker_t *broker = broker_start ();
+    self->site = site_new (broker, "spool");
+    site_start (&self->site, NULL);
+    self->sink = (sink_t){self->site.worker, self->site.standin};
+    publisher_send (publisher_new (broker, "info|"),
+                    "info|Gauge|old|7|1000|test");
+    self->rejected = text_new ("%s/rejected", self->site.spool);
+    self->file = s_await_file (self->rejected, "request-");
+    process_await (self->site.worker, "event=rejected");
+}
+
 static void
 refused_rows_are_kept_and_sent_again (void)
 {
-    broker_t *broker = broker_start ();
-    site_t site = site_new (broker, "spool");
-    site_start (&site, NULL);
-    sink_t sink = {site.worker, site.standin};
-    void *publisher = publisher_new (broker, "info|");
-    publisher_send (publisher, "info|Gauge|old|7|1000|test");
-    const char *rejected = text_new ("%s/rejected", site.spool);
-    const char *file = s_await_file (rejected, "request-");
-    process_await (site.worker, "event=rejected");
+    refused_t self;
+    refused_begin (&self);
+    const char *file = self.file;
     assert_non_null (strstr (file_read (file, NULL), "too far in the past"));
     assert_non_null (strstr (file_read (file, NULL), "\"name\":\"old\""));
     //  nothing is mended: it comes back
-    process_t *replay = s_replay (site.spool);
+    process_t *replay = s_replay (self.site.spool);
     assert_non_null (strstr (process_out (replay), "too far in the past"));
     assert_non_null (strstr (process_out (replay), "1 refused row"));
-    process_await_nth (site.worker, "event=rejected", 2);
-    file = s_await_file (rejected, "request-0000000000-");
+    process_await_nth (self.site.worker, "event=rejected", 2);
+    file = s_await_file (self.rejected, "request-0000000000-");
     assert_string_equal (strrchr (file, '-'), "-r1");
     //  the row is mended by hand
     char *text = file_read (file, NULL), *time_at = strstr (text, ":1000,");
     assert_non_null (time_at);
     file_write (file, text_new ("%.*s:%ld,%s", (int) (time_at - text), text,
                                 (long) time (NULL), time_at + 6));
-    s_replay (site.spool);
-    sink_await (&sink, "test", "old", 1, 7);
-    assert_int_equal (s_count_files (rejected), 0);
-    sink_stop (&sink);
-    sink_check_count (&sink, "test", "old", 1);
+    s_replay (self.site.spool);
+    sink_await (&self.sink, "test", "old", 1, 7);
+    assert_int_equal (s_count_files (self.rejected), 0);
+    sink_stop (&self.sink);
+    sink_check_count (&self.sink, "test", "old", 1);
     //  the worker may be away
-    replay = s_replay (site.spool);
+    replay = s_replay (self.site.spool);
     assert_string_equal (process_out (replay),
                          "0 refused rows to be sent again\n");
 }
@@ -392,29 +407,22 @@ refused_rows_are_kept_and_sent_again (void)
 static void
 what_is_no_file_stops_no_replay (void)
 {
-    broker_t *broker = broker_start ();
-    site_t site = site_new (broker, "spool");
-    site_start (&site, NULL);
-    sink_t sink = {site.worker, site.standin};
-    void *publisher = publisher_new (broker, "info|");
-    publisher_send (publisher, "info|Gauge|old|7|1000|test");
-    s_await_file (text_new ("%s/rejected", site.spool), "request-");
-    process_await (site.worker, "event=rejected");
-    const char *pipe =
-      text_new ("%s/rejected/request-0000000000-a", site.spool);
-    const char *folder =
-      text_new ("%s/rejected/request-0000000000-b", site.spool);
+    refused_t self;
+    refused_begin (&self);
+    const char *pipe = text_new ("%s/request-0000000000-a", self.rejected);
+    const char *folder = text_new ("%s/request-0000000000-b", self.rejected);
     assert_int_equal (mkfifo (pipe, 0600), 0);
     assert_int_equal (mkdir (folder, 0700), 0);
     assert_non_null (
-      strstr (process_out (s_replay (site.spool)), "1 refused row"));
-    process_await_nth (site.worker, "event=rejected", 2);
-    sink_stop (&sink);
+      strstr (process_out (s_replay (self.site.spool)), "1 refused row"));
+    process_await_nth (self.site.worker, "event=rejected", 2);
+    sink_stop (&self.sink);
     assert_int_equal (
-      mkfifo (text_new ("%s/request-0000000001-0000", site.spool), 0600), 0);
-    site_start (&site, NULL);
-    process_await (site.worker, "event=damaged");
-    assert_int_equal (process_stop (site.worker, SIGTERM), 0);
+      mkfifo (text_new ("%s/request-0000000001-0000", self.site.spool), 0600),
+      0);
+    site_start (&self.site, NULL);
+    process_await (self.site.worker, "event=damaged");
+    assert_int_equal (process_stop (self.site.worker, SIGTERM), 0);
     unlink (pipe);
     rmdir (folder);
 }
@@ -424,26 +432,21 @@ static void
 replayed_files_are_the_workers (void)
 {
     enum { NOBODY = 65534 };
-    broker_t *broker = broker_start ();
-    site_t site = site_new (broker, "spool");
-    site_start (&site, NULL);
-    sink_t sink = {site.worker, site.standin};
-    void *publisher = publisher_new (broker, "info|");
-    publisher_send (publisher, "info|Gauge|old|7|1000|test");
-    char *file = harness_keep (
-      strdup (s_await_file (text_new ("%s/rejected", site.spool), "request-")));
-    sink_stop (&sink);
-    assert_int_equal (chown (site.spool, NOBODY, NOBODY), 0);
+    refused_t self;
+    refused_begin (&self);
+    sink_stop (&self.sink);
+    assert_int_equal (chown (self.site.spool, NOBODY, NOBODY), 0);
     //  as an editor leaves it
-    char *text = file_read (file, NULL);
-    file_write (file, text_new ("%s\n", text));
-    s_replay (site.spool);
+    char *text = file_read (self.file, NULL);
+    file_write (self.file, text_new ("%s\n", text));
+    s_replay (self.site.spool);
     struct stat status;
     const char *moved =
-      text_new ("%s/replay/%s", site.spool, strrchr (file, '/') + 1);
+      text_new ("%s/replay/%s", self.site.spool, strrchr (self.file, '/') + 1);
     assert_int_equal (stat (moved, &status), 0);
     assert_int_equal (status.st_uid, NOBODY);
-    assert_int_equal (stat (text_new ("%s/replay", site.spool), &status), 0);
+    assert_int_equal (stat (text_new ("%s/replay", self.site.spool), &status),
+                      0);
     assert_int_equal (status.st_uid, NOBODY);
 }
 
@@ -464,9 +467,7 @@ a_refused_row_that_cannot_be_kept_stops_nothing (void)
     publisher_send (publisher,
                     text_new ("info|Gauge|good|1|%ld|s", (long) time (NULL)));
     sink_await (&sink, "s", "good", 1, 0);
-    sink_await (&sink, NULL, "zibrato.rejected", 0, 1);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "zibrato.rejected", 1);
+    sink_end_with_sum (&sink, NULL, "zibrato.rejected", 1);
     assert_int_equal (process_lines (site.worker, "event=reject_failed"), 1);
 }
 
@@ -587,9 +588,7 @@ lines_beyond_what_is_remembered_are_counted (void)
         publisher_send (
           publisher, text_new ("info|Counter|many.%d|1|%ld|s|%llx-1:%d:%d:1", i,
                                (long) time (NULL), time (NULL) * 1000ll, i, i));
-    sink_await (&sink, NULL, "zibrato.dropped", 0, 12);
-    sink_stop (&sink);
-    sink_check_sum (&sink, NULL, "zibrato.dropped", 12);
+    sink_end_with_sum (&sink, NULL, "zibrato.dropped", 12);
     sink_check_sum (&sink, "s", "many.0", 1);
     sink_check_sum (&sink, "s", "many.1", 1);
     sink_check_sum (&sink, NULL, "zibrato.overflow.counter", 6);

@@ -43,9 +43,7 @@ more_programs_than_there_is_room_for (void)
     sink_t sink =
       sink_stdout (broker, LIST ("--levels", "info", "--max-series", "10"));
     s_programs (broker, PROGRAMS);
-    sink_await (&sink, "not_specified", "program", 0, PROGRAMS);
-    sink_stop (&sink);
-    sink_check_sum (&sink, "not_specified", "program", PROGRAMS);
+    sink_end_with_sum (&sink, "not_specified", "program", PROGRAMS);
     sink_check_sum (&sink, NULL, "zibrato.dropped", 0);
     sink_check_sum (&sink, NULL, "zibrato.incomplete", 0);
     assert_int_equal (process_lines (sink.worker, "event=overflow"), 0);
@@ -72,9 +70,7 @@ a_kill_in_between_changes_nothing (void)
     const char *loaded = process_await (sink.worker, "event=loaded");
     assert_non_null (strstr (loaded, "bad_states=0"));
     s_programs (broker, PROGRAMS);
-    sink_await (&sink, "not_specified", "program", 0, 2 * PROGRAMS);
-    sink_stop (&sink);
-    sink_check_sum (&sink, "not_specified", "program", 2 * PROGRAMS);
+    sink_end_with_sum (&sink, "not_specified", "program", 2 * PROGRAMS);
     sink_check_sum (&sink, NULL, "zibrato.dropped", 0);
 }
 
