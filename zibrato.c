@@ -639,8 +639,6 @@ worker_connect (worker_t *self)
                           (int) s_worker.port);
         endpoints = endpoint;
     }
-    if (!s_worker.server != !s_worker.cert)
-        die ("--curve-server and --curve-cert: give both, or neither");
     if (s_worker.server)
         wrong = curve_connect (self->xsub, s_worker.server, s_worker.cert);
     if (wrong)
@@ -939,8 +937,12 @@ worker_run (const zb_backend_t *backend)
     wrong = levels_check (s_worker.levels);
     if (wrong)
         die ("--levels: %s", wrong);
+    if (!s_worker.server != !s_worker.cert)
+        die ("--curve-server and --curve-cert: give both, or neither");
     worker_init (&self, backend);
     worker_percentiles (&self);
+    if (options_checked ())
+        return 0;
     self.xsub = sockets_new (ZMQ_XSUB);
     zsock_set_rcvhwm (self.xsub, WORKER_MARK);
     missed_init (&self.missed, sockets_random ());
@@ -1259,8 +1261,6 @@ static void
 broker_secure (const char *address)
 {
     const char *wrong;
-    if (!s_broker.cert != !s_broker.authorized)
-        die ("--curve and --authorized: give both, or neither");
     if (!s_broker.cert && strncmp (address, "127.", 4) != 0
         && !streq (address, "[::1]"))
         zb_log (LOG_WARNING, "exposed",
@@ -1334,6 +1334,10 @@ broker_run (void)
     wrong = address_resolve (address, sizeof address, s_broker.host);
     if (wrong)
         die ("--host %s: %s", s_broker.host, wrong);
+    if (!s_broker.cert != !s_broker.authorized)
+        die ("--curve and --authorized: give both, or neither");
+    if (options_checked ())
+        return 0;
     broker_open (loop, address);
     zsock_bind (s_broker.programs, "inproc://zibrato-broker");
     if (s_broker.curve)

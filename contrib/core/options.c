@@ -1,13 +1,62 @@
 /*  options - the command line and the help. The contract is in options.h.
 
+    Sections: help, values, the three places that they come from, what holds.
+
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "options.h"
 
+#include "config.h"
 #include "log.h"
 
 #include <ctype.h>
 #include <czmq.h>
+
+enum { OPTIONS_MAX = 64 };  //  of a mode
+
+//  What every mode with options has beside its own.
+static const char *s_config;
+static int s_check;
+
+// clang-format off
+static const zb_option_t s_common[] = {
+  {.name = "config", .argument = "FILE", .text = &s_config,
+   .help = "has lines like flush = 60 below the mode's name, [librato]"},
+  {.name = "check", .flag = &s_check,
+   .help = "print which options hold, and end"},
+  {.name = NULL}};
+// clang-format on
+
+//  The mode that was parsed, and where its options come from.
+static const zb_mode_t *s_parsed;
+static struct {
+    const zb_option_t *option;
+    char from[PATH_MAX + 16];
+} s_origin[OPTIONS_MAX];
+
+//  The tables of a mode: its own come first, so that none of ours takes the
+//  place of one of theirs. NULL: there is no such table.
+static const zb_option_t *
+s_table (const zb_mode_t *mode, int i)
+{
+    if (i < TABLES_MAX)
+        return mode->tables[i];
+    return *mode->tables ? s_common : NULL;
+}
+
+//  The row behind this one in all tables, the first one for NULL. *i is where
+//  we are, 0 at first.
+static const zb_option_t *
+s_option_next (const zb_mode_t *mode, const zb_option_t *option, int *i)
+{
+    option = option ? option + 1 : s_table (mode, *i);
+    while ((!option || !option->name) && *i < TABLES_MAX)
+        option = s_table (mode, ++*i);
+    return option && option->name ? option : NULL;
+}
+
+//  --------------------------------------------------------------------------
+//  Help
 
 //  A default, in the largest unit that option_number reads.
 static void
@@ -17,16 +66,18 @@ s_number_print (char *text, size_t size, int64_t number)
     int unit = 0;
     for (; number && number % 1024 == 0 && unit < 3; unit++)
         number /= 1024;
-    snprintf (text, size, " (%" PRId64 "%s)", number, units[unit]);
+    snprintf (text, size, "%" PRId64 "%s", number, units[unit]);
 }
 
 //  A row of the help: its default is read from its variable.
 static void
 s_option_print (const zb_option_t *self, const char *name, FILE *out)
 {
-    char value[64] = "";
-    if (self->number)
-        s_number_print (value, sizeof value, *self->number);
+    char value[64] = "", number[32];
+    if (self->number) {
+        s_number_print (number, sizeof number, *self->number);
+        snprintf (value, sizeof value, " (%s)", number);
+    }
     else if (self->text && *self->text && **self->text && !self->secret)
         snprintf (value, sizeof value, " (%s)", *self->text);
     fprintf (out, "  %-24s %s%s", name, self->help, value);
@@ -42,7 +93,7 @@ s_usage_print (const zb_mode_t *self, FILE *out)
 {
     const zb_option_t *option;
     char name[64];
-    int i;
+    int i = 0;
     fprintf (out, "usage: zibrato %s", self->name);
     for (option = self->arguments; option && option->name; option++)
         fprintf (out, *option->text ? " [%s]" : " %s", option->name);
@@ -50,12 +101,12 @@ s_usage_print (const zb_mode_t *self, FILE *out)
              self->summary);
     for (option = self->arguments; option && option->name; option++)
         s_option_print (option, option->name, out);
-    for (i = 0; i < TABLES_MAX; i++)
-        for (option = self->tables[i]; option && option->name; option++) {
-            snprintf (name, sizeof name, "--%s %s", option->name,
-                      option->argument ? option->argument : "");
-            s_option_print (option, name, out);
-        }
+    option = NULL;
+    while ((option = s_option_next (self, option, &i))) {
+        snprintf (name, sizeof name, "--%s %s", option->name,
+                  option->argument ? option->argument : "");
+        s_option_print (option, name, out);
+    }
     fprintf (out, "  %-24s %s\n", "--help", "print this, and end");
 }
 
@@ -93,14 +144,44 @@ option_number (const char *text, int64_t *number)
     return *end ? -1 : 0;
 }
 
-//  Secrets are copied and wiped where ps shows them: in argv and the
-//  environment.
+//  Remembers where an option's value comes from; the last one holds.
 static void
-s_option_set (const zb_option_t *self, char *value)
+s_origin_set (const zb_option_t *option, const char *from)
 {
+    int i = 0;
+    while (i < OPTIONS_MAX - 1 && s_origin[i].option
+           && s_origin[i].option != option)
+        i++;
+    s_origin[i].option = option;
+    snprintf (s_origin[i].from, sizeof s_origin[i].from, "%s", from);
+}
+
+static int
+s_flag_read (const char *value, int *flag)
+{
+    static const char *const words[] = {"no", "yes",   "off",
+                                        "on", "false", "true"};
+    for (int i = 0; i < 6; i++)
+        if (streq (value, words[i])) {
+            *flag = i & 1;
+            return 0;
+        }
+    return -1;
+}
+
+//  Returns NULL, or what was expected. Secrets are copied and wiped where ps
+//  shows them: in argv and the environment. A flag of the command line has no
+//  value.
+static const char *
+s_option_set (const zb_option_t *self, char *value, const char *from)
+{
+    static char expected[96];
     int64_t number;
-    if (self->flag)
+    s_origin_set (self, from);
+    if (self->flag && !value)
         *self->flag = 1;
+    else if (self->flag)
+        return s_flag_read (value, self->flag) == 0 ? NULL : "yes or no";
     else if (self->text && self->secret) {
         *self->text = strdup (value);
         memset (value, 'x', strlen (value));
@@ -110,43 +191,79 @@ s_option_set (const zb_option_t *self, char *value)
     else if (option_number (value, &number) == 0 && number >= self->min
              && number <= self->max)
         *self->number = number;
-    else
-        die ("--%s %s: expected a number from %" PRId64 " to %" PRId64,
-             self->name, value, self->min, self->max);
-}
-
-//  The mode's own options come first, so that a backend may not be shadowed.
-static const zb_option_t *
-s_option_find (const zb_mode_t *mode, const char *name, size_t size)
-{
-    const zb_option_t *option;
-    int i;
-    for (i = 0; i < TABLES_MAX; i++)
-        for (option = mode->tables[i]; option && option->name; option++)
-            if (strlen (option->name) == size
-                && memcmp (option->name, name, size) == 0)
-                return option;
+    else {
+        snprintf (expected, sizeof expected,
+                  "a number from %" PRId64 " to %" PRId64, self->min,
+                  self->max);
+        return expected;
+    }
     return NULL;
 }
 
-//  Variables first: what the command line says wins.
+//  The same, or ends the program.
+static void
+s_option_must (const zb_option_t *self, char *value, const char *from)
+{
+    const char *expected = s_option_set (self, value, from);
+    if (expected)
+        die ("--%s %s: expected %s", self->name, value, expected);
+}
+
+static const zb_option_t *
+s_option_find (const zb_mode_t *mode, const char *name, size_t size)
+{
+    const zb_option_t *option = NULL;
+    int i = 0;
+    while ((option = s_option_next (mode, option, &i)))
+        if (strlen (option->name) == size
+            && memcmp (option->name, name, size) == 0)
+            return option;
+    return NULL;
+}
+
+//  --------------------------------------------------------------------------
+//  Where options come from: the file, then variables, then the command line
+
+//  Handler for config_read.
+static const char *
+s_config_key (void *argument, const char *key, char *value, int line)
+{
+    static char wrong[512];
+    const zb_option_t *option =
+      s_option_find ((const zb_mode_t *) argument, key, strlen (key));
+    char from[sizeof s_origin->from];
+    const char *expected;
+    if (!option || option->text == &s_config || option->flag == &s_check) {
+        snprintf (wrong, sizeof wrong, "%.200s: no such option", key);
+        return wrong;
+    }
+    snprintf (from, sizeof from, "%s:%d", s_config, line);
+    expected = s_option_set (option, value, from);
+    if (!expected)
+        return NULL;
+    snprintf (wrong, sizeof wrong, "%.200s = %.200s: expected %s", key, value,
+              expected);
+    return wrong;
+}
+
 static void
 s_options_environment (const zb_mode_t *mode)
 {
-    const zb_option_t *option;
-    int i;
-    for (i = 0; i < TABLES_MAX; i++)
-        for (option = mode->tables[i]; option && option->name; option++) {
-            char *value = option->env ? getenv (option->env) : NULL;
-            if (value && *value)
-                s_option_set (option, value);
-        }
+    const zb_option_t *option = NULL;
+    char from[sizeof s_origin->from];
+    int i = 0;
+    while ((option = s_option_next (mode, option, &i))) {
+        char *value = option->env ? getenv (option->env) : NULL;
+        snprintf (from, sizeof from, "%s", option->env ? option->env : "");
+        if (value && *value)
+            s_option_must (option, value, from);
+    }
 }
 
 //  --name VALUE, --name=VALUE or --flag at argv[i]. Returns the last place that
-//  it takes.
+//  it takes. The first time only the name of the file is looked for.
 static int
-s_option_parse (const zb_mode_t *mode, int i, int argc, char **argv)
+s_option_parse (const zb_mode_t *mode, int i, int argc, char **argv, bool first)
 {
     char *name = argv[i] + 2, *value = strchr (argv[i], '=');
     const zb_option_t *option = s_option_find (
@@ -161,27 +278,90 @@ s_option_parse (const zb_mode_t *mode, int i, int argc, char **argv)
         value = argv[++i];
     else if (!option->flag)
         usage_die (mode, "--%s: expected %s", option->name, option->argument);
-    s_option_set (option, value);
+    if (!first || option->text == &s_config)
+        s_option_must (option, value, "command line");
     return i;
+}
+
+static void
+s_options_words (const zb_mode_t *mode, int argc, char **argv, bool first)
+{
+    const zb_option_t *argument = mode->arguments;
+    bool words = false;  //  behind "--"
+    int i;
+    for (i = 0; i < argc; i++)
+        if (!words && (streq (argv[i], "--help") || streq (argv[i], "-h"))) {
+            if (first)
+                return;
+            s_usage_print (mode, stdout);
+            exit (0);
+        }
+        else if (!words && streq (argv[i], "--"))
+            words = true;
+        else if (!words && strncmp (argv[i], "--", 2) == 0)
+            i = s_option_parse (mode, i, argc, argv, first);
+        else if (!argument || !argument->name || (!words && *argv[i] == '-'))
+            usage_die (mode, "%s: expected an option", argv[i]);
+        else if (!first)
+            s_option_must (argument++, argv[i], "command line");
+        else
+            argument++;
+    if (argument && argument->name && !*argument->text && !first)
+        usage_die (mode, "expected %s", argument->name);
 }
 
 void
 options_parse (const zb_mode_t *mode, int argc, char **argv)
 {
-    const zb_option_t *argument = mode->arguments;
-    int i;
+    const char *wrong = NULL;
+    s_parsed = mode;
+    s_config = NULL;
+    memset (s_origin, 0, sizeof s_origin);
+    s_options_words (mode, argc, argv, true);
+    if (s_config)
+        wrong = config_read (s_config, mode->name, s_config_key, (void *) mode);
+    if (wrong)
+        die ("--config %s", wrong);
     s_options_environment (mode);
-    for (i = 0; i < argc; i++)
-        if (streq (argv[i], "--help") || streq (argv[i], "-h")) {
-            s_usage_print (mode, stdout);
-            exit (0);
-        }
-        else if (strncmp (argv[i], "--", 2) == 0)
-            i = s_option_parse (mode, i, argc, argv);
-        else if (argument && argument->name && *argv[i] != '-')
-            s_option_set (argument++, argv[i]);
-        else
-            usage_die (mode, "%s: expected an option", argv[i]);
-    if (argument && argument->name && !*argument->text)
-        usage_die (mode, "expected %s", argument->name);
+    s_options_words (mode, argc, argv, false);
+}
+
+//  --------------------------------------------------------------------------
+//  What holds
+
+static const char *
+s_origin_of (const zb_option_t *option)
+{
+    for (int i = 0; i < OPTIONS_MAX && s_origin[i].option; i++)
+        if (s_origin[i].option == option)
+            return s_origin[i].from;
+    return "default";
+}
+
+static void
+s_option_report (const zb_option_t *self)
+{
+    char number[32] = "";
+    const char *value = number;
+    if (self->number)
+        s_number_print (number, sizeof number, *self->number);
+    else if (self->flag)
+        value = *self->flag ? "yes" : "no";
+    else if (*self->text && **self->text)
+        value = self->secret ? "(not shown)" : *self->text;
+    printf ("  %-16s %-32s %s\n", self->name, *value ? value : "-",
+            s_origin_of (self));
+}
+
+bool
+options_checked (void)
+{
+    const zb_option_t *option = NULL;
+    int i = 0;
+    if (!s_check)
+        return false;
+    while ((option = s_option_next (s_parsed, option, &i)))
+        if (option->flag != &s_check)
+            s_option_report (option);
+    return true;
 }

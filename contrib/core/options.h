@@ -10,6 +10,8 @@
 
 #include "zibrato_backend.h"
 
+#include <stdbool.h>
+
 enum { TABLES_MAX = 2 };
 
 //  A mode of the executable.
@@ -25,10 +27,16 @@ typedef struct {
 //  A whole number, with K, M or G for 1024 and its powers. Returns 0, or -1.
 int option_number (const char *text, int64_t *number);
 
-//  Reads variables, then the command line, which wins. Ends the program if that
-//  fails (status 2: a word that we do not know; 1: a value that cannot be used),
-//  or if help is asked for (0).
+//  Reads the file of --config, then variables, then the command line: the last one
+//  holds. "--" ends the options. What argv and the environment have must stay, as
+//  must the mode. Ends the program if that fails (status 2: a word that we do not
+//  know; 1: a value that cannot be used), or if help is asked for (0).
 void options_parse (const zb_mode_t *mode, int argc, char **argv);
+
+//  With --check: prints which options hold and where they come from, and returns
+//  true; then the mode ends with status 0. To be called when the options have
+//  been looked over, before anything is opened.
+bool options_checked (void);
 
 //  Ends the program for a word that we do not know: exit status 2.
 void usage_die (const zb_mode_t *self, const char *format, ...)

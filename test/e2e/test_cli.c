@@ -45,6 +45,34 @@ help_is_golden (void)
     }
 }
 
+//  What holds is looked over, then printed; nothing is opened.
+static void
+options_come_from_a_file (void)
+{
+    const char *path = temporary_path ("zibrato.conf");
+    file_write (path, "[broker]\nport = 1\n[stdout]\nflush = 5\n"
+                      "levels = info,warn\n");
+    process_t *worker = zibrato_run (
+      LIST ("stdout", "--flush", "7", "--config", path, "--check"));
+    assert_int_equal (worker->status, 0);
+    assert_string_equal (process_err (worker), "");
+    assert_non_null (
+      strstr (process_out (worker),
+              text_new ("  %-16s %-32s %s:5\n", "levels", "info,warn", path)));
+    assert_non_null (
+      strstr (process_out (worker),
+              text_new ("  %-16s %-32s %s\n", "flush", "7", "command line")));
+    process_t *broker =
+      zibrato_run (LIST ("broker", "--config", path, "--check"));
+    assert_int_equal (broker->status, 0);
+    assert_non_null (
+      strstr (process_out (broker),
+              text_new ("  %-16s %-32s %s:2\n", "port", "1", path)));
+    zibrato_dies (LIST ("librato", "--config", path), "[librato]");
+    file_write (path, "[stdout]\nlevels = a|b\n");
+    zibrato_dies (LIST ("stdout", "--config", path, "--check"), "--levels");
+}
+
 static void
 version_is_the_headers (void)
 {
@@ -372,6 +400,7 @@ a_plugin_that_does_not_fit_ends_with_one_line (void)
 
 static const struct CMUnitTest tests[] = {
   TEST (help_is_golden),
+  TEST (options_come_from_a_file),
   TEST (version_is_the_headers),
   TEST (a_wrong_option_is_answered_with_usage),
   TEST (a_wrong_mode_is_answered_with_usage),

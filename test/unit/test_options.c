@@ -182,6 +182,11 @@ test_arguments (void **state)
     assert_int_equal (s_flag, 1);
     PARSE_AS (&s_only, "x");
     assert_string_equal (s_from, "x");
+    //  behind "--" nothing is an option
+    PARSE_AS (&s_both, "--count=3", "--", "--count=4", "--");
+    assert_int_equal (s_count, 3);
+    assert_string_equal (s_from, "--count=4");
+    assert_string_equal (s_to, "--");
 }
 
 static void
@@ -207,6 +212,46 @@ test_environment (void **state)
 }
 
 //  --------------------------------------------------------------------------
+//  A file
+
+static char s_path[] = "/tmp/zibrato-options-XXXXXX";
+
+static void
+s_write (const char *text)
+{
+    FILE *file = fopen (s_path, "w");
+    assert_non_null (file);
+    fputs (text, file);
+    fclose (file);
+}
+
+//  Variables win over it, the command line over both, wherever it is named.
+static void
+test_config (void **state)
+{
+    (void) state;
+    s_write ("# of all\n[other]\nnonsense = 1\n\n [test] \r\n"
+             "\ttext= a = b # c \n;\ncount =  -3\nflag = yes\n[other]\n"
+             "count = 1\n[test]\nsize = 1K");
+    PARSE ("--config", s_path);
+    assert_string_equal (s_text, "a = b # c");
+    assert_int_equal (s_count, -3);
+    assert_int_equal (s_flag, 1);
+    assert_int_equal (s_size, 1024);
+    setenv ("ZB_TEST_TEXT", "from outside", 1);
+    PARSE ("--count=5", "--config", s_path);
+    assert_int_equal (s_count, 5);
+    assert_string_equal (s_text, "from outside");
+    unsetenv ("ZB_TEST_TEXT");
+    s_write ("[test]\nflag = off\n");
+    PARSE ("--config", s_path);
+    assert_int_equal (s_flag, 0);
+    //  a value that looks like it names none
+    PARSE ("--text", "--config");
+    assert_string_equal (s_text, "--config");
+}
+
+//  --------------------------------------------------------------------------
 //  Command lines that end the program
 
 //  Runs in a child; returns its exit status and what it wrote to both streams.
@@ -224,7 +269,10 @@ s_child (const zb_mode_t *usage, char *const words[], char *text, size_t size)
         dup2 (pipes[1], STDOUT_FILENO);
         dup2 (pipes[1], STDERR_FILENO);
         options_parse (usage, s_words (words), (char **) words);
-        _exit (99);
+        if (!options_checked ())
+            _exit (99);
+        fflush (stdout);
+        _exit (0);
     }
     close (pipes[1]);
     while ((got = read (pipes[0], text + used, size - 1 - used)) > 0)
@@ -253,7 +301,8 @@ test_endings (void **state)
       {{"--size", "99999999999G"}, 1, "expected a number"},
       {{"--counts", "1"}, 2, "--counts: no such option"},
       {{"--coun=1"}, 2, "no such option"},
-      {{"--"}, 2, "no such option"},
+      {{"--", "x"}, 2, "x: expected an option"},
+      {{"--", "--text"}, 2, "--text: expected an option"},
       {{"--=1"}, 2, "no such option"},
       {{"-c", "1"}, 2, "-c: expected an option"},
       {{"count"}, 2, "count: expected an option"},
@@ -274,6 +323,72 @@ test_endings (void **state)
         assert_true ((strstr (text, "usage: zibrato test") != NULL)
                      == (status == 2));
     }
+}
+
+//  Each says the file and the line, and what was expected there.
+static void
+test_config_endings (void **state)
+{
+    static const struct {
+        const char *file, *says;
+    } files[] = {{"[test]\ncount = 71\n",
+                  ":2: count = 71: expected a number from -5 to 70"},
+                 {"\n[test]\ncounts = 1\n", ":3: counts: no such option"},
+                 {"[test]\nflag = 2\n", ":2: flag = 2: expected yes or no"},
+                 {"[test]\nflag\n", ":2: expected KEY = VALUE"},
+                 {"[test]\n= 2\n", ":2: expected KEY = VALUE"},
+                 {"[other]\nnonsense\n", ":2: expected KEY = VALUE"},
+                 {"[test\n", ":1: expected [MODE]"},
+                 {"[test] x\n", ":1: expected [MODE]"},
+                 {"[]\n", ":1: expected [MODE]"},
+                 {"[test]\nconfig = x\n", ":2: config: no such option"},
+                 {"[other]\ncount = 1\n", ": expected a section [test]"},
+                 {"", ": expected a section [test]"},
+                 {"count = 1\n", ": expected a section [test]"}};
+    char *words[WORDS + 1] = {"--config", s_path};
+    char text[4096];
+    size_t i;
+    (void) state;
+    for (i = 0; i < sizeof files / sizeof *files; i++) {
+        s_write (files[i].file);
+        if (s_child (&s_usage, words, text, sizeof text) != 1
+            || strncmp (text, "zibrato: --config /tmp/", 23) != 0
+            || !strstr (text, files[i].says))
+            fail_msg ("file %zu: %s", i, text);
+    }
+    words[1] = "/nonexistent";
+    assert_int_equal (s_child (&s_usage, words, text, sizeof text), 1);
+    assert_string_equal (text, "zibrato: --config /nonexistent: No such file "
+                               "or directory\n");
+    words[1] = "/";
+    assert_int_equal (s_child (&s_usage, words, text, sizeof text), 1);
+    assert_string_equal (text, "zibrato: --config /: Is a directory\n");
+}
+
+//  Each option with its value, but for secrets, and where that comes from.
+static void
+test_check (void **state)
+{
+    static const char *const says[] = {
+      "  text             said                             command line\n",
+      "  count            7                                default\n",
+      "  flag             no                               default\n",
+      "  secret           (not shown)                      ZB_TEST_SECRET\n"};
+    char *words[WORDS + 1] = {"--config", s_path, "--check", "--text=said"};
+    char text[4096], size[sizeof s_path + 128];
+    size_t i;
+    (void) state;
+    s_write ("[test]\nsize = 2M\n");
+    setenv ("ZB_TEST_SECRET", "hush", 1);
+    assert_int_equal (s_child (&s_usage, words, text, sizeof text), 0);
+    unsetenv ("ZB_TEST_SECRET");
+    for (i = 0; i < sizeof says / sizeof *says; i++)
+        if (!strstr (text, says[i]))
+            fail_msg ("%s not in:\n%s", says[i], text);
+    snprintf (size, sizeof size, "  size             2M %30s%s:2\n", "",
+              s_path);
+    assert_non_null (strstr (text, size));
+    assert_null (strstr (text, "hush"));
 }
 
 //  The help is the rows; it tells defaults, and never a secret.
@@ -362,9 +477,17 @@ main (void)
       cmocka_unit_test_setup (test_parse, s_reset),
       cmocka_unit_test_setup (test_arguments, s_reset),
       cmocka_unit_test_setup (test_environment, s_reset),
+      cmocka_unit_test_setup (test_config, s_reset),
+      cmocka_unit_test_setup (test_config_endings, s_reset),
+      cmocka_unit_test_setup (test_check, s_reset),
       cmocka_unit_test_setup (test_endings, s_reset),
       cmocka_unit_test_setup (test_arguments_end, s_reset),
       cmocka_unit_test_setup (test_help, s_reset),
       cmocka_unit_test (test_rows)};
-    return cmocka_run_group_tests_name ("options", tests, NULL, NULL);
+    int rc, fd = mkstemp (s_path);
+    assert (fd != -1);
+    close (fd);
+    rc = cmocka_run_group_tests_name ("options", tests, NULL, NULL);
+    unlink (s_path);
+    return rc;
 }

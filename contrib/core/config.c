@@ -1,0 +1,93 @@
+/*  config - a file of options. The contract is in config.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "config.h"
+
+#include <czmq.h>
+
+typedef struct {
+    const char *section;
+    config_fn *each;
+    void *argument;
+    bool ours, any;  //  this section is that, and there was one
+} reading_t;
+
+//  The text without the blanks around it.
+static char *
+s_trim (char *text)
+{
+    char *end;
+    text += strspn (text, " \t");
+    end = text + strlen (text);
+    while (end > text && strchr (" \t\r\n", end[-1]))
+        end--;
+    *end = 0;
+    return text;
+}
+
+static const char *
+s_section (reading_t *self, char *text)
+{
+    char *end = strchr (text, ']');
+    if (!end || end[1] || end == text + 1)
+        return "expected [MODE]";
+    *end = 0;
+    self->ours = streq (s_trim (text + 1), self->section);
+    self->any |= self->ours;
+    return NULL;
+}
+
+//  Reads a line. Returns NULL, or what is wrong with it.
+static const char *
+s_line (reading_t *self, char *text, int line)
+{
+    char *value;
+    text = s_trim (text);
+    if (!*text || *text == '#' || *text == ';')
+        return NULL;
+    if (*text == '[')
+        return s_section (self, text);
+    value = strchr (text, '=');
+    if (!value || value == text)
+        return "expected KEY = VALUE";
+    *value++ = 0;
+    return self->ours ? self->each (self->argument, s_trim (text),
+                                    strdup (s_trim (value)), line)
+                      : NULL;
+}
+
+//  Reads all lines. Returns NULL, or what is wrong with the last one.
+static const char *
+s_lines (reading_t *self, FILE *file, int *line)
+{
+    const char *wrong = NULL;
+    char *text = NULL;
+    size_t room = 0;
+    while (!wrong && getline (&text, &room, file) != -1)
+        wrong = s_line (self, text, ++*line);
+    free (text);
+    return wrong;
+}
+
+const char *
+config_read (const char *path, const char *section, config_fn *each,
+             void *argument)
+{
+    static char says[PATH_MAX + 1024];
+    reading_t self = {.section = section, .each = each, .argument = argument};
+    FILE *file = fopen (path, "r");
+    int line = 0;
+    const char *wrong = file ? s_lines (&self, file, &line) : NULL;
+    *says = 0;
+    if (!file || ferror (file))
+        snprintf (says, sizeof says, "%s: %s", path, strerror (errno));
+    else if (wrong)
+        snprintf (says, sizeof says, "%s:%d: %s", path, line, wrong);
+    else if (!self.any)
+        snprintf (says, sizeof says, "%s: expected a section [%s]", path,
+                  section);
+    if (file)
+        fclose (file);
+    return *says ? says : NULL;
+}
