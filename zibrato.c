@@ -35,7 +35,8 @@
                      line, note, decimal, hist from the text of the wire
                      ledger, stream, gaps, stubs, openers
                                                running totals to increments
-                     window, names, seconds    what a flush covers
+                     window, names, seconds, taken
+                                               what a flush covers
                      flush                     rows of it, on its own thread
                      spool, request, queue     what waits for delivery
                      sender, blame             delivers, on its own thread
@@ -361,8 +362,8 @@ worker_has_lost (const worker_t *self)
 static void
 worker_flush (worker_t *self, int64_t due, bool all)
 {
-    const seconds_t *seconds = &self->flush->seconds;
-    int64_t second = due > self->second ? due : self->second + 1;
+    seconds_t *seconds = &self->flush->seconds;
+    int64_t second = seconds_next (seconds, due);
     ingest_log_malformed (&self->ingest);
     names_report (&self->ingest.names, self->ingest.ledger);
     worker_log_missed (self);
@@ -731,7 +732,8 @@ worker_finish (worker_t *self)
 static int64_t
 worker_last_second (const worker_t *self)
 {
-    int64_t now = wall_us () / 1000000, ahead = self->second - now;
+    int64_t now = wall_us () / 1000000;
+    int64_t ahead = seconds_next (&self->flush->seconds, now) - 1 - now;
     bool any = self->ingest.window.entries.count || self->flush->seconds.opens;
     if (any && !self->spool && !self->backend->adds && ahead > 0)
         zclock_sleep (ahead < CATCH_UP_MS / 1000 ? (int) ahead * 1000

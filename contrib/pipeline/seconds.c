@@ -1,6 +1,7 @@
 /*  seconds - which second a row gets. The contract is in seconds.h.
 
-    Sections: what was given out, names that fit, closing, saving, restoring.
+    Sections: what was given out, clocks that were ahead, names that fit,
+    closing, saving, restoring.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -9,7 +10,10 @@
 #include <czmq.h>
 #include <inttypes.h>
 
-enum { GIVEN_LEAST = 1024 };
+enum {
+    GIVEN_LEAST = 1024,
+    FLUSH_TEXT_MAX = TAKEN_TEXT_MAX + 64  //  bytes of what is saved of a flush
+};
 
 //  Seconds of a flush, at most: so that none is near to an overflow.
 #define TIME_MAX (INT64_C (1) << 40)
@@ -73,6 +77,7 @@ seconds_give (seconds_t *self, uint64_t hash, int64_t second)
     self->count += given->hash == 0;
     given->hash = hash;
     given->second = second;
+    taken_add (&self->taken, second);
 }
 
 //  Names that had no row for long are forgotten: from then on their old seconds
@@ -103,6 +108,43 @@ seconds_take (seconds_t *self, const char *name, const char *source,
         return false;
     seconds_give (self, hash, second);
     return true;
+}
+
+//  --------------------------------------------------------------------------
+//  Clocks that were ahead
+
+//  The clock was ahead, and is not any more: up to `base` seconds were given out
+//  before that. No name's last second is later, but for those that are taken for
+//  all names.
+static void
+seconds_turn_back (seconds_t *self, int64_t base)
+{
+    size_t i;
+    for (i = 0; i < self->size; i++)
+        if (self->given[i].hash && self->given[i].second > base)
+            self->given[i].second = base;
+    if (self->floor > base)
+        self->floor = base;
+    self->flush = self->closed = self->sifted = base;
+}
+
+int64_t
+seconds_next (seconds_t *self, int64_t due)
+{
+    int64_t second = taken_free (&self->taken, due);
+    if (second < self->flush)
+        seconds_turn_back (self, taken_before (&self->taken, second));
+    return second;
+}
+
+//  What was taken while the clock was ahead counts, now that its time has come,
+//  as given out for all names.
+static void
+seconds_pass (seconds_t *self, int64_t flush)
+{
+    int64_t taken = taken_before (&self->taken, flush);
+    if (taken > self->flush && taken > self->floor)
+        self->floor = taken;
 }
 
 //  --------------------------------------------------------------------------
@@ -271,14 +313,16 @@ seconds_close_window (seconds_t *self, window_t *window, int64_t flush,
                       bool all, seconds_give_fn *give, void *argument)
 {
     int64_t closed = seconds_closed_by (self, flush, all);
-    int64_t most = all ? closed + 1 : flush + AHEAD_SECONDS;
+    int64_t most = all ? closed + 1 : flush + AHEAD_SECONDS, next;
     entry_t **list;
     size_t i, count;
+    seconds_pass (self, flush);
+    next = 1 + (closed > self->floor ? closed : self->floor);
     seconds_reopen (self, window);
     seconds_forget (self, flush);
     list = s_sort (window, &count);
     for (i = 0; i < count; i++)
-        seconds_entry (self, window, list[i], closed + 1, most, give, argument);
+        seconds_entry (self, window, list[i], next, most, give, argument);
     free (list);
     seconds_left (self, window, all, give, argument);
     self->closed = all ? closed + 1 : closed;
@@ -290,10 +334,11 @@ seconds_close (seconds_t *self, window_t *window, int64_t flush, bool all,
 {
     entry_t *entry;
     bool adds = self->backend->adds;
-    self->flush = flush;
     seconds_fit (self, window);
     if (!adds)
         seconds_close_window (self, window, flush, all, give, argument);
+    self->flush = flush;
+    taken_add (&self->taken, flush);
     for (entry = window->first; entry; entry = entry->next)
         if (adds || entry->type == ZB_TYPE_COUNTER)
             if (!entry_empty (entry))
@@ -316,6 +361,7 @@ seconds_init (seconds_t *self, const zb_backend_t *backend)
     memset (self, 0, sizeof *self);
     self->backend = backend;
     self->flush = self->closed = self->floor = -1;
+    taken_begin (&self->taken, -1);
     window_begin (&self->open);
 }
 
@@ -324,6 +370,8 @@ seconds_start (seconds_t *self, int64_t now)
 {
     if (!self->known && !self->backend->adds)
         self->flush = self->closed = self->floor = now + 1;
+    if (!self->known)
+        taken_begin (&self->taken, self->flush);
     self->known = true;
 }
 
@@ -337,16 +385,18 @@ seconds_clear (seconds_t *self)
 }
 
 //  --------------------------------------------------------------------------
-//  Saving. "|flush" says where all stands, and makes what was said to be open
-//  before it void.
+//  Saving. "|flush" says where all stands and which seconds are taken, and makes
+//  what was said to be open before it void.
 
 void
 seconds_save (seconds_t *self, ledger_write_fn *write, void *argument)
 {
-    char line[64];
+    char taken[TAKEN_TEXT_MAX], line[FLUSH_TEXT_MAX];
     entry_t *entry;
-    int size = snprintf (line, sizeof line, "|flush|%" PRId64 "|%" PRId64 "\n",
-                         self->flush, self->closed);
+    int size;
+    taken_save (&self->taken, taken);
+    size = snprintf (line, sizeof line, "|flush|%" PRId64 "|%" PRId64 "%s\n",
+                     self->flush, self->closed, taken);
     write (argument, line, (size_t) size);
     for (entry = self->open.first; entry; entry = entry->next)
         entry_save (entry, write, argument);
@@ -359,8 +409,14 @@ static int
 seconds_restore_flush (seconds_t *self, const char *text)
 {
     int64_t flush, closed;
-    if (sscanf (text, "%" SCNd64 "|%" SCNd64, &flush, &closed) != 2
+    int size = 0;
+    if (sscanf (text, "%" SCNd64 "|%" SCNd64 "%n", &flush, &closed, &size) != 2
         || flush < -1 || flush > TIME_MAX || closed > flush)
+        return -1;
+    //  a worker of before knew one range only
+    if (!text[size])
+        taken_begin (&self->taken, flush);
+    else if (taken_restore (&self->taken, text + size) == -1)
         return -1;
     self->flush = flush;
     self->closed = self->floor = closed;
@@ -375,9 +431,11 @@ int
 seconds_restore (seconds_t *self, const char *text, size_t size)
 {
     static const char flush[] = "|flush|", open[] = "|open|";
-    char copy[64];
+    char copy[FLUSH_TEXT_MAX];
+    size_t most = sizeof copy - 1;
     int rc;
-    snprintf (copy, sizeof copy, "%.*s", (int) (size < 63 ? size : 63), text);
+    snprintf (copy, sizeof copy, "%.*s", (int) (size < most ? size : most),
+              text);
     if (strncmp (copy, flush, strlen (flush)) == 0)
         return seconds_restore_flush (self, copy + strlen (flush));
     if (strncmp (copy, open, strlen (open)) != 0)

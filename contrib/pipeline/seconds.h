@@ -14,6 +14,10 @@
     of. One that knows nothing of what was before it takes all up to its start as
     given out.
 
+    A wall clock may be far ahead for a moment. When it is right again, seconds go
+    on where they were before: those of that moment are left out when their time
+    comes.
+
     With a backend that adds up (zb_backend_t.adds) none of this is needed.
 
     All functions are for the thread that does flushes, or for ingest while no
@@ -26,6 +30,7 @@
 
 #include "zibrato_backend.h"
 
+#include "taken.h"
 #include "window.h"
 
 enum {
@@ -49,6 +54,7 @@ typedef struct {
     int64_t flush;   //  the last one's second
     int64_t closed;  //  up to here seconds are given out
     int64_t floor;   //  and so they are for names that are not known
+    taken_t taken;   //  seconds that some row has had
     given_t *given;  //  the last second of each name
     size_t size, count;
     int64_t sifted;         //  when those that are old went
@@ -66,6 +72,10 @@ void seconds_clear (seconds_t *self);
 
 //  A worker that knows nothing of what was before begins now.
 void seconds_start (seconds_t *self, int64_t now);
+
+//  The second of a flush that is due: the first from there on that is free. It
+//  may be before the last one's, if the clock was ahead then.
+int64_t seconds_next (seconds_t *self, int64_t due);
 
 //  The second in which a gauge of the worker's own goes out with such a flush.
 int64_t seconds_of_health (const seconds_t *self, int64_t flush, bool all);

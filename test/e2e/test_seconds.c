@@ -206,6 +206,52 @@ a_clock_that_is_set_gives_no_second_twice (void)
     s_check_clock ("step=3:3600", 1, 8, true);
 }
 
+//  The clock is ahead for two seconds. Rows have its seconds then, and the true
+//  ones as soon as it is right again.
+static void
+a_clock_that_was_ahead_is_over_with (void)
+{
+    enum { HOUR = 3600, NEAR = 60 };
+    broker_t *broker = broker_start ();
+    standin_t *standin = standin_start (NULL);
+    sink_t sink = {
+      worker_start (broker, "librato",
+                    LIST ("--username", "user@example.org", "--apitoken",
+                          "token", "--url", standin->url, "--flush", "1",
+                          "--spool", temporary_path ("ahead")),
+                    LIST (text_new ("LD_PRELOAD=%s", program_path ("clock.so")),
+                          "ZB_CLOCK=step=3:3600,step=5:-3600")),
+      standin};
+    void *publisher = publisher_new (broker, "");
+    int sent = 0, ahead = 0, after = 0;
+    while (after < 3) {
+        long now = (long) time (NULL);
+        publisher_send (publisher,
+                        text_new ("info|Counter|count|1|%ld|test", now));
+        publisher_send (publisher,
+                        text_new ("info|Gauge|gauge|1|%ld|test", now));
+        sent++;
+        poll_pause ();
+        cJSON *rows = sink_rows_so_far (&sink);
+        const cJSON *row;
+        ahead = after = 0;
+        cJSON_ArrayForEach (row, rows) if (row_is (row, "name", "count"))
+        {
+            double early = row_number (row, "measure_time") - (double) now;
+            ahead += early > NEAR;
+            after += ahead && early < NEAR;
+            assert_true (early < HOUR + NEAR);
+        }
+        cJSON_Delete (rows);
+    }
+    sink_stop (&sink);
+    cJSON *rows = sink_rows (&sink);
+    s_check_unique (rows);
+    cJSON_Delete (rows);
+    sink_check_sum (&sink, "test", "count", sent);
+    sink_check_count (&sink, "test", "gauge", sent);
+}
+
 #endif
 
 static const struct CMUnitTest tests[] = {
@@ -216,6 +262,7 @@ static const struct CMUnitTest tests[] = {
 #if !SANITIZED
   TEST (a_slewed_clock_has_each_boundary_once),
   TEST (a_clock_that_is_set_gives_no_second_twice),
+  TEST (a_clock_that_was_ahead_is_over_with),
 #endif
 };
 

@@ -430,6 +430,10 @@ test_bad_lines (void **state)
       "|flush|1|2",
       "|flush|9223372036854775807|1",
       "|flush|x|1",
+      "|flush|5|3|x",
+      "|flush|5|3|5|4|9",
+      "|flush|5|3|5|9|8",
+      "|flush|5|3|5|9",
       "|open|",
       "|open|1|5|n|s|1|0|1|0x1p0|0x1p0|0x1p0|0x1p0|",  //  a counter
       "|open|2|x|n|s|1|0|1|0x1p0|0x1p0|0x1p0|0x1p0|",
@@ -447,6 +451,102 @@ test_bad_lines (void **state)
     assert_int_equal (seconds_restore (&self, "|stream|1", 9), 1);
     assert_int_equal (seconds_restore (&self, "", 0), 1);
     assert_false (self.known);
+    seconds_clear (&self);
+}
+
+//  --------------------------------------------------------------------------
+//  A wall clock that is ahead for a moment
+
+//  As worker_tick does: a boundary that is taken is left out, but not for long.
+static bool
+s_worker_waits (const seconds_t *self, int64_t boundary)
+{
+    static int waited;
+    bool waits = taken_free (&self->taken, boundary) != boundary && waited < 2;
+    waited = waits ? waited + 1 : 0;
+    return waits;
+}
+
+//  Rows have the clock's seconds before, meanwhile and after it, and those that
+//  were given out meanwhile are left out when their time has come.
+static void
+test_clock_ahead (void **state)
+{
+    enum { FIRST = 1000000, HOUR = 3600 };
+    static lines_t file;
+    seconds_t self;
+    window_t window = {.number = 0};
+    int64_t at, flush, ahead;
+    int restarts;
+    (void) state;
+    for (restarts = 0; restarts < 2; restarts++) {
+        s_begin (&self, &window, &s_overwrites);
+        seconds_start (&self, FIRST);
+        for (at = FIRST + 2; at < FIRST + HOUR + 60; at++) {
+            ahead = at >= FIRST + 10 && at < FIRST + 12 ? HOUR : 0;
+            s_measure (&window, "Gauge", "g", 1, at + ahead);
+            s_measure (&window, "Counter", "c", 1, at + ahead);
+            if (s_worker_waits (&self, at + ahead))
+                continue;
+            flush = seconds_next (&self, at + ahead);
+            assert_true (flush == at + ahead || at > FIRST + HOUR);
+            s_close (&self, &window, flush, false);
+            file.size = 0;
+            seconds_save (&self, s_write, &file);
+            if (restarts)
+                s_restart (&self, &file);
+        }
+        s_close (&self, &window, seconds_next (&self, at), true);
+        //  of the jumps, and of the seconds that were taken, no others
+        assert_int_equal (self.late, restarts ? 0 : 12);
+        assert_true (s_out.sum == 2 * (HOUR + 58));
+        s_check_unique ();
+        seconds_clear (&self);
+    }
+}
+
+//  The clock jumps at any time, by any amount, and comes back. Counters and
+//  gauges, of programs with that clock and with the true one, get no second twice,
+//  and soon have true ones again.
+static void
+test_clock_jumps (void **state)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+    static lines_t file;
+    seconds_t self;
+    window_t window = {.number = 0};
+    int64_t at, wall, flush, ahead = 0, quiet = 0;
+    double sum = 0;
+    (void) state;
+    s_begin (&self, &window, &s_overwrites);
+    seconds_start (&self, 1000000);
+    for (at = 1000002; at < 1010000; at++) {
+        if (s_any () % (ahead ? 4 : 400) == 0) {
+            ahead = ahead ? 0 : (int64_t) (s_any () % 9000);
+            quiet = at;
+        }
+        wall = at + ahead;
+        s_measure (&window, "Gauge", names[s_any () % 4], 1, at);
+        s_measure (&window, "Gauge", names[s_any () % 4], 1, wall);
+        s_measure (&window, "Timer", names[s_any () % 4], 1,
+                   at - (int64_t) (s_any () % 900));
+        s_measure (&window, "Counter", names[s_any () % 4], 1, wall);
+        sum += 4;
+        if (s_worker_waits (&self, wall))
+            continue;
+        flush = seconds_next (&self, wall);
+        assert_true (flush >= wall);
+        if (!ahead && at - quiet > 60)
+            assert_true (flush - wall <= 2 * TAKEN_GAP);
+        s_close (&self, &window, flush, false);
+        file.size = 0;
+        seconds_save (&self, s_write, &file);
+        if (s_any () % 50 == 0)
+            s_restart (&self, &file);
+    }
+    s_close (&self, &window, seconds_next (&self, at), true);
+    assert_true (s_out.sum == sum);
+    s_check_unique ();
     seconds_clear (&self);
 }
 
@@ -500,6 +600,7 @@ main (void)
       cmocka_unit_test (test_forget),      cmocka_unit_test (test_adds),
       cmocka_unit_test (test_fit),         cmocka_unit_test (test_restart),
       cmocka_unit_test (test_entry_lines), cmocka_unit_test (test_bad_lines),
-      cmocka_unit_test (test_percentile),  cmocka_unit_test (test_random)};
+      cmocka_unit_test (test_percentile),  cmocka_unit_test (test_clock_ahead),
+      cmocka_unit_test (test_clock_jumps), cmocka_unit_test (test_random)};
     return cmocka_run_group_tests_name ("seconds", tests, NULL, NULL);
 }
