@@ -142,19 +142,21 @@ http_headers (const http_t *self, int posts)
     return posts ? curl_slist_append (headers, key) : headers;
 }
 
-//  There is no response, but a proxy may have said why. Returns its status if
-//  that means to hold, else 0.
+//  There is no response, or no whole one, but a proxy may have said why. Returns
+//  its status if that means to hold, else 0 or HTTP_SILENT.
 static long
-http_refused_by_proxy (http_t *self, CURLcode rc, zb_reply_t *reply)
+http_no_response (http_t *self, CURLcode rc, long answered, zb_reply_t *reply)
 {
-    long status = 0;
+    long status = 0, sent = 0;
     curl_easy_getinfo (self->curl, CURLINFO_HTTP_CONNECTCODE, &status);
-    reply->unsure =
-      rc != CURLE_COULDNT_CONNECT && rc != CURLE_COULDNT_RESOLVE_HOST;
+    curl_easy_getinfo (self->curl, CURLINFO_REQUEST_SIZE, &sent);
+    reply->unsure = sent > 0;
     snprintf (reply->reason, sizeof reply->reason, "%s",
               *self->error ? self->error : curl_easy_strerror (rc));
     snprintf (self->text, sizeof self->text, "%s", reply->reason);
-    return status && http_outcome (status) == ZB_HOLD ? status : 0;
+    if (status && http_outcome (status) == ZB_HOLD)
+        return status;
+    return sent && !answered && zb_time_left_ms () > 0 ? HTTP_SILENT : 0;
 }
 
 long
@@ -179,7 +181,7 @@ http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
     self->text[self->size] = 0;
     curl_easy_getinfo (self->curl, CURLINFO_RESPONSE_CODE, &status);
     if (rc != CURLE_OK && status < 400)
-        return http_refused_by_proxy (self, rc, reply);
+        return http_no_response (self, rc, status, reply);
     //  it has refused, though the connection ended before it had said why: many
     //  close it at once when a request is too large
     if (rc != CURLE_OK && !self->size)

@@ -36,10 +36,13 @@ http_authenticate (http_t *self, const char *username, const char *password);
 //  Ends the connection.
 void http_destroy (http_t **self_p);
 
+//  In place of a status: the request was sent, and there was not even that.
+enum { HTTP_SILENT = -1 };
+
 //  Sends a body with POST, or without one (NULL) a GET. A worker's stop ends
 //  what would take longer than its deadline. Returns the status, be it that of a
-//  proxy that lets nobody through; 0 if there was no response, with the reason in
-//  reply.
+//  proxy that lets nobody through; 0 or HTTP_SILENT if there was no response, with
+//  the reason in reply.
 long http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply);
 
 //  The last response's body, terminated; 64 KiB at most, the rest is cut.

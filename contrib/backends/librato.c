@@ -266,7 +266,9 @@ librato_send (const char *body, size_t size, zb_reply_t *reply, bool *too_old)
     long status = http_send (http, body, size, reply);
     zb_outcome_t outcome = ZB_RETRY;
     *too_old = false;
-    if (status && !body && (status == 404 || status == 405))
+    if (status == HTTP_SILENT)
+        outcome = ZB_FAILED;
+    else if (status && !body && (status == 404 || status == 405))
         outcome = ZB_DELIVERED;
     else if (status)
         outcome = librato_outcome (status, http_text (http), reply, too_old);

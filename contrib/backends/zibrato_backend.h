@@ -86,8 +86,9 @@ typedef enum {
     ZB_RETRY,      //  not now: the same again, with backoff
     ZB_REFUSED,    //  never so: split it, set the bad row aside
     ZB_HOLD,       //  credentials or address wrong: keep, retry slowly
-    ZB_FAILED  //  an answer that may be about a row, or not: as ZB_RETRY, but
-               //  split it when others pass
+    ZB_FAILED      //  an answer that may be about a row, or not, or none, where
+                   //  somebody was asked: as ZB_RETRY, but split it when others
+                   //  pass
 } zb_outcome_t;
 
 //  Filled in by connect and flush, printed by the runtime.

@@ -15,17 +15,20 @@ const blame_policy_t blame_policy_default = {.retry_first = 500,
                                              .alone_first = 60000,
                                              .alone_least = 900000,
                                              .alone_failures = 5,
+                                             .unsure_failures = 3,
+                                             .part_failures = 3,
                                              .streak_most = 2,
                                              .doubt_after = 3,
                                              .takings_most = 10};
 
 //  Others have passed since this request failed, and the service has not
-//  begun to fail everything.
+//  begun to fail everything. An answer that is lost once or twice proves nothing.
 static bool
 blame_others_pass (const blame_policy_t *policy, const blame_service_t *service,
                    const blame_t *request)
 {
-    return request->tries && service->passed > request->passed
+    int least = request->unsure ? policy->unsure_failures : 1;
+    return request->tries >= least && service->passed > request->passed
            && service->streak <= policy->streak_most;
 }
 
@@ -47,6 +50,17 @@ blame_doubt (const blame_policy_t *policy, blame_service_t *service,
     return BLAME_UNKNOWN;
 }
 
+//  Has it failed often enough aside, for long enough?
+static bool
+blame_is_enough (const blame_policy_t *policy, const blame_t *request,
+                 size_t rows, int64_t now_ms)
+{
+    if (request->part && rows > 1)
+        return request->alone >= policy->part_failures;
+    return request->alone >= policy->alone_failures
+           && now_ms - request->since_ms >= policy->alone_least;
+}
+
 //  A row of which others have proved that it is at fault, or a request that must
 //  stay whole: from then on it tells nothing about the service.
 static blame_verdict_t
@@ -58,13 +72,13 @@ blame_alone (const blame_policy_t *policy, blame_t *request,
     request->alone += outcome != ZB_RETRY && passed > request->passed;
     request->passed = passed;
     request->aside++;
-    if (request->alone < policy->alone_failures
-        || now_ms - request->since_ms < policy->alone_least)
+    if (!blame_is_enough (policy, request, rows, now_ms))
         return BLAME_ROW;
     if (rows == 1)
         return BLAME_GIVE_UP;
     request->alone = request->aside = 0;
     request->unsure = false;
+    request->part = true;
     return BLAME_ROWS;
 }
 

@@ -8,7 +8,9 @@
 
     A request that may have been taken, though its answer was lost, must come
     again as it is, with its key, or its rows would be there twice. So it waits
-    aside like a row that is alone, and becomes two when that one is given up.
+    aside like a row that is alone, and becomes two when that one is given up: by
+    then a service that had it would have said so. Its parts may have been taken,
+    too, when there is no answer to them: each comes some times before it becomes two.
 
     An answer that only says "later" (ZB_RETRY) never puts the blame on rows:
     a dead machine behind a balancer gives it to whatever comes its way.
@@ -31,7 +33,9 @@ typedef struct {
     int64_t alone_first;              //  a row waits aside; then twice as long
     int64_t alone_least;              //  and is given up after this time
     int alone_failures;               //  and so many failures
-    int streak_most;   //  failures in a row that still may be the rows'
+    int unsure_failures;  //  of what may have been taken, until it waits aside,
+    int part_failures;    //  and there of its parts, until they become two
+    int streak_most;      //  failures in a row that still may be the rows'
     int doubt_after;   //  failures in a row until one request is taken apart,
     int takings_most;  //  into two so many times, to see whether parts pass
 } blame_policy_t;
@@ -46,6 +50,7 @@ typedef struct {
     int64_t since_ms;  //  the first of these
     int aside;         //  times that it waited aside
     bool unsure;       //  it may have been taken, but the answer was lost
+    bool part;         //  of a request that has waited aside for long enough
 } blame_t;
 
 //  Of a service, all zero at first.

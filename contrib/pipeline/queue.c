@@ -383,7 +383,8 @@ void
 queue_rest_aside (queue_t *self, int64_t until_ms)
 {
     pthread_mutex_lock (&self->lock);
-    self->aside_ms = until_ms;
+    if (until_ms > self->aside_ms)
+        self->aside_ms = until_ms;
     pthread_mutex_unlock (&self->lock);
 }
 

@@ -19,8 +19,9 @@ typedef struct request {
     int64_t due_ms;  //  of zclock_mono: it waits aside until then
     char *reason;    //  why it waits there, or was refused; NULL: it was not
     bool last_try;   //  there is no other: the worker ends
-    bool refused;    //  a helper was told so
-    char *at_fault;  //  and for which rows, likewise
+    bool answered;   //  a helper was told what became of it,
+    zb_outcome_t outcome;  //  this,
+    char *at_fault;        //  and which rows are at fault, or NULL
 } request_t;
 
 //  Without rows. Caller owns the return value.

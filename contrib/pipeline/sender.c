@@ -14,6 +14,7 @@
 enum {
     LOGGED_MAX = 20,      //  rows, one by one; the rest are counted
     LOG_REST_MS = 10000,  //  and said so often
+    REST_TIMES = 3,  //  as long as a failure took, nothing else that failed
     HELPERS_MAX = 63
 };
 
@@ -373,13 +374,17 @@ sender_failed (sender_t *self, request_t **request_p, zb_outcome_t outcome,
 //  Helpers: deliver beside the sender as long as all goes well. To wait, and to
 //  split what is refused, is the sender's.
 
-//  Keeps what the sender has to know.
+//  Keeps what the sender has to know. An answer that did not come was waited for
+//  long enough.
 static void
 sender_keep_answer (request_t *request, zb_outcome_t outcome, zb_reply_t *reply)
 {
-    request->refused = outcome == ZB_REFUSED;
+    request->answered =
+      outcome == ZB_REFUSED || (outcome == ZB_FAILED && reply->unsure);
+    request->outcome = outcome;
     request->blame.unsure |= reply->unsure != 0;
-    if (request->refused) {
+    if (request->answered) {
+        free (request->reason);
         request->reason = strdup (reply->reason);
         request->at_fault = reply->at_fault;
         reply->at_fault = NULL;
@@ -432,12 +437,23 @@ sender_get_help (sender_t *helper, pthread_t *threads)
 static zb_outcome_t
 sender_answer (sender_t *self, request_t *request, zb_reply_t *reply)
 {
-    if (!request->refused)
+    if (!request->answered)
         return sender_try (self, request, reply);
     snprintf (reply->reason, sizeof reply->reason, "%s", request->reason);
     reply->at_fault = request->at_fault;
     request->at_fault = NULL;
-    return ZB_REFUSED;
+    request->answered = false;
+    return request->outcome;
+}
+
+//  What has failed before, and does so again, must take a bounded share of the
+//  time, too: the service may be silent for as long as it is given.
+static void
+sender_rest_aside (sender_t *self, const request_t *request, int64_t began_ms)
+{
+    int64_t now = zclock_mono ();
+    if (request->blame.tries)
+        queue_rest_aside (self->queue, now + REST_TIMES * (now - began_ms));
 }
 
 //  Takes over the request.
@@ -445,7 +461,10 @@ static void
 sender_request (sender_t *self, request_t **request_p)
 {
     zb_reply_t reply = {.at_fault = NULL};
+    int64_t began_ms = zclock_mono ();
     zb_outcome_t outcome = sender_answer (self, *request_p, &reply);
+    if (outcome != ZB_DELIVERED)
+        sender_rest_aside (self, *request_p, began_ms);
     if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
         sender_answered (self);
     if (outcome == ZB_DELIVERED)

@@ -168,6 +168,35 @@ a_row_at_which_the_service_fails_takes_none_with_it (void)
     s_check_poison ("plain*", 3);
 }
 
+//  The service closes the connection at a row, without a word. After some tries
+//  the row waits aside, with all of its request, and nobody waits for it.
+static void
+a_row_without_an_answer_stops_nobody (void)
+{
+    enum { ROUNDS = 4 };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_librato (broker, LIST ("--script", "mute*"),
+                                LIST ("--connections", "1", "--batch", "1"));
+    void *publisher = publisher_new (broker, "");
+    int sent = 0, cut = 0, last = INT_MAX;
+    publisher_probe (publisher, "info", &sink, 1);
+    publisher_send (publisher,
+                    text_new ("info|Gauge|poison|1|%ld|test", s_now ()));
+    while (sent < last) {
+        publisher_send (publisher,
+                        text_new ("info|Counter|good|1|%ld|test", s_now ()));
+        sink_await (&sink, "test", "good", 0, ++sent);
+        if (last == INT_MAX && process_lines (sink.worker, "event=aside")) {
+            cut = standin_requests (sink.standin, 0);
+            last = sent + ROUNDS;
+        }
+    }
+    assert_int_equal (standin_requests (sink.standin, 0), cut);
+    assert_int_equal (process_lines (sink.worker, "event=aside"), 1);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "test", "good", sent);
+}
+
 //  A service that takes 50 ms a request, and a program that is three hours
 //  behind: its rows are too old, all others arrive as they are sent. (Without a
 //  spool, what is of before the worker's start would get a later second.)
@@ -816,6 +845,7 @@ static const struct CMUnitTest tests[] = {
   TEST (one_refused_among_300_takes_none_with_it),
   TEST (bad_ones_are_found_wherever_they_stand),
   TEST (a_row_at_which_the_service_fails_takes_none_with_it),
+  TEST (a_row_without_an_answer_stops_nobody),
   TEST (a_slow_clock_stops_nobody),
   TEST (an_outage_longer_than_the_window_costs_little),
   TEST (a_dead_node_sets_nothing_aside),

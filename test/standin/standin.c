@@ -50,7 +50,8 @@
     A script is a list of words separated by commas. Each POST /v1/metrics
     uses up one, before anything else is looked at; after the last one
     service is normal. `WORD*N` stands for N times WORD, `WORD*` for ever.
-    `poison`, `plain` and `refuse` fail only a request that has a name "poison...".
+    `poison`, `plain`, `refuse` and `mute`, which is `cut`, fail only a request that
+    has a name "poison...".
     Beware when counting: libcurl itself sends a request once more if a
     connection that it reuses is cut before the first byte of a reply, so one
     request of a client may use up two words.
@@ -346,6 +347,7 @@ static const fault_t s_faults[] = {
     {"poison",   IF | SERVE, 500, TEXT_TYPE, "Internal error", NULL},
     {"plain",    IF | SERVE, 400, TEXT_TYPE, "No.", NULL},
     {"refuse",   IF | SERVE, 422, JSON_TYPE, REQUEST_ERROR ("\"is poison\""), NULL},
+    {"mute",     IF | SERVE | CUT, 0, NULL, NULL, NULL},
     {"429",      RETRY, 429, JSON_TYPE, OVER_LIMIT, NULL},
     {NULL, 0, 0, NULL, NULL, NULL},
 };
@@ -1183,9 +1185,12 @@ s_post_metrics (request_t *self)
     self->flags = word.fault->flags;
     if (self->flags & DELAY)
         s_delay (server, word.argument);
-    if (word.fault->status && (!(self->flags & IF) || s_is_poisoned (self)))
+    bool bad = self->flags & IF && s_is_poisoned (self);
+    if (self->flags & IF && !bad)
+        self->flags &= ~CUT;
+    if (word.fault->status && (bad || !(self->flags & IF)))
         reply_fault (&self->reply, &word);
-    else if (self->flags & SERVE && s_pass (self, s_post_gates))
+    else if (self->flags & SERVE && !bad && s_pass (self, s_post_gates))
         s_take_once (self, record.hash);
     record.fault = word.fault->word;
     record.status = self->flags & CUT ? 0 : self->reply.status;

@@ -135,6 +135,36 @@ test_unsure (void **state)
     assert_int_equal (s_judge (&request, ZB_FAILED, 150), BLAME_ROWS);
 }
 
+//  An answer that is lost once or twice is no proof, whatever passes meanwhile.
+//  Later the request waits aside, and its parts come three times before they become two.
+static void
+test_silence (void **state)
+{
+    blame_t request = {.unsure = true};
+    (void) state;
+    for (int i = 0; i < 3; i++) {
+        blame_verdict_t verdict = s_judge (&request, ZB_FAILED, 300);
+        assert_int_equal (verdict, i ? BLAME_SUSPECTS : BLAME_SERVICE);
+        s_passed++;
+    }
+    while (s_judge (&request, ZB_FAILED, 300) == BLAME_ROW) {
+        s_now += blame_aside (&blame_policy_default, &request, 0);
+        s_passed++;
+    }
+    for (size_t rows = 150; rows > 1; rows /= 2) {
+        request.unsure = true;
+        for (int i = 0; i < 3; i++) {
+            s_passed++;
+            assert_int_equal (s_judge (&request, ZB_FAILED, rows),
+                              i < 2 ? BLAME_ROW : BLAME_ROWS);
+        }
+    }
+    //  the row that is left has its quarter of an hour
+    s_passed++;
+    assert_int_equal (s_judge (&request, ZB_FAILED, 1), BLAME_ROW);
+    assert_int_equal (blame_aside (&blame_policy_default, &request, 0), 60000);
+}
+
 //  Nothing passes: one request is taken apart after three failures, if an
 //  answer may be about rows.
 static void
@@ -163,6 +193,7 @@ main (void)
       cmocka_unit_test_setup (test_never, s_reset),
       cmocka_unit_test_setup (test_rows, s_reset),
       cmocka_unit_test_setup (test_unsure, s_reset),
+      cmocka_unit_test_setup (test_silence, s_reset),
       cmocka_unit_test_setup (test_doubt, s_reset)};
     return cmocka_run_group_tests_name ("blame", tests, NULL, NULL);
 }

@@ -526,7 +526,8 @@ test_torn (void **state)
                  {"HTTP/1.1 503 No\r\nContent-Length: 99\r\n\r\n", ZB_RETRY, 1,
                   "status 503 transfer closed"},
                  {"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", ZB_RETRY, 1,
-                  "transfer closed"}};
+                  "transfer closed"},
+                 {"", ZB_FAILED, 1, "Empty reply"}};
     const char *rows[] = {"{}"};
     size_t i;
     (void) state;
@@ -543,6 +544,18 @@ test_torn (void **state)
                              strlen (cases[i].reason));
         server_end (&server);
     }
+}
+
+//  Nobody is there: nothing was sent, so that no row can be at fault.
+static void
+test_nobody (void **state)
+{
+    const char *rows[] = {"{}"};
+    zb_reply_t reply = {.at_fault = NULL};
+    (void) state;
+    s_librato.config.url = "http://127.0.0.1:1/v1/metrics";
+    assert_int_equal (librato_flush (rows, 1, &reply), ZB_RETRY);
+    assert_int_equal (reply.unsure, 0);
 }
 
 int
@@ -562,6 +575,7 @@ main (void)
                                        cmocka_unit_test (test_check),
                                        cmocka_unit_test (test_secret),
                                        cmocka_unit_test (test_proxy),
-                                       cmocka_unit_test (test_torn)};
+                                       cmocka_unit_test (test_torn),
+                                       cmocka_unit_test (test_nobody)};
     return cmocka_run_group_tests_name ("librato", tests, NULL, NULL);
 }

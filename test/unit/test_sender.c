@@ -23,6 +23,7 @@ enum { ROWS = 4000, CALLS = 4000 };
 #define REFUSED "!"
 #define FAILS   "?"
 #define OLD     "<"
+#define SILENT  "~"
 
 static struct {
     int got[ROWS];  //  times that a row was delivered
@@ -33,7 +34,12 @@ static struct {
     bool good_waits[CALLS];   //  while something waited that had not failed
     zb_outcome_t script[20];  //  answers before any that is delivered
     size_t script_size, script_at;
-    int dead_every;  //  of so many calls one finds a dead node; 0: none
+    int dead_every;    //  of so many calls one finds a dead node; 0: none
+    bool dead_silent;  //  which gives no answer
+    int torn_every;    //  of so many requests that it stores one gets no
+                       //  answer, but later, when it knows the key; 0: none
+    char keys[ROWS][SPOOL_NAME_MAX + 32];  //  that it has stored
+    size_t keys_size;
     int64_t retry_after_ms;
     zb_outcome_t connected;
     const queue_t *queue;
@@ -56,9 +62,23 @@ s_answer (const char *const *rows, size_t count, zb_reply_t *reply)
             reply->at_fault[i] = strstr (rows[i], OLD) != NULL;
         return ZB_REFUSED;
     }
+    reply->unsure = s_have (rows, count, SILENT);
     return s_have (rows, count, FAILS)     ? ZB_FAILED
+           : reply->unsure                 ? ZB_FAILED
            : s_have (rows, count, REFUSED) ? ZB_REFUSED
                                            : ZB_DELIVERED;
+}
+
+//  It stores no request twice.
+static bool
+s_is_new (const char *key)
+{
+    for (size_t i = 0; i < s_fake.keys_size; i++)
+        if (strcmp (s_fake.keys[i], key) == 0)
+            return false;
+    assert_true (s_fake.keys_size < ROWS);
+    strcpy (s_fake.keys[s_fake.keys_size++], key);
+    return true;
 }
 
 static zb_outcome_t
@@ -76,15 +96,22 @@ fake_flush (const char *const *rows, size_t count, zb_reply_t *reply)
     s_fake.good_waits[call] = s_fake.queue && s_fake.queue->head;
     if (s_fake.script_at < s_fake.script_size)
         return s_fake.script[s_fake.script_at++];
-    if (s_fake.dead_every && call % s_fake.dead_every == 0)
-        return ZB_RETRY;
+    if (s_fake.dead_every && call % s_fake.dead_every == 0) {
+        reply->unsure = s_fake.dead_silent;
+        return s_fake.dead_silent ? ZB_FAILED : ZB_RETRY;
+    }
     outcome = s_answer (rows, count, reply);
     s_fake.bad[call] = outcome != ZB_DELIVERED;
+    if (outcome == ZB_DELIVERED && s_fake.torn_every) {
+        if (!s_is_new (zb_request_key ()))
+            return ZB_DELIVERED;
+        reply->unsure = s_fake.keys_size % (size_t) s_fake.torn_every == 0;
+    }
     for (size_t i = 0; i < count && outcome == ZB_DELIVERED; i++) {
         s_fake.got[strtoul (rows[i], NULL, 10)]++;
         s_fake.size++;
     }
-    return outcome;
+    return reply->unsure ? ZB_FAILED : outcome;
 }
 
 static zb_outcome_t
@@ -393,6 +420,30 @@ test_down (void **state)
     s_check_down (ZB_FAILED, 10);
 }
 
+//  A node behind a balancer that gives no answer: no row is set aside.
+static void
+test_silent_node (void **state)
+{
+    enum { REQUESTS = 100, EACH = 10 };
+    queue_t *queue = queue_new (1 << 20);
+    sender_t sender = {
+      .queue = queue, .backend = &s_backend, .policy = &s_fast};
+    (void) state;
+    for (int every = 2; every <= 3; every++) {
+        s_reset (NULL);
+        s_fake.dead_every = every;
+        s_fake.dead_silent = true;
+        for (size_t i = 0; i < REQUESTS; i++)
+            s_put (queue, i * EACH, EACH, NULL);
+        s_deliver (&sender);
+        s_check (queue, 0, REQUESTS * EACH, NULL);
+        assert_int_equal (queue->rejected_rows, 0);
+        print_message ("one of %d silent: %d requests in %d calls\n", every,
+                       REQUESTS, s_fake.calls);
+    }
+    queue_destroy (&queue);
+}
+
 //  A dead node behind a balancer: no row is set aside, no request is split.
 static void
 test_dead_node (void **state)
@@ -461,6 +512,36 @@ test_poison (void **state)
     s_check_poison (10, 30, 1, 1);
     s_check_poison (1, 300, 1, 3);
     s_check_poison (2, 8, 1, 4);
+}
+
+//  Rows at which the service gives no answer, and a service that loses some
+//  answers to what it has stored. Each row is stored once, but for those.
+static void
+test_silence (void **state)
+{
+    enum { REQUESTS = 10, EACH = 30 };
+    for (int torn = 0; torn <= 2; torn += 2) {
+        queue_t *queue = queue_new (1 << 20);
+        sender_t sender = {
+          .queue = queue, .backend = &s_backend, .policy = &s_fast};
+        char bad[REQUESTS * EACH] = {0};
+        int failed = 0;
+        (void) state;
+        s_reset (NULL);
+        s_quiet (&sender);
+        s_fake.torn_every = torn;
+        bad[7] = bad[5 * EACH + 3] = bad[5 * EACH + 22] = *SILENT;
+        for (size_t i = 0; i < REQUESTS; i++)
+            s_put (queue, i * EACH, EACH, bad + i * EACH);
+        s_deliver_beside (&sender, REQUESTS * EACH);
+        s_check (queue, 0, REQUESTS * EACH, bad);
+        assert_int_equal (queue->rejected_rows, 3);
+        for (int i = 0; i < s_fake.calls; i++)
+            failed += s_fake.bad[i];
+        print_message ("3 silent of %d rows: %d failures\n", REQUESTS * EACH,
+                       failed);
+        queue_destroy (&queue);
+    }
 }
 
 //  While a row waits aside others go; that it fails again stops nobody.
@@ -956,6 +1037,8 @@ main (void)
       cmocka_unit_test_setup (test_down, s_reset),
       cmocka_unit_test_setup (test_dead_node, s_reset),
       cmocka_unit_test_setup (test_poison, s_reset),
+      cmocka_unit_test_setup (test_silence, s_reset),
+      cmocka_unit_test_setup (test_silent_node, s_reset),
       cmocka_unit_test_setup (test_poison_stops_nobody, s_reset),
       cmocka_unit_test_setup (test_aside_at_stop, s_reset),
       cmocka_unit_test_setup (test_poison_at_stop, s_reset),
