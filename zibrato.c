@@ -643,8 +643,7 @@ worker_connect (worker_t *self)
     if (s_worker.server)
         wrong = curve_connect (self->xsub, s_worker.server, s_worker.cert);
     if (wrong)
-        die ("--curve-server %s --curve-cert %s: %s", s_worker.server,
-             s_worker.cert, wrong);
+        die ("--curve-server, --curve-cert: %s", wrong);
     self->links = links_new (self->xsub, endpoints);
     if (!self->links)
         die ("connect to %s:", endpoints);
@@ -1273,8 +1272,7 @@ broker_secure (const char *address)
     wrong = curve_listen (&s_broker.curve, s_broker.cert, s_broker.authorized,
                           s_broker.programs, s_broker.workers);
     if (wrong)
-        die ("--curve %s --authorized %s: %s", s_broker.cert,
-             s_broker.authorized, wrong);
+        die ("--curve, --authorized: %s", wrong);
     zb_log (LOG_INFO, "authorized", "authorized=\"%s\" keys=%zu",
             s_broker.authorized, zhashx_size (s_broker.curve->listed));
 }

@@ -5,6 +5,8 @@
 
 #include "handshake.h"
 
+#include "curve.h"
+
 #include <linux/filter.h>
 #include <netdb.h>
 
@@ -23,7 +25,12 @@ static const struct {
     int here;          //  for whom the row is
     const char *worker, *broker;
 } s_reasons[] = {
-  {ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400, ANY,
+  {ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, CURVE_OTHER_PORT, ANY,
+   "the broker lists our key for programs only: move the public half of "
+   "--curve-cert to the folder workers of its --authorized folder, and send it "
+   "SIGHUP",
+   "its key is not listed for this port, but for the other one"},
+  {ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, CURVE_NOT_LISTED, ANY,
    "the broker does not list our key: add the public half of --curve-cert to "
    "its --authorized folder, and send it SIGHUP",
    "its key is not listed"},
@@ -184,6 +191,8 @@ s_log_refused (const char *peer, const char *reason)
     skipped = 0;
 }
 
+static const int s_denials[2] = {CURVE_NOT_LISTED, CURVE_OTHER_PORT};
+
 //  A peer whose key is not listed is told so, and closes the connection then;
 //  all others are disconnected right after they have failed. Of those whose
 //  ZMTP is too old ZeroMQ does not say that they failed.
@@ -194,10 +203,11 @@ handshake_end (handshake_t *self, int fd, int spoke)
     int young =
       known && zclock_mono () - self->accepted[fd].since_ms < YOUNG_MS;
     const char *reason = self->failed;
-    if (self->denied && young) {
-        reason = handshake_broker_reason (ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400,
-                                          self->curve);
-        self->denied--;
+    int why = self->denied[1] != 0;
+    if (self->denied[why] && young) {
+        reason = handshake_broker_reason (ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+                                          s_denials[why], self->curve);
+        self->denied[why]--;
     }
     self->failed = NULL;
     if (!reason && !spoke)
@@ -211,8 +221,9 @@ handshake_end (handshake_t *self, int fd, int spoke)
 static void
 handshake_failed (handshake_t *self, int event, int value)
 {
-    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == 400)
-        self->denied++;
+    int why = value == s_denials[1];
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == s_denials[why])
+        self->denied[why]++;
     else
         self->failed = handshake_broker_reason (event, value, self->curve);
 }

@@ -24,7 +24,8 @@ typedef struct {
     peer_end_t end;
     const char *failed;  //  why the next that is disconnected is
     int listener;        //  the descriptor that it accepts at, or -1
-    unsigned denied;     //  keys not listed that are still connected
+    unsigned denied[2];  //  keys not listed that are still connected: at all,
+                         //  or for this port only
     struct {
         char peer[64];
         int64_t since_ms;

@@ -12,8 +12,32 @@
 #include <sys/stat.h>
 
 static const char s_no_curve[] = "libzmq was built without CURVE";
-static const char s_no_cert[] = "no CURVE certificate";
-static const char s_no_secret[] = "no secret key in it";
+
+//  Which file or folder it is, why, and what to do.
+static const char *
+s_wrong (const char *path, const char *reason, const char *advice)
+{
+    static char text[PATH_MAX + 256];
+    snprintf (text, sizeof text, "%s: %s%s%s", path, reason,
+              *advice ? "; " : "", advice);
+    return text;
+}
+
+//  Reads a certificate that must have both keys, or says why that cannot be.
+static const char *
+s_cert_read (const char *path, char public_key[CERTIFICATE_KEY],
+             char secret_key[CERTIFICATE_KEY], bool both)
+{
+    if (certificate_read (path, public_key, secret_key) == -1)
+        return errno == EINVAL ? s_wrong (path, "no CURVE certificate",
+                                          "`zibrato keygen` makes one")
+                               : s_wrong (path, strerror (errno), "");
+    return both && !*secret_key
+             ? s_wrong (path, "no secret key",
+                        "it is in the file of that name with _secret behind "
+                        "it, which belongs beside this one")
+             : NULL;
+}
 
 //  --------------------------------------------------------------------------
 //  keygen
@@ -55,6 +79,12 @@ s_name_ok (const char *name)
            && (size < 7 || !streq (name + size - 7, "_secret"));
 }
 
+static const char *
+s_advice (int error)
+{
+    return error == EEXIST ? "give another NAME: nothing is overwritten" : "";
+}
+
 const char *
 curve_keygen (const char *dir, const char *name,
               char public_key[CERTIFICATE_KEY])
@@ -66,17 +96,19 @@ curve_keygen (const char *dir, const char *name,
     if (!s_name_ok (name))
         return "not a name: no '/', no '.' before it, no _secret behind it";
     if (snprintf (secret_path, PATH_MAX, "%s/%s_secret", dir, name) >= PATH_MAX)
-        return strerror (ENAMETOOLONG);
+        return s_wrong (dir, strerror (ENAMETOOLONG), "");
     snprintf (public_path, PATH_MAX, "%.*s",
               (int) (strlen (secret_path) - strlen ("_secret")), secret_path);
     if (mkdir (dir, 0700) == -1 && errno != EEXIST)
-        return strerror (errno);
+        return s_wrong (dir, strerror (errno),
+                        errno == ENOENT ? "make the folder above it first"
+                                        : "");
     if (s_file_new (secret_path, 0600) == -1)
-        return strerror (errno);
+        return s_wrong (secret_path, strerror (errno), s_advice (errno));
     if (s_file_new (public_path, 0644) == -1)
-        wrong = strerror (errno);
+        wrong = s_wrong (public_path, strerror (errno), s_advice (errno));
     else if (s_cert_save (public_path, secret_path, public_key) == -1) {
-        wrong = strerror (errno);
+        wrong = s_wrong (public_path, strerror (errno), "");
         unlink (public_path);
     }
     if (wrong)
@@ -99,13 +131,11 @@ curve_connect (zsock_t *socket, const char *server, const char *cert)
     if (strlen (server) == CERTIFICATE_KEY - 1
         && zmq_z85_decode (bytes, server))
         strcpy (key, server);
-    else if (certificate_read (server, key, secret_key) == -1)
-        return errno == EINVAL ? s_no_cert : strerror (errno);
-    if (certificate_read (cert, public_key, secret_key) == -1)
-        wrong = errno == EINVAL ? s_no_cert : strerror (errno);
-    else if (!*secret_key)
-        wrong = s_no_secret;
-    else {
+    else
+        wrong = s_cert_read (server, key, secret_key, false);
+    if (!wrong)
+        wrong = s_cert_read (cert, public_key, secret_key, true);
+    if (!wrong) {
         zsock_set_curve_serverkey (socket, key);
         zsock_set_curve_publickey (socket, public_key);
         zsock_set_curve_secretkey (socket, secret_key);
@@ -144,12 +174,18 @@ curve_answer_one (curve_t *self, zmsg_t *request)
     char *domain = zmsg_popstr (request), *address = zmsg_popstr (request);
     char *identity = zmsg_popstr (request), *mechanism = zmsg_popstr (request);
     zframe_t *bytes = zmsg_pop (request);
-    int role = s_domain_role (domain), listed;
+    int role = s_domain_role (domain), roles, listed;
+    char status[8];
     if (mechanism && streq (mechanism, "CURVE") && bytes
         && zframe_size (bytes) == 32)
         zmq_z85_encode (key, zframe_data (bytes), 32);
-    listed = (keys_roles (self->listed, key) & role) != 0;
-    zsock_send (self->zap, "sfssss", "1.0", number, listed ? "200" : "400",
+    roles = keys_roles (self->listed, key);
+    listed = (roles & role) != 0;
+    snprintf (status, sizeof status, "%d",
+              listed  ? 200
+              : roles ? CURVE_OTHER_PORT
+                      : CURVE_NOT_LISTED);
+    zsock_send (self->zap, "sfssss", "1.0", number, status,
                 listed ? "OK" : "not listed", listed ? key : "", "");
     zstr_free (&version);
     zstr_free (&domain);
@@ -192,10 +228,7 @@ curve_listen (curve_t **self_p, const char *cert, const char *dir,
     *self_p = NULL;
     if (!zsys_has_curve ())
         return s_no_curve;
-    if (certificate_read (cert, public_key, secret_key) == -1)
-        wrong = errno == EINVAL ? s_no_cert : strerror (errno);
-    else if (!*secret_key)
-        wrong = s_no_secret;
+    wrong = s_cert_read (cert, public_key, secret_key, true);
     if (!wrong) {
         s_serve (programs, s_ends[0].domain, public_key, secret_key);
         s_serve (workers, s_ends[1].domain, public_key, secret_key);
@@ -249,8 +282,10 @@ s_port (int fd)
 static void
 curve_cut (curve_t *self, int fd)
 {
-    zb_log (LOG_WARNING, "cut", "key=\"%s\" reason=\"not listed any more\"",
-            self->seen[fd].key);
+    zb_log (LOG_WARNING, "cut", "key=\"%s\" reason=\"not listed%s any more\"",
+            self->seen[fd].key,
+            keys_roles (self->listed, self->seen[fd].key) ? " for this port"
+                                                          : "");
     *self->seen[fd].key = 0;
     if (s_port (fd) > 0)
         shutdown (fd, SHUT_RDWR);
@@ -269,7 +304,7 @@ curve_reload (curve_t *self)
     zhashx_t *listed = keys_read (self->dir);
     size_t fd;
     if (!listed)
-        return strerror (errno);
+        return s_wrong (self->dir, strerror (errno), "");
     zhashx_destroy (&self->listed);
     self->listed = listed;
     for (fd = 0; fd < self->seen_size; fd++)

@@ -1,7 +1,7 @@
 /*  curve - who may connect: certificates, and the list of keys
 
-    Functions that return a text return NULL if all went well, or what is wrong:
-    a static text, or strerror's.
+    Functions that return a text return NULL if all went well, or what is wrong
+    with which file or folder: a static text, until the next one is returned.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -23,7 +23,10 @@ const char *curve_keygen (const char *dir, const char *name,
 const char *
 curve_connect (zsock_t *socket, const char *server, const char *cert);
 
-//  The broker's side.
+//  The broker's side. What a handshake ends with whose key may not come: ZAP has
+//  no code of its own for a key that is in the list, but for the other port.
+enum { CURVE_NOT_LISTED = 400, CURVE_OTHER_PORT = 500 };
+
 typedef struct {
     const char *dir;   //  of those who may connect
     zhashx_t *listed;  //  their public keys

@@ -27,7 +27,7 @@ keygen_run (void)
     char key[CERTIFICATE_KEY];
     const char *wrong = curve_keygen (s_keygen.dir, s_keygen.name, key);
     if (wrong)
-        die ("keygen %s %s: %s", s_keygen.dir, s_keygen.name, wrong);
+        die ("keygen: %s", wrong);
     printf ("public  %s/%s\nsecret  %s/%s_secret\nkey     %s\n", s_keygen.dir,
             s_keygen.name, s_keygen.dir, s_keygen.name, key);
     return 0;

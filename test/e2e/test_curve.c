@@ -89,6 +89,20 @@ place_reload (const place_t *self, int keys)
         fail_msg ("%s: expected keys=%d", line, keys);
 }
 
+//  Moves a certificate into a folder that says what it is for.
+static const char *
+client_move (const place_t *self, const char *name, const char *role)
+{
+    const char *folder = client_path (self, role);
+    const char *path = text_new ("%s/%s", folder, name);
+    mkdir (folder, 0700);
+    assert_int_equal (rename (client_path (self, name), path), 0);
+    assert_int_equal (rename (client_path (self, text_new ("%s_secret", name)),
+                              text_new ("%s_secret", path)),
+                      0);
+    return path;
+}
+
 //  Options of a worker with the certificate.
 static const char *const *
 worker_options (const place_t *self, const char *cert)
@@ -336,6 +350,18 @@ a_worker_that_is_not_listed_is_told_why (void)
                      "does not list our key", "its key is not listed");
 }
 
+//  A key that is listed for the other port is not the same as one that is not.
+static void
+a_worker_with_a_key_of_programs_is_told_why (void)
+{
+    place_t place = place_new ();
+    const char *app = client_move (&place, "app", "programs");
+    place_reload (&place, 2);
+    s_check_refused (place.broker, worker_options (&place, app),
+                     "lists our key for programs only",
+                     "but for the other one");
+}
+
 static void
 a_worker_with_a_wrong_server_key_is_told_why (void)
 {
@@ -445,20 +471,6 @@ who_is_no_more_listed_is_cut_off (void)
                 file_read (client_path (&place, "other-app_secret"), NULL));
     place_reload (&place, 4);
     sink_end_with_sum (&stays, NULL, "other", 2);
-}
-
-//  Moves a certificate into a folder that says what it is for.
-static const char *
-client_move (const place_t *self, const char *name, const char *role)
-{
-    const char *folder = client_path (self, role);
-    const char *path = text_new ("%s/%s", folder, name);
-    mkdir (folder, 0700);
-    assert_int_equal (rename (client_path (self, name), path), 0);
-    assert_int_equal (rename (client_path (self, text_new ("%s_secret", name)),
-                              text_new ("%s_secret", path)),
-                      0);
-    return path;
 }
 
 //  A program's key reads nothing, and a worker's publishes nothing. Who is in
@@ -694,6 +706,11 @@ what_is_wrong_with_keys_is_one_line (void)
     file_write (only, file_read (server, NULL));
     file_write (none, "curve\n    public-key = \"short\"\n");
     zibrato_dies (LIST ("keygen", "/nonexistent/keys"), "No such file");
+    zibrato_dies (LIST ("keygen", "/nonexistent/a/keys"),
+                  "/nonexistent/a/keys: No such file or directory; make the "
+                  "folder above it first");
+    zibrato_dies (LIST ("keygen", keys),
+                  text_new ("%s_secret: File exists; give another", server));
     zibrato_dies (LIST ("keygen", keys, "a/b"), "not a name");
     zibrato_dies (LIST ("keygen", keys, "a_secret"), "not a name");
     zibrato_dies (LIST ("keygen", server), "Not a directory");
@@ -711,11 +728,17 @@ what_is_wrong_with_keys_is_one_line (void)
     zibrato_dies (LIST ("broker", "--port", "0", "--curve", server,
                         "--authorized", "/nonexistent"),
                   "No such file");
+    zibrato_dies (LIST ("broker", "--port", "0", "--curve", server,
+                        "--authorized", "/nonexistent"),
+                  "/nonexistent: No such file");
+    zibrato_dies (
+      LIST ("broker", "--port", "0", "--curve", only, "--authorized", keys),
+      text_new ("%s: no secret key; it is in", only));
     zibrato_dies (LIST ("stdout", "--curve-server", server), "--curve-cert");
     zibrato_dies (LIST ("stdout", "--curve-cert", server), "--curve-server");
     zibrato_dies (
       LIST ("stdout", "--curve-server", none, "--curve-cert", server),
-      "no CURVE certificate");
+      text_new ("%s: no CURVE certificate; `zibrato keygen`", none));
     zibrato_dies (
       LIST ("stdout", "--curve-server", server, "--curve-cert", only),
       "no secret key");
@@ -760,6 +783,7 @@ static const struct CMUnitTest tests[] = {
   TEST (what_a_stranger_publishes_reaches_nobody),
   TEST (a_worker_without_keys_is_told_why),
   TEST (a_worker_that_is_not_listed_is_told_why),
+  TEST (a_worker_with_a_key_of_programs_is_told_why),
   TEST (a_worker_with_a_wrong_server_key_is_told_why),
   TEST (keys_without_a_broker_that_has_curve_are_said),
   TEST (strangers_do_not_fill_the_log),
