@@ -18,6 +18,8 @@ static const struct {
 } s_faults[PEERS_FAULTS] = {
   [PEERS_IGNORED] = {"zibrato.broker.ignored", "ignored",
                      "messages of workers that are no subscriptions"},
+  [PEERS_MARKS] = {"zibrato.broker.ignored", "ignored",
+                   "messages of programs that look like marks"},
   [PEERS_REFUSED] = {"zibrato.broker.refused", NULL, NULL},
   [PEERS_MISSED] = {"zibrato.broker.missed", "missed",
                     "messages for workers that did not come back, at most"},

@@ -42,7 +42,7 @@ forward_admits (forward_t *self)
       self->curve && !curve_admits (self->curve, &self->message, KEYS_PROGRAM);
     if (!self->ignored && zmq_msg_size (&self->message) && *text == MARK_BYTE) {
         self->ignored = 1;
-        self->peers->faults[PEERS_IGNORED]++;
+        self->peers->faults[PEERS_MARKS]++;
     }
     return !self->ignored;
 }

@@ -32,6 +32,7 @@ typedef enum { PEER_PROGRAM, PEER_WORKER, PEER_ENDS } peer_end_t;
 //  What can be wrong with a peer: rows of the broker's health.
 typedef enum {
     PEERS_IGNORED,  //  messages of workers that are no subscriptions
+    PEERS_MARKS,    //  messages of programs that look like marks
     PEERS_REFUSED,  //  connections whose handshake failed
     PEERS_MISSED,   //  messages that a worker may not have got, at most
     PEERS_CROWD,    //  cut, because there are too many of them

@@ -239,6 +239,9 @@ programs_send_no_marks (void)
     sink_stop (&sink);
     assert_true (sink_missed (&sink) <= 0);
     assert_int_equal (process_lines (sink.worker, "event=malformed"), 0);
+    process_await (broker->process,
+                   "messages of programs that look like marks");
+    assert_int_equal (process_lines (broker->process, "of workers"), 0);
     broker_stop (broker);
 }
 
