@@ -4,6 +4,8 @@
 
 #include "names.h"
 
+#include "log.h"
+
 #include <czmq.h>
 
 int
@@ -35,7 +37,7 @@ names_fold (names_t *self, const zb_line_t *line, stream_t *stream)
         return;
     self->worst_lines = lines;
     if ((lines & (lines - 1)) == 0)
-        snprintf (self->worst, sizeof self->worst,
+        log_part (self->worst, sizeof self->worst,
                   "stream=%.*s source=\"%.*s\" name=\"%.*s\"",
                   line->id ? (int) line->id_size : 7,
                   line->id ? line->id : "classic", (int) line->source_size,
@@ -47,14 +49,16 @@ names_report (names_t *self, ledger_t *ledger)
 {
     const opener_t *opener = openers_most (&ledger->openers);
     uint64_t dropped = ledger->unmet - self->dropped;
+    char opened[sizeof opener->source + 64];
     if (self->folded || dropped) {
+        log_part (opened, sizeof opened, " opener=\"%s\" opened=%" PRIu64,
+                  opener->source, opener->count);
         zb_log (LOG_WARNING, "overflow",
                 "lines=%" PRIu64 " dropped=%" PRIu64
-                " max_series=%zu worst_lines=%" PRIu64 "%s%s"
-                " streams=%zu opener=\"%s\" opened=%" PRIu64,
+                " max_series=%zu worst_lines=%" PRIu64 "%s%s streams=%zu%s",
                 self->folded, dropped, self->most, self->worst_lines,
                 self->folded ? " " : "", self->worst, ledger->streams.count,
-                opener->count ? opener->source : "", opener->count);
+                opener->count ? opened : "");
         self->reports++;
     }
     openers_clear (&ledger->openers);

@@ -97,6 +97,24 @@ who_fills_the_table_is_named (void)
     sink_check_sum (&sink, "other", "n", 2);
 }
 
+//  Lines without a stream open none, and the log does not speak of any.
+static void
+what_is_not_known_is_not_named (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t sink =
+      sink_stdout (broker, LIST ("--levels", "info", "--max-series", "2"));
+    void *publisher = publisher_new (broker, "info|");
+    for (int i = 0; i < 6; i++)
+        publisher_send (publisher, text_new ("info|Counter|n%d|1|%ld|\"x\"", i,
+                                             (long) time (NULL)));
+    sink_await (&sink, NULL, "zibrato.overflow.counter", 0, 4);
+    const char *line = process_await (sink.worker, "event=overflow");
+    assert_null (strstr (line, "opene"));
+    assert_non_null (strstr (line, "source=\"\\\"x\\\"\""));
+    sink_stop (&sink);
+}
+
 //  --------------------------------------------------------------------------
 //  A program whose host has another time of day
 
@@ -153,6 +171,7 @@ static const struct CMUnitTest tests[] = {
   TEST (more_programs_than_there_is_room_for),
   TEST (a_kill_in_between_changes_nothing),
   TEST (who_fills_the_table_is_named),
+  TEST (what_is_not_known_is_not_named),
 #if !SANITIZED
   TEST (a_program_ahead_counts_once),
   TEST (a_program_behind_counts_once),
