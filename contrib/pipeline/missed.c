@@ -4,6 +4,8 @@
 
 #include "missed.h"
 
+#include "line.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +83,7 @@ s_mark_parse (mark_t *mark, const char *topic, zmq_msg_t *message)
                 "|%16" SCNx64 "|%" SCNu64 "|%" SCNu64 "%n", &mark->broker,
                 &mark->matched, &mark->wanted, &end)
           != 3
-        || mark->broker == 0)
+        || mark->broker == 0 || mark->matched > LINE_INTEGER_MAX)
         return -1;
     mark->leaving = strcmp (text + MARK_TOPIC_SIZE + end, "|leaving") == 0;
     return 0;

@@ -415,10 +415,36 @@ five_seconds_in_any_minute (void **state)
     assert_true (i < 100000);
 }
 
+//  A number that no broker counts up to is no mark: what was missed would be
+//  beyond all numbers.
+static void
+a_mark_that_cannot_be_is_none (void **state)
+{
+    static const char *const matched[] = {"5", "18446744073709551615", "-1",
+                                          "9007199254740993"};
+    missed_t missed;
+    (void) state;
+    missed_init (&missed, 1);
+    for (size_t i = 0; i < 4; i++) {
+        char text[128];
+        int size = snprintf (text, sizeof text, "%s|ab|%s|1", missed.topic + 1,
+                             matched[i]);
+        zmq_msg_t message;
+        zmq_msg_init_size (&message, (size_t) size);
+        memcpy (zmq_msg_data (&message), text, (size_t) size);
+        missed_mark (&missed, &message, NOW_MS);
+        zmq_msg_close (&message);
+        assert_int_equal (missed.marks, 1);
+    }
+    assert_int_equal (missed.missed, 0);
+    missed_clear (&missed);
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
+      cmocka_unit_test (a_mark_that_cannot_be_is_none),
       cmocka_unit_test (level_ends_with_message),
       cmocka_unit_test (what_is_lost_is_missed),
       cmocka_unit_test (each_broker_begins_anew),
