@@ -74,7 +74,8 @@ bool spool_load (spool_t *self, const spool_reader_t *reader, void *argument);
 void
 spool_journal (spool_t *self, const char *text, size_t size, int64_t came_ms);
 
-//  [JOURNAL_FIRST] To be called before the messages are counted.
+//  [JOURNAL_FIRST] To be called before the next messages are received, and before
+//  anything that has been counted leaves the worker.
 void spool_journal_write (spool_t *self);
 
 //  Bytes that were received since the last flush.
