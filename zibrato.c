@@ -864,6 +864,7 @@ worker_load (worker_t *self)
         die ("--spool %s: another worker has it", s_worker.spool);
     if (!self->spool)
         die ("--spool %s:", s_worker.spool);
+    zb_log (LOG_INFO, "loading", "dir=%s", s_worker.spool);
     self->flush->spool = self->spool;
     fresh = spool_load (self->spool, &s_worker_reader, self);
     self->flush->seconds.known |= fresh;

@@ -27,7 +27,8 @@ enum {
     SNAPSHOT_LEAST = 1024 * 1024,  //  bytes of changes, then all anew
 #endif
     SNAPSHOT_RATIO = 3,  //  or so many times the last snapshot
-    SNAPSHOT_SHARE = 8   //  or this part of what the folder may hold
+    SNAPSHOT_SHARE = 8,  //  or this part of what the folder may hold
+    SLOW_MS = 1000       //  a disk that takes longer is said
 };
 
 //  --------------------------------------------------------------------------
@@ -43,6 +44,20 @@ spool_failed (spool_t *self, const char *name)
                 "dir=%s file=%s reason=\"%s\" effect=\"what is received from "
                 "now on is kept in memory\"",
                 self->dir, name, reason);
+}
+
+//  What was written to a file, or the names in a folder, last from now on. Says if
+//  that took long: all that waits for it is late, a start as well.
+static int
+spool_sync (const spool_t *self, int fd, int (*sync) (int fd))
+{
+    int64_t began_ms = zclock_mono (), ms;
+    int rc = sync (fd);
+    ms = zclock_mono () - began_ms;
+    if (ms >= SLOW_MS)
+        zb_log (LOG_WARNING, "slow_disk", "dir=%s seconds=%" PRId64, self->dir,
+                ms / 1000);
+    return rc;
 }
 
 void
@@ -179,25 +194,41 @@ spool_ledger_bytes (const spool_t *self)
 //  --------------------------------------------------------------------------
 //  Journal
 
+//  Makes the file if it is not there. A flush may wait for a slow disk for so long
+//  that journals would fill what the folder may hold. Returns 0 or -1.
+static int
+spool_journal_append (spool_t *self)
+{
+    append_t *journal = &self->journal;
+    char came[32];
+    snprintf (came, sizeof came, "at=%" PRId64, self->journal_ms);
+    if (self->journals_bytes + journal->bytes + (int64_t) journal->size
+        > self->bytes_max) {
+        errno = EDQUOT;
+        return -1;
+    }
+    if (journal->fd == -1
+        && append_open (journal, self->fd, "journal", "", self->flush,
+                        self->backend)
+             == -1)
+        return -1;
+    return append_write (journal, self->flush, came, FAULT_journal_torn) == -1
+             ? -1
+             : 0;
+}
+
 void
 spool_journal_write (spool_t *self)
 {
     append_t *journal = &self->journal;
-    char came[32];
     if (!journal->size)
         return;
-    snprintf (came, sizeof came, "at=%" PRId64, self->journal_ms);
     if (self->journal_off) {
         journal->size = 0;
         return;
     }
     FAULT (journal_before);
-    if ((journal->fd == -1
-         && append_open (journal, self->fd, "journal", "", self->flush,
-                         self->backend)
-              == -1)
-        || append_write (journal, self->flush, came, FAULT_journal_torn)
-             == -1) {
+    if (spool_journal_append (self) == -1) {
         spool_failed (self, journal->name);
         self->journal_off = true;
         journal->size = 0;
@@ -289,7 +320,7 @@ spool_file (spool_t *self, const char *name, span_t text, uint64_t rows,
     if (fd != -1) {
         rc = record_write (fd, text, rows, note, FAULT_request_torn) == -1
                ? -1
-               : fdatasync (fd);
+               : spool_sync (self, fd, fdatasync);
         close (fd);
     }
     if (rc == -1) {
@@ -310,7 +341,7 @@ spool_request_write (spool_t *self, const char *name, const char *text,
 int
 spool_requests_sync (spool_t *self)
 {
-    return fsync (self->fd);
+    return spool_sync (self, self->fd, fsync);
 }
 
 int
@@ -413,7 +444,7 @@ spool_commit (spool_t *self)
         rc = append_write (&self->ledger, self->flush - 1, "end",
                            FAULT_ledger_torn);
     if (rc == 0)
-        rc = fdatasync (self->ledger.fd);
+        rc = spool_sync (self, self->ledger.fd, fdatasync);
     FAULT (ledger_written);
     if (rc == 0)
         rc = spool_ledger_name (self);

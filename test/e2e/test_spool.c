@@ -127,6 +127,49 @@ a_full_disk_stops_nothing (void)
     assert_int_equal (standin_requests (site.standin, 422), 0);
 }
 
+#if !SANITIZED  //  disk.so would have to be loaded after the sanitizer
+
+//  A flush waits for the disk, while more is received than the folder may hold.
+static void
+a_slow_disk_fills_no_folder (void)
+{
+    enum { MESSAGES = 800, LINES = 30, SPOOL_MAX = 128 * 1024 };
+    const char *spool = temporary_path ("slow");
+    broker_t *broker = broker_start ();
+    standin_t *standin = standin_start (NULL);
+    process_t *worker =
+      worker_start (broker, "librato",
+                    LIST ("--username", "user@example.org", "--apitoken",
+                          "token", "--url", standin->url, "--flush", "1",
+                          "--spool", spool, "--spool-max", "128K"),
+                    LIST (text_new ("LD_PRELOAD=%s", program_path ("disk.so")),
+                          text_new ("ZB_DISK=under=%s,sync=1000", spool)));
+    sink_t sink = {worker, standin};
+    void *publisher = publisher_new (broker, "");
+    char text[LINES * 64];
+    int size = 0;
+    for (int i = 0; i < LINES; i++)
+        size +=
+          sprintf (text + size, "info|Counter|n|1|%ld|s\n", (long) time (NULL));
+    //  a start says what it waits for, and a flush waits for as long
+    assert_true (process_lines (worker, "event=loading") == 1);
+    process_await (worker, "event=slow_disk");
+    publisher_send (publisher, "info|Counter|first|1|1|s");
+    sink_await (&sink, "s", "first", 0, 1);
+    for (int i = 0; i < MESSAGES; i++) {
+        publisher_send (publisher, text);
+        s_count_files (spool);
+        assert_true (s_bytes < 3 * SPOOL_MAX);
+    }
+    process_await (worker, "event=spool_failed");
+    process_await (worker, "event=spool_recovered");
+    sink_await (&sink, "s", "n", 0, MESSAGES * LINES);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "s", "n", MESSAGES * LINES);
+}
+
+#endif
+
 //  A worker that is killed while there is no room has lost what was in its
 //  memory; but it counts nothing twice.
 static void
@@ -597,6 +640,9 @@ lines_beyond_what_is_remembered_are_counted (void)
 static const struct CMUnitTest tests[] = {
   TEST (a_full_disk_stops_nothing),
   TEST (killed_on_a_full_disk_counts_nothing_twice),
+#if !SANITIZED
+  TEST (a_slow_disk_fills_no_folder),
+#endif
   TEST (a_disk_that_was_always_full_tells_lives_apart),
   TEST (the_folder_is_bounded),
   TEST (a_short_deadline_keeps_all_for_the_next_start),
