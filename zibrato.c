@@ -665,21 +665,6 @@ worker_subscribe (worker_t *self, char wanted)
     free (levels);
 }
 
-//  Is there one already that rows would call the same? They would be two rows of
-//  one name.
-static int
-s_percentile_taken (const double *percentile, size_t count, double wanted)
-{
-    char name[32], other[32];
-    snprintf (name, sizeof name, "%g", wanted);
-    while (count) {
-        snprintf (other, sizeof other, "%g", percentile[--count]);
-        if (streq (name, other))
-            return 1;
-    }
-    return 0;
-}
-
 //  Asks for marks: at the start, and for one at once (MARK_ASK).
 static void
 worker_subscribe_marks (worker_t *self, char ask)
@@ -688,29 +673,6 @@ worker_subscribe_marks (worker_t *self, char ask)
     topic[2 + MARK_TOPIC_SIZE - 1] = ask;
     zmq_send (zsock_resolve (self->xsub), topic,
               1 + MARK_TOPIC_SIZE + (size_t) (ask != 0), 0);
-}
-
-//  Reads --percentiles, or ends the program.
-static void
-worker_percentiles (worker_t *self)
-{
-    flush_t *flush = self->flush;
-    const char *list = s_worker.percentiles;
-    char *end;
-    while (*list) {
-        double percentile = strtod (list, &end);
-        if (end == list || (*end && *end != ',') || !(percentile > 0)
-            || percentile >= 100 || self->flush->percentiles == PERCENTILES_MAX)
-            die ("--percentiles %s: expected up to %d numbers between 0 and "
-                 "100, separated by commas",
-                 s_worker.percentiles, PERCENTILES_MAX);
-        if (s_percentile_taken (flush->percentile, flush->percentiles,
-                                percentile))
-            die ("--percentiles %s: two would both be NAME.p%g",
-                 s_worker.percentiles, percentile);
-        flush->percentile[flush->percentiles++] = percentile;
-        list = *end ? end + 1 : end;
-    }
 }
 
 //  Ends the flush that is under way.
@@ -880,26 +842,11 @@ worker_load (worker_t *self)
             self->loaded_rows, self->ingest.received, self->bad_states);
 }
 
-//  The source of its health: host and name. Ends the program if that is none.
-static void
-worker_name (worker_t *self)
-{
-    char host[HOST_NAME_MAX + 1] = "", name[LEVELS_NAME_MAX];
-    const char *given = s_worker.name;
-    size_t most = LINE_LABEL_MAX - HOST_NAME_MAX - 1;
-    gethostname (host, sizeof host - 1);
-    if (given
-        && (strlen (given) > most || !line_label_ok (given, strlen (given))))
-        die ("--name %s: expected a label of 1 to %zu bytes", given, most);
-    levels_name (name, self->backend->name, s_worker.levels);
-    snprintf (self->ingest.source, sizeof self->ingest.source, "%s.%s", host,
-              given ? given : name);
-}
-
 //  Everything but its sockets.
 static void
 worker_init (worker_t *self, const zb_backend_t *backend)
 {
+    const char *wrong;
     memset (self, 0, sizeof *self);
     self->backend = backend;
     ingest_init (&self->ingest, backend->parse, (size_t) s_worker.max_series);
@@ -909,7 +856,10 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->flush->reader = &s_worker_reader;
     self->flush->reader_argument = self;
     self->names_ms = zclock_mono () + NAMES_MS;
-    worker_name (self);
+    wrong = levels_source (self->ingest.source, s_worker.name, backend->name,
+                           s_worker.levels);
+    if (wrong)
+        die ("--name %s: %s", s_worker.name, wrong);
 }
 
 //  Frees it.
@@ -942,7 +892,9 @@ worker_run (const zb_backend_t *backend)
     if (!s_worker.server != !s_worker.cert)
         die ("--curve-server and --curve-cert: give both, or neither");
     worker_init (&self, backend);
-    worker_percentiles (&self);
+    wrong = flush_percentiles (self.flush, s_worker.percentiles);
+    if (wrong)
+        die ("--percentiles %s: %s", s_worker.percentiles, wrong);
     if (options_checked ())
         return 0;
     self.xsub = sockets_new (ZMQ_XSUB);

@@ -119,6 +119,48 @@ flush_row (flush_t *self, const zb_row_t *row)
         flush_request_end (self);
 }
 
+//  Is there one already that rows would call the same? They would be two rows of
+//  one name.
+static bool
+s_percentile_taken (const double *percentile, size_t count, double wanted)
+{
+    char name[32], other[32];
+    snprintf (name, sizeof name, "%g", wanted);
+    while (count) {
+        snprintf (other, sizeof other, "%g", percentile[--count]);
+        if (streq (name, other))
+            return true;
+    }
+    return false;
+}
+
+const char *
+flush_percentiles (flush_t *self, const char *list)
+{
+    static char wrong[96];
+    char *end;
+    while (*list) {
+        double percentile = strtod (list, &end);
+        if (end == list || (*end && *end != ',') || !(percentile > 0)
+            || percentile >= 100 || self->percentiles == PERCENTILES_MAX) {
+            snprintf (wrong, sizeof wrong,
+                      "expected up to %d numbers between 0 and 100, separated "
+                      "by commas",
+                      PERCENTILES_MAX);
+            return wrong;
+        }
+        if (s_percentile_taken (self->percentile, self->percentiles,
+                                percentile)) {
+            snprintf (wrong, sizeof wrong, "two would both be NAME.p%g",
+                      percentile);
+            return wrong;
+        }
+        self->percentile[self->percentiles++] = percentile;
+        list = *end ? end + 1 : end;
+    }
+    return NULL;
+}
+
 //  A percentile of a timer is a gauge. A name that is too long loses its end,
 //  but not the suffix.
 static void

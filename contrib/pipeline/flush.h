@@ -66,6 +66,10 @@ typedef struct {
 //  Caller owns the return value, and sets the other fields up to unencoded.
 flush_t *flush_new (const zb_backend_t *backend, queue_t *queue);
 
+//  Reads a list of percentiles that timers get gauges of. Returns NULL, or what is
+//  wrong with it, a static text.
+const char *flush_percentiles (flush_t *self, const char *list);
+
 //  Waits for the flush under way, and ends the thread.
 void flush_destroy (flush_t **self_p);
 

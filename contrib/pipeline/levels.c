@@ -8,8 +8,10 @@
 #include "mark.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 //  ZeroMQ before 4.3.5 breaks a connection when it comes to a subscription of
@@ -48,6 +50,8 @@ levels_check (const char *levels)
     return wrong;
 }
 
+enum { OWN_NAME_MAX = 64 };  //  bytes of a name by mode and levels, and the 0
+
 //  The same in each process, so not table_hash (FNV-1a, Fowler, Noll and Vo).
 static uint32_t
 s_hash (const char *text)
@@ -58,15 +62,35 @@ s_hash (const char *text)
     return hash;
 }
 
-void
-levels_name (char name[LEVELS_NAME_MAX], const char *mode, const char *levels)
+static void
+s_name (char name[OWN_NAME_MAX], const char *mode, const char *levels)
 {
-    int length = snprintf (name, LEVELS_NAME_MAX, "%s%s%s", mode,
-                           *levels ? "." : "", levels);
+    int length =
+      snprintf (name, OWN_NAME_MAX, "%s%s%s", mode, *levels ? "." : "", levels);
     char *c;
-    if (length >= LEVELS_NAME_MAX)
-        snprintf (name, LEVELS_NAME_MAX, "%.48s.%08" PRIx32, mode,
+    if (length >= OWN_NAME_MAX)
+        snprintf (name, OWN_NAME_MAX, "%.48s.%08" PRIx32, mode,
                   s_hash (levels));
     for (c = name; (c = strchr (c, ','));)
         *c = '.';
+}
+
+const char *
+levels_source (char source[256], const char *name, const char *mode,
+               const char *levels)
+{
+    enum { GIVEN_MAX = LINE_LABEL_MAX - HOST_NAME_MAX - 1 };
+    static char wrong[64];
+    char host[HOST_NAME_MAX + 1] = "", own[OWN_NAME_MAX];
+    if (name
+        && (strlen (name) > GIVEN_MAX
+            || !line_label_ok (name, strlen (name)))) {
+        snprintf (wrong, sizeof wrong, "expected a label of 1 to %d bytes",
+                  GIVEN_MAX);
+        return wrong;
+    }
+    gethostname (host, sizeof host - 1);
+    s_name (own, mode, levels);
+    snprintf (source, 256, "%s.%s", host, name ? name : own);
+    return NULL;
 }

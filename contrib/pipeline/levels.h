@@ -9,11 +9,11 @@
 //  Returns NULL, or what is wrong with it, a static text.
 const char *levels_check (const char *levels);
 
-enum { LEVELS_NAME_MAX = 64 };  //  bytes of a worker's name, and the final 0
-
-//  Names a worker that was given no name, so that two on one host differ unless
-//  they do the same: by its mode and levels, of which a long list is a hash.
-void
-levels_name (char name[LEVELS_NAME_MAX], const char *mode, const char *levels);
+//  Makes the source of a worker's health: the host and the worker's name. One that
+//  was given no name (NULL) is named by its mode and levels, of which a long list
+//  is a hash, so that two on one host differ unless they do the same. Returns NULL,
+//  or what is wrong with the name, a static text.
+const char *levels_source (char source[256], const char *name, const char *mode,
+                           const char *levels);
 
 #endif

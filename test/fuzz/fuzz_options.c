@@ -48,12 +48,12 @@ static void
 s_parse (int argc, char **argv)
 {
     flush_t flush = {.percentiles = 0};
-    worker_t worker = {.flush = &flush};
     size_t i;
     options_parse (&s_usage, argc, argv);
     s_check_ranges (s_broker_options);
     s_check_ranges (s_worker_options);
-    worker_percentiles (&worker);
+    if (flush_percentiles (&flush, s_worker.percentiles))
+        return;
     CHECK (flush.percentiles <= PERCENTILES_MAX);
     for (i = 0; i < flush.percentiles; i++)
         CHECK (flush.percentile[i] > 0 && flush.percentile[i] < 100);
