@@ -665,14 +665,14 @@ worker_subscribe (worker_t *self, char wanted)
     free (levels);
 }
 
-//  Asks for marks: at the start, and for one at once (MARK_ASK).
+//  Asks for marks, or says that we leave (MARK_LEAVE).
 static void
-worker_subscribe_marks (worker_t *self, char ask)
+worker_subscribe_marks (worker_t *self, char leave)
 {
     char *topic = self->missed.topic;
-    topic[2 + MARK_TOPIC_SIZE - 1] = ask;
+    topic[1 + MARK_TOPIC_SIZE] = leave;
     zmq_send (zsock_resolve (self->xsub), topic,
-              1 + MARK_TOPIC_SIZE + (size_t) (ask != 0), 0);
+              1 + MARK_TOPIC_SIZE + (size_t) (leave != 0), 0);
 }
 
 //  Ends the flush that is under way.
@@ -710,8 +710,8 @@ worker_leave (zloop_t *loop, int timer, void *argument)
     int64_t now_ms = zclock_mono ();
     (void) loop, (void) timer;
     switch (leaving_turn (&self->leaving, self->links, &self->missed, now_ms)) {
-        case LEAVING_ASK:
-            worker_subscribe_marks (self, MARK_ASK);
+        case LEAVING_SAY:
+            worker_subscribe_marks (self, MARK_LEAVE);
             return 0;
         case LEAVING_UNSUBSCRIBE:
             worker_subscribe (self, 0);
@@ -1148,6 +1148,7 @@ broker_mark (zloop_t *loop, int timer, void *argument)
 {
     (void) loop, (void) timer, (void) argument;
     topics_mark (&s_broker.peers.topics);
+    farewell_ask (&s_broker.peers.farewell);
     return 0;
 }
 

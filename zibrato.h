@@ -351,6 +351,12 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //  that broker; changes come after it. It may be ignored. A broker that has just
 //  begun sends it later, when its workers are back, and one whose ZeroMQ keeps no
 //  order sends none.
+//
+//  While a worker leaves, its broker subscribes to the marker with "-" and one of
+//  the worker's topics behind it: a publisher sends no line of that topic then,
+//  until the broker unsubscribes. To the marker with "?" and a number behind it a
+//  publisher answers with a message that is that topic: it has read all that was
+//  said before. There is such a one at any time.
 
 //  Also used below: what a series is.
 typedef enum {
@@ -856,7 +862,10 @@ enum {
     ZB_PAGE_SIZE_ = 32,
     ZB_MESSAGE_MAX_ = 65536,  //  bytes
     ZB_HEAD_MAX_ = 4096,      //  bytes of its first line, Stream
-    ZB_MARKER_ = 0xff         //  first byte of a broker's last subscription
+    ZB_MARKER_ = 0xff,        //  first byte of a broker's last subscription
+    ZB_MARKER_SIZE_ = 17,     //  bytes; behind it:
+    ZB_PAUSE_ = '-',          //  a topic of which nothing is to be sent for now
+    ZB_QUESTION_ = '?'        //  a number, to be answered
 };
 
 //  Bounds
@@ -2814,6 +2823,8 @@ struct zb_s {
                             //  one, each level has a listener
     size_t topics_bytes;    //  of all subscriptions
     size_t markers;         //  brokers whose list of subscriptions is complete
+    size_t pauses;          //  subscriptions that ask for one,
+    size_t questions;       //  and that ask for an answer
     int64_t settled_ms;     //  when no more subscriptions are expected
     int list_complete;      //  1: each connected broker has sent its list
     int unreachable;        //  1: all brokers refuse, and none was ever there
@@ -2845,6 +2856,8 @@ struct zb_s {
     int64_t opened_ms;    //  and when it last opened some to see that
     int64_t retry_ms;     //  when opening ZeroMQ may be tried again
     int64_t quarantine_until_ms;
+    char answer[ZB_TOPIC_MAX_];  //  to a broker's question, if ZeroMQ has had
+    size_t answer_size;          //  no room for it; 0: none
     char message[ZB_HEAD_MAX_ + ZB_MESSAGE_MAX_];
     zb_sum_ sum;  //  of the series being reported
     uint64_t sum_pool[ZB_PAGES_ * ZB_PAGE_SIZE_];  //  its pages
@@ -3174,6 +3187,33 @@ zb_level_listen_ (zb_t *self, zb_level_ *level)
     if (has != level->has_listener)
         level->to_resend = has ? level->kept.size : 0;
     level->has_listener = has;
+}
+
+//  Returns 1 for a topic that is a broker's marker with `kind` behind it.
+static int
+zb_topic_says_ (const char *topic, size_t size, int kind)
+{
+    return size > ZB_MARKER_SIZE_ && (unsigned char) *topic == ZB_MARKER_
+           && topic[ZB_MARKER_SIZE_] == kind;
+}
+
+//  Called with the instance's lock held. Returns 1 while a worker of the level is
+//  leaving, which then gets what was sent before and nothing else. What is held
+//  meanwhile is for others.
+static int
+zb_level_pauses_ (const zb_t *instance, const zb_level_ *self)
+{
+    enum { BEFORE = ZB_MARKER_SIZE_ + 1 };
+    const zb_topic_ *topic = instance->subscription;
+    const zb_topic_ *end = topic + instance->subscriptions_size;
+    if (!instance->pauses)
+        return 0;
+    while (
+      topic < end
+      && !(zb_topic_says_ (topic->text, topic->size, ZB_PAUSE_)
+           && zb_topic_is_ (topic->text + BEFORE, topic->size - BEFORE, self)))
+        topic++;
+    return topic < end;
 }
 
 //  Called when no other thread knows the level.
@@ -3978,7 +4018,8 @@ zb_marker_is_ (const char *topic, size_t size)
     size_t i = 1;
     while (i < size && strchr ("0123456789abcdef", topic[i]) && topic[i])
         i++;
-    return size == 17 && i == size && (unsigned char) *topic == ZB_MARKER_;
+    return size == ZB_MARKER_SIZE_ && i == size
+           && (unsigned char) *topic == ZB_MARKER_;
 }
 
 //  Pump thread only, with the instance's lock held. "\1info|" adds a topic and
@@ -4010,8 +4051,12 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
         known->size = size;
         self->subscriptions_size++;
         self->topics_bytes += size;
+        self->pauses += (size_t) zb_topic_says_ (topic, size, ZB_PAUSE_);
+        self->questions += (size_t) zb_topic_says_ (topic, size, ZB_QUESTION_);
     }
     else if (!adds && known < end) {
+        self->pauses -= (size_t) zb_topic_says_ (topic, size, ZB_PAUSE_);
+        self->questions -= (size_t) zb_topic_says_ (topic, size, ZB_QUESTION_);
         memmove (known, end - 1, sizeof *known);
         self->subscriptions_size--;
         self->topics_bytes -= size;
@@ -4023,6 +4068,19 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
             zb_level_listen_ (self, level);
 }
 
+//  Pump thread only, without the lock. Answers a broker, which asks whether all
+//  that it has said is read: behind what was sent before. If ZeroMQ has no room,
+//  that is tried again.
+static void
+zb_question_answer_ (zb_t *self)
+{
+    if (self->answer_size
+        && zmq_send (self->socket, self->answer, self->answer_size,
+                     ZMQ_DONTWAIT)
+             != -1)
+        self->answer_size = 0;
+}
+
 //  Pump thread only, without the lock. Reads what brokers subscribe to, at most
 //  ZB_TOPICS_KNOWN_MAX_ messages, so that a round ends. Returns how many there
 //  were.
@@ -4031,6 +4089,7 @@ zb_subscriptions_read_ (zb_t *self)
 {
     char bytes[ZB_SUBSCRIPTION_MAX_];
     int count = 0, size;
+    zb_question_answer_ (self);
     while (
       count < ZB_TOPICS_KNOWN_MAX_
       && (size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
@@ -4041,6 +4100,13 @@ zb_subscriptions_read_ (zb_t *self)
         pthread_mutex_lock (&self->lock);
         zb_subscription_apply_ (self, bytes, (size_t) size);
         pthread_mutex_unlock (&self->lock);
+        size--;
+        if (*bytes && size <= ZB_TOPIC_MAX_
+            && zb_topic_says_ (bytes + 1, (size_t) size, ZB_QUESTION_)) {
+            memcpy (self->answer, bytes + 1, (size_t) size);
+            self->answer_size = (size_t) size;
+            zb_question_answer_ (self);
+        }
     }
     return count;
 }
@@ -5052,7 +5118,8 @@ zb_message_find_due_ (zb_t *self, zb_message_ *message)
     int found = 0;
     pthread_mutex_lock (&self->lock);
     message->now_ms = zb_clock_ms_ ();
-    if (level->has_listener && !self->orphaned) {
+    if (level->has_listener && !zb_level_pauses_ (self, level)
+        && !self->orphaned) {
         zb_kept_prune_ (level, message->now_ms);
         message->at =
           zb_level_next_due_ (self, level, message->at, message->now_ms, &due);
@@ -5071,7 +5138,8 @@ zb_message_fill_ (zb_t *self, zb_message_ *message)
     zb_message_begin_ (message, self, ZB_MESSAGE_MAX_);
     message->now_ms = zb_clock_ms_ ();
     zb_message_date_ (message, zb_clock_read_ (CLOCK_REALTIME));
-    if (message->level->has_listener && !self->orphaned) {
+    if (message->level->has_listener && !zb_level_pauses_ (self, message->level)
+        && !self->orphaned) {
         zb_level_birth_ (self, message->level, message->unix_ns / 1000000);
         zb_message_series_ (self, message);
         if (self->stop && message->at == message->level->series_size) {
@@ -5143,10 +5211,10 @@ zb_held_ (zb_t *self, zb_held_kind_ which)
 {
     //  older brokers send no marker: their list counts as complete when no
     //  subscription has come for ZB_SETTLE_MS_
-    int settled =
-      which != ZB_HELD_ALL_
-      && (self->list_complete
-          || (self->subscriptions_size && zb_clock_ms_ () >= self->settled_ms));
+    int settled = which != ZB_HELD_ALL_
+                  && (self->list_complete
+                      || (self->subscriptions_size > self->questions
+                          && zb_clock_ms_ () >= self->settled_ms));
     uint64_t held = 0;
     zb_level_ *level;
     size_t i;
@@ -6622,7 +6690,7 @@ zb_instance_inherit_ (zb_t *self)
     self->slots_size = 0;
     self->dropped = NULL;
     self->subscriptions_size = self->overflow = self->topics_bytes = 0;
-    self->markers = 0;
+    self->markers = self->pauses = self->questions = self->answer_size = 0;
     self->list_complete = self->unreachable = self->error = 0;
     memset (&self->stats, 0, sizeof self->stats);
     self->dropped_async = self->dropped_reported = 0;

@@ -31,19 +31,22 @@ forward_done (forward_t *self)
 }
 
 //  Is the frame in hand one that goes to workers? What begins as a mark does
-//  would be taken for one.
+//  would be taken for one, and answers are for us.
 static int
 forward_admits (forward_t *self)
 {
     const unsigned char *text = zmq_msg_data (&self->message);
     if (self->within)
         return !self->ignored;
+    self->answer = 0;
     self->ignored =
       self->curve && !curve_admits (self->curve, &self->message, KEYS_PROGRAM);
-    if (!self->ignored && zmq_msg_size (&self->message) && *text == MARK_BYTE) {
-        self->ignored = 1;
+    if (self->ignored || !zmq_msg_size (&self->message) || *text < MARK_BYTE)
+        return !self->ignored;
+    if (*text == MARK_BYTE)
         self->peers->faults[PEERS_MARKS]++;
-    }
+    self->answer = peers_answer (self->peers, &self->message);
+    self->ignored = *text == MARK_BYTE || self->answer;
     return !self->ignored;
 }
 
@@ -56,9 +59,11 @@ forward_receive (forward_t *self)
     int admitted;
     if (size == -1)
         return -1;
-    self->messages++;
-    self->bytes += (uint64_t) size;
     admitted = forward_admits (self);
+    if (!self->answer) {
+        self->messages++;
+        self->bytes += (uint64_t) size;
+    }
     if (admitted && !self->within)
         marks_count (&self->peers->marks, zmq_msg_data (&self->message),
                      (size_t) size);
@@ -101,7 +106,7 @@ forward_some (forward_t *self)
             return FORWARD_PAUSED;
         got = forward_receive (self);
         if (got == -1)
-            return FORWARD_DONE;
+            return forward_marks (self) == -1 ? FORWARD_PAUSED : FORWARD_DONE;
         if (!got)
             continue;
         peers_hold (&self->message);
@@ -149,11 +154,12 @@ forward_stood_still (forward_t *self, int64_t now_ms)
 static forward_state_t
 forward_throw (forward_t *self, int64_t now_ms)
 {
+    uint64_t before = self->messages;
     int messages, got = 0;
     for (messages = 0; got != -1 && (messages < FORWARD_SOME || self->within);
          messages++)
         got = forward_receive (self);
-    self->thrown += (uint64_t) messages - (got == -1);
+    self->thrown += self->messages - before;
     if (messages > 1)
         self->old_ms = now_ms;
     if (self->within

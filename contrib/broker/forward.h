@@ -36,7 +36,8 @@ typedef struct {
     zmq_msg_t message;
     int waits;           //  message has no room
     int within;          //  the next frame belongs to the last one's message,
-    int ignored;         //  which goes nowhere
+    int ignored;         //  which goes nowhere,
+    int answer;          //  since it is one to us
     int64_t paused_ms;   //  programs wait since then; 0: they do not
     int64_t charged_ms;  //  the workers that are to blame know until then
     int64_t turn_ms;     //  of the last turn

@@ -250,6 +250,7 @@ marks_join (marks_t *self, uint64_t id, const wanted_t *wanted)
     if (!reader)
         return;
     reader->gone_ms = 0;
+    reader->left = 0;
     reader->due = self->due = 1;
     marks_rebase (self, reader);
     for (i = 0; i < wanted->size; i++) {
@@ -332,10 +333,13 @@ marks_send_one (marks_t *self, reader_t *reader, void *workers)
 {
     uint64_t matched = marks_matched (self, reader);
     char text[MARK_MAX];
-    int size = snprintf (
-      text, sizeof text, "%c%016" PRIx64 "|%016" PRIx64 "|%" PRIu64 "|%zu%s",
-      MARK_BYTE, reader->id, self->id, matched,
-      reader->size + (size_t) reader->all, self->leaving ? "|leaving" : "");
+    int size = snprintf (text, sizeof text,
+                         "%c%016" PRIx64 "|%016" PRIx64 "|%" PRIu64 "|%zu|%s",
+                         MARK_BYTE, reader->id, self->id, matched,
+                         reader->size + (size_t) reader->all,
+                         self->leaving  ? MARK_LEAVING
+                         : reader->left ? MARK_LEFT
+                                        : MARK_HERE);
     if (zmq_send (workers, text, (size_t) size, ZMQ_DONTWAIT) == -1)
         return -1;
     reader->marked = matched;
@@ -355,6 +359,14 @@ marks_send (marks_t *self, void *workers)
             return -1;
     self->due = 0;
     return 0;
+}
+
+void
+marks_left (marks_t *self, uint64_t id)
+{
+    reader_t *reader = marks_find (self, id);
+    if (reader)
+        reader->left = reader->due = self->due = 1;
 }
 
 void

@@ -11,8 +11,9 @@
     sent when the own topic has been read, so all others are in effect. A topic
     that is taken off later is in effect a moment before we read of it, and
     MATCHED is too high by what came in that moment. So a worker that leaves
-    asks for a mark before it takes off its topics, by a subscription to its own
-    topic with something behind it, and believes none that comes later.
+    says so before it takes off its topics, by a subscription to its own topic
+    with something behind it, waits for a mark whose STATE is `left`
+    (farewell.h), and believes none that comes later.
     (ZMQ_XPUB_MANUAL would make the moment ours, but libzmq 4.3.4 then takes one
     connection for another, once somebody sends what is no subscription.)
 
@@ -57,6 +58,7 @@ typedef struct {
     uint64_t marked;      //  what the last mark said
     uint64_t settled[2];  //  matched a minute ago, or more; and since then
     int64_t settled_ms;
+    int left;         //  marks say so
     int due;          //  a mark is to be sent
     int64_t gone_ms;  //  since when it is gone, or 0
     budget_t budget;
@@ -116,6 +118,10 @@ void marks_tick (marks_t *self, int64_t now_ms);
 //  message. Returns -1 if somebody has no room: call again before any message
 //  is sent.
 int marks_send (marks_t *self, void *workers);
+
+//  Nothing of what it wants is on its way any more: a mark becomes due that says
+//  so.
+void marks_left (marks_t *self, uint64_t id);
 
 //  Makes a mark for everybody due, which says that the broker leaves.
 void marks_leave (marks_t *self);

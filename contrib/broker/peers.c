@@ -120,6 +120,7 @@ peers_went (peers_t *self, peer_end_t end, int fd)
     self->connected[end]--;
     spoke = end == PEER_PROGRAM || peer->spoke || peer->cut;
     peer->here = peer->spoke = 0;
+    peer->answered = 0;
     return spoke;
 }
 
@@ -133,6 +134,7 @@ peers_init (peers_t *self, void *programs)
     memset (self, 0, sizeof *self);
     topics_init (&self->topics, programs);
     marks_init (&self->marks);
+    farewell_init (&self->farewell, &self->topics, &self->marks);
     self->max = PEERS_MAX;
     if (getrlimit (RLIMIT_NOFILE, &files) != 0)
         return;
@@ -233,6 +235,46 @@ peers_identify (peer_t *peer, zmq_msg_t *message, const char *identity)
     peer->changes = 0;
 }
 
+//  Whose answer is missing? We look at all programs when there are answers enough,
+//  some of which may be of others that have gone, and now and then.
+static farewell_silence_t
+peers_silence (const peers_t *self)
+{
+    const peer_t *peer = self->peer + PEER_PROGRAM;
+    farewell_silence_t silence = {0, 0};
+    for (; peer < self->peer + self->size; peer += PEER_ENDS)
+        if (peer->here && peer->answered != self->farewell.question) {
+            silence.silent += peer->answered == 0;
+            silence.late += peer->answered != 0;
+        }
+    return silence;
+}
+
+static void
+peers_farewell (peers_t *self)
+{
+    if (self->farewell.step)
+        farewell_turn (&self->farewell, peers_silence (self), s_now_ms ());
+}
+
+//  It may be seen before its connection is seen to come.
+int
+peers_answer (peers_t *self, zmq_msg_t *message)
+{
+    uint32_t question = topics_answer (&self->topics, zmq_msg_data (message),
+                                       zmq_msg_size (message));
+    peer_t *peer =
+      question && question == self->farewell.question
+        ? peers_at (self, PEER_PROGRAM, zmq_msg_get (message, ZMQ_SRCFD))
+        : NULL;
+    if (peer && peer->answered != question) {
+        peer->answered = question;
+        if (++self->farewell.answers >= self->connected[PEER_PROGRAM])
+            peers_farewell (self);
+    }
+    return question != 0;
+}
+
 //  A topic is changed: it may be a worker's own, or one that is to be counted
 //  for it.
 static void
@@ -245,6 +287,8 @@ peers_mark (peers_t *self, peer_t *peer, int on, const char *text, size_t size)
     }
     else if (id && size == MARK_TOPIC_SIZE)
         peers_mark_gone (self, text, size);
+    else if (id && on && id == peer->id && text[MARK_TOPIC_SIZE] == MARK_LEAVE)
+        farewell_begin (&self->farewell, id, &peer->wanted, s_now_ms ());
     else if (peer->id)
         marks_change (&self->marks, peer->id, on, text, size);
 }
@@ -280,6 +324,7 @@ peers_said (peers_t *self, zmq_msg_t *message)
         self->faults[PEERS_IGNORED]++;
     else if (peer)
         peers_mark (self, peer, data[0], data + 1, size - 1);
+    peers_farewell (self);
     if (!peer)
         return;
     if (peer->wanted.size > TOPICS_OF_ONE + TOPICS_OWN
@@ -452,6 +497,7 @@ peers_look (peers_t *self)
         return 1;
     self->looked = 0;
     marks_tick (&self->marks, now);
+    peers_farewell (self);
     self->faults[PEERS_MISSED] = self->marks.missed;
     return 0;
 }
@@ -468,6 +514,7 @@ peers_done (peers_t *self)
         free (self->peer[fd].budget);
     }
     free (self->peer);
+    farewell_done (&self->farewell);
     table_clear (&self->topics.topics);
     marks_done (&self->marks);
 }

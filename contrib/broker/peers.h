@@ -16,7 +16,7 @@
 #ifndef ZB_PEERS_H
 #define ZB_PEERS_H
 
-#include "marks.h"
+#include "farewell.h"
 
 #include <zmq.h>
 
@@ -54,9 +54,10 @@ typedef struct {
     const char *identity;  //  of who wants the topics; a descriptor is not
     zmq_msg_t *said;       //  enough. Keeps identity from being reused
     wanted_t wanted;
-    uint64_t id;       //  of a worker with a topic of its own, or 0
-    budget_t *budget;  //  of one without, or NULL
-    size_t changes;    //  of topics, since the last look
+    uint64_t id;        //  of a worker with a topic of its own, or 0
+    budget_t *budget;   //  of one without, or NULL
+    size_t changes;     //  of topics, since the last look
+    uint32_t answered;  //  a program: the question of a farewell
 } peer_t;
 
 typedef struct {
@@ -69,6 +70,7 @@ typedef struct {
     int64_t relieved_ms;  //  when somebody was cut for the good of all
     topics_t topics;
     marks_t marks;
+    farewell_t farewell;
     uint64_t faults[PEERS_FAULTS];
 } peers_t;
 
@@ -89,6 +91,9 @@ void peers_met (peers_t *self, zmq_msg_t *message);
 
 //  Something came from a worker, or it is gone: a subscription or not.
 void peers_said (peers_t *self, zmq_msg_t *message);
+
+//  Returns 1 if the message of a program is one to the broker: an answer.
+int peers_answer (peers_t *self, zmq_msg_t *message);
 
 //  Counts the message until its last reader has it.
 void peers_hold (zmq_msg_t *message);

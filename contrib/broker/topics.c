@@ -8,7 +8,11 @@
 
 #include <czmq.h>
 
-enum { TOPIC_OWN_SIZE = 18 };  //  at most
+enum {
+    TOPIC_OWN_SIZE = 18,     //  at most
+    TOPIC_PAUSE_MAX = 227,   //  so that with the marker it can be told, too
+    QUESTION_TEXT_MAX = 32,  //  as it goes upstream
+};
 
 typedef struct {
     const char *text;
@@ -28,7 +32,8 @@ static int
 topic_live (const void *item, int64_t since)
 {
     (void) since;
-    return ((const topic_t *) item)->wanted > 0;
+    const topic_t *self = item;
+    return self->wanted > 0 || self->paused || self->untold || self->leavers;
 }
 
 //  A topic that sorts among the markers of brokers.
@@ -93,7 +98,8 @@ topic_count (topics_t *self, topic_t *topic, int on)
         return;
     self->live += on ? 1 : (size_t) -1;
     self->bytes += on ? topic->size : (size_t) 0 - topic->size;
-    topics_tell (self, topic, (char) on);
+    if (!topic->untold)
+        topics_tell (self, topic, (char) on);
     if (!on && self->topics.count > 2 * self->live + 64)
         table_keep (&self->topics, topic_live, 0);
 }
@@ -157,6 +163,63 @@ topics_mark (topics_t *self)
         zmq_send (self->upstream, self->marker, 1 + MARKER_SIZE, ZMQ_DONTWAIT);
 }
 
+//  --------------------------------------------------------------------------
+//  Pauses and questions
+
+void
+topics_pause (topics_t *self, topic_t *topic, int on)
+{
+    char text[1 + MARKER_SIZE + 1 + TOPIC_PAUSE_MAX];
+    size_t before = 1 + MARKER_SIZE + 1;
+    if (topic->paused == on || !*self->marker
+        || (on && (!topic->told || topic->size > TOPIC_PAUSE_MAX)))
+        return;
+    memcpy (text, self->marker, 1 + MARKER_SIZE);
+    text[0] = (char) on;
+    text[1 + MARKER_SIZE] = TOPIC_PAUSE;
+    memcpy (text + before, topic->text + 1, topic->size);
+    topic->paused = on;
+    zmq_send (self->upstream, text, before + topic->size, ZMQ_DONTWAIT);
+}
+
+void
+topics_untell (topics_t *self, topic_t *topic, int on)
+{
+    if (topic->untold == on)
+        return;
+    topic->untold = on;
+    if (topic->wanted)
+        topics_tell (self, topic, (char) !on);
+}
+
+void
+topics_ask (topics_t *self, uint32_t question, int on)
+{
+    char text[QUESTION_TEXT_MAX];
+    int size = snprintf (text, sizeof text, "%s%c%" PRIu32, self->marker,
+                         TOPIC_QUESTION, question);
+    text[0] = (char) on;
+    if (*self->marker)
+        zmq_send (self->upstream, text, (size_t) size, ZMQ_DONTWAIT);
+}
+
+uint32_t
+topics_answer (const topics_t *self, const char *text, size_t size)
+{
+    char number[QUESTION_TEXT_MAX];
+    size_t before = MARKER_SIZE + 1;
+    if (size <= before || size - before >= sizeof number
+        || memcmp (text, self->marker + 1, MARKER_SIZE) != 0
+        || text[MARKER_SIZE] != TOPIC_QUESTION)
+        return 0;
+    memcpy (number, text + before, size - before);
+    number[size - before] = 0;
+    return (uint32_t) strtoul (number, NULL, 10);
+}
+
+//  --------------------------------------------------------------------------
+//  Who wants what
+
 int
 topics_change (topics_t *self, wanted_t *wanted, int on, const char *text,
                size_t size)
@@ -170,13 +233,7 @@ topics_change (topics_t *self, wanted_t *wanted, int on, const char *text,
         topic_count (self, topic, 0);
     }
     else if (at == wanted->size && on) {
-        if (wanted->size == wanted->room) {
-            wanted->room = wanted->room ? wanted->room * 2 : 8;
-            wanted->topic = (topic_t **) realloc (
-              wanted->topic, wanted->room * sizeof *wanted->topic);
-            assert (wanted->topic);
-        }
-        wanted->topic[wanted->size++] = topic;
+        wanted_add (wanted, topic);
         topic_count (self, topic, 1);
     }
     else if (!on)
@@ -204,6 +261,18 @@ topics_full (const topics_t *self, size_t own)
 {
     return self->live > TOPICS_MAX + own
            || self->bytes > TOPIC_BYTES_MAX + own * TOPIC_OWN_SIZE;
+}
+
+void
+wanted_add (wanted_t *self, topic_t *topic)
+{
+    if (self->size == self->room) {
+        self->room = self->room ? self->room * 2 : 8;
+        self->topic =
+          (topic_t **) realloc (self->topic, self->room * sizeof *self->topic);
+        assert (self->topic);
+    }
+    self->topic[self->size++] = topic;
 }
 
 void

@@ -28,12 +28,18 @@ enum {
     TOLD_BYTES_MAX = 64 * 1024,    //  a quarter of the bytes that it bears
     TOPICS_MAX = 8192,             //  of all workers together
     TOPIC_BYTES_MAX = 512 * 1024,  //  of those; ZeroMQ takes 50 for each byte
-    MARKER_SIZE = 17
+    MARKER_SIZE = 17,
+    TOPIC_PAUSE = '-',    //  behind the marker: a topic of which programs are
+                          //  to send nothing for now
+    TOPIC_QUESTION = '?'  //  and what they are to answer
 };
 
 typedef struct {
-    size_t wanted;  //  by so many workers
-    int told;       //  programs know it by name
+    size_t wanted;   //  by so many workers
+    int told;        //  programs know it by name,
+    int paused;      //  and send nothing of it, which comes to an end
+    int untold;      //  they think that nobody wants it, which does, too
+    size_t leavers;  //  of those who want it
     size_t size;
     char text[];  //  room for the first byte of the wire, then the topic
 } topic_t;
@@ -70,12 +76,30 @@ int topics_change (topics_t *self, wanted_t *wanted, int on, const char *text,
 //  One that is gone does not want a topic any more.
 void topics_drop (topics_t *self, const char *text, size_t size);
 
+//  Programs are to send nothing of it for now (1), or may do so again (0). That
+//  does nothing if they do not know it by name.
+void topics_pause (topics_t *self, topic_t *topic, int on);
+
+//  Programs hear that nobody wants it (1), or what is true (0). That comes before
+//  the end of a pause.
+void topics_untell (topics_t *self, topic_t *topic, int on);
+
+//  Asks programs whether they have read all this, or takes that back. A question
+//  is asked once.
+void topics_ask (topics_t *self, uint32_t question, int on);
+
+//  Returns the question that the message of a program answers, or 0.
+uint32_t topics_answer (const topics_t *self, const char *text, size_t size);
+
 //  Does anybody want it?
 int topics_has (topics_t *self, const char *text, size_t size);
 
 //  Is there more than the broker has room for, beside so many topics that workers
 //  have of their own?
 int topics_full (const topics_t *self, size_t own);
+
+//  Adds a topic that is not on the list.
+void wanted_add (wanted_t *self, topic_t *topic);
 
 void wanted_clear (wanted_t *self);
 

@@ -8,9 +8,9 @@
 enum {
     SOON_MS = 300,
     WITH_BROKER_MS = 3000,
-    MARK_MS = 500,
-    LAST_MS = 500,  //  what was sent to us gets, whatever the deadline is
-    QUIET_MS = 100  //  without a message: all has come
+    SAID_MS = 3000,  //  more than a broker takes (farewell.h)
+    LAST_MS = 500,   //  what was sent to us gets, whatever the deadline is
+    QUIET_MS = 100   //  without a message: all has come
 };
 
 static void
@@ -41,8 +41,9 @@ leaving_done (const leaving_t *self, const links_t *links,
     switch (self->step) {
         case LEAVING_WITH_BROKER:
             return !leaving || here + leaving <= self->brokers;
-        case LEAVING_ASKED:
-            return missed->marks == 0 || missed->marks >= self->marks + here;
+        case LEAVING_SAID:
+            return missed->marks == 0
+                   || missed_left (missed, self->marks) >= here;
         case LEAVING_LAST:
             return missed->marks == 0 ? now_ms >= self->came_ms + QUIET_MS
                                       : missed_done_by (missed) >= here;
@@ -62,10 +63,10 @@ leaving_turn (leaving_t *self, const links_t *links, missed_t *missed,
             leaving_set (self, LEAVING_WITH_BROKER, now_ms, WITH_BROKER_MS);
             return LEAVING_WAIT;
         case LEAVING_WITH_BROKER:
-            leaving_set (self, LEAVING_ASKED, now_ms, MARK_MS);
+            leaving_set (self, LEAVING_SAID, now_ms, SAID_MS);
             self->marks = missed->marks;
-            return LEAVING_ASK;
-        case LEAVING_ASKED:
+            return LEAVING_SAY;
+        case LEAVING_SAID:
             leaving_set (self, LEAVING_LAST, now_ms, INT64_MAX);
             if (self->until_ms < now_ms + LAST_MS)
                 self->until_ms = now_ms + LAST_MS;

@@ -1,10 +1,10 @@
 /*  leaving - the steps in which a worker leaves its brokers
 
     Nothing of what brokers still send is lost. A broker that leaves, too, takes
-    in programs' last messages first; and what was sent before a broker knows
-    that we want nothing any more comes as well. The marks say when (missed.h);
-    marks.h says why we ask for one before we unsubscribe. An old broker has
-    none: then silence has to do.
+    in programs' last messages first; one that stays sees to it that programs
+    hear of us before we unsubscribe (farewell.h), and what was sent before comes
+    as well. The marks say when (missed.h). A broker of before has none, or none
+    that say so: then silence has to do, or a mark.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -20,14 +20,14 @@ typedef enum {
     LEAVING_NOT,
     LEAVING_SOON,         //  a broker may be about to say that it leaves, too
     LEAVING_WITH_BROKER,  //  one has said so
-    LEAVING_ASKED,        //  for a last mark
+    LEAVING_SAID,         //  that we leave: the last is on its way
     LEAVING_LAST          //  unsubscribed: what is on its way
 } leaving_step_t;
 
 //  What the owner is to do.
 typedef enum {
     LEAVING_WAIT,
-    LEAVING_ASK,          //  for a mark
+    LEAVING_SAY,          //  that we leave
     LEAVING_UNSUBSCRIBE,  //  of all levels
     LEAVING_END           //  all has come, or it takes too long
 } leaving_act_t;
@@ -37,7 +37,7 @@ typedef struct {
     int64_t until_ms;  //  the step is over, whatever has come
     int64_t most_ms;   //  of each step
     size_t brokers;    //  that were connected at the beginning
-    uint64_t marks;    //  that had come when we asked for one
+    uint64_t marks;    //  that had come when we said so
     int64_t came_ms;   //  the owner's: when a message came last
 } leaving_t;
 

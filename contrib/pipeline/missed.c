@@ -64,7 +64,7 @@ missed_source (missed_t *self, zmq_msg_t *message)
 
 typedef struct {
     uint64_t broker, matched, wanted;
-    int leaving;
+    int leaving, left;
 } mark_t;
 
 //  Returns 0 if it is a mark of ours.
@@ -72,6 +72,7 @@ static int
 s_mark_parse (mark_t *mark, const char *topic, zmq_msg_t *message)
 {
     char text[MARK_TEXT_MAX];
+    const char *state;
     size_t size = zmq_msg_size (message);
     int end = 0;
     if (size >= sizeof text || size < MARK_TOPIC_SIZE + 1
@@ -85,7 +86,9 @@ s_mark_parse (mark_t *mark, const char *topic, zmq_msg_t *message)
           != 3
         || mark->broker == 0 || mark->matched > LINE_INTEGER_MAX)
         return -1;
-    mark->leaving = strcmp (text + MARK_TOPIC_SIZE + end, "|leaving") == 0;
+    state = text + MARK_TOPIC_SIZE + end;
+    mark->leaving = strcmp (state, "|" MARK_LEAVING) == 0;
+    mark->left = strcmp (state, "|" MARK_HERE) != 0;
     return 0;
 }
 
@@ -144,6 +147,7 @@ missed_mark (missed_t *self, zmq_msg_t *message, int64_t now_ms)
     said->matched = mark.matched;
     if (mark.leaving)
         said->leaving_ms = now_ms;
+    said->left = mark.left;
     said->done = mark.wanted == 0;
     came = said->matched - said->first;
     if (self->final || came < said->received + said->missed)
@@ -159,6 +163,15 @@ missed_leaving (const missed_t *self, int64_t since_ms)
     for (at = 0; at < SOURCES_MAX; at++)
         count += self->broker[at].leaving_ms
                  && self->broker[at].leaving_ms >= since_ms;
+    return count;
+}
+
+size_t
+missed_left (const missed_t *self, uint64_t since)
+{
+    size_t at, count = 0;
+    for (at = 0; at < SOURCES_MAX; at++)
+        count += self->broker[at].left && self->broker[at].used > since;
     return count;
 }
 

@@ -30,6 +30,8 @@ typedef struct {
     uint64_t missed;
     uint64_t used;       //  when its last mark came; counts marks
     int64_t leaving_ms;  //  when it said last that it leaves
+    int left;            //  nothing is on its way to us any more, or it is a
+                         //  broker of before, which cannot say so
     int done;            //  it knows that we want nothing any more
 } said_by_t;
 
@@ -73,9 +75,10 @@ missed_count (missed_t *self, zmq_msg_t *message)
 //  worker if we want all topics.
 void missed_mark (missed_t *self, zmq_msg_t *message, int64_t now_ms);
 
-//  How many brokers have said since then that they leave; or that they know that
-//  we want nothing any more.
+//  How many brokers have said since then that they leave; since that mark that
+//  nothing is on its way to us; or that they know that we want nothing any more.
 size_t missed_leaving (const missed_t *self, int64_t since_ms);
+size_t missed_left (const missed_t *self, uint64_t since);
 size_t missed_done_by (const missed_t *self);
 
 void missed_clear (missed_t *self);

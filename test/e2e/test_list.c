@@ -13,7 +13,7 @@
 
 //  Returns the next, waiting for it.
 static char *
-heard_next (void *program)
+heard_any (void *program)
 {
     zmq_msg_t message;
     zmq_msg_init (&message);
@@ -24,6 +24,17 @@ heard_next (void *program)
     char *text = text_new ("%c%.*s", data[0] ? '+' : '-',
                            (int) zmq_msg_size (&message) - 1, data + 1);
     zmq_msg_close (&message);
+    return text;
+}
+
+//  The next that is not about a worker which leaves: a marker with more behind
+//  it.
+static char *
+heard_next (void *program)
+{
+    char *text = heard_any (program);
+    while (text[1] == '\xff' && strlen (text) > 18)
+        text = heard_any (program);
     return text;
 }
 

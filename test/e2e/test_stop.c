@@ -85,9 +85,110 @@ a_program_that_stays_does_not_keep_the_broker (void)
     }
 }
 
+//  --------------------------------------------------------------------------
+//  A worker without a spool is replaced, again and again, while programs measure
+
+enum { RESTARTS = SANITIZED ? 5 : 20, BUSY = 6 };
+
+static const char *
+busy_source (int number)
+{
+    return text_new ("busy%d", number);
+}
+
+//  One that reports at its own pace, and measures all the time.
+static process_t *
+busy_start (const char *const *env, int number)
+{
+    static const int intervals_ms[BUSY] = {10, 20, 50, 100, 250, 1000};
+    return process_start (
+      LIST (program_path ("load"), "2", text_new ("%d", 300 + 700 * number)),
+      LIST (env[0], env[1], "ZIBRATO_LINGER_MS=60000",
+            text_new ("ZIBRATO_SOURCE=%s", busy_source (number)),
+            text_new ("ZIBRATO_INTERVAL_MS=%d", intervals_ms[number])));
+}
+
+static double
+sinks_sum (const sink_t *sinks, size_t count, const char *name)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += sink_total (&sinks[i], NULL, name).sum;
+    return sum;
+}
+
+static double
+sinks_count (const sink_t *sinks, size_t count, const char *name)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += sink_total (&sinks[i], NULL, name).count;
+    return sum;
+}
+
+static void
+check_equal (const char *what, double taken, double stored)
+{
+    if (llround (taken) != llround (stored))
+        fail_msg ("%s: %.0f taken, %.0f stored or counted as lost", what, taken,
+                  stored);
+}
+
+//  What the programs have measured is what all these workers together have
+//  stored, or have counted as lost.
+static void
+check_all (const sink_t *sinks, size_t size, process_t *const *program)
+{
+    double count = 0, times = 0, gauges = 0;
+    for (int i = 0; i < BUSY; i++) {
+        count += program_said (program[i], "count=");
+        times += program_said (program[i], "times=");
+        gauges += program_said (program[i], "gauges=");
+    }
+    check_equal ("counts", count, sinks_sum (sinks, size, "load.count"));
+    check_equal ("timings", times, sinks_count (sinks, size, "load.time"));
+    check_equal ("readings", gauges,
+                 sinks_count (sinks, size, "load.gauge")
+                   + sinks_sum (sinks, size, "zibrato.lost")
+                   + sinks_sum (sinks, size, "zibrato.dropped"));
+    check_equal ("missed", 0, sinks_sum (sinks, size, "zibrato.missed"));
+}
+
+static void
+replaced_in_order_nothing_is_lost (void)
+{
+    broker_t *broker = broker_start ();
+    const char *const *env = broker_environment (broker);
+    sink_t sinks[RESTARTS + 1];
+    process_t *program[BUSY];
+    size_t size = 0;
+    sinks[size++] = sink_stdout (broker, NULL);
+    for (int i = 0; i < BUSY; i++)
+        program[i] = busy_start (env, i);
+    for (int restart = 0; restart < RESTARTS; restart++) {
+        if (restart % 3 == 0)
+            sink_await (&sinks[size - 1], NULL, "load.count", 0, 1);
+        nanosleep (&(struct timespec){0, restart * STEP_MS % 1000 * 1000000},
+                   NULL);
+        sink_stop (&sinks[size - 1]);
+        sinks[size++] = sink_stdout (broker, NULL);
+    }
+    //  one that ended before it has heard of the last worker would keep its own
+    for (int i = 0; i < BUSY; i++)
+        sink_await (&sinks[size - 1], busy_source (i), "load.count", 0, 1);
+    for (int i = 0; i < BUSY; i++)
+        process_close_input (program[i]);
+    for (int i = 0; i < BUSY; i++)
+        assert_int_equal (process_wait (program[i]), 0);
+    broker_stop (broker);
+    sink_stop (&sinks[size - 1]);
+    check_all (sinks, size, program);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (stopped_at_once_nothing_is_lost),
   TEST (a_program_that_stays_does_not_keep_the_broker),
+  TEST (replaced_in_order_nothing_is_lost),
 };
 
 HARNESS_MAIN (tests)

@@ -355,11 +355,15 @@ a_worker_stays_as_long_as_its_broker (void **state)
                               LEAVING_WAIT);
             link.connected = 0;
         }
-        assert_int_equal (s_turn (self, &leaving, &links, now_ms), LEAVING_ASK);
+        assert_int_equal (s_turn (self, &leaving, &links, now_ms), LEAVING_SAY);
         if (!leaves) {
             assert_int_equal (s_turn (self, &leaving, &links, now_ms),
                               LEAVING_WAIT);
-            net_join (self);
+            net_publish (self, "info", 1);
+            net_mark (self);
+            assert_int_equal (s_turn (self, &leaving, &links, now_ms),
+                              LEAVING_WAIT);
+            marks_left (&self->marks, self->id);
             net_mark (self);
         }
         assert_int_equal (s_turn (self, &leaving, &links, now_ms),
