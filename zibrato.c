@@ -22,7 +22,8 @@
 
         for all      log, clock, options, process, sockets, utf8, fault; arena, table;
                      keys, certificate and curve say who may connect
-        broker       forward    from programs to workers
+        broker       ports      a socket for programs, one for workers
+                     forward    from programs to workers
                      peers      connections, and what each may cost
                      topics     what workers want
                      marks      how many messages there were for each of them
@@ -64,6 +65,7 @@
 #include "contrib/broker/forward.h"
 #include "contrib/broker/handshake.h"
 #include "contrib/broker/peers.h"
+#include "contrib/broker/ports.h"
 
 #include "contrib/pipeline/flush.h"
 #include "contrib/pipeline/ingest.h"
@@ -88,14 +90,9 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-//  What broker and workers hold for their peers.
 enum {
-    WORKER_MARK = 4000,               //  messages that a worker has not read
-    PROGRAM_MARK = 256,               //  messages of a program, the same
-    SUBSCRIPTION_MAX = 1024,          //  bytes of a topic, and what CURVE adds
-    SUBSCRIPTIONS_AHEAD = 2,          //  of a worker, that we have not read
-    SUBSCRIPTION_BUFFER = 16 * 1024,  //  bytes of them in the kernel
-    NEEDED_THREADS = 6,               //  two of ZeroMQ's, and our own
+    WORKER_MARK = 4000,  //  messages that a worker has not read
+    NEEDED_THREADS = 6,  //  two of ZeroMQ's, and our own
     NEEDED_DESCRIPTORS = 64,
     DRAIN_MESSAGES = 256  //  read in one go, then the timers' turn
 };
@@ -947,11 +944,9 @@ enum {
 static struct {
     const char *host, *cert, *authorized;
     int64_t port;
-    zsock_t *programs, *workers;  //  XSUB and XPUB
-    handshake_t *hands[PEER_ENDS];
+    ports_t ports;
     int again;           //  the timer that goes on with the rest, or 0
     int64_t leaving_ms;  //  we end then, whoever is still here; 0: not yet
-    curve_t *curve;      //  NULL: anybody may connect
     peers_t peers;
     forward_t forward;
     faults_t faults;
@@ -976,7 +971,7 @@ static const zb_option_t s_broker_options[] = {
 static int
 broker_subscribe (void)
 {
-    void *from = zsock_resolve (s_broker.workers);
+    void *from = zsock_resolve (s_broker.ports.workers);
     zmq_msg_t message;
     int count = 0;
     zmq_msg_init (&message);
@@ -984,8 +979,8 @@ broker_subscribe (void)
            && zmq_msg_recv (&message, from, ZMQ_DONTWAIT) != -1) {
         //  one that is not admitted is cut, and has to be counted until it is
         //  gone
-        if (s_broker.curve)
-            curve_admits (s_broker.curve, &message, KEYS_WORKER);
+        if (s_broker.ports.curve)
+            curve_admits (s_broker.ports.curve, &message, KEYS_WORKER);
         peers_said (&s_broker.peers, &message);
         count++;
     }
@@ -1022,7 +1017,8 @@ broker_forward (zloop_t *loop, int timer, void *argument)
     }
     paused = state == FORWARD_PAUSED;
     if (paused)
-        zsock_events (s_broker.programs);  //  or it would wake us up for ever
+        zsock_events (
+          s_broker.ports.programs);  //  or it would wake us up for ever
     if (!broker_subscribe () && state == FORWARD_DONE)
         return 0;
     if (!s_broker.again)
@@ -1069,7 +1065,7 @@ broker_look (zloop_t *loop, int timer, void *argument)
     int more;
     (void) timer;
     do {
-        int events = zsock_events (s_broker.programs);
+        int events = zsock_events (s_broker.ports.programs);
         s_broker.peers.drained = !(events & ZMQ_POLLIN);
         more = peers_look (&s_broker.peers);
         broker_forward (loop, 0, argument);
@@ -1107,7 +1103,7 @@ broker_leave (zloop_t *loop, int timer, void *argument)
     if (zclock_mono () >= s_broker.leaving_ms)
         return -1;
     return s_broker.peers.connected[PEER_PROGRAM] || s_broker.again
-               || zsock_events (s_broker.programs) & ZMQ_POLLIN
+               || zsock_events (s_broker.ports.programs) & ZMQ_POLLIN
              ? 0
              : -1;
 }
@@ -1125,8 +1121,7 @@ broker_stop (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     if (s_broker.leaving_ms)
         return -1;
     s_broker.leaving_ms = zclock_mono () + LEAVING_PROGRAMS_MS;
-    handshake_deafen (s_broker.hands[PEER_PROGRAM]);
-    handshake_deafen (s_broker.hands[PEER_WORKER]);
+    ports_deafen (&s_broker.ports);
     marks_leave (&s_broker.peers.marks);
     broker_forward (loop, 0, NULL);
     zloop_timer (loop, LEAVING_TICK_MS, 0, broker_leave, NULL);
@@ -1139,7 +1134,7 @@ broker_last_words (void)
 {
     marks_leave (&s_broker.peers.marks);
     forward_turn (&s_broker.forward, zclock_mono ());
-    zsock_set_linger (s_broker.workers, LEAVING_LINGER_MS);
+    zsock_set_linger (s_broker.ports.workers, LEAVING_LINGER_MS);
 }
 
 //  Handler for zloop_timer: the list of what workers want is one.
@@ -1152,34 +1147,6 @@ broker_mark (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
-//  Binds the pair of ports, or finds a free pair for port 0. It looks at random
-//  places ("!"): the neighbour of the first free port may be taken for long.
-static void
-broker_bind (const char *address)
-{
-    int port = (int) s_broker.port, tries, next = -1;
-    for (tries = 0; tries < 100 && next == -1; tries++) {
-        int bound =
-          s_broker.port
-            ? zsock_bind (s_broker.programs, "tcp://%s:%d", address, port)
-            : zsock_bind (s_broker.programs, "tcp://%s:!", address);
-        if (bound == -1)
-            die ("listen at %s port %d:", s_broker.host, port);
-        next = zsock_bind (s_broker.workers, "tcp://%s:%d", address, bound + 1);
-        if (next == -1 && s_broker.port)
-            die ("listen at %s port %d:", s_broker.host, port + 1);
-        if (next == -1)
-            zsock_unbind (s_broker.programs, "tcp://%s:%d", address, bound);
-        port = bound;
-    }
-    if (next == -1)
-        die ("--port 0: found no pair of free ports");
-    s_broker.port = port;
-    zb_log (LOG_INFO, "ready",
-            "mode=broker publishers=tcp://%s:%d workers=tcp://%s:%d", address,
-            port, address, port + 1);
-}
-
 //  Handler for zloop_poller: reads the list of keys again.
 static int
 broker_reload (zloop_t *loop, zmq_pollitem_t *item, void *argument)
@@ -1188,15 +1155,16 @@ broker_reload (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     (void) loop, (void) argument;
     if (!process_signal (item->fd))
         return 0;
-    wrong = s_broker.curve ? curve_reload (s_broker.curve) : NULL;
-    if (!s_broker.curve)
+    wrong = s_broker.ports.curve ? curve_reload (s_broker.ports.curve) : NULL;
+    if (!s_broker.ports.curve)
         zb_log (LOG_INFO, "reloaded", "mode=broker");
     else if (wrong)
         zb_log (LOG_ERR, "reload", "authorized=\"%s\" reason=\"%s\"",
                 s_broker.authorized, wrong);
     else
         zb_log (LOG_INFO, "reloaded", "authorized=\"%s\" keys=%zu",
-                s_broker.authorized, zhashx_size (s_broker.curve->listed));
+                s_broker.authorized,
+                zhashx_size (s_broker.ports.curve->listed));
     return 0;
 }
 
@@ -1206,29 +1174,8 @@ static int
 broker_answer (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
     (void) loop, (void) item, (void) argument;
-    curve_answer (s_broker.curve);
+    curve_answer (s_broker.ports.curve);
     return 0;
-}
-
-//  Makes both sockets CURVE servers, if that is asked for, or says that they
-//  are open to everybody. Ends the program if it cannot.
-static void
-broker_secure (const char *address)
-{
-    const char *wrong;
-    if (!s_broker.cert && strncmp (address, "127.", 4) != 0
-        && !streq (address, "[::1]"))
-        zb_log (LOG_WARNING, "exposed",
-                "address=%s reason=\"whoever reaches it can publish and read\"",
-                address);
-    if (!s_broker.cert)
-        return;
-    wrong = curve_listen (&s_broker.curve, s_broker.cert, s_broker.authorized,
-                          s_broker.programs, s_broker.workers);
-    if (wrong)
-        die ("--curve, --authorized: %s", wrong);
-    zb_log (LOG_INFO, "authorized", "authorized=\"%s\" keys=%zu",
-            s_broker.authorized, zhashx_size (s_broker.curve->listed));
 }
 
 //  Polls a socket, or an actor's, by its descriptor.
@@ -1239,36 +1186,41 @@ broker_poll (zloop_t *loop, void *socket, zloop_fn *handler, void *argument)
     zloop_poller (loop, &item, handler, argument);
 }
 
-//  Watches who comes. Before the sockets bind, or somebody could be missed.
+//  Says that all may connect, if they may, and who may, if not.
 static void
-broker_watch (zloop_t *loop, zsock_t *socket, peer_end_t end)
+broker_log_access (const char *address)
 {
-    handshake_t *hands = handshake_new (socket, &s_broker.peers, end);
-    broker_poll (loop, hands->monitor, broker_monitor, hands);
-    broker_connections (loop, 0, hands);  //  none; until then it tells nothing
-    s_broker.hands[end] = hands;
+    if (s_broker.ports.curve)
+        zb_log (LOG_INFO, "authorized", "authorized=\"%s\" keys=%zu",
+                s_broker.authorized,
+                zhashx_size (s_broker.ports.curve->listed));
+    else if (strncmp (address, "127.", 4) != 0 && !streq (address, "[::1]"))
+        zb_log (LOG_WARNING, "exposed",
+                "address=%s reason=\"whoever reaches it can publish and read\"",
+                address);
 }
 
-//  Both sockets, watched, with what only the broker asks of them. A domain
-//  for ZAP refuses workers of ZMTP 1 and 2, who could not be told apart.
+//  Both sockets, and whoever comes to them. Ends the program if it cannot.
 static void
 broker_open (zloop_t *loop, const char *address)
 {
-    zsock_t *workers = s_broker.workers = sockets_new (ZMQ_XPUB);
-    s_broker.programs = sockets_new (ZMQ_XSUB);
-    zsock_set_rcvhwm (s_broker.programs, PROGRAM_MARK);
-    zsock_set_maxmsgsize (workers, SUBSCRIPTION_MAX);
-    zsock_set_rcvhwm (workers, SUBSCRIPTIONS_AHEAD);
-    zsock_set_rcvbuf (workers, SUBSCRIPTION_BUFFER);
-    zsock_set_xpub_verboser (workers, 1);
-    zsock_set_xpub_nodrop (workers, 1);
-    zsock_set_zap_domain (workers, "zibrato");
-    broker_secure (address);
-    peers_init (&s_broker.peers, zsock_resolve (s_broker.programs));
-    forward_init (&s_broker.forward, zsock_resolve (s_broker.programs),
-                  zsock_resolve (workers), &s_broker.peers, s_broker.curve);
-    broker_watch (loop, s_broker.programs, PEER_PROGRAM);
-    broker_watch (loop, workers, PEER_WORKER);
+    ports_t *ports = &s_broker.ports;
+    const char *wrong =
+      ports_open (ports, &s_broker.peers, s_broker.cert, s_broker.authorized);
+    int end;
+    if (wrong)
+        die ("--curve %s --authorized %s: %s", s_broker.cert,
+             s_broker.authorized, wrong);
+    broker_log_access (address);
+    forward_init (&s_broker.forward, zsock_resolve (ports->programs),
+                  zsock_resolve (ports->workers), &s_broker.peers,
+                  ports->curve);
+    for (end = 0; end < PEER_ENDS; end++) {
+        broker_poll (loop, ports->hands[end]->monitor, broker_monitor,
+                     ports->hands[end]);
+        //  none yet; until then it tells nothing
+        broker_connections (loop, 0, ports->hands[end]);
+    }
 }
 
 //  A broker from beginning to end. Its health goes through an instance of
@@ -1282,6 +1234,7 @@ broker_run (void)
     zmq_pollitem_t hangup = {NULL, process_hangup_fd (), ZMQ_POLLIN, 0};
     zloop_t *loop = zloop_new ();
     zb_t *health;
+    int port;
     process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
     zloop_poller (loop, &stop, broker_stop, NULL);
     zloop_poller (loop, &hangup, broker_reload, NULL);
@@ -1293,16 +1246,20 @@ broker_run (void)
     if (options_checked ())
         return 0;
     broker_open (loop, address);
-    zsock_bind (s_broker.programs, "inproc://zibrato-broker");
-    if (s_broker.curve)
-        broker_poll (loop, s_broker.curve->zap, broker_answer, NULL);
-    broker_bind (address);
+    zsock_bind (s_broker.ports.programs, "inproc://zibrato-broker");
+    if (s_broker.ports.curve)
+        broker_poll (loop, s_broker.ports.curve->zap, broker_answer, NULL);
+    port =
+      ports_bind (&s_broker.ports, address, s_broker.host, (int) s_broker.port);
+    zb_log (LOG_INFO, "ready",
+            "mode=broker publishers=tcp://%s:%d workers=tcp://%s:%d", address,
+            port, address, port + 1);
     health =
       zb_open (.context = zsys_init (), .source = "broker",
                .endpoint = "inproc://zibrato-broker", .curve_server_key = "",
                .curve_cert = "", .interval_ms = HEALTH_MS, .linger_ms = 0);
-    broker_poll (loop, s_broker.programs, broker_ready, NULL);
-    broker_poll (loop, s_broker.workers, broker_ready, NULL);
+    broker_poll (loop, s_broker.ports.programs, broker_ready, NULL);
+    broker_poll (loop, s_broker.ports.workers, broker_ready, NULL);
     zloop_timer (loop, RETURN_MS, 1, broker_mark, NULL);
     zloop_timer (loop, PEERS_TICK_MS, 0, broker_look, NULL);
     zloop_timer (loop, FAULTS_MS, 0, broker_faults, NULL);
@@ -1310,12 +1267,8 @@ broker_run (void)
     zloop_start (loop);
     broker_last_words ();
     zb_close (&health);
-    handshake_destroy (&s_broker.hands[PEER_PROGRAM]);
-    handshake_destroy (&s_broker.hands[PEER_WORKER]);
-    curve_destroy (&s_broker.curve);
     zloop_destroy (&loop);
-    zsock_destroy (&s_broker.programs);
-    zsock_destroy (&s_broker.workers);
+    ports_close (&s_broker.ports);
     forward_done (&s_broker.forward);
     peers_done (&s_broker.peers);
     close (stop.fd);

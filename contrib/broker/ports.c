@@ -1,0 +1,90 @@
+/*  ports - the broker's pair of sockets. The contract is in ports.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "ports.h"
+#include "log.h"
+#include "sockets.h"
+
+//  What a peer may have of ours.
+enum {
+    PROGRAM_MARK = 256,              //  messages of a program, not read yet
+    SUBSCRIPTION_MAX = 1024,         //  bytes of a topic, and what CURVE adds
+    SUBSCRIPTIONS_AHEAD = 2,         //  of a worker, that we have not read
+    SUBSCRIPTION_BUFFER = 16 * 1024  //  bytes of them in the kernel
+};
+
+//  A domain for ZAP refuses workers of ZMTP 1 and 2, who could not be told apart.
+static zsock_t *
+s_workers_new (void)
+{
+    zsock_t *workers = sockets_new (ZMQ_XPUB);
+    zsock_set_maxmsgsize (workers, SUBSCRIPTION_MAX);
+    zsock_set_rcvhwm (workers, SUBSCRIPTIONS_AHEAD);
+    zsock_set_rcvbuf (workers, SUBSCRIPTION_BUFFER);
+    zsock_set_xpub_verboser (workers, 1);
+    zsock_set_xpub_nodrop (workers, 1);
+    zsock_set_zap_domain (workers, "zibrato");
+    return workers;
+}
+
+const char *
+ports_open (ports_t *self, peers_t *peers, const char *cert,
+            const char *authorized)
+{
+    const char *wrong = NULL;
+    self->workers = s_workers_new ();
+    self->programs = sockets_new (ZMQ_XSUB);
+    zsock_set_rcvhwm (self->programs, PROGRAM_MARK);
+    if (cert)
+        wrong = curve_listen (&self->curve, cert, authorized, self->programs,
+                              self->workers);
+    peers_init (peers, zsock_resolve (self->programs));
+    self->hands[PEER_PROGRAM] =
+      handshake_new (self->programs, peers, PEER_PROGRAM);
+    self->hands[PEER_WORKER] =
+      handshake_new (self->workers, peers, PEER_WORKER);
+    return wrong;
+}
+
+//  It looks at random places ("!"): the neighbour of the first free port may be
+//  taken for long.
+int
+ports_bind (ports_t *self, const char *address, const char *host, int port)
+{
+    bool any = port == 0;
+    int tries, next = -1;
+    for (tries = 0; tries < 100 && next == -1; tries++) {
+        int bound =
+          any ? zsock_bind (self->programs, "tcp://%s:!", address)
+              : zsock_bind (self->programs, "tcp://%s:%d", address, port);
+        if (bound == -1)
+            die ("listen at %s port %d:", host, port);
+        next = zsock_bind (self->workers, "tcp://%s:%d", address, bound + 1);
+        if (next == -1 && !any)
+            die ("listen at %s port %d:", host, port + 1);
+        if (next == -1)
+            zsock_unbind (self->programs, "tcp://%s:%d", address, bound);
+        port = bound;
+    }
+    if (next == -1)
+        die ("--port 0: found no pair of free ports");
+    return port;
+}
+
+void
+ports_deafen (ports_t *self)
+{
+    handshake_deafen (self->hands[PEER_PROGRAM]);
+    handshake_deafen (self->hands[PEER_WORKER]);
+}
+
+void
+ports_close (ports_t *self)
+{
+    handshake_destroy (&self->hands[PEER_PROGRAM]);
+    handshake_destroy (&self->hands[PEER_WORKER]);
+    curve_destroy (&self->curve);
+    zsock_destroy (&self->programs);
+    zsock_destroy (&self->workers);
+}
