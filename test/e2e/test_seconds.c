@@ -72,14 +72,15 @@ a_second_is_one_row (void)
 }
 
 //  A worker that comes after another one, with a spool or without, does not give
-//  out a second that the other has given out.
+//  out a second that the other has given out. A request whose answer died with
+//  the worker is sent again, so the stand-in looks at its key.
 static void
 s_check_worker_after_worker (const char *spool, int signal)
 {
     enum { PROGRAMS = 2, WORKERS = 4 };
     broker_t *broker = broker_start ();
-    sink_t sink =
-      sink_librato (broker, NULL, spool ? LIST ("--spool", spool) : NULL);
+    sink_t sink = sink_librato (broker, LIST ("--idempotent"),
+                                spool ? LIST ("--spool", spool) : NULL);
     const char *const *options =
       LIST ("--username", "user@example.org", "--apitoken", "token", "--url",
             sink.standin->url, "--flush", "1", spool ? "--spool" : NULL, spool);
