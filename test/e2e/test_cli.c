@@ -24,20 +24,23 @@ golden_check (const char *name, const char *text)
 //  --------------------------------------------------------------------------
 //  Help and mistakes
 
+//  Of the last three README.md has the help, which readme.check compares.
 static void
 help_is_golden (void)
 {
-    static const char *const modes[] = {"broker", "keygen", "librato",
-                                        "replay", "stdout", "worker"};
+    static const char *const modes[] = {"keygen", "stdout",  "worker",
+                                        "broker", "librato", "replay"};
+    enum { MODES = sizeof modes / sizeof *modes, GOLDEN = 3 };
     process_t *help = zibrato_run (LIST ("--help"));
     assert_int_equal (help->status, 0);
     assert_string_equal (process_err (help), "");
     golden_check ("zibrato", process_out (help));
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+    for (size_t i = 0; i < MODES; i++) {
         help = zibrato_run (LIST (modes[i], "--help"));
         assert_int_equal (help->status, 0);
         assert_string_equal (process_err (help), "");
-        golden_check (modes[i], process_out (help));
+        if (i < GOLDEN)
+            golden_check (modes[i], process_out (help));
         //  the other way to ask
         process_t *other = zibrato_run (LIST ("help", modes[i]));
         assert_int_equal (other->status, 0);
