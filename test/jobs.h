@@ -1,7 +1,7 @@
 /*  jobs.h - a process for each test of a table, several at once
 
     Tests of programs that talk to each other wait nearly all of their time.
-    Include it behind cmocka.h.
+    Include it behind cmocka.h, with _GNU_SOURCE.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 

@@ -54,6 +54,8 @@ s_rdtsc (void)
 #include <math.h>
 #include <sys/wait.h>
 
+#include "../jobs.h"
+
 static void
 s_sleep_ms (int64_t ms)
 {
@@ -460,5 +462,5 @@ main (void)
       cmocka_unit_test (test_astray_late),
 #endif
     };
-    return cmocka_run_group_tests (tests, NULL, NULL);
+    return jobs_run (tests, sizeof tests / sizeof *tests, NULL);
 }

@@ -10,7 +10,11 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#define _GNU_SOURCE  //  memfd_create
+
 #include "unit.h"
+
+#include "../jobs.h"
 
 #include "../../contrib/pipeline/queue.c"
 #include "../../contrib/pipeline/sender.c"
@@ -1056,5 +1060,5 @@ main (void)
       cmocka_unit_test_setup (test_help_refused, s_reset),
       cmocka_unit_test_setup (test_help_fails, s_reset),
       cmocka_unit_test_setup (test_help_deadline, s_reset)};
-    return cmocka_run_group_tests_name ("sender", tests, NULL, NULL);
+    return jobs_run (tests, sizeof tests / sizeof *tests, NULL);
 }
