@@ -44,7 +44,8 @@ links_watch (links_t *self)
 static int
 links_connect (links_t *self, link_t *link)
 {
-    link->disconnected = 0;
+    link->disconnected = link->guessed = 0;
+    *link->address = 0;
     link->renew_ms = 0;
     return zmq_connect (zsock_resolve (self->socket), link->endpoint);
 }
@@ -115,21 +116,47 @@ links_destroy (links_t **self_p)
     }
 }
 
+//  Is this one likelier to have a new address than the other?
+static int
+s_likelier (const link_t *link, const link_t *other)
+{
+    int nameless = !*link->address, other_nameless = !*other->address;
+    return link->renew_ms != other->renew_ms ? link->renew_ms > other->renew_ms
+                                             : nameless > other_nameless;
+}
+
+//  A new address is that of a link without a connection. It is first said right
+//  after a link has broken, so it is the one that broke last. But several brokers
+//  may move at once: then it may be any of them.
+static link_t *
+links_guess (links_t *self)
+{
+    link_t *link, *guess = NULL;
+    int count = 0;
+    for (link = self->link; link < self->link + self->size; link++) {
+        if (link->connected)
+            continue;
+        if (!guess || s_likelier (link, guess))
+            guess = link;
+        count++;
+    }
+    for (link = self->link; link < self->link + self->size; link++)
+        link->guessed |= count > 1 && !link->connected;
+    return guess ? guess : self->link;
+}
+
 //  Which link is it that ZeroMQ calls so? The first attempt goes by the
-//  endpoint as given, later ones by its address, which is first said right
-//  after the link has broken: it is the one that broke last.
+//  endpoint as given, later ones by its address.
 static link_t *
 links_find (links_t *self, const char *name)
 {
-    link_t *link, *broken = self->link;
-    for (link = self->link; link < self->link + self->size; link++) {
+    link_t *link;
+    for (link = self->link; link < self->link + self->size; link++)
         if (streq (link->endpoint, name) || streq (link->address, name))
             return link;
-        if (link->renew_ms > broken->renew_ms)
-            broken = link;
-    }
-    snprintf (broken->address, sizeof broken->address, "%s", name);
-    return broken;
+    link = links_guess (self);
+    snprintf (link->address, sizeof link->address, "%s", name);
+    return link;
 }
 
 //  Takes the link from ZeroMQ, unless it has been.
@@ -139,6 +166,19 @@ links_disconnect (links_t *self, link_t *link)
     if (!link->disconnected)
         zmq_disconnect (zsock_resolve (self->socket), link->endpoint);
     link->disconnected = 1;
+}
+
+//  A handshake failed: ZeroMQ has given the link up, whichever of those it is.
+static void
+links_fail (links_t *self, const link_t *failed, int64_t now_ms)
+{
+    link_t *link;
+    for (link = self->link; link < self->link + self->size; link++)
+        if (link == failed || (failed->guessed && link->guessed)) {
+            link->connected = 0;
+            link->renew_ms = now_ms + LINKS_RETRY_MS;
+            links_disconnect (self, link);
+        }
 }
 
 //  What a report means for its link. A DISCONNECTED that is not followed by
@@ -162,10 +202,8 @@ links_apply (links_t *self, link_t *link, int event, int64_t now_ms)
             if (!link->disconnected)
                 link->renew_ms = now_ms + LINKS_RETRY_MS;
             break;
-        default:  //  a handshake failed
-            link->connected = 0;
-            link->renew_ms = now_ms + LINKS_RETRY_MS;
-            links_disconnect (self, link);
+        default:
+            links_fail (self, link, now_ms);
     }
 }
 
@@ -238,6 +276,20 @@ links_next_ms (const links_t *self)
     return next_ms;
 }
 
+//  Of those that are not told apart all are made anew, or it might be the wrong
+//  one.
+static void
+links_spread (links_t *self, int64_t now_ms)
+{
+    link_t *link, *end = self->link + self->size;
+    int due = 0;
+    for (link = self->link; link < end; link++)
+        due |= link->guessed && link->renew_ms && link->renew_ms <= now_ms;
+    for (link = self->link; due && link < end; link++)
+        if (link->guessed)
+            link->renew_ms = now_ms;
+}
+
 //  ZeroMQ finds a connection by the address of an object, which may be freed
 //  and used again: so none is made before all that are broken are gone.
 int64_t
@@ -246,6 +298,7 @@ links_renew (links_t *self, int64_t now_ms)
     link_t *link, *end = self->link + self->size;
     if (links_next_ms (self) > now_ms)
         return links_next_ms (self);
+    links_spread (self, now_ms);
     for (link = self->link; link < end; link++)
         if (link->renew_ms)
             links_disconnect (self, link);

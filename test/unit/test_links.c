@@ -146,6 +146,58 @@ test_two_broken (void **state)
     links_destroy (&links);
 }
 
+//  Two brokers are known by names, and both get other addresses: which of the two
+//  it is that ZeroMQ speaks of cannot be told. When one of them is given up, both
+//  are made anew, and are told apart again.
+static void
+test_two_move (void **state)
+{
+    static const int events[] = {ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+                                 ZMQ_EVENT_DISCONNECTED};
+    size_t i, j;
+    (void) state;
+    for (i = 0; i < 2; i++) {
+        links_t *links =
+          links_new (s_socket, "tcp://localhost:9,tcp://ip6-localhost:9");
+        link_t *link = links->link;
+        for (j = 0; j < 2; j++) {
+            s_report (links, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, link[j].endpoint,
+                      1);
+            s_report (links, ZMQ_EVENT_DISCONNECTED, link[j].endpoint, 2);
+        }
+        s_report (links, ZMQ_EVENT_CONNECT_RETRIED, "tcp://10.0.0.1:9", 3);
+        s_report (links, ZMQ_EVENT_CONNECT_RETRIED, "tcp://10.0.0.2:9", 3);
+        s_report (links, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, "tcp://10.0.0.1:9", 4);
+        s_report (links, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, "tcp://10.0.0.2:9", 4);
+        assert_int_equal (links_connected (links), 2);
+        assert_true (link[0].guessed && link[1].guessed);
+        s_report (links, events[i], "tcp://10.0.0.2:9", 5000);
+        assert_true (links_renew (links, 5000 + LINKS_RETRY_MS) == INT64_MAX);
+        for (j = 0; j < 2; j++) {
+            assert_false (link[j].guessed || link[j].disconnected);
+            assert_string_equal (link[j].address, "");
+        }
+        links_destroy (&links);
+    }
+}
+
+//  While one has its connection, a new address is that of the other.
+static void
+test_one_moves (void **state)
+{
+    links_t *links =
+      links_new (s_socket, "tcp://localhost:9,tcp://ip6-localhost:9");
+    link_t *link = links->link;
+    (void) state;
+    s_report (links, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, link[0].endpoint, 1);
+    s_report (links, ZMQ_EVENT_CONNECT_RETRIED, "tcp://10.0.0.2:9", 2);
+    s_report (links, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, "tcp://10.0.0.3:9", 3);
+    assert_true (link[0].connected && link[1].connected);
+    assert_string_equal (link[1].address, "tcp://10.0.0.3:9");
+    assert_false (link[0].guessed || link[1].guessed);
+    links_destroy (&links);
+}
+
 //  What has no connection is said whenever the time without one has doubled,
 //  but every ten minutes at least.
 static void
@@ -218,6 +270,8 @@ main (void)
       cmocka_unit_test_setup_teardown (test_broken, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_refused, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_two_broken, s_setup, s_teardown),
+      cmocka_unit_test_setup_teardown (test_two_move, s_setup, s_teardown),
+      cmocka_unit_test_setup_teardown (test_one_moves, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_waiting, s_setup, s_teardown),
       cmocka_unit_test_setup_teardown (test_reports, s_setup, s_teardown)};
     return cmocka_run_group_tests_name ("links", tests, NULL, NULL);
