@@ -261,8 +261,9 @@ peers_farewell (peers_t *self)
 int
 peers_answer (peers_t *self, zmq_msg_t *message)
 {
-    uint32_t question = topics_answer (&self->topics, zmq_msg_data (message),
-                                       zmq_msg_size (message));
+    const char *text = zmq_msg_data (message);
+    size_t size = zmq_msg_size (message);
+    uint32_t question = topics_answer (&self->topics, text, size);
     peer_t *peer =
       question && question == self->farewell.question
         ? peers_at (self, PEER_PROGRAM, zmq_msg_get (message, ZMQ_SRCFD))
@@ -272,7 +273,7 @@ peers_answer (peers_t *self, zmq_msg_t *message)
         if (++self->farewell.answers >= self->connected[PEER_PROGRAM])
             peers_farewell (self);
     }
-    return question != 0;
+    return topics_is_answer (text, size);
 }
 
 //  A topic is changed: it may be a worker's own, or one that is to be counted

@@ -92,7 +92,7 @@ void peers_met (peers_t *self, zmq_msg_t *message);
 //  Something came from a worker, or it is gone: a subscription or not.
 void peers_said (peers_t *self, zmq_msg_t *message);
 
-//  Returns 1 if the message of a program is one to the broker: an answer.
+//  Returns 1 if the message of a program is one to a broker: an answer.
 int peers_answer (peers_t *self, zmq_msg_t *message);
 
 //  Counts the message until its last reader has it.

@@ -203,14 +203,26 @@ topics_ask (topics_t *self, uint32_t question, int on)
         zmq_send (self->upstream, text, (size_t) size, ZMQ_DONTWAIT);
 }
 
+int
+topics_is_answer (const char *text, size_t size)
+{
+    char digits[MARKER_SIZE];
+    if (size <= MARKER_SIZE || (unsigned char) *text != 0xff
+        || text[MARKER_SIZE] != TOPIC_QUESTION)
+        return 0;
+    memcpy (digits, text + 1, MARKER_SIZE - 1);
+    digits[MARKER_SIZE - 1] = 0;
+    return strspn (digits, "0123456789abcdef") == MARKER_SIZE - 1;
+}
+
 uint32_t
 topics_answer (const topics_t *self, const char *text, size_t size)
 {
     char number[QUESTION_TEXT_MAX];
     size_t before = MARKER_SIZE + 1;
-    if (size <= before || size - before >= sizeof number
-        || memcmp (text, self->marker + 1, MARKER_SIZE) != 0
-        || text[MARKER_SIZE] != TOPIC_QUESTION)
+    if (!topics_is_answer (text, size) || size == before
+        || size - before >= sizeof number
+        || memcmp (text, self->marker + 1, MARKER_SIZE) != 0)
         return 0;
     memcpy (number, text + before, size - before);
     number[size - before] = 0;

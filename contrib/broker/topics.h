@@ -88,7 +88,11 @@ void topics_untell (topics_t *self, topic_t *topic, int on);
 //  is asked once.
 void topics_ask (topics_t *self, uint32_t question, int on);
 
-//  Returns the question that the message of a program answers, or 0.
+//  Returns 1 if the message of a program answers a question, which may be that of
+//  another broker: to who wants everything it is sent, too.
+int topics_is_answer (const char *text, size_t size);
+
+//  Returns our question that it answers, or 0.
 uint32_t topics_answer (const topics_t *self, const char *text, size_t size);
 
 //  Does anybody want it?

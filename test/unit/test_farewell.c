@@ -145,11 +145,16 @@ answers_are_told_apart (void **state)
       (size_t) zmq_recv (zsock_resolve (self->programs), text, sizeof text, 0);
     assert_int_equal (topics_answer (&self->topics, text + 1, size - 1), 1);
     assert_int_equal (topics_answer (&self->topics, text + 1, size - 2), 0);
-    text[2] ^= 1;
+    //  of another broker
+    text[2] = text[2] == '0' ? '1' : '0';
     assert_int_equal (topics_answer (&self->topics, text + 1, size - 1), 0);
-    text[2] ^= 1;
+    assert_int_equal (topics_is_answer (text + 1, size - 1), 1);
+    //  none
     text[size - 2] = TOPIC_PAUSE;
-    assert_int_equal (topics_answer (&self->topics, text + 1, size - 1), 0);
+    assert_int_equal (topics_is_answer (text + 1, size - 1), 0);
+    text[size - 2] = TOPIC_QUESTION;
+    text[2] = 'x';
+    assert_int_equal (topics_is_answer (text + 1, size - 1), 0);
     net_destroy (self);
 }
 
