@@ -4069,7 +4069,7 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
 }
 
 //  Pump thread only, without the lock. Answers a broker, which asks whether all
-//  that it has said is read: behind what was sent before. If ZeroMQ has no room,
+//  that it has said is read: [ANSWER_LAST] behind what was sent before. If ZeroMQ has no room,
 //  that is tried again.
 static void
 zb_question_answer_ (zb_t *self)

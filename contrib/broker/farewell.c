@@ -89,7 +89,7 @@ farewell_over (const farewell_t *self)
     return 1;
 }
 
-//  Programs hear what is true before they send again.
+//  [TRUTH_FIRST] Programs hear what is wanted before they send again.
 static void
 farewell_end (farewell_t *self)
 {
@@ -104,7 +104,7 @@ farewell_end (farewell_t *self)
     self->step = FAREWELL_NONE;
 }
 
-//  What was sent so far is on its way.
+//  [PAUSE_FIRST] What was sent so far is on its way, and more does not come.
 static void
 farewell_left (farewell_t *self, int64_t now_ms)
 {

@@ -17,6 +17,9 @@
                 they unsubscribe. When the last of them has, or is gone, programs
                 hear what is wanted then, and the pause ends
 
+    Rules in brackets, [PAUSE_FIRST], are those of test/model/leaving.pml, which
+    shows what goes wrong without them.
+
     So that we know who can answer, there is a question all the time, which who
     connects answers. A program that could and does not, because it is stopped or
     its pipe is full, is all that may still be late.
