@@ -97,6 +97,7 @@ typedef struct {
 
 static broker_t *s_brokers[2];
 static size_t s_broker_count;
+static bool s_brokers_killed;  //  at least one of them was
 static site_t s_sites[SITES];
 static size_t s_site_count;
 static program_t s_programs[PROGRAMS];

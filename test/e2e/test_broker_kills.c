@@ -107,8 +107,41 @@ fifty_kills_change_no_total (void)
     broker_stop (broker);
 }
 
+//  A program waits for a listener, not for all that there were: of two workers
+//  the one that is back has all of it, the other what it got before.
+static void
+a_program_that_ends_waits_for_one_worker (void)
+{
+    broker_t *broker = broker_start ();
+    sink_t back = sink_stdout (broker, LIST ("--levels", "info")),
+           late = sink_stdout (broker, LIST ("--levels", "info"));
+    const char *const *env = broker_environment (broker);
+    process_t *program =
+      process_start (LIST (program_path ("measure")),
+                     LIST (env[0], env[1], "ZIBRATO_LINGER_MS=20000"));
+    process_send (program, "count\tinfo\tkills.count\t3\n");
+    sink_await (&back, NULL, "kills.count", 0, 3);
+    sink_await (&late, NULL, "kills.count", 0, 3);
+    process_signal (late.worker, SIGSTOP);
+    broker_kill (broker);
+    broker_launch (broker);
+    process_await (back.worker, "event=connected");
+    process_send (program, "count\tinfo\tkills.count\t4\n");
+    process_close_input (program);
+    assert_int_equal (process_wait (program), 0);
+    sink_await (&back, NULL, "kills.count", 0, 7);
+    process_signal (late.worker, SIGCONT);
+    process_await (late.worker, "event=connected");
+    sink_stop (&back);
+    sink_stop (&late);
+    sink_check_sum (&back, NULL, "kills.count", 7);
+    sink_check_sum (&late, NULL, "kills.count", 3);
+    broker_stop (broker);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (fifty_kills_change_no_total),
+  TEST (a_program_that_ends_waits_for_one_worker),
 };
 
 HARNESS_MAIN (tests)

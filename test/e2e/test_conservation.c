@@ -98,6 +98,7 @@ broker_dies (void)
         before[i] = process_lines (s_sites[i].sink.worker, connected);
     tell ("broker %s:%d is killed", broker->host, broker->port);
     broker_kill (broker);
+    s_brokers_killed = true;
     chance_pause (PAUSE_MS);
     broker_launch (broker);
     for (size_t i = 0; i < s_site_count; i++)
@@ -119,11 +120,20 @@ worker_dies (void)
     tell ("and is back");
 }
 
+//  Without a spool the next one goes on where programs have held, unless another
+//  worker has got that, or a broker has taken along what was not repeated yet.
+//  And it does not know seconds that were given out by another clock.
+static bool
+site_may_be_replaced (void)
+{
+    return s_site_count == 1 && !s_brokers_killed && !s_clocks;
+}
+
 static void
 worker_ends (void)
 {
     site_t *site = &s_sites[chance (s_site_count)];
-    if (s_publisher || !site->spool)
+    if (s_publisher || (!site->spool && !site_may_be_replaced ()))
         return;
     programs_await_safe ();
     tell ("worker %d is ended", (int) site->sink.worker->pid);

@@ -1,5 +1,6 @@
 /*  test_stop.c - all are stopped at the same moment, as a container platform
-    does it: what programs have counted arrives
+    does it, or a worker without a spool is replaced: what programs have counted
+    arrives
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -11,10 +12,12 @@ enum { ROUNDS = SANITIZED ? 5 : 20, PROGRAMS = 2, STEP_MS = 37 };
 
 //  It ends its threads' passes first, which takes up to a tenth of a second.
 static process_t *
-program_start (const broker_t *broker)
+program_start (const broker_t *broker, const char *source)
 {
-    return process_start (LIST (program_path ("load"), "50", "100000"),
-                          broker_environment (broker));
+    const char *const *env = broker_environment (broker);
+    return process_start (
+      LIST (program_path ("load"), "50", "100000"),
+      LIST (env[0], env[1], text_new ("ZIBRATO_SOURCE=%s", source)));
 }
 
 //  What the program says that it has measured.
@@ -35,8 +38,10 @@ round_run (int round)
     process_t *program[PROGRAMS];
     double count = 0, times = 0, gauges = 0;
     for (int i = 0; i < PROGRAMS; i++)
-        program[i] = program_start (broker);
-    sink_await (&sink, NULL, "load.count", 0, 1);
+        program[i] = program_start (broker, text_new ("p%d", i));
+    //  who has not come yet is not let in any more
+    for (int i = 0; i < PROGRAMS; i++)
+        sink_await (&sink, text_new ("p%d", i), "load.count", 0, 1);
     //  the moments differ, and nothing is awaited
     nanosleep (&(struct timespec){0, round * STEP_MS % 1000 * 1000000}, NULL);
     process_t *all[] = {program[0], broker->process, sink.worker, program[1]};
@@ -72,7 +77,7 @@ a_program_that_stays_does_not_keep_the_broker (void)
     for (int signals = 1; signals <= 2; signals++) {
         broker_t *broker = broker_start ();
         sink_t sink = sink_stdout (broker, NULL);
-        program_start (broker);
+        program_start (broker, "p");
         sink_await (&sink, NULL, "load.count", 0, 1);
         process_signal (broker->process, SIGTERM);
         process_await (broker->process, "event=stopping");
@@ -98,12 +103,13 @@ busy_source (int number)
 
 //  One that reports at its own pace, and measures all the time.
 static process_t *
-busy_start (const char *const *env, int number)
+busy_start (const char *endpoints, int number)
 {
     static const int intervals_ms[BUSY] = {10, 20, 50, 100, 250, 1000};
     return process_start (
       LIST (program_path ("load"), "2", text_new ("%d", 300 + 700 * number)),
-      LIST (env[0], env[1], "ZIBRATO_LINGER_MS=60000",
+      LIST (text_new ("ZIBRATO_ENDPOINT=%s", endpoints),
+            "ZIBRATO_LINGER_MS=60000",
             text_new ("ZIBRATO_SOURCE=%s", busy_source (number)),
             text_new ("ZIBRATO_INTERVAL_MS=%d", intervals_ms[number])));
 }
@@ -135,60 +141,197 @@ check_equal (const char *what, double taken, double stored)
 }
 
 //  What the programs have measured is what all these workers together have
-//  stored, or have counted as lost.
+//  stored, or have counted as lost. By two brokers a new worker may meet a
+//  program's second report before the first: then it takes the second one's
+//  values only. So states are not `exact`.
 static void
-check_all (const sink_t *sinks, size_t size, process_t *const *program)
+check_all (const sink_t *sinks, size_t size, process_t *const *program,
+           bool exact)
 {
-    double count = 0, times = 0, gauges = 0;
+    double count = 0, times = 0, gauges = 0, dropped = 0;
     for (int i = 0; i < BUSY; i++) {
         count += program_said (program[i], "count=");
         times += program_said (program[i], "times=");
         gauges += program_said (program[i], "gauges=");
+        dropped += program_said (program[i], "dropped=");
     }
-    check_equal ("counts", count, sinks_sum (sinks, size, "load.count"));
-    check_equal ("timings", times, sinks_count (sinks, size, "load.time"));
+    double counted = sinks_sum (sinks, size, "load.count");
+    double timed = sinks_count (sinks, size, "load.time");
+    check_equal ("counts", count, exact ? counted : fmax (count, counted));
+    check_equal ("timings", times, exact ? timed : fmax (times, timed));
     check_equal ("readings", gauges,
                  sinks_count (sinks, size, "load.gauge")
-                   + sinks_sum (sinks, size, "zibrato.lost")
-                   + sinks_sum (sinks, size, "zibrato.dropped"));
+                   + sinks_sum (sinks, size, "zibrato.lost") + dropped);
     check_equal ("missed", 0, sinks_sum (sinks, size, "zibrato.missed"));
+    check_equal ("malformed", 0, sinks_sum (sinks, size, "zibrato.malformed"));
+}
+
+//  Brokers, and the workers that have followed each other.
+typedef struct {
+    broker_t *broker[2];
+    size_t brokers;
+    sink_t sinks[RESTARTS + 1];
+    size_t size;
+} chain_t;
+
+static const char *
+chain_endpoints (const chain_t *self, int next)
+{
+    const char *first = broker_endpoint (self->broker[0], next);
+    return self->brokers == 1
+             ? first
+             : text_new ("%s,%s", first,
+                         broker_endpoint (self->broker[1], next));
+}
+
+static sink_t *
+chain_next (chain_t *self)
+{
+    sink_t *sink = &self->sinks[self->size++];
+    *sink =
+      (sink_t){process_start (LIST (harness_path ("ZB_BIN"), "stdout",
+                                    "--endpoint", chain_endpoints (self, 1),
+                                    "--flush", "1", "--format", "json"),
+                              NULL),
+               NULL};
+    for (size_t i = 0; i < self->brokers; i++)
+        process_await (sink->worker, broker_endpoint (self->broker[i], 1));
+    return sink;
+}
+
+static chain_t *
+chain_new (size_t brokers)
+{
+    chain_t *self = harness_keep (calloc (1, sizeof *self));
+    for (; self->brokers < brokers; self->brokers++)
+        self->broker[self->brokers] = broker_start ();
+    chain_next (self);
+    return self;
+}
+
+//  Replaces the worker so often. The moments differ.
+static void
+chain_replace (chain_t *self, const char *name)
+{
+    for (int restart = 0; restart < RESTARTS; restart++) {
+        const sink_t *last = &self->sinks[self->size - 1];
+        if (restart % 3 == 0)
+            sink_await (last, NULL, name, 0, 1);
+        nanosleep (&(struct timespec){0, restart * STEP_MS % 1000 * 1000000},
+                   NULL);
+        sink_stop (last);
+        chain_next (self);
+    }
+}
+
+static void
+chain_stop (chain_t *self)
+{
+    for (size_t i = 0; i < self->brokers; i++)
+        broker_stop (self->broker[i]);
+    sink_stop (&self->sinks[self->size - 1]);
+}
+
+static void
+s_replace (size_t brokers)
+{
+    chain_t *chain = chain_new (brokers);
+    process_t *program[BUSY];
+    for (int i = 0; i < BUSY; i++)
+        program[i] = busy_start (chain_endpoints (chain, 0), i);
+    chain_replace (chain, "load.count");
+    //  one that ended before it has heard of the last worker would keep its own
+    for (int i = 0; i < BUSY; i++)
+        sink_await (&chain->sinks[chain->size - 1], busy_source (i),
+                    "load.count", 0, 1);
+    for (int i = 0; i < BUSY; i++)
+        process_close_input (program[i]);
+    for (int i = 0; i < BUSY; i++)
+        assert_int_equal (process_wait (program[i]), 0);
+    chain_stop (chain);
+    check_all (chain->sinks, chain->size, program, brokers == 1);
 }
 
 static void
 replaced_in_order_nothing_is_lost (void)
 {
-    broker_t *broker = broker_start ();
-    const char *const *env = broker_environment (broker);
-    sink_t sinks[RESTARTS + 1];
-    process_t *program[BUSY];
-    size_t size = 0;
-    sinks[size++] = sink_stdout (broker, NULL);
-    for (int i = 0; i < BUSY; i++)
-        program[i] = busy_start (env, i);
-    for (int restart = 0; restart < RESTARTS; restart++) {
-        if (restart % 3 == 0)
-            sink_await (&sinks[size - 1], NULL, "load.count", 0, 1);
-        nanosleep (&(struct timespec){0, restart * STEP_MS % 1000 * 1000000},
-                   NULL);
-        sink_stop (&sinks[size - 1]);
-        sinks[size++] = sink_stdout (broker, NULL);
+    s_replace (1);
+}
+
+static void
+replaced_at_two_brokers_no_reading_is_lost (void)
+{
+    s_replace (2);
+}
+
+//  Sends lines of the old kind while somebody listens, and knows nothing else of
+//  a worker that leaves. Of what it was sending when it heard that nobody does
+//  any more ZeroMQ may have taken one line for nobody.
+typedef struct {
+    void *socket;
+    int listens;
+    long sent, doubtful;
+    _Atomic int stop;
+    pthread_t thread;
+} classic_t;
+
+static void
+classic_hear (classic_t *self)
+{
+    char text[64];
+    int size;
+    while ((size = zmq_recv (self->socket, text, sizeof text, ZMQ_DONTWAIT))
+           > 0)
+        if (size == 1)
+            self->listens = *text;
+}
+
+static void *
+classic_run (void *argument)
+{
+    classic_t *self = argument;
+    const char *line =
+      text_new ("info|Counter|old|1|%ld|old", (long) time (NULL));
+    while (!self->stop) {
+        classic_hear (self);
+        if (self->listens) {
+            publisher_send (self->socket, line);
+            self->sent++;
+            classic_hear (self);
+            self->doubtful += !self->listens;
+        }
+        nanosleep (&(struct timespec){0, 100 * 1000}, NULL);
     }
-    //  one that ended before it has heard of the last worker would keep its own
-    for (int i = 0; i < BUSY; i++)
-        sink_await (&sinks[size - 1], busy_source (i), "load.count", 0, 1);
-    for (int i = 0; i < BUSY; i++)
-        process_close_input (program[i]);
-    for (int i = 0; i < BUSY; i++)
-        assert_int_equal (process_wait (program[i]), 0);
-    broker_stop (broker);
-    sink_stop (&sinks[size - 1]);
-    check_all (sinks, size, program);
+    return NULL;
+}
+
+static void
+what_a_classic_publisher_sends_comes (void)
+{
+    chain_t *chain = chain_new (1);
+    classic_t classic = {.socket = publisher_new (chain->broker[0], ""),
+                         .listens = 1};
+    assert_int_equal (
+      pthread_create (&classic.thread, NULL, classic_run, &classic), 0);
+    chain_replace (chain, "old");
+    classic.stop = 1;
+    pthread_join (classic.thread, NULL);
+    zmq_setsockopt (classic.socket, ZMQ_LINGER, &(int){WAIT_MS}, sizeof (int));
+    publishers_destroy ();
+    chain_stop (chain);
+    long came = lround (sinks_sum (chain->sinks, chain->size, "old"));
+    print_message ("    %ld sent, %ld came, %ld in doubt\n", classic.sent, came,
+                   classic.doubtful);
+    assert_true (came <= classic.sent
+                 && came >= classic.sent - classic.doubtful);
 }
 
 static const struct CMUnitTest tests[] = {
   TEST (stopped_at_once_nothing_is_lost),
   TEST (a_program_that_stays_does_not_keep_the_broker),
   TEST (replaced_in_order_nothing_is_lost),
+  TEST (replaced_at_two_brokers_no_reading_is_lost),
+  TEST (what_a_classic_publisher_sends_comes),
 };
 
 HARNESS_MAIN (tests)
