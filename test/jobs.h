@@ -83,6 +83,7 @@ job_end (job_t *jobs)
     fclose (jobs[i].said);
     printf ("%s: %s, %.1f s\n", jobs[i].name, status ? "FAILED" : "passed",
             (double) (job_now_ms () - jobs[i].started_ms) * 1e-3);
+    fflush (stdout);  //  for who kills us when another one hangs
     jobs[i].pid = 0;
     return status == 0;
 }

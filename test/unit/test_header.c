@@ -458,8 +458,8 @@ peer_check_stream (const peer_t *self, const char *id)
         }
         assert_int_equal (line->seq, states++);
         for (j = 0; j <= i; j++)
-            if (strcmp (self->lines[j].id, id) == 0
-                && strcmp (self->lines[j].name, line->name) == 0
+            if (strcmp (self->lines[j].name, line->name) == 0
+                && strcmp (self->lines[j].id, id) == 0
                 && strcmp (self->lines[j].type, line->type) == 0
                 && strcmp (self->lines[j].source, line->source) == 0)
                 break;
@@ -1609,15 +1609,14 @@ static void
 test_many_series (void **state)
 {
     fixture_t *self = *state;
-    char name[256];
+    char name[256];  //  which differ early, for all are compared with all
     int i, n = 4000;
     size_t j;
-    memset (name, 'x', sizeof name);
     for (i = 0; i < n; i++) {
-        snprintf (name + 200, 50, "%d", i);
+        snprintf (name, sizeof name, "%d.%0200d", i, 0);
         zb_count ("info", name, .value = i);
     }
-    snprintf (name + 200, 50, "%d", n - 1);
+    snprintf (name, sizeof name, "%d.%0200d", n - 1, 0);
     peer_await_total (&self->peer, name, NULL, n - 1);
     zb_flush (NULL, WAIT_MS);
     peer_drain (&self->peer, 100);
@@ -1625,7 +1624,7 @@ test_many_series (void **state)
     assert_true (self->peer.size >= (size_t) n);
     for (j = 0; j < (size_t) n; j++)
         assert_true (self->peer.lines[j].total
-                     == atof (self->peer.lines[j].name + 200));
+                     == atof (self->peer.lines[j].name));
 }
 
 //  --------------------------------------------------------------------------
