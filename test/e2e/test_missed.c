@@ -82,7 +82,7 @@ sink_missed (const sink_t *sink)
 static double
 sink_check (const sink_t *sink, int published)
 {
-    int64_t until = now_ms () + WAIT_MS;
+    int64_t until = now_ms () + 4 * WAIT_MS;
     while (sink_received (sink) + sink_missed (sink) < published
            && now_ms () < until)
         poll_pause ();

@@ -32,6 +32,7 @@
 #include <sys/wait.h>
 
 #include "../jobs.h"
+#include "../sanitized.h"
 
 enum { WAIT_MS = 20000, THREADS = 8 };
 
@@ -473,10 +474,10 @@ peer_is_last (const peer_t *self, size_t at, uint64_t lines)
 {
     const line_t *line = &self->lines[at], *other;
     for (other = self->lines; other < self->lines + lines; other++)
-        if (other->seq > line->seq && strcmp (other->id, line->id) == 0
+        if (other->seq > line->seq && strcmp (other->name, line->name) == 0
+            && strcmp (other->id, line->id) == 0
             && strcmp (other->level, line->level) == 0
             && strcmp (other->type, line->type) == 0
-            && strcmp (other->name, line->name) == 0
             && strcmp (other->source, line->source) == 0)
             return 0;
     return 1;
@@ -844,7 +845,8 @@ test_labels (void **state)
     ZB_COUNT_ME ("in|fo", "n");
     zb_stats (self->zb, &stats);
     assert_int_equal (stats.refused, 12);
-    assert_int_equal (stats.series, 1);
+    //  and zibrato.dropped, if the pump has come to it
+    assert_in_range (stats.series, 1, 2);
 }
 
 //  The same name in other levels and types is another series.
@@ -1610,7 +1612,7 @@ test_many_series (void **state)
 {
     fixture_t *self = *state;
     char name[256];  //  which differ early, for all are compared with all
-    int i, n = 4000;
+    int i, n = SANITIZED_T ? 1000 : 4000;  //  several messages
     size_t j;
     for (i = 0; i < n; i++) {
         snprintf (name, sizeof name, "%d.%0200d", i, 0);
