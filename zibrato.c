@@ -11,41 +11,13 @@
 
     With --spool what is received, the ledger and the queue are in files, too.
 
-    Sections, bottom-up; none knows a later one:
+    Here are the loops of both, from bottom to top, then the table of modes and
+    main. What they stand on is a class a file in contrib, whose README.md is the
+    map.
 
-        Ingest       the worker's main thread
-        Broker       XSUB to XPUB
-        Modes        one row each, and main
-
-    What they stand on is a file a class in contrib (contrib/README.md), here in the
-    order in which a measurement meets them:
-
-        for all      log, clock, options, process, sockets, utf8, fault; arena, table;
-                     keys, certificate and curve say who may connect
-        broker       ports      a socket for programs, one for workers
-                     forward    from programs to workers
-                     peers      connections, and what each may cost
-                     topics     what workers want
-                     marks      how many messages there were for each of them
-                     budget     for how long one may hold up all others
-                     handshake  why a connection did not come to be
-                     faults     all that is wrong, for health and log
-        worker       levels, address, links    what it wants, and from whom
-                     intake, missed, leaving   what comes, what did not, a stop
-                     ingest                    lines, to ledger and window
-                     line, note, decimal, hist from the text of the wire
-                     ledger, stream, gaps, stubs, openers
-                                               running totals to increments
-                     window, names, seconds, taken
-                                               what a flush covers
-                     flush                     rows of it, on its own thread
-                     spool, request, queue     what waits for delivery
-                     sender, blame             delivers, on its own thread
-
-    To see what happens to a measurement, start at worker_receive,
-    then ingest_lines. To add a
-    backend, write one file like contrib/backends/stdout.c and one row in
-    s_backends.
+    To see what happens to a measurement, start at worker_receive, then
+    ingest_lines. To add a backend, write one file like contrib/backends/stdout.c
+    and one row in s_backends.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -63,20 +35,17 @@
 
 #include "contrib/broker/faults.h"
 #include "contrib/broker/forward.h"
-#include "contrib/broker/handshake.h"
 #include "contrib/broker/peers.h"
 #include "contrib/broker/ports.h"
 
 #include "contrib/pipeline/flush.h"
 #include "contrib/pipeline/ingest.h"
-#include "contrib/pipeline/leaving.h"
 #include "contrib/pipeline/ledger.h"
 #include "contrib/pipeline/levels.h"
-#include "contrib/pipeline/links.h"
-#include "contrib/pipeline/missed.h"
 #include "contrib/pipeline/names.h"
 #include "contrib/pipeline/queue.h"
 #include "contrib/pipeline/sender.h"
+#include "contrib/pipeline/subscriber.h"
 #include "contrib/pipeline/window.h"
 
 #include "contrib/modes/modes.h"
@@ -91,7 +60,6 @@
 #include <unistd.h>
 
 enum {
-    WORKER_MARK = 4000,  //  messages that a worker has not read
     NEEDED_THREADS = 6,  //  two of ZeroMQ's, and our own
     NEEDED_DESCRIPTORS = 64,
     DRAIN_MESSAGES = 256  //  read in one go, then the timers' turn
@@ -168,11 +136,8 @@ static const zb_option_t s_worker_options[] = {
 
 typedef struct {
     const zb_backend_t *backend;
-    zsock_t *xsub;
+    subscriber_t subscriber;
     intake_t intake;
-    links_t *links;  //  its connections
-    missed_t missed;
-    leaving_t leaving;
     zloop_t *loop;
     ingest_t ingest;
     queue_t *queue;
@@ -191,8 +156,7 @@ typedef struct {
           overflowed, missed, incomplete, late;
     } told;            //  as the worker's health, until the last flush
     int64_t names_ms;  //  when names are to be forgotten next
-    int ready, renew_timer;
-    int unread;  //  nobody reads standard output any more
+    int unread;        //  nobody reads standard output any more
 } worker_t;
 
 //  Reads the lines of a message that has come, and throws away what is more than
@@ -203,11 +167,8 @@ worker_receive (worker_t *self, zmq_msg_t *message)
     const char *text = (const char *) zmq_msg_data (message);
     size_t size = zmq_msg_size (message);
     int more = zmq_msg_more (message);
-    if (!more && size && (unsigned char) *text == MARK_BYTE) {
-        missed_mark (&self->missed, message, zclock_mono ());
+    if (!subscriber_take (&self->subscriber, message))
         return;
-    }
-    missed_count (&self->missed, message);
     if (more)
         ingest_malformed (&self->ingest, "more than one frame", text, size);
     else {
@@ -217,7 +178,8 @@ worker_receive (worker_t *self, zmq_msg_t *message)
         ingest_lines (&self->ingest, text, size);
     }
     while (more
-           && zmq_msg_recv (message, zsock_resolve (self->xsub), ZMQ_DONTWAIT)
+           && zmq_msg_recv (message, zsock_resolve (self->subscriber.socket),
+                            ZMQ_DONTWAIT)
                 != -1)
         more = zmq_msg_more (message);
 }
@@ -226,7 +188,7 @@ worker_receive (worker_t *self, zmq_msg_t *message)
 static size_t
 worker_receive_some (worker_t *self)
 {
-    void *xsub = zsock_resolve (self->xsub);
+    void *xsub = zsock_resolve (self->subscriber.socket);
     zmq_msg_t message[AHEAD];
     size_t i, count = 0;
     while (count < AHEAD) {
@@ -284,7 +246,7 @@ worker_health (worker_t *self, int64_t second)
       {"zibrato.incomplete", self->ingest.ledger->incomplete,
        &self->told.incomplete},
       {"zibrato.dropped", self->ingest.ledger->unmet, &self->told.dropped},
-      {"zibrato.missed", self->missed.missed, &self->told.missed},
+      {"zibrato.missed", self->subscriber.missed.missed, &self->told.missed},
       {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
       {"zibrato.rejected", queue->rejected_rows + self->flush->unencoded,
        &self->told.rejected},
@@ -296,22 +258,9 @@ worker_health (worker_t *self, int64_t second)
        (uint64_t) (zclock_mono () - queue->success_ms) / 1000, NULL},
       {"zibrato.ledger_bytes", ledger_bytes, NULL}};  //  with a spool
     size_t i, count = sizeof health / sizeof *health - !self->spool;
-    for (i = 0; i < count; i++) {
-        zb_line_t line = {.type =
-                            health[i].told ? ZB_TYPE_COUNTER : ZB_TYPE_GAUGE,
-                          .name = health[i].name,
-                          .name_size = strlen (health[i].name),
-                          .source = self->ingest.source,
-                          .source_size = strlen (self->ingest.source),
-                          .value = (double) health[i].value,
-                          .time = second};
-        if (health[i].told) {
-            line.value -= (double) *health[i].told;
-            *health[i].told = health[i].value;
-        }
-        if (!health[i].told || line.value != 0)
-            ingest_sample (&self->ingest, &line);
-    }
+    for (i = 0; i < count; i++)
+        ingest_own (&self->ingest, health[i].name, health[i].value,
+                    health[i].told, second);
 }
 
 //  With a spool the ledger is saved as it is now, and lines have a new journal.
@@ -333,7 +282,7 @@ worker_flush_begin (worker_t *self, bool whole, int64_t second, bool all)
 static void
 worker_log_missed (const worker_t *self)
 {
-    uint64_t count = self->missed.missed - self->told.missed;
+    uint64_t count = self->subscriber.missed.missed - self->told.missed;
     if (count)
         zb_log (LOG_WARNING, "missed",
                 "reason=\"messages that the broker had for us\" count=%" PRIu64,
@@ -346,7 +295,7 @@ static bool
 worker_has_lost (const worker_t *self)
 {
     const ledger_t *ledger = self->ingest.ledger;
-    return self->missed.missed != self->told.missed
+    return self->subscriber.missed.missed != self->told.missed
            || ledger_lost (ledger) != ledger->lost_told
            || ledger->incomplete != self->told.incomplete
            || ledger->unmet != self->told.dropped
@@ -376,23 +325,6 @@ worker_flush (worker_t *self, int64_t due, bool all)
     self->second = second;
     self->flushed_ms = zclock_mono ();
     worker_flush_begin (self, self->ingest.ledger->renew, second, all);
-}
-
-//  Flushes fall on whole multiples of the interval, by the wall clock. The one
-//  after that which was armed for `boundary`: not the same again, though the
-//  clock may be slow and not be there yet. Only if it was set back by more than
-//  an interval, that begins anew.
-static int64_t
-s_boundary_next (int64_t boundary, int64_t wall_us, int64_t interval)
-{
-    int64_t next = (wall_us / 1000000 / interval + 1) * interval;
-    return next == boundary ? next + interval : next;
-}
-
-static size_t
-s_delay_ms (int64_t boundary, int64_t wall_us)
-{
-    return (size_t) ((boundary * 1000000 - wall_us + 999) / 1000);
 }
 
 //  Handlers for spool_load.
@@ -480,8 +412,8 @@ worker_tick (zloop_t *loop, int timer, void *argument)
     if (boundary > self->second
         || zclock_mono () - self->flushed_ms >= CATCH_UP_MS)
         worker_flush_soon (self, loop, boundary);
-    self->boundary = s_boundary_next (boundary, now_us, s_worker.flush);
-    zloop_timer (loop, s_delay_ms (self->boundary, now_us), 1, worker_tick,
+    self->boundary = boundary_next (boundary, now_us, s_worker.flush);
+    zloop_timer (loop, boundary_ms (self->boundary, now_us), 1, worker_tick,
                  argument);
     return 0;
 }
@@ -508,8 +440,8 @@ static void
 worker_tick_begin (worker_t *self)
 {
     int64_t now_us = wall_us ();
-    self->boundary = s_boundary_next (0, now_us, s_worker.flush);
-    zloop_timer (self->loop, s_delay_ms (self->boundary, now_us), 1,
+    self->boundary = boundary_next (0, now_us, s_worker.flush);
+    zloop_timer (self->loop, boundary_ms (self->boundary, now_us), 1,
                  worker_tick, self);
 }
 
@@ -544,7 +476,7 @@ worker_readable (void *argument)
     for (; count < DRAIN_MESSAGES && some == AHEAD; count += some)
         some = worker_receive_some (self);
     if (count)
-        self->leaving.came_ms = zclock_mono ();
+        self->subscriber.leaving.came_ms = zclock_mono ();
     if (self->spool)
         spool_journal_write (self->spool);
     FAULT (counted);
@@ -555,121 +487,18 @@ worker_readable (void *argument)
 //  --------------------------------------------------------------------------
 //  Ingest: start and stop
 
-//  One report of the monitor. The first connection means that we are ready, for
-//  then a broker knows what we want. Why one fails is said once, until that
-//  changes; which of the two sides finds out first is chance, and no change.
-static void
-worker_link (worker_t *self, const link_report_t *report)
-{
-    link_t *link = report->link;
-    const char *reason = handshake_worker_reason (report->event, report->value,
-                                                  s_worker.server != NULL);
-    if (report->event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
-        zb_log (LOG_INFO, self->ready ? "connected" : "ready",
-                "mode=%s broker=%s", self->backend->name, link->endpoint);
-        self->ready = 1;
-        link->reason = NULL;
-    }
-    else if (report->event == ZMQ_EVENT_DISCONNECTED && report->was_connected)
-        zb_log (LOG_WARNING, "disconnected", "broker=%s", link->endpoint);
-    else if (reason && reason != link->reason
-             && !(link->reason
-                  && report->event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)) {
-        zb_log (LOG_ERR, "refused", "broker=%s reason=\"%s\"", link->endpoint,
-                reason);
-        link->reason = reason;
-    }
-}
-
-//  Handler for zloop_timer: makes broken connections anew.
-static int
-worker_renew (zloop_t *loop, int timer, void *argument)
-{
-    worker_t *self = (worker_t *) argument;
-    int64_t now_ms = zclock_mono (), next_ms;
-    (void) timer;
-    self->renew_timer = 0;
-    next_ms = links_renew (self->links, now_ms);
-    if (next_ms != INT64_MAX)
-        self->renew_timer = zloop_timer (loop, (size_t) (next_ms - now_ms) + 1,
-                                         1, worker_renew, self);
-    return 0;
-}
-
-//  Handler for zloop_poller: connections came, went, or failed.
-static int
-worker_links (zloop_t *loop, zmq_pollitem_t *item, void *argument)
-{
-    worker_t *self = (worker_t *) argument;
-    link_report_t report;
-    (void) item;
-    while (links_read (self->links, &report, zclock_mono ()))
-        worker_link (self, &report);
-    if (self->renew_timer)
-        zloop_timer_end (loop, self->renew_timer);
-    return worker_renew (loop, 0, self);
-}
-
-//  Handler for zloop_timer: says which brokers are not there.
-static int
-worker_wait (zloop_t *loop, int timer, void *argument)
-{
-    worker_t *self = (worker_t *) argument;
-    int64_t now_ms = zclock_mono ();
-    const link_t *link;
-    (void) loop, (void) timer;
-    while ((link = links_waiting (self->links, now_ms)))
-        zb_log (LOG_WARNING, "waiting", "endpoint=%s seconds=%" PRId64 "%s%s%s",
-                link->endpoint, (now_ms - link->alone_ms) / 1000,
-                link->reason ? " reason=\"" : "",
-                link->reason ? link->reason : "", link->reason ? "\"" : "");
-    return 0;
-}
-
 //  Connects to the brokers, or ends the program.
 static void
-worker_connect (worker_t *self)
+worker_connect (subscriber_t *subscriber)
 {
     char endpoint[ADDRESS_MAX];
-    const char *endpoints = s_worker.endpoint, *wrong = NULL;
+    const char *endpoints = s_worker.endpoint;
     if (!endpoints) {
         address_endpoint (endpoint, sizeof endpoint, s_worker.host,
                           (int) s_worker.port);
         endpoints = endpoint;
     }
-    if (s_worker.server)
-        wrong = curve_connect (self->xsub, s_worker.server, s_worker.cert);
-    if (wrong)
-        die ("--curve-server, --curve-cert: %s", wrong);
-    self->links = links_new (self->xsub, endpoints);
-    if (!self->links)
-        die ("connect to %s:", endpoints);
-    self->missed.several = self->links->size > 1;
-}
-
-//  Says that we want each level's topic (1), or no more (0); "" is all of them.
-//  The socket is an XSUB since a SUB would throw away what it has received, as
-//  soon as nobody wants it any more: the very last messages.
-static void
-worker_subscribe (worker_t *self, char wanted)
-{
-    char *levels = strdup (s_worker.levels), *rest = levels, *level;
-    char topic[LINE_LABEL_MAX + 3];
-    while ((level = strsep (&rest, ","))) {
-        snprintf (topic, sizeof topic, *level ? "%c%s|" : "%c", wanted, level);
-        zmq_send (zsock_resolve (self->xsub), topic, 1 + strlen (topic + 1), 0);
-    }
-    free (levels);
-}
-
-//  Asks for marks, or says that we leave (MARK_LEAVE).
-static void
-worker_subscribe_marks (worker_t *self, char leave)
-{
-    char *topic = self->missed.topic;
-    topic[1 + MARK_TOPIC_SIZE] = leave;
-    zmq_send (zsock_resolve (self->xsub), topic,
-              1 + MARK_TOPIC_SIZE + (size_t) (leave != 0), 0);
+    subscriber_connect (subscriber, endpoints, s_worker.server, s_worker.cert);
 }
 
 //  Ends the flush that is under way.
@@ -699,30 +528,6 @@ worker_last_second (const worker_t *self)
     return wall_us () / 1000000;
 }
 
-//  Handler for zloop_timer: a stop goes on.
-static int
-worker_leave (zloop_t *loop, int timer, void *argument)
-{
-    worker_t *self = (worker_t *) argument;
-    int64_t now_ms = zclock_mono ();
-    (void) loop, (void) timer;
-    switch (leaving_turn (&self->leaving, self->links, &self->missed, now_ms)) {
-        case LEAVING_SAY:
-            worker_subscribe_marks (self, MARK_LEAVE);
-            return 0;
-        case LEAVING_UNSUBSCRIBE:
-            worker_subscribe (self, 0);
-            return 0;
-        case LEAVING_END:
-            return now_ms < self->leaving.until_ms
-                       && zsock_events (self->xsub) & ZMQ_POLLIN
-                     ? 0
-                     : -1;
-        default:
-            return 0;
-    }
-}
-
 //  Handler for zloop_poller: a signal begins the stop, and a second one ends it.
 static int
 worker_stop (zloop_t *loop, zmq_pollitem_t *item, void *argument)
@@ -730,12 +535,10 @@ worker_stop (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     worker_t *self = (worker_t *) argument;
     if (process_stopped (loop, item, NULL) == 0)
         return 0;
-    if (self->leaving.step)
+    if (subscriber_leaves (&self->subscriber))
         return -1;
     deadline_ms = zclock_mono () + s_worker.deadline * 1000;
-    leaving_begin (&self->leaving, self->links, zclock_mono (),
-                   s_worker.deadline * 1000);
-    zloop_timer (loop, LEAVING_TICK_MS, 0, worker_leave, self);
+    subscriber_leave_begin (&self->subscriber, loop, s_worker.deadline * 1000);
     return 0;
 }
 
@@ -775,11 +578,8 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
     zmq_pollitem_t stop = {NULL, stop_fd, ZMQ_POLLIN, 0};
     zmq_pollitem_t hangup = {NULL, hangup_fd, ZMQ_POLLIN, 0};
     zmq_pollitem_t output = {NULL, STDOUT_FILENO, ZMQ_POLLERR, 0};
-    zmq_pollitem_t links = {zsock_resolve (self->links->monitor), 0, ZMQ_POLLIN,
-                            0};
     self->loop = zloop_new ();
-    zloop_poller (self->loop, &links, worker_links, self);
-    self->intake = (intake_t){.socket = self->xsub,
+    self->intake = (intake_t){.socket = self->subscriber.socket,
                               .read = worker_readable,
                               .argument = self,
                               .most = DRAIN_MESSAGES,
@@ -793,10 +593,9 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
     }
     zloop_timer (self->loop, CLEAN_MS, 0, worker_clean, self);
     worker_tick_begin (self);
-    worker_wait (self->loop, 0, self);
-    zloop_timer (self->loop, LINKS_LOOK_MS, 0, worker_wait, self);
+    subscriber_start (&self->subscriber, self->loop);
     zloop_start (self->loop);
-    links_destroy (&self->links);
+    subscriber_disconnect (&self->subscriber);
     worker_finish (self);
     worker_flush (self, worker_last_second (self), true);
     worker_finish (self);
@@ -864,7 +663,6 @@ static void
 worker_clear (worker_t *self)
 {
     flush_destroy (&self->flush);
-    missed_clear (&self->missed);
     queue_destroy (&self->queue);
     ingest_clear (&self->ingest);
     if (self->spool)
@@ -894,18 +692,14 @@ worker_run (const zb_backend_t *backend)
         die ("--percentiles %s: %s", s_worker.percentiles, wrong);
     if (options_checked ())
         return 0;
-    self.xsub = sockets_new (ZMQ_XSUB);
-    zsock_set_rcvhwm (self.xsub, WORKER_MARK);
-    missed_init (&self.missed, sockets_random ());
-    worker_subscribe (&self, 1);
-    worker_subscribe_marks (&self, 0);
+    subscriber_open (&self.subscriber, backend->name, s_worker.levels);
     sender.queue = self.queue;
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, sockets_random ());
     if (s_worker.spool)
         worker_load (&self);
     else
         worker_seconds_begin (&self);
-    worker_connect (&self);
+    worker_connect (&self.subscriber);
     if (pthread_create (&thread, NULL, sender_run, &sender) != 0
         || flush_start (self.flush) == -1)
         die ("start a thread:");
@@ -921,7 +715,7 @@ worker_run (const zb_backend_t *backend)
             self.ingest.received, self.queue->delivered_rows,
             self.queue->rejected_rows, self.queue->dropped_rows);
     worker_clear (&self);
-    zsock_destroy (&self.xsub);
+    subscriber_close (&self.subscriber);
     close (stop);
     close (hangup);
     if (self.unread)
@@ -1186,20 +980,6 @@ broker_poll (zloop_t *loop, void *socket, zloop_fn *handler, void *argument)
     zloop_poller (loop, &item, handler, argument);
 }
 
-//  Says that all may connect, if they may, and who may, if not.
-static void
-broker_log_access (const char *address)
-{
-    if (s_broker.ports.curve)
-        zb_log (LOG_INFO, "authorized", "authorized=\"%s\" keys=%zu",
-                s_broker.authorized,
-                zhashx_size (s_broker.ports.curve->listed));
-    else if (strncmp (address, "127.", 4) != 0 && !streq (address, "[::1]"))
-        zb_log (LOG_WARNING, "exposed",
-                "address=%s reason=\"whoever reaches it can publish and read\"",
-                address);
-}
-
 //  Both sockets, and whoever comes to them. Ends the program if it cannot.
 static void
 broker_open (zloop_t *loop, const char *address)
@@ -1211,7 +991,7 @@ broker_open (zloop_t *loop, const char *address)
     if (wrong)
         die ("--curve %s --authorized %s: %s", s_broker.cert,
              s_broker.authorized, wrong);
-    broker_log_access (address);
+    ports_log_access (ports, address, s_broker.authorized);
     forward_init (&s_broker.forward, zsock_resolve (ports->programs),
                   zsock_resolve (ports->workers), &s_broker.peers,
                   ports->curve);

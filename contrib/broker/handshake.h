@@ -11,11 +11,6 @@
 
 #include <czmq.h>
 
-//  What the monitor's event and value mean, to the side that reads them: a
-//  static text. NULL if no handshake has failed.
-const char *handshake_worker_reason (int event, int value, int curve);
-const char *handshake_broker_reason (int event, int value, int curve);
-
 //  The connections of a bound socket.
 typedef struct {
     zsock_t *socket, *monitor;

@@ -47,6 +47,19 @@ ports_open (ports_t *self, peers_t *peers, const char *cert,
     return wrong;
 }
 
+void
+ports_log_access (const ports_t *self, const char *address,
+                  const char *authorized)
+{
+    if (self->curve)
+        zb_log (LOG_INFO, "authorized", "authorized=\"%s\" keys=%zu",
+                authorized, zhashx_size (self->curve->listed));
+    else if (strncmp (address, "127.", 4) != 0 && !streq (address, "[::1]"))
+        zb_log (LOG_WARNING, "exposed",
+                "address=%s reason=\"whoever reaches it can publish and read\"",
+                address);
+}
+
 //  It looks at random places ("!"): the neighbour of the first free port may be
 //  taken for long.
 int

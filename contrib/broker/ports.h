@@ -21,6 +21,10 @@ typedef struct {
 const char *ports_open (ports_t *self, peers_t *peers, const char *cert,
                         const char *authorized);
 
+//  Says that all may connect, if they may, and who may, if not.
+void ports_log_access (const ports_t *self, const char *address,
+                       const char *authorized);
+
 //  Binds the pair, or finds a free pair for port 0; host is what was asked for, to
 //  be named in errors. Returns the lower port, or ends the program.
 int ports_bind (ports_t *self, const char *address, const char *host, int port);

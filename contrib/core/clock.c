@@ -49,3 +49,16 @@ boot_id (char text[BOOT_ID_SIZE])
     }
     return text;
 }
+
+int64_t
+boundary_next (int64_t boundary, int64_t wall_us, int64_t interval)
+{
+    int64_t next = (wall_us / 1000000 / interval + 1) * interval;
+    return next == boundary ? next + interval : next;
+}
+
+size_t
+boundary_ms (int64_t boundary, int64_t wall_us)
+{
+    return (size_t) ((boundary * 1000000 - wall_us + 999) / 1000);
+}

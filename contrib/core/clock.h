@@ -5,6 +5,7 @@
 #ifndef ZB_CLOCK_H
 #define ZB_CLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 //  When the worker has to be done with a stop, milliseconds of zclock_mono;
@@ -24,5 +25,14 @@ enum { BOOT_ID_SIZE = 64 };
 //  Writes which start of the machine that is, and returns it; "" if the system
 //  does not say.
 const char *boot_id (char text[BOOT_ID_SIZE]);
+
+//  Flushes fall on whole multiples of the interval, by the wall clock. The one
+//  after that which was armed for `boundary`: not the same again, though the
+//  clock may be slow and not be there yet. Only if it was set back by more than
+//  an interval, that begins anew.
+int64_t boundary_next (int64_t boundary, int64_t wall_us, int64_t interval);
+
+//  Milliseconds from now until a boundary.
+size_t boundary_ms (int64_t boundary, int64_t wall_us);
 
 #endif

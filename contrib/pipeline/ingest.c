@@ -309,7 +309,7 @@ ingest_message (ingest_t *self, const char *text, size_t size)
     ingest_take_all (self);
 }
 
-void
+static void
 ingest_sample (ingest_t *self, const zb_line_t *line)
 {
     uint64_t hash = window_hash (line);
@@ -320,4 +320,23 @@ ingest_sample (ingest_t *self, const zb_line_t *line)
         entry->sum += line->value;
     else
         entry_sample (entry, line);
+}
+
+void
+ingest_own (ingest_t *self, const char *name, uint64_t value, uint64_t *told,
+            int64_t second)
+{
+    zb_line_t line = {.type = told ? ZB_TYPE_COUNTER : ZB_TYPE_GAUGE,
+                      .name = name,
+                      .name_size = strlen (name),
+                      .source = self->source,
+                      .source_size = strlen (self->source),
+                      .value = (double) value,
+                      .time = second};
+    if (told) {
+        line.value -= (double) *told;
+        *told = value;
+    }
+    if (!told || line.value != 0)
+        ingest_sample (self, &line);
 }

@@ -68,8 +68,10 @@ void ingest_take_all (ingest_t *self);
 //  Both.
 void ingest_message (ingest_t *self, const char *text, size_t size);
 
-//  A sample of the worker's own, whatever --max-series says.
-void ingest_sample (ingest_t *self, const zb_line_t *line);
+//  A sample of the worker's own health, whatever --max-series says: a counter, of
+//  what has come since *told, which becomes the value; or a gauge if that is NULL.
+void ingest_own (ingest_t *self, const char *name, uint64_t value,
+                 uint64_t *told, int64_t second);
 
 //  Counts by kind and keeps the first of each as an example. The log gets them
 //  at the flush: a flood of bad lines must not become a flood of log lines.

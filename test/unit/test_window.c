@@ -373,20 +373,20 @@ test_boundary (void **state)
     size_t i;
     int j;
     (void) state;
-    assert_int_equal (s_boundary_next (0, 0, 60), 60);
-    assert_int_equal (s_boundary_next (0, 59999999, 60), 60);
-    assert_int_equal (s_boundary_next (60, 60000000, 60), 120);
-    assert_int_equal (s_boundary_next (60, 59999999, 60), 120);
-    assert_int_equal (s_boundary_next (60, 3600000000, 60), 3660);
-    assert_int_equal (s_boundary_next (3600, 120000000, 60), 180);
-    assert_int_equal (s_delay_ms (60, 0), 60000);
-    assert_int_equal (s_delay_ms (60, 1000), 59999);
-    assert_int_equal (s_delay_ms (60, 59999001), 1);
+    assert_int_equal (boundary_next (0, 0, 60), 60);
+    assert_int_equal (boundary_next (0, 59999999, 60), 60);
+    assert_int_equal (boundary_next (60, 60000000, 60), 120);
+    assert_int_equal (boundary_next (60, 59999999, 60), 120);
+    assert_int_equal (boundary_next (60, 3600000000, 60), 3660);
+    assert_int_equal (boundary_next (3600, 120000000, 60), 180);
+    assert_int_equal (boundary_ms (60, 0), 60000);
+    assert_int_equal (boundary_ms (60, 1000), 59999);
+    assert_int_equal (boundary_ms (60, 59999001), 1);
     for (i = 0; i < sizeof intervals / sizeof *intervals; i++)
         for (j = 0; j < 20000; j++) {
             int64_t wall = 1700000000000000 + (int64_t) (s_any () >> 14);
-            int64_t next = s_boundary_next (0, wall, intervals[i]);
-            int64_t ms = (int64_t) s_delay_ms (next, wall);
+            int64_t next = boundary_next (0, wall, intervals[i]);
+            int64_t ms = (int64_t) boundary_ms (next, wall);
             assert_int_equal (next % intervals[i], 0);
             assert_in_range (ms, 1, intervals[i] * 1000);
             //  at the boundary or less than a millisecond behind it
@@ -408,12 +408,12 @@ test_boundary_slewed (void **state)
         for (j = 0; j < sizeof intervals / sizeof *intervals; j++) {
             int64_t interval = intervals[j];
             double wall = 1700000000123456;
-            int64_t boundary = s_boundary_next (0, (int64_t) wall, interval);
+            int64_t boundary = boundary_next (0, (int64_t) wall, interval);
             for (k = 0; k < 1000; k++) {
                 int64_t before = boundary;
-                wall += (double) s_delay_ms (boundary, (int64_t) wall) * 1000
+                wall += (double) boundary_ms (boundary, (int64_t) wall) * 1000
                         * (1 + slews[i]);
-                boundary = s_boundary_next (boundary, (int64_t) wall, interval);
+                boundary = boundary_next (boundary, (int64_t) wall, interval);
                 assert_int_equal (boundary, before + interval);
             }
         }
