@@ -732,7 +732,6 @@ zb_close (zb_t **self_p)
 //
 //      Clock                    the time-stamp counter, or CLOCK_MONOTONIC
 //      Text                     numbers as decimal text, without locale
-//      Fractions                doubles as the shortest decimals
 //      Histogram                the bucket of a duration
 //      Timer: its thread        one thread's part of a timer, written
 //      Timer: its readers       and read as one consistent set
@@ -1181,58 +1180,25 @@ zb_put_string_ (zb_text_ *self, const char *string)
     zb_put_ (self, string, strlen (string));
 }
 
-// clang-format off
-static const uint64_t zb_powers_[] = {
-  1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
-  10000000000, 100000000000, 1000000000000, 10000000000000, 100000000000000,
-  1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000,
-  10000000000000000000u};
-// clang-format on
-
-//  Returns the number of decimal digits. A number of n bits has n * log10 (2)
-//  digits, rounded down, or one more; 1233 / 4096 is log10 (2). The lowest bit
-//  is set because 0 has one digit, as 1 has; it changes that of no other
-//  number.
 enum { ZB_UINT_SIZE_ = 20 + 1 };  //  of a number and what separates it
 
-static size_t
-zb_digits_ (uint64_t value)
+//  Writes at least `min` digits, with leading zeros.
+static void
+zb_put_padded_ (zb_text_ *self, uint64_t value, size_t min)
 {
-    size_t min;
-    value |= 1;
-    min = (size_t) (64 - __builtin_clzll (value)) * 1233 >> 12;
-    return min + (value >= zb_powers_[min]);
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char) ('0' + value % 10);
+        value /= 10;
+    } while (value || sizeof digits - at < min);
+    zb_put_ (self, digits + at, sizeof digits - at);
 }
 
-//  Writes two digits at a time, since reports are mostly numbers. It writes in
-//  place if there is room.
 static void
 zb_put_uint_ (zb_text_ *self, uint64_t value)
 {
-    static const char pairs[] = "00010203040506070809"
-                                "10111213141516171819"
-                                "20212223242526272829"
-                                "30313233343536373839"
-                                "40414243444546474849"
-                                "50515253545556575859"
-                                "60616263646566676869"
-                                "70717273747576777879"
-                                "80818283848586878889"
-                                "90919293949596979899";
-    char digits[20];
-    size_t size = zb_digits_ (value);
-    int fits = size <= self->capacity - self->size;
-    char *end = (fits ? self->text + self->size : digits) + size;
-    for (; value >= 100; value /= 100)
-        memcpy (end -= 2, pairs + value % 100 * 2, 2);
-    if (value >= 10)
-        memcpy (end - 2, pairs + value * 2, 2);
-    else
-        end[-1] = (char) ('0' + value);
-    if (fits)
-        self->size += size;
-    else
-        zb_put_ (self, digits, size);
+    zb_put_padded_ (self, value, 1);
 }
 
 static void
@@ -1243,39 +1209,9 @@ zb_put_int_ (zb_text_ *self, int64_t value)
     zb_put_uint_ (self, value < 0 ? 0 - (uint64_t) value : (uint64_t) value);
 }
 
-//  Writes in front of the text, where there must be room.
+//  Writes value / 10^places behind a point, without zeros at the end.
 static void
-zb_put_before_ (zb_text_ *self, const char *bytes, size_t size)
-{
-    self->text -= size;
-    self->size += size;
-    memcpy (self->text, bytes, size);
-}
-
-static void
-zb_put_uint_before_ (zb_text_ *self, uint64_t value)
-{
-    char digits[20];
-    zb_text_ number = {digits, 0, sizeof digits};
-    zb_put_uint_ (&number, value);
-    zb_put_before_ (self, digits, number.size);
-}
-
-//  Writes exactly `size` digits, with leading zeros.
-static void
-zb_put_padded_ (zb_text_ *self, uint64_t value, int size)
-{
-    char digits[20];
-    int at;
-    for (at = size; at; at--, value /= 10)
-        digits[at - 1] = (char) ('0' + value % 10);
-    zb_put_ (self, digits, (size_t) size);
-}
-
-//  Writes the decimals of value / 10^places behind a point, without zeros at
-//  the end. value is below 10^places.
-static void
-zb_put_decimals_ (zb_text_ *self, uint64_t value, int places)
+zb_put_decimals_ (zb_text_ *self, uint64_t value, size_t places)
 {
     if (value == 0)
         return;
@@ -1285,125 +1221,36 @@ zb_put_decimals_ (zb_text_ *self, uint64_t value, int places)
     zb_put_padded_ (self, value, places);
 }
 
-//  Writes value / 10^places.
-static void
-zb_put_decimal_ (zb_text_ *self, uint64_t value, int places)
-{
-    zb_put_uint_ (self, value / zb_powers_[places]);
-    zb_put_decimals_ (self, value % zb_powers_[places], places);
-}
-
 //  Nanoseconds as seconds.
 static void
 zb_put_seconds_ (zb_text_ *self, zb_u128_ ns)
 {
-    if (ns >> 64) {
-        //  10,000 threads that wait for three weeks
-        zb_put_uint_ (self, (uint64_t) (ns / 1000000000u));
-        zb_put_decimals_ (self, (uint64_t) (ns % 1000000000u), 9);
-    }
-    else
-        zb_put_decimal_ (self, (uint64_t) ns, 9);
-}
-
-//  --------------------------------------------------------------------------
-//  Fractions: doubles as the shortest decimals that read back the same
-//
-//  Each report of a timer has one (the sum of squares), and the C library takes
-//  longer for it than the rest of the line takes.
-
-//  Writes digits / 10^places as %g does, without zeros at the end: with an
-//  exponent if the value is below 0.0001.
-static void
-zb_put_scaled_ (zb_text_ *self, uint64_t digits, int places)
-{
-    char text[24];
-    zb_text_ all = {text, 0, sizeof text};
-    size_t whole_size;  //  digits before the point
-    int exponent;
-    for (; places > 0 && digits % 10 == 0; places--)
-        digits /= 10;
-    zb_put_uint_ (&all, digits);
-    exponent = (int) all.size - 1 - places;
-    if (exponent < -4) {
-        zb_put_char_ (self, *text);
-        if (all.size > 1)
-            zb_put_char_ (self, '.');
-        zb_put_ (self, text + 1, all.size - 1);
-        zb_put_string_ (self, exponent > -10 ? "e-0" : "e-");
-        zb_put_uint_ (self, (uint64_t) -exponent);
-        return;
-    }
-    whole_size = exponent < 0 ? 0 : (size_t) exponent + 1;
-    zb_put_ (self, text, whole_size);
-    if (exponent < 0)
-        zb_put_ (self, "0.000", (size_t) (1 - exponent));
-    else if (places)
-        zb_put_char_ (self, '.');
-    zb_put_ (self, text + whole_size, all.size - whole_size);
-}
-
-//  Returns value * 10^places, rounded. The value is mantissa * 2^exponent, and
-//  its product with 5^places has at most 128 bits. *exact is 1 if the result
-//  reads back as the same value: the error is less than half of the mantissa's
-//  last bit. Below a power of two the next value is half as far away.
-static uint64_t
-zb_scale_ (uint64_t mantissa, int exponent, int places, int *exact)
-{
-    zb_u128_ five = 1, product, back;
-    int i, shift = -exponent - places;
-    uint64_t digits;
-    for (i = 0; i < places; i++)
-        five *= 5;
-    product = mantissa * five;
-    digits = (uint64_t) ((product + ((zb_u128_) 1 << (shift - 1))) >> shift);
-    back = (zb_u128_) digits << shift;
-    back = back > product ? back - product : product - back;
-    *exact = back << (mantissa & (mantissa - 1) ? 1 : 2) < five;
-    return digits;
-}
-
-//  Writes a value from 1e-15 to 1e15 without the C library. 15 digits are
-//  enough if they read back as the same value; if not, 17 always are.
-static void
-zb_put_fraction_ (zb_text_ *self, double value)
-{
-    uint64_t bits, digits;
-    int exponent, places, exact;
-    memcpy (&bits, &value, sizeof bits);
-    exponent = (int) (bits >> 52) - 1075;
-    bits = (bits & (((uint64_t) 1 << 52) - 1)) | (uint64_t) 1 << 52;
-    //  14 digits follow the first, whose place is log10 (value), rounded down.
-    //  The estimate may be one too small; then there are 16 digits
-    places = 14 - ((exponent + 52) * 1233 >> 12);
-    digits = zb_scale_ (bits, exponent, places, &exact);
-    if (digits >= 1000000000000000u)
-        digits = zb_scale_ (bits, exponent, --places, &exact);
-    if (!exact) {
-        places += 2;
-        digits = zb_scale_ (bits, exponent, places, &exact);
-    }
-    zb_put_scaled_ (self, digits, places);
+    //  a sum of more than 64 bits: 10,000 threads that wait for three weeks
+    uint64_t seconds =
+      ns >> 64 ? (uint64_t) (ns / 1000000000u) : (uint64_t) ns / 1000000000u;
+    zb_put_uint_ (self, seconds);
+    zb_put_decimals_ (self, (uint64_t) ns - seconds * 1000000000u, 9);
 }
 
 //  Writes the shortest of 15 or 17 digits that read back as the same value.
 //  snprintf takes the decimal point from the host's locale, which may be any
-//  character: a point is written in its place.
+//  character: a point is written in its place. It is slow, so what has at most
+//  nine decimals, as most readings, is written as a number of nanoseconds.
 static void
 zb_put_double_ (zb_text_ *self, double value)
 {
+    double size = value < 0 ? -value : value, scaled = size * 1e9 + 0.5;
     char digits[64];
     const char *c;
-    if (value > -9007199254740992.0 && value < 9007199254740992.0
-        && (double) (int64_t) value == value) {
+    if (size < 9007199254740992.0 && (double) (int64_t) value == value) {
         zb_put_int_ (self, (int64_t) value);
         return;
     }
-    if ((value >= 1e-15 && value < 1e15)
-        || (value <= -1e-15 && value > -1e15)) {
+    if (size >= 1e-4 && scaled < 1e15
+        && (double) (int64_t) scaled / 1e9 == size) {
         if (value < 0)
             zb_put_char_ (self, '-');
-        zb_put_fraction_ (self, value < 0 ? -value : value);
+        zb_put_seconds_ (self, (uint64_t) scaled);
         return;
     }
     snprintf (digits, sizeof digits, "%.15g", value);
@@ -1415,6 +1262,26 @@ zb_put_double_ (zb_text_ *self, double value)
         else if (c == digits || strchr ("0123456789", c[-1]))
             zb_put_char_ (self, '.');
     }
+}
+
+//  Square nanoseconds as square seconds. Of a number that has more than 64 bits
+//  19 digits are written, which read back as the same value.
+static void
+zb_put_squares_ (zb_text_ *self, double squares)
+{
+    uint64_t unit = 1000000000000000000u;
+    size_t places = 18;
+    zb_u128_ digits;
+    if (squares >= 1e37) {
+        zb_put_double_ (self, squares * 1e-18);
+        return;
+    }
+    for (digits = (zb_u128_) squares; digits >> 64; digits /= 10) {
+        unit /= 10;
+        places--;
+    }
+    zb_put_uint_ (self, (uint64_t) digits / unit);
+    zb_put_decimals_ (self, (uint64_t) digits % unit, places);
 }
 
 //  --------------------------------------------------------------------------
@@ -1498,7 +1365,7 @@ typedef struct zb_timer_ {
     uint64_t seq;
     uint64_t count;
     uint64_t sum_ns;      //  since the last spill
-    double sum_squares;   //  seconds squared
+    double sum_squares;   //  of nanoseconds
     uint64_t unbucketed;  //  samples that are in no bucket here: moved to the
                           //  series, or without memory for their page
     struct {
@@ -1589,7 +1456,7 @@ zb_timer_bucket_last_ (zb_timer_ *self)
 static inline void
 zb_timer_add_ (zb_timer_ *self, uint64_t ns, unsigned last)
 {
-    double seconds = (double) (int64_t) ns * 1e-9;
+    double square = (double) (int64_t) ns * (double) (int64_t) ns;
     uint64_t seq = self->seq, count = self->count, asked;
     unsigned at;
 
@@ -1602,7 +1469,7 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns, unsigned last)
     at = (unsigned) asked & ((1u << ZB_WINDOW_BITS_) - 1);
     zb_set_ (&self->count, count + 1);
     zb_set_ (&self->sum_ns, self->sum_ns + ns);
-    zb_set_double_ (&self->sum_squares, self->sum_squares + seconds * seconds);
+    zb_set_double_ (&self->sum_squares, self->sum_squares + square);
     if (self->window[at].id != asked) {
         zb_set_ (&self->window[at].id, asked);
         zb_set_ (&self->window[at].count_before, count);
@@ -1674,7 +1541,7 @@ static const zb_range_ zb_range_none_ = {UINT64_MAX, 0};
 typedef struct {
     uint64_t count;
     zb_u128_ sum_ns;
-    double sum_squares;
+    double sum_squares;         //  of nanoseconds
     zb_range_ range;            //  of a report
     uint64_t *page[ZB_PAGES_];  //  NULL: its buckets are 0
     uint64_t *pool;             //  of a report: room for all pages, so that it
@@ -4673,7 +4540,7 @@ static void
 zb_put_time_ (zb_text_ *text, uint64_t unix_ns)
 {
     zb_put_char_ (text, '|');
-    zb_put_decimal_ (text, unix_ns / 1000000, 3);
+    zb_put_seconds_ (text, unix_ns - unix_ns % 1000000);
     zb_put_char_ (text, '|');
 }
 
@@ -4721,11 +4588,11 @@ zb_put_sum_ (zb_text_ *text, const zb_sum_ *sum)
     zb_put_char_ (text, ':');
     zb_put_seconds_ (text, sum->sum_ns);
     zb_put_char_ (text, ':');
-    zb_put_double_ (text, sum->sum_squares);
+    zb_put_squares_ (text, sum->sum_squares);
     zb_put_char_ (text, ':');
-    zb_put_decimal_ (text, any ? sum->range.min_ns : 0, 9);
+    zb_put_seconds_ (text, any ? sum->range.min_ns : 0);
     zb_put_char_ (text, ':');
-    zb_put_decimal_ (text, any ? sum->range.max_ns : 0, 9);
+    zb_put_seconds_ (text, any ? sum->range.max_ns : 0);
     zb_put_char_ (text, ':');
     zb_put_buckets_ (text, sum);
 }
@@ -4817,8 +4684,8 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
 //  as reported when its line is written. That is undone if ZeroMQ's pipe has no
 //  room for the message.
 //
-//  Its first line, Stream, is written last, from its end to its beginning and up
-//  to the line behind it: only then is it known what that says.
+//  Its first line, Stream, is written last: only then is it known what that
+//  says.
 
 //  Called with the instance's lock held. Empties the message. The walk over the
 //  level's series goes on where it was.
@@ -5027,30 +4894,32 @@ zb_message_end_ (const zb_t *self, zb_message_ *message)
 
 //  Called with the instance's lock held. Writes the first line: how old the
 //  stream is, and how many samples each timer has that are new in this message.
+//  It is written to the beginning of the buffer, then moved up to the others.
 static void
-zb_message_head_ (const zb_t *self, zb_message_ *message)
+zb_message_head_ (zb_t *self, zb_message_ *message)
 {
     const zb_level_ *level = message->level;
-    zb_text_ *text = &message->text;
-    size_t i = message->states;
-    int timers = 0;
-    zb_put_before_ (text, "\n", 1);
-    while (i--) {
+    zb_text_ head = {self->message, 0, ZB_HEAD_MAX_};
+    size_t i;
+    char separator = '|';
+    zb_put_string_ (&head, level->name);
+    zb_put_string_ (&head, "|Stream");
+    zb_put_ (&head, level->id, level->id_size - 1);
+    zb_put_char_ (&head, '|');
+    zb_put_uint_ (&head, (uint64_t) (zb_boot_ms_ () - level->born_ms));
+    for (i = 0; i < message->states; i++) {
         const zb_series_ *series = self->undo[i].series;
         if (series->type != ZB_TYPE_TIMER)
             continue;
-        if (timers++)
-            zb_put_before_ (text, ",", 1);
-        zb_put_uint_before_ (text, series->reported.count
-                                     - self->undo[i].reported.count);
+        zb_put_char_ (&head, separator);
+        zb_put_uint_ (&head,
+                      series->reported.count - self->undo[i].reported.count);
+        separator = ',';
     }
-    if (timers)
-        zb_put_before_ (text, "|", 1);
-    zb_put_uint_before_ (text, (uint64_t) (zb_boot_ms_ () - level->born_ms));
-    zb_put_before_ (text, "|", 1);
-    zb_put_before_ (text, level->id, level->id_size - 1);
-    zb_put_before_ (text, "|Stream", strlen ("|Stream"));
-    zb_put_before_ (text, level->name, strlen (level->name));
+    zb_put_char_ (&head, '\n');
+    message->text.text -= head.size;
+    message->text.size += head.size;
+    memmove (message->text.text, head.text, head.size);
 }
 
 //  --------------------------------------------------------------------------
@@ -6247,10 +6116,10 @@ zb_series_add_ (zb_t *self, zb_series_ *series, const zb_sample_ *sample)
         series->total += sample->value;
     else if (kind == ZB_TYPE_TIMER) {
         zb_range_ range = {sample->ns, sample->ns};
-        double seconds = (double) sample->ns * 1e-9;
+        double ns = (double) sample->ns;
         series->retired->count++;
         series->retired->sum_ns += sample->ns;
-        series->retired->sum_squares += seconds * seconds;
+        series->retired->sum_squares += ns * ns;
         zb_sum_bucket_ (series->retired, zb_bucket_ (sample->ns), 1);
         zb_range_add_ (&series->range, range);
     }
