@@ -874,8 +874,8 @@ enum {
                               //  none is added under a lock
     ZB_RING_MIN_ = 32,        //  readings in the first part of a ring
     ZB_RING_MAX_ = 4096,      //  readings in the last part of a ring
-    ZB_QUEUE_MAX_ = 16384,    //  readings of a level that wait to be sent
-    ZB_KEPT_MAX_ = 4096,      //  readings of a level kept after they were sent
+    ZB_QUEUE_MAX_ = 16384,    //  readings of a level that wait to be sent,
+    ZB_KEPT_MAX_ = 4096,      //  with so many that were sent
     ZB_TOPICS_KNOWN_MAX_ = 1024,        //  subscriptions with their text
     ZB_TOPIC_MAX_ = ZB_LABEL_MAX_ + 2,  //  bytes of the longest one known
     ZB_SUBSCRIPTION_MAX_ = 1024,        //  bytes of a message from a broker
@@ -2605,16 +2605,19 @@ typedef struct zb_series_ {
     zb_range_ range;          //  timer: not reported yet
 } zb_series_;
 
-//  Readings in their order, the oldest first: a ring that grows. Guard: lock.
 typedef struct {
     zb_reading_ reading;
     int64_t sent_ms;  //  zb_clock_ms_, if it was sent
 } zb_queued_;
 
+//  Readings in their order, the oldest first: a ring that grows. Those that were
+//  sent stay for a while, since they may be lost. Guard: lock.
 typedef struct {
     zb_queued_ *item;
     size_t at, size,
-      max;  //  the oldest, and how many; max: 0 or a power of two
+      max;             //  the oldest, and how many; max: 0 or a power of two
+    size_t sent;       //  how many of them, the oldest, were sent
+    size_t to_resend;  //  how many of those, the newest, must be sent again
 } zb_queue_;
 
 //  A level of an instance. Guard: lock. New levels go to the head of the list,
@@ -2640,11 +2643,8 @@ typedef struct zb_level_ {
     int ended;  //  1: nothing was sent since the line that ends the stream
     zb_series_ **series;  //  counters and timers
     size_t series_size, series_max;
-    zb_queue_ queue;  //  gauges that wait to be sent
-    size_t sending;   //  how many of them are in the message that is being sent
-    zb_queue_ kept;   //  gauges that were sent and may be lost: the newest,
-                      //  without a gap in their SEQs
-    size_t to_resend;  //  how many of those, the newest, must be sent again
+    zb_queue_ queue;  //  readings of gauges: without a gap in their SEQs
+    int sending;      //  1: some are in the message that is being sent
 } zb_level_;
 
 //  A subscription: all lines that begin with the text. Guard: lock.
@@ -3052,7 +3052,7 @@ zb_level_listen_ (zb_t *self, zb_level_ *level)
     if (has && !level->has_listener)
         level->listen_epoch++;
     if (has != level->has_listener)
-        level->to_resend = has ? level->kept.size : 0;
+        level->queue.to_resend = has ? level->queue.sent : 0;
     level->has_listener = has;
 }
 
@@ -3093,7 +3093,6 @@ zb_level_destroy_ (zb_level_ **self_p)
         zb_sum_destroy_ (&self->series[i]->retired);
     free (self->series);
     free (self->queue.item);
-    free (self->kept.item);
     if (self->end_sent)
         munmap (self->end_sent, sizeof *self->end_sent);
     free (self);
@@ -3364,10 +3363,10 @@ zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
 }
 
 //  --------------------------------------------------------------------------
-//  Queues: readings that wait for a listener, and sent ones kept to be repeated
+//  Queues: readings that wait for a listener, or were sent and may be lost
 //
-//  A level has two queues: readings that wait to be sent, and sent ones that
-//  are sent again when a listener comes.
+//  A level has one queue. Readings stay in it when they have been sent, and are
+//  sent again when a listener comes.
 
 static zb_queued_ *
 zb_queue_at_ (const zb_queue_ *self, size_t i)
@@ -3375,20 +3374,35 @@ zb_queue_at_ (const zb_queue_ *self, size_t i)
     return &self->item[(self->at + i) & (self->max - 1)];
 }
 
-//  Removes the oldest readings.
-static void
-zb_queue_drop_ (zb_queue_ *self, size_t count)
+//  The readings that are to be sent, for the first time or again, are behind all
+//  others. Returns where they begin.
+static size_t
+zb_queue_due_ (const zb_queue_ *self)
 {
-    self->at += count;
-    self->size -= count;
+    return self->sent - self->to_resend;
+}
+
+//  Removes the oldest reading. Returns 1 if it was never sent.
+static int
+zb_queue_drop_ (zb_queue_ *self)
+{
+    int lost = self->sent == 0;
+    self->at++;
+    self->size--;
+    self->sent -= !lost;
+    if (self->to_resend > self->sent)
+        self->to_resend = self->sent;
+    return lost;
 }
 
 //  Makes the ring twice as large. Without memory it stays as it is.
 static void
 zb_queue_grow_ (zb_queue_ *self)
 {
-    zb_queue_ grown = {NULL, 0, self->size, self->max ? self->max * 2 : 64};
+    zb_queue_ grown = *self;
     size_t i;
+    grown.at = 0;
+    grown.max = self->max ? self->max * 2 : 64;
     grown.item = (zb_queued_ *) malloc (grown.max * sizeof *grown.item);
     if (!grown.item)
         return;
@@ -3398,53 +3412,39 @@ zb_queue_grow_ (zb_queue_ *self)
     *self = grown;
 }
 
-//  Returns 1 if there is no room for one more, after trying to make some.
-static int
-zb_queue_full_ (zb_queue_ *self, size_t limit)
-{
-    if (self->size == self->max && self->max < limit)
-        zb_queue_grow_ (self);
-    return self->size == self->max;
-}
-
-//  Adds a reading. If there is no room for it, the oldest one is dropped, and 1
-//  is returned.
-static int
-zb_queue_push_ (zb_queue_ *self, size_t limit, const zb_reading_ *reading,
-                int64_t sent_ms)
-{
-    int full = zb_queue_full_ (self, limit);
-    if (full && self->max == 0)
-        return 1;
-    if (full)
-        zb_queue_drop_ (self, 1);
-    self->size++;
-    zb_queue_at_ (self, self->size - 1)->reading = *reading;
-    zb_queue_at_ (self, self->size - 1)->sent_ms = sent_ms;
-    return full;
-}
-
 //  Called with the instance's lock held. Adds a reading to the queue of its
 //  level. If there is no room, the oldest reading is dropped; but the new one
-//  while the oldest are being sent, since zb_message_sent_ looks for them there.
+//  while the oldest is being sent, since zb_message_sent_ looks for it there.
 static void
 zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
 {
     zb_level_ *level = reading->series->level;
-    if (level->sending && zb_queue_full_ (&level->queue, ZB_QUEUE_MAX_))
-        instance->stats.dropped_held++;
-    else if (zb_queue_push_ (&level->queue, ZB_QUEUE_MAX_, reading, 0))
-        instance->stats.dropped_held++;
+    zb_queue_ *self = &level->queue;
+    int lost = 0;
+    if (self->size == self->max && self->max < ZB_QUEUE_MAX_)
+        zb_queue_grow_ (self);
+    if (self->size == self->max)
+        lost = self->max == 0 || (level->sending && zb_queue_due_ (self) == 0)
+                 ? -1
+                 : zb_queue_drop_ (self);
+    instance->stats.dropped_held += lost != 0;
+    if (lost == -1)
+        return;
+    zb_queue_at_ (self, self->size)->reading = *reading;
+    self->size++;
 }
 
 //  Called with the instance's lock held. Removes readings that were sent long
-//  ago. Those that wait to be sent again stay.
+//  ago, or before many others; of classic ones all, because nobody could tell a
+//  repetition from a new one. Those that wait to be sent again stay.
 static void
-zb_kept_prune_ (zb_level_ *self, int64_t now_ms)
+zb_queue_prune_ (const zb_t *instance, zb_queue_ *self, int64_t now_ms)
 {
-    while (self->kept.size > self->to_resend
-           && now_ms - zb_queue_at_ (&self->kept, 0)->sent_ms > ZB_KEPT_MS_)
-        zb_queue_drop_ (&self->kept, 1);
+    size_t max = instance->classic ? 0 : ZB_KEPT_MAX_;
+    while (zb_queue_due_ (self)
+           && (self->sent > max
+               || now_ms - zb_queue_at_ (self, 0)->sent_ms > ZB_KEPT_MS_))
+        zb_queue_drop_ (self);
 }
 
 //  Called with the instance's lock held. Moves the readings of a thread's ring
@@ -4618,13 +4618,13 @@ zb_put_reading_ (const zb_t *instance, zb_text_ *text,
 typedef struct {
     zb_text_ text;
     zb_level_ *level;
-    size_t at;                //  next series of the level
-    size_t states, changed;   //  lines of series, and new ones of them
-    size_t resent, readings;  //  lines of those kept, and of the queue
-    size_t head_max;          //  bytes of the first line, at most
-    int unread;               //  1: a timer has to wait for the next round
-    int ended;                //  1: its last line ends the stream
-    uint64_t gauge_seq;       //  the level's before
+    size_t at;               //  next series of the level
+    size_t states, changed;  //  lines of series, and new ones of them
+    size_t readings;         //  lines of the queue, from zb_queue_due_ on
+    size_t head_max;         //  bytes of the first line, at most
+    int unread;              //  1: a timer has to wait for the next round
+    int ended;               //  1: its last line ends the stream
+    uint64_t gauge_seq;      //  the level's before
     int64_t now_ms;
     uint64_t unix_ns;
     char time[32];  //  |time|, of all lines of series
@@ -4696,7 +4696,7 @@ zb_message_begin_ (zb_message_ *self, zb_t *instance, size_t capacity)
     self->text.text = instance->message + ZB_HEAD_MAX_;
     self->text.size = 0;
     self->text.capacity = capacity;
-    self->states = self->changed = self->resent = self->readings = 0;
+    self->states = self->changed = self->readings = 0;
     self->unread = self->ended = 0;
     self->head_max = instance->classic
                        ? 0
@@ -4805,47 +4805,27 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
     }
 }
 
-//  Called with the instance's lock held. Adds the kept readings that a new
-//  listener may have missed. They come before new ones, so that SEQ ascends.
-static void
-zb_message_resend_ (const zb_t *self, zb_message_ *message)
-{
-    zb_level_ *level = message->level;
-    size_t kept = level->kept.size - level->to_resend;
-    uint64_t seq = level->gauge_seq - level->to_resend;
-    for (; message->resent < level->to_resend; message->resent++) {
-        zb_text_ line = zb_message_line_ (message);
-        zb_put_reading_ (
-          self, &line,
-          &zb_queue_at_ (&level->kept, kept + message->resent)->reading,
-          seq + message->resent, message->gauge_seq);
-        if (zb_message_add_ (message, &line) == -1)
-            return;
-    }
-}
-
-//  Called with the instance's lock held. Adds kept readings, then new ones.
+//  Called with the instance's lock held. Adds readings: first those that a new
+//  listener may have missed, then new ones, so that SEQ ascends.
 static void
 zb_message_readings_ (const zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t max = ZB_LINES_MAX_;
+    const zb_queue_ *queue = &level->queue;
+    size_t max = ZB_LINES_MAX_, at;
     if (self->classic)
         max = message->states == 0;
-    zb_kept_prune_ (level, message->now_ms);
-    zb_message_resend_ (self, message);
-    if (message->resent < level->to_resend)
-        return;
-    for (; message->readings < level->queue.size && message->readings < max;
-         message->readings++) {
+    zb_queue_prune_ (self, &level->queue, message->now_ms);
+    for (at = zb_queue_due_ (queue);
+         at < queue->size && message->readings < max; at++) {
         zb_text_ line = zb_message_line_ (message);
-        zb_put_reading_ (
-          self, &line,
-          &zb_queue_at_ (&level->queue, message->readings)->reading,
-          level->gauge_seq, message->gauge_seq);
+        zb_put_reading_ (self, &line, &zb_queue_at_ (queue, at)->reading,
+                         message->gauge_seq - queue->sent + at,
+                         message->gauge_seq);
         if (zb_message_add_ (message, &line) == -1)
             return;
-        level->gauge_seq++;
+        message->readings++;
+        level->gauge_seq += at >= queue->sent;
     }
 }
 
@@ -4870,8 +4850,8 @@ zb_message_end_ (const zb_t *self, zb_message_ *message)
     size_t i;
     if (!zb_level_is_open_ (self, level) || message->unread
         || message->at < level->series_size
-        || message->resent < level->to_resend
-        || message->readings < level->queue.size)
+        || zb_queue_due_ (&level->queue) + message->readings
+             < level->queue.size)
         return;
     for (i = 0; i < level->series_size; i++)
         if (level->series[i]->reported.known) {
@@ -4928,33 +4908,28 @@ zb_message_head_ (zb_t *self, zb_message_ *message)
 //  The pump fills, sends and accounts for the messages of one level after the
 //  other.
 
-//  Called with the instance's lock held. ZeroMQ has taken the message. The
-//  readings go from the queue to those kept; classic ones do not, because
-//  nobody could tell a repetition from a new one.
+//  Called with the instance's lock held. ZeroMQ has taken the message.
 static void
 zb_message_sent_ (zb_t *self, zb_message_ *message)
 {
     zb_level_ *level = message->level;
-    size_t i, kept = level->kept.size - level->to_resend;
-    for (i = 0; i < message->resent; i++)
-        zb_queue_at_ (&level->kept, kept + i)->sent_ms = message->now_ms;
-    //  new readings are sent only when none is left to send again: so none of
-    //  those is dropped here
-    level->to_resend -= message->resent;
-    for (i = 0; i < message->readings && !self->classic; i++)
-        zb_queue_push_ (&level->kept, ZB_KEPT_MAX_,
-                        &zb_queue_at_ (&level->queue, i)->reading,
-                        message->now_ms);
-    zb_queue_drop_ (&level->queue, message->readings);
+    zb_queue_ *queue = &level->queue;
+    size_t due = zb_queue_due_ (queue), resent = queue->to_resend, i;
+    if (resent > message->readings)
+        resent = message->readings;
+    for (i = 0; i < message->readings; i++)
+        zb_queue_at_ (queue, due + i)->sent_ms = message->now_ms;
+    queue->to_resend -= resent;
+    queue->sent += message->readings - resent;
+    zb_queue_prune_ (self, queue, message->now_ms);
     level->sending = 0;
     level->ended = message->ended;
     if (message->ended && level->end_sent)
         __atomic_store_n (level->end_sent, 1, __ATOMIC_RELEASE);
     if (level->inherited)
         message->changed = 0;
-    self->stats.sent += message->changed + message->readings;
-    self->stats.repeated +=
-      message->states - message->changed + message->resent;
+    self->stats.sent += message->changed + message->readings - resent;
+    self->stats.repeated += message->states - message->changed + resent;
     self->stats.messages++;
     self->stats.bytes += message->text.size;
 }
@@ -4989,10 +4964,11 @@ zb_message_find_due_ (zb_t *self, zb_message_ *message)
     message->now_ms = zb_clock_ms_ ();
     if (level->has_listener && !zb_level_pauses_ (self, level)
         && !self->orphaned) {
-        zb_kept_prune_ (level, message->now_ms);
+        zb_queue_prune_ (self, &level->queue, message->now_ms);
         message->at =
           zb_level_next_due_ (self, level, message->at, message->now_ms, &due);
-        found = due != ZB_NOTHING_ || level->queue.size || level->to_resend
+        found = due != ZB_NOTHING_
+                || zb_queue_due_ (&level->queue) < level->queue.size
                 || zb_level_is_open_ (self, level);
     }
     pthread_mutex_unlock (&self->lock);
@@ -5020,7 +4996,7 @@ zb_message_fill_ (zb_t *self, zb_message_ *message)
         zb_message_end_ (self, message);
         if (message->text.size && !self->classic)
             zb_message_head_ (self, message);
-        message->level->sending = message->readings;
+        message->level->sending = message->readings > 0;
     }
     pthread_mutex_unlock (&self->lock);
 }
@@ -5092,8 +5068,8 @@ zb_held_ (zb_t *self, zb_held_kind_ which)
         if ((settled && !level->has_listener) || zb_level_is_over_ (level)
             || (level->inherited && which == ZB_HELD_ALL_))
             continue;
-        held += level->queue.size;
-        held += which == ZB_HELD_AT_STOP_ ? level->to_resend : 0;
+        held += level->queue.size - level->queue.sent;
+        held += which == ZB_HELD_AT_STOP_ ? level->queue.to_resend : 0;
         for (i = 0; i < level->series_size; i++)
             held += (uint64_t) zb_series_changed_ (level->series[i]);
     }
@@ -6545,7 +6521,7 @@ zb_instance_inherit_ (zb_t *self)
             level->seq = level->child_seq;
         level->inherited = 1;
         level->has_listener = 0;
-        level->queue.size = level->kept.size = level->to_resend = 0;
+        level->queue.size = level->queue.sent = level->queue.to_resend = 0;
         level->sending = 0;
         if (self->classic)
             level->series_size = 0;

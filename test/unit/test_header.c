@@ -1753,12 +1753,12 @@ test_again_bounds (void **state)
     assert_int_equal (peer[1].size, ZB_KEPT_MAX_ + 1);
     pthread_mutex_lock (&zb->lock);
     assert_string_equal (level->name, "info");
-    assert_int_equal (level->kept.size, ZB_KEPT_MAX_);
+    assert_int_equal (level->queue.sent, ZB_KEPT_MAX_);
     for (i = 0; i < OLD; i++)
-        zb_queue_at_ (&level->kept, (size_t) i)->sent_ms -= ZB_KEPT_MS_ + 1;
+        zb_queue_at_ (&level->queue, (size_t) i)->sent_ms -= ZB_KEPT_MS_ + 1;
     pthread_mutex_unlock (&zb->lock);
     assert_int_equal (zb_flush (zb, WAIT_MS), 0);
-    assert_int_equal (level->kept.size, ZB_KEPT_MAX_ - OLD);
+    assert_int_equal (level->queue.sent, ZB_KEPT_MAX_ - OLD);
     peer_replace (&peer[1], zb, &peer[2], READINGS + 1);
     assert_int_equal (peer[2].size, ZB_KEPT_MAX_ - OLD + 1);
     assert_int_equal (peer[2].lines[0].seq,
@@ -1890,7 +1890,7 @@ test_again_broken_off (void **state)
         s_await_heard (zb, "info", 1);
         zb_flush (zb, 50);
     }
-    assert_int_equal (zb->levels->to_resend, READINGS);
+    assert_int_equal (zb->levels->queue.to_resend, READINGS);
     closer = s_thread (s_close_in_thread, &zb);
     while (peer.messages < PIPE)
         assert_int_equal (peer_receive (&peer, WAIT_MS), 0);
@@ -2666,7 +2666,7 @@ test_fork (void **state)
     }
     zb_gauge ("info", "kept", -1);
     assert_int_equal (zb_flush (zb, WAIT_MS), 0);
-    assert_int_equal (zb->levels->kept.size, 1);
+    assert_int_equal (zb->levels->queue.sent, 1);
     //  the parent's, which the parent alone sends
     zb_count ("info", "n");
     zb_gauge ("info", "g", -1);
