@@ -1114,9 +1114,6 @@ zb_tsc_check_ (void)
 
 #else
 
-//  Pump thread only. The first call notes a pair of readings. A call at least
-//  100 ms later makes the rate. Each call from then on compares the clocks, and
-//  a difference of more than 100 ppm switches the counter off for good.
 static void
 zb_tsc_check_ (void)
 {
@@ -2037,13 +2034,6 @@ zb_label_make_ (zb_type_t type, const char *level, const char *name,
     return self;
 }
 
-static int
-zb_label_valid_ (const zb_label_ *self)
-{
-    return zb_label_ok_ (self->level) && zb_label_ok_ (self->name)
-           && (!self->source || zb_label_ok_ (self->source));
-}
-
 //  --------------------------------------------------------------------------
 //  Keys: certificates of CURVE
 //
@@ -2185,29 +2175,25 @@ typedef struct {
 static int
 zb_endpoint_ok_ (const char *endpoint, size_t size)
 {
-    char transport[16], text[512];
-    const char *address, *colon;
-    char *end;
+    char text[512], *address, *colon, *end;
     long port;
-    size_t i;
     if (size >= sizeof text)
         return 0;
     memcpy (text, endpoint, size);
     text[size] = 0;
-    for (i = 0; i < size; i++)
-        if ((unsigned char) text[i] <= ' ')
+    for (end = text; end < text + size; end++)
+        if ((unsigned char) *end <= ' ')
             return 0;
     address = strstr (text, "://");
-    i = address ? (size_t) (address - text) : 0;
-    if (i == 0 || i >= sizeof transport || !address[3])
+    if (!address || address == text || !address[3])
         return 0;
-    memcpy (transport, text, i);
-    transport[i] = 0;
-    if (strcmp (transport, "tcp") != 0)
-        return strcmp (transport, "inproc") == 0
-               || strcmp (transport, "ipc") == 0 || zmq_has (transport);
-    colon = strrchr (address + 3, ':');
-    if (!colon || colon == address + 3)
+    *address = 0;  //  the text before it is the transport
+    address += 3;
+    if (strcmp (text, "tcp") != 0)
+        return strcmp (text, "inproc") == 0 || strcmp (text, "ipc") == 0
+               || zmq_has (text);
+    colon = strrchr (address, ':');
+    if (!colon || colon == address)
         return 0;
     port = strtol (colon + 1, &end, 10);
     return end != colon + 1 && *end == 0 && port >= 1 && port <= 65535;
@@ -3904,7 +3890,6 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
     while (known < end
            && (known->size != size || memcmp (known->text, topic, size) != 0))
         known++;
-    //  the last subscription of a broker: 0xff and 16 digits (section 3)
     if (zb_marker_is_ (topic, size)) {
         if (adds || self->markers)
             self->markers += adds ? 1 : (size_t) -1;
@@ -4154,18 +4139,16 @@ zb_zmq_safe_ (zb_t *self)
     return counts.up + counts.unknown == self->links.size;
 }
 
-//  Pump thread only, without the lock. Notes whether a stop has something to
-//  wait for. It has not if each broker has sent its whole list, or if all
-//  refuse connections and never had one.
+//  Pump thread only, with the instance's lock held. Notes whether a stop has
+//  something to wait for. It has not if each broker has sent its whole list, or
+//  if all refuse connections and never had one.
 static void
 zb_links_status_ (zb_t *self)
 {
     zb_links_count_ counts = zb_links_counts_ (&self->links);
-    pthread_mutex_lock (&self->lock);
     self->list_complete = counts.up > 0 && self->markers >= counts.up
                           && counts.up + counts.refused == self->links.size;
     self->unreachable = counts.up == 0 && counts.refused == self->links.size;
-    pthread_mutex_unlock (&self->lock);
 }
 
 //  Pump thread only. Sets the keys, before the first connection. Without CURVE
@@ -4528,13 +4511,6 @@ zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
 //
 //  A series or a reading becomes a line of the wire format (section 3).
 
-//  Writes level|type|name|
-static void
-zb_put_head_ (zb_text_ *text, const zb_series_ *series)
-{
-    zb_put_ (text, zb_series_head_ (series), series->head_size);
-}
-
 //  Writes |time|
 static void
 zb_put_time_ (zb_text_ *text, uint64_t unix_ns)
@@ -4542,12 +4518,6 @@ zb_put_time_ (zb_text_ *text, uint64_t unix_ns)
     zb_put_char_ (text, '|');
     zb_put_seconds_ (text, unix_ns - unix_ns % 1000000);
     zb_put_char_ (text, '|');
-}
-
-static void
-zb_put_source_ (zb_text_ *text, const zb_series_ *series)
-{
-    zb_put_ (text, zb_series_source_ (series), series->source_size);
 }
 
 //  Writes |ID:SEQ
@@ -4603,13 +4573,14 @@ static void
 zb_put_reading_ (const zb_t *instance, zb_text_ *text,
                  const zb_reading_ *reading, uint64_t seq, uint64_t sent)
 {
-    zb_put_head_ (text, reading->series);
+    const zb_series_ *series = reading->series;
+    zb_put_ (text, zb_series_head_ (series), series->head_size);
     zb_put_double_ (text, reading->value);
     zb_put_time_ (text, reading->ns);
-    zb_put_source_ (text, reading->series);
+    zb_put_ (text, zb_series_source_ (series), series->source_size);
     if (instance->classic)
         return;
-    zb_put_stream_ (text, reading->series->level, seq);
+    zb_put_stream_ (text, series->level, seq);
     zb_put_char_ (text, ':');
     zb_put_uint_ (text, sent);
 }
@@ -4645,7 +4616,7 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
     int timed = series->type == ZB_TYPE_TIMER;
     if (timed && zb_series_sum_ (&self->sum, series) == -1)
         return -1;
-    zb_put_head_ (text, series);
+    zb_put_ (text, zb_series_head_ (series), series->head_size);
     if (timed)
         zb_put_seconds_ (text, self->sum.sum_ns - reported->sum_ns);
     else {
@@ -4654,7 +4625,7 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
         zb_put_double_ (text, total - reported->total);
     }
     zb_put_ (text, message->time, message->time_size);
-    zb_put_source_ (text, series);
+    zb_put_ (text, zb_series_source_ (series), series->source_size);
     if (!self->classic) {
         zb_put_stream_ (text, level, level->seq);
         zb_put_char_ (text, ':');
@@ -5147,9 +5118,9 @@ zb_pump_round_ (zb_t *self, int reports)
     for (; level && reports; level = level->next)
         if (zb_report_ (self, level) == -1)
             break;
+    pthread_mutex_lock (&self->lock);
     if (self->socket)
         zb_links_status_ (self);
-    pthread_mutex_lock (&self->lock);
     self->round = wanted;
     pthread_cond_broadcast (&self->event);
     pthread_mutex_unlock (&self->lock);
@@ -5518,14 +5489,6 @@ zb_config_curve_ (zb_t *self, const zb_config_t *config)
     return *self->secret_key && zmq_has ("curve") ? 0 : -1;
 }
 
-//  ZIBRATO_DISABLE switches measuring off, unless it is empty or "0".
-static int
-zb_disabled_ (void)
-{
-    const char *text = getenv ("ZIBRATO_DISABLE");
-    return text && *text && strcmp (text, "0") != 0;
-}
-
 //  Takes the options. Returns -1, errno set, if one is invalid. An error about
 //  the broker's address or keys goes to config_error instead: these may come
 //  from the environment, and the default instance then counts although it
@@ -5541,7 +5504,9 @@ zb_config_apply_ (zb_t *self, const zb_config_t *config)
     if (!config->source && !zb_label_ok_ (source))
         source = "not_specified";
     self->classic = config->classic == 1;
-    self->disabled = zb_disabled_ ();
+    //  unless it is empty, or "0"
+    self->disabled =
+      strcmp (zb_config_string_ (NULL, "ZIBRATO_DISABLE", "0"), "0") != 0;
     self->context_given = config->context;
     self->max_series = (size_t) max_series;
     self->interval_ms = zb_config_int_ (config->interval_ms,
@@ -6118,7 +6083,9 @@ zb_slot_make_ (zb_t *self, const zb_sample_ *sample)
     zb_series_ *series = NULL;
     zb_label_ whole;
     pthread_mutex_lock (&self->lock);
-    if (!zb_finite_ (sample->value) || !zb_label_valid_ (label))
+    if (!zb_finite_ (sample->value) || !zb_label_ok_ (label->level)
+        || !zb_label_ok_ (label->name)
+        || (label->source && !zb_label_ok_ (label->source)))
         self->stats.refused++;
     else {
         whole = label->source ? *label
@@ -6650,18 +6617,6 @@ zb_exit_begin_ (void)
     return ending;
 }
 
-//  Called with zb_lock_ held. Waits for the threads that are in zb_close, no
-//  longer than they may take.
-static void
-zb_exit_closers_ (void)
-{
-    struct timespec until =
-      zb_until_ (zb_closers_until_ms_ + 2 * ZB_ORPHAN_MS_);
-    int rc = 0;
-    while (zb_closers_ && rc == 0)
-        rc = pthread_cond_timedwait (&zb_idle_, &zb_lock_, &until);
-}
-
 #if defined __PIC__ && !defined __PIE__ && defined __GLIBC__
 
 //  The first ZeroMQ context of a process loads libraries: libpgm looks up a
@@ -6695,7 +6650,9 @@ __attribute__ ((ZB_LAST_)) static void
 zb_exit_ (void)
 {
     zb_t *self, *ending;
+    struct timespec until;
     zb_entry_ entry;
+    int rc = 0;
     //  exit () may come from a signal handler that has interrupted this header:
     //  zb_enter_slow_ finds the thread busy then, as locks may be held
     if (!__atomic_load_n (&zb_pid_, __ATOMIC_RELAXED)
@@ -6708,8 +6665,11 @@ zb_exit_ (void)
         ending = self->next;
         zb_instance_finish_ (&self);
     }
+    //  threads in zb_close get the time that they may take
     pthread_mutex_lock (&zb_lock_);
-    zb_exit_closers_ ();
+    until = zb_until_ (zb_closers_until_ms_ + 2 * ZB_ORPHAN_MS_);
+    while (zb_closers_ && rc == 0)
+        rc = pthread_cond_timedwait (&zb_idle_, &zb_lock_, &until);
     pthread_mutex_unlock (&zb_lock_);
     zb_orphans_free_ (zb_exiting_ ? ZB_ORPHANS_ENDED_ : ZB_ORPHANS_ALL_);
     //  at the end of a program other threads may still write to it
