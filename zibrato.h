@@ -1435,8 +1435,7 @@ zb_timer_has_room_ (const zb_timer_ *self, uint64_t ns)
                || *zb_timer_place_ (self, self->last - 1u) < UINT32_MAX - 1);
 }
 
-//  Adds the last sample to its bucket. Called by the owning thread, or when
-//  that thread has ended.
+//  Called by the owning thread. Adds the last sample to its bucket.
 static inline void
 zb_timer_bucket_last_ (zb_timer_ *self)
 {
@@ -1539,7 +1538,7 @@ typedef struct {
     uint64_t count;
     zb_u128_ sum_ns;
     double sum_squares;         //  of nanoseconds
-    zb_range_ range;            //  of a report
+    zb_range_ range;            //  of the timers that were added last
     uint64_t *page[ZB_PAGES_];  //  NULL: its buckets are 0
     uint64_t *pool;             //  of a report: room for all pages, so that it
                                 //  needs no memory; else NULL
@@ -1744,9 +1743,8 @@ zb_sum_destroy_ (zb_sum_ **self_p)
 }
 
 //  Moves the sum and the buckets to the series. The last sample stays, because
-//  it is not yet in its bucket. Called with the instance's lock held, by the
-//  owning thread or when that thread has ended: so nobody writes to the buckets
-//  meanwhile.
+//  it is not yet in its bucket. Called by the owning thread with the instance's
+//  lock held.
 static void
 zb_timer_spill_ (zb_timer_ *self, zb_sum_ *retired)
 {
@@ -2756,11 +2754,12 @@ static pthread_cond_t zb_idle_;  //  an instance has no user left, or a thread
 //  Atomic: written under zb_lock_ or by zb_once_init_, read without a lock. The
 //  default publishes its instance (release, acquire).
 static zb_t *zb_default_;
-static int zb_reap_;               //  1: there are zb_threads_ended_
-static int zb_pump_missing_;       //  1: an instance waits for a pump
-static int64_t zb_pump_retry_ms_;  //  when to start it; 0: after a fork
-static int zb_ended_;              //  1: the program ends, nothing is measured
-static pid_t zb_pid_;              //  of the process that owns all of this
+static int zb_reap_;                //  1: there are zb_threads_ended_
+static int zb_pump_missing_;        //  1: an instance waits for a pump
+static int64_t zb_pump_retry_ms_;   //  when to start it; 0: after a fork
+static int zb_ended_;               //  1: the program ends, nothing is measured
+static pid_t zb_pid_;               //  of the process that owns all of this
+static uint64_t zb_async_dropped_;  //  by signal handlers, not counted yet
 
 //  Constant after zb_once_init_.
 static pthread_once_t zb_once_ = PTHREAD_ONCE_INIT;
@@ -2772,8 +2771,7 @@ static int zb_exiting_;  //  1: the program ends; 0: dlclose
 
 //  Each thread has its own, which its signal handlers share.
 static __thread zb_thread_ *zb_self_;
-static __thread int zb_busy_;                //  1: see zb_enter_
-static __thread uint64_t zb_async_dropped_;  //  by signal handlers meanwhile
+static __thread int zb_busy_;  //  1: see zb_enter_
 
 //  Stands for the slot where measuring is switched off. Never written to.
 static zb_slot_ zb_null_slot_;
@@ -2863,7 +2861,7 @@ zb_strdup_ (const char *string)
 //  A signal handler may measure while its thread holds a lock here, or changes
 //  its own tables. So each function that does so first marks its thread as
 //  busy. If a handler finds that mark, its measurement is dropped, and counted
-//  when the interrupted function leaves.
+//  by the next report or zb_stats.
 
 //  Returns -1 if the thread is already busy, which means that a signal handler
 //  interrupted it here. The fence is for the compiler only: a handler runs on
@@ -2878,47 +2876,30 @@ zb_enter_ (void)
     return 0;
 }
 
-//  Adds what signal handlers dropped to the default instance. The instance that
-//  they meant may be closed by now. It loops because a handler may come again
-//  before it has left.
-static void
-zb_async_report_ (void)
-{
-    while (__atomic_load_n (&zb_async_dropped_, __ATOMIC_RELAXED)
-           && zb_enter_ () == 0) {
-        uint64_t missed =
-          __atomic_exchange_n (&zb_async_dropped_, 0, __ATOMIC_RELAXED);
-        int state;
-        pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
-        pthread_mutex_lock (&zb_lock_);
-        if (zb_default_)
-            __atomic_add_fetch (&zb_default_->dropped_async, missed,
-                                __ATOMIC_RELAXED);
-        pthread_mutex_unlock (&zb_lock_);
-        pthread_setcancelstate (state, NULL);
-        __atomic_signal_fence (__ATOMIC_SEQ_CST);
-        zb_busy_ = 0;
-    }
-}
-
-//  The thread is not busy any more. zb_async_dropped_ is checked after that, or
-//  a handler could come between the check and the end.
 static inline void
 zb_leave_ (void)
 {
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     zb_busy_ = 0;
-    if (!ZB_LIKELY_ (__atomic_load_n (&zb_async_dropped_, __ATOMIC_RELAXED)
-                     == 0))
-        zb_async_report_ ();
 }
 
-//  A signal handler interrupted this header, so its measurement is dropped. It
-//  is counted when the interrupted function leaves.
+//  A signal handler interrupted this header, so its measurement is dropped.
 static void
 zb_async_drop_ (void)
 {
     __atomic_add_fetch (&zb_async_dropped_, 1, __ATOMIC_RELAXED);
+}
+
+//  Counts what signal handlers dropped at the default instance, if this is it.
+//  The instance that they meant may be closed by now.
+static void
+zb_async_count_ (zb_t *self)
+{
+    if (self == __atomic_load_n (&zb_default_, __ATOMIC_ACQUIRE))
+        __atomic_add_fetch (
+          &self->dropped_async,
+          __atomic_exchange_n (&zb_async_dropped_, 0, __ATOMIC_RELAXED),
+          __ATOMIC_RELAXED);
 }
 
 //  Returns 1 in a child of clone () or _Fork (), where pthread_atfork's
@@ -3464,10 +3445,11 @@ zb_share_drain_ (zb_t *instance, zb_share_ *self)
 //  Called with the instance's lock held. Returns what was counted so far, with
 //  the losses added up.
 static zb_stats_t
-zb_stats_dropped_ (const zb_t *self)
+zb_stats_dropped_ (zb_t *self)
 {
     zb_stats_t stats = self->stats;
     const zb_share_ *share;
+    zb_async_count_ (self);
     for (share = self->shares; share; share = share->next)
         stats.dropped_ring += zb_get_ (&share->dropped);
     stats.dropped_async = zb_get_ (&self->dropped_async);
@@ -3694,15 +3676,11 @@ zb_slot_fold_ (zb_slot_ *self)
 {
     zb_series_ *series = self->series;
     zb_timer_ *timer = self->by_kind.timer;
-    zb_snapshot_ snapshot;
     if (self->kind == ZB_TYPE_TIMER) {
-        zb_timer_bucket_last_ (timer);
-        timer->last = 0;
-        if (zb_timer_read_ (timer, &snapshot) == 0)
-            zb_range_add_ (&series->range, snapshot.range);
-        zb_timer_spill_ (timer, series->retired);
-        series->retired->count += timer->count;
-        series->retired->sum_squares += timer->sum_squares;
+        timer->seq &= ~(uint64_t) 1;  //  if it was cancelled while it wrote
+        series->retired->range = zb_range_none_;
+        zb_sum_timer_ (series->retired, timer);
+        zb_range_add_ (&series->range, series->retired->range);
     }
     series->total += self->total;
     series->maybe_changed = 1;
@@ -5708,6 +5686,7 @@ zb_instance_remove_ (zb_t *self)
     *at = self->next;
     self->closing = 1;
     if (zb_default_ == self) {
+        zb_async_count_ (self);
         zb_default_set_ (NULL);
         zb_default_closed_ = 1;
     }
@@ -5999,8 +5978,6 @@ zb_stats (zb_t *self, zb_stats_t *stats)
     memset (stats, 0, sizeof *stats);
     if (zb_enter_slow_ (&entry) == -1)
         return -1;
-    zb_leave_ ();  //  adds what signal handlers have dropped
-    zb_enter_ ();
     pthread_mutex_lock (&zb_lock_);
     self = zb_instance_acquire_ (self);
     pthread_mutex_unlock (&zb_lock_);
@@ -6544,8 +6521,9 @@ zb_fork_child_ (void)
     *last = zb_threads_ended_;
     zb_threads_ = zb_threads_ended_ = NULL;
     zb_self_ = NULL;
-    zb_orphans_ = NULL;  //  the parent's, as what it was closing
+    zb_orphans_ = NULL;  //  the parent's, as what it was closing,
     zb_closers_ = 0;
+    zb_async_dropped_ = 0;  //  and what it has not counted yet
     __atomic_store_n (&zb_pid_, getpid (), __ATOMIC_RELAXED);
     zb_pump_retry_ms_ = 0;
     zb_pump_missing_ = 1;
@@ -6676,9 +6654,7 @@ zb_exit_ (void)
     if (!zb_exiting_)
         zb_wake_close_ ();
     zb_exit_threads_ ();
-    __atomic_signal_fence (__ATOMIC_SEQ_CST);
-    zb_busy_ = 0;
-    pthread_setcancelstate (entry.cancel_state, NULL);
+    zb_leave_slow_ (&entry);
 }
 
 #ifdef __cplusplus
