@@ -123,10 +123,10 @@ typedef struct {
     int connected;            //  brokers that we are connected to now
     uint64_t denied;          //  handshakes that failed: wrong keys, CURVE on
                               //  one side only, or no broker at the port
-    int error;  //  errno of why nothing can be sent, or 0: EINVAL for endpoint,
-                //  host or key; that of the certificate; ENOTSUP; EMFILE,
-    //  EAGAIN (threads), EPERM (a filter); ETERM: the host has ended
-    //  the .context that it gave
+    //  errno of why nothing can be sent, or 0: EINVAL for endpoint, host or
+    //  key; that of the certificate; ENOTSUP; EMFILE, EAGAIN (threads), EPERM
+    //  (a filter); ETERM: the host has ended the .context that it gave
+    int error;
 } zb_stats_t;
 
 //  A body that is not shared is hidden: two of them in one process, of whatever
@@ -1377,8 +1377,8 @@ typedef struct zb_timer_ {
     uint32_t *buckets;  //  pages of 32, in the order in which they were made
     uint16_t last;      //  bucket of the newest sample, plus 1; 0: it has grown
     uint8_t read_failed;  //  lock: the last reading failed
-    uint8_t
-      page_at[ZB_PAGES_];  //  of an octave: 1 + place of its page; 0: none
+    //  Of an octave: 1 + place of its page; 0: none
+    uint8_t page_at[ZB_PAGES_];
 } zb_timer_;
 
 //  Pairs with zb_set_: who reads a value also sees all that was written before
@@ -2619,8 +2619,9 @@ typedef struct zb_level_ {
     uint64_t message_seq;               //  the first of those, of a state, in
                                         //  the message that is being written
     uint64_t child_seq, child_seq_end;  //  SEQs left to the child of a fork
-    int *end_sent;  //  shared with such children: 1 when the line that ends the
-      //  stream was sent; NULL before the first, or without memory
+    //  Shared with such children: 1 when the line that ends the stream was
+    //  sent; NULL before the first, or without memory
+    int *end_sent;
     char id[48];  //  |ID: of the stream; "" until the first report
     size_t id_size;
     int64_t born_ms;  //  zb_boot_ms_ at that time
@@ -2688,9 +2689,9 @@ struct zb_s {
     uint64_t round;         //  number of the last round that has ended
     uint64_t round_wanted;  //  zb_flush waits for that one
     uint64_t random;        //  part of the streams' IDs
-    zb_stats_t stats;       //  what is counted as it happens: sent, repeated,
-                            //  messages, bytes, refused, dropped_series,
-    //  dropped_ring (by threads that ended), dropped_held
+    //  What is counted as it happens: sent, repeated, messages, bytes, refused,
+    //  dropped_series, dropped_ring (by threads that ended), dropped_held
+    zb_stats_t stats;
     zb_series_ *dropped;        //  zibrato.dropped, and what of the losses
     uint64_t dropped_reported;  //  was added to it
 
@@ -4094,7 +4095,7 @@ zb_links_up_ (zb_t *self)
 //  Pump thread only, without the lock. Returns 1 if it is safe to call ZeroMQ.
 //  When a connection is lost, ZeroMQ opens a descriptor to look up its endpoint
 //  (getifaddrs in ip_resolver.cpp), and ends the process if it gets none. So
-//  the socket is not maybe_changed then. Numbers are looked at each time, for the
+//  the socket is left alone then. Numbers are looked at each time, for the
 //  limit of the process; some are opened once a second, for the limit of the
 //  system.
 static int
@@ -4104,17 +4105,17 @@ zb_zmq_safe_ (zb_t *self)
     zb_links_count_ counts;
     if (self->zmq_safe_ms == now_ms)
         return 1;
-    if (now_ms - self->opened_ms < ZB_SPARE_MS_ && zb_spare_numbers_ (2) == 0) {
-        self->zmq_safe_ms = now_ms;
-        return 1;
+    if (now_ms - self->opened_ms >= ZB_SPARE_MS_
+        || zb_spare_numbers_ (2) == -1) {
+        if (zb_spare_descriptors_ (2) == -1) {
+            zb_links_update_ (self);
+            counts = zb_links_counts_ (&self->links);
+            return counts.up + counts.unknown == self->links.size;
+        }
+        self->opened_ms = now_ms;
     }
-    if (zb_spare_descriptors_ (2) == 0) {
-        self->zmq_safe_ms = self->opened_ms = now_ms;
-        return 1;
-    }
-    zb_links_update_ (self);
-    counts = zb_links_counts_ (&self->links);
-    return counts.up + counts.unknown == self->links.size;
+    self->zmq_safe_ms = now_ms;
+    return 1;
 }
 
 //  Pump thread only, with the instance's lock held. Notes whether a stop has
@@ -5904,7 +5905,7 @@ zb_flush_rounds_ (zb_flush_waiter_ *waiter, int64_t deadline_ms)
     uint64_t wanted, held;
     int rc = 0;
     pthread_mutex_lock (&self->lock);
-    for (;;) {
+    do {
         wanted = ++self->round_wanted;
         pthread_cond_broadcast (&self->event);
         zb_wake_ ();
@@ -5912,14 +5913,9 @@ zb_flush_rounds_ (zb_flush_waiter_ *waiter, int64_t deadline_ms)
                && !self->pump_ended)
             rc = zb_flush_wait_ (waiter, &until);
         held = zb_held_ (self, ZB_HELD_WANTED_);
-        if (rc != 0 || held == 0 || self->stop || self->pump_ended
-            || self->error)
-            break;
         //  wait for the next round: a listener may come, or the pipe get room
-        rc = zb_flush_wait_ (waiter, &until);
-        if (rc != 0)
-            break;
-    }
+    } while (rc == 0 && held && !self->stop && !self->pump_ended && !self->error
+             && (rc = zb_flush_wait_ (waiter, &until)) == 0);
     held = held ? zb_held_ (self, ZB_HELD_WANTED_) : 0;
     pthread_mutex_unlock (&self->lock);
     return held ? -1 : 0;
