@@ -2950,20 +2950,21 @@ zb_leave_slow_ (const zb_entry_ *entry)
 //  pump that waits (epoll (7), EPOLLET).
 static int zb_wake_fd_ = -1;  //  atomic
 
-//  Pump thread only. Two pumps may open the descriptor at the same time; the
-//  second one closes its own.
+//  Pump thread only. Returns the descriptor, or -1, errno set. Two pumps may open
+//  it at the same time; the second one closes its own.
 static int
 zb_wake_open_ (void)
 {
-    int none = -1, fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE);
+    int others = -1, fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE);
     if (fd != -1)
-        return 0;
+        return fd;
     fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd != -1
-        && !__atomic_compare_exchange_n (&zb_wake_fd_, &none, fd, 0,
-                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        close (fd);
-    return fd == -1 ? -1 : 0;
+    if (fd == -1
+        || __atomic_compare_exchange_n (&zb_wake_fd_, &others, fd, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return fd;
+    close (fd);
+    return others;
 }
 
 //  Called after dlclose, and in a child of fork, where the descriptor would
@@ -4188,12 +4189,10 @@ static int
 zb_zmq_watch_ (zb_t *self)
 {
     struct epoll_event event;
-    int fd[3], i;
+    int fd[3] = {zb_wake_open_ ()}, i;
     size_t size = sizeof (int);
-    if (zb_wake_open_ () == -1
-        || (self->epoll_fd = epoll_create1 (EPOLL_CLOEXEC)) == -1)
+    if (fd[0] == -1 || (self->epoll_fd = epoll_create1 (EPOLL_CLOEXEC)) == -1)
         return -1;
-    fd[0] = zb_wake_fd_;
     zmq_getsockopt (self->socket, ZMQ_FD, &fd[1], &size);
     zmq_getsockopt (self->links.monitor, ZMQ_FD, &fd[2], &size);
     for (i = 0; i < 3; i++) {
