@@ -3,7 +3,7 @@
     The smallest useful backend, and the one to copy: what a worker has to
     write itself is how a row looks (post), and how rows are delivered
     (flush). Reading, adding up, the flush's time, retries and the stop are
-    the runtime's. README.md, "Writing a worker", walks through this file.
+    the runtime's. contrib/docs/writing-a-backend.md walks through this file.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 

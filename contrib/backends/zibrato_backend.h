@@ -2,7 +2,7 @@
 
     A worker is the runtime of the `zibrato` executable plus a backend: a table
     of functions, each optional. One process runs one backend, so its state may
-    be static. README.md, "Writing a worker", walks through
+    be static. contrib/docs/writing-a-backend.md walks through
     contrib/backends/stdout.c.
 
         #include "zibrato_backend.h"

@@ -14,6 +14,9 @@ if (TARGET zibrato)
 endif ()
 install (FILES zibrato.h contrib/backends/zibrato_backend.h TYPE INCLUDE)
 install (FILES README.md LICENSE.txt TYPE DOC)
+#  As they stand beside README.md, whose links they are.
+install (DIRECTORY contrib/docs DESTINATION ${CMAKE_INSTALL_DOCDIR}/contrib)
+install (FILES contrib/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/contrib)
 install (FILES contrib/completions/zibrato OPTIONAL
          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 foreach (section 1 3 7)

@@ -1,7 +1,7 @@
 /*  site.h - a worker with a spool, its service, and a program under load
 
     The stand-in stores what has a key once, as an endpoint of one's own should
-    (README.md, "When things fail"): what is sent twice since an answer was lost
+    (contrib/docs/when-things-fail.md): what is sent twice since an answer was lost
     must carry the same key and the same body.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */

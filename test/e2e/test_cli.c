@@ -24,7 +24,7 @@ golden_check (const char *name, const char *text)
 //  --------------------------------------------------------------------------
 //  Help and mistakes
 
-//  Of the last three README.md has the help, which readme.check compares.
+//  Of the last three contrib/docs has the help, which readme.check compares.
 static void
 help_is_golden (void)
 {
