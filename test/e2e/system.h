@@ -224,7 +224,7 @@ site_start (site_t *self, bool spool)
                             "--timeout",
                             "2",
                             "--deadline",
-                            "90",
+                            "45",
                             "--batch"};
     for (size_t i = 0; i < sizeof common / sizeof *common; i++)
         argv[count++] = common[i];
