@@ -3,7 +3,7 @@
     The program's signals, output, locale, random numbers, errno, descriptors,
     threads and memory are its own, and when they run out it is measuring that
     stops, not the program. test/programs/host.c and faults.c are such programs.
-    What can be seen from inside is in test/unit/test_header_*.c.
+    What can be seen from inside is in test/unit/header.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 

@@ -7,9 +7,9 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "unit.h"
+#include "../unit.h"
 
-#include "../../contrib/backends/age.h"
+#include "../../../contrib/backends/age.h"
 
 enum { ROWS = 600 };
 

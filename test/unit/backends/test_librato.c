@@ -7,9 +7,9 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #define main zibrato_main
-#include "../../zibrato.c"
+#include "../../../zibrato.c"
 #undef main
-#include "../../contrib/backends/librato.c"
+#include "../../../contrib/backends/librato.c"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>

@@ -4,7 +4,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "unit.h"
+#include "../unit.h"
 
 enum { NOW_MS = 1000 * 1000 };
 

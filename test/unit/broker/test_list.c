@@ -8,7 +8,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "unit.h"
+#include "../unit.h"
 
 enum {
     CONNECTIONS = 200,

@@ -5,7 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "unit.h"
+#include "../unit.h"
 
 enum { LEVELS = 3, STEPS = 200 * 1000, NOW_MS = 1000 * 1000 };
 

@@ -4,9 +4,9 @@
 
 //  The body, with its statics.
 #define ZIBRATO_IMPLEMENTATION
-#include "../../zibrato.h"
+#include "../../../zibrato.h"
 
-#include "unit.h"
+#include "../unit.h"
 
 static const char s_key[] = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
 static const char s_secret[] = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";

@@ -11,9 +11,9 @@
 
 //  The body, with its statics.
 #define ZIBRATO_IMPLEMENTATION
-#include "../../zibrato.h"
+#include "../../../zibrato.h"
 
-#include "unit.h"
+#include "../unit.h"
 
 //  --------------------------------------------------------------------------
 //  Whole numbers of 3072 bits, least limb first

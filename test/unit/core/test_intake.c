@@ -2,14 +2,14 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "unit.h"
+#include "../unit.h"
 
 #include <czmq.h>
 
 static int64_t s_now_ms;
 
 #define zclock_mono() s_now_ms
-#include "../../contrib/core/intake.c"
+#include "../../../contrib/core/intake.c"
 #undef zclock_mono
 
 enum { MOST = 10, ROOM = 40, MESSAGES = 100 };

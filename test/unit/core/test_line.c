@@ -10,9 +10,9 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "unit.h"
+#include "../unit.h"
 
-#include "../../contrib/core/line.c"
+#include "../../../contrib/core/line.c"
 
 //  The text is copied to memory of its size, so that ASan sees who reads on.
 static const char *

@@ -2,7 +2,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "unit.h"
+#include "../unit.h"
 
 static const char *
 s_part (const char *value)

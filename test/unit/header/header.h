@@ -11,7 +11,7 @@
 #define _GNU_SOURCE  //  newlocale, strtod_l, sched_yield
 
 #define ZIBRATO_IMPLEMENTATION
-#include "../../zibrato.h"
+#include "../../../zibrato.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,8 +23,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../jobs.h"
-#include "../sanitized.h"
+#include "../../jobs.h"
+#include "../../sanitized.h"
 
 //  No test file uses all of it
 #pragma GCC diagnostic push

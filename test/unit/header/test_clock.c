@@ -45,7 +45,7 @@ s_rdtsc (void)
 #endif
 
 #define ZIBRATO_IMPLEMENTATION
-#include "../../zibrato.h"
+#include "../../../zibrato.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +54,7 @@ s_rdtsc (void)
 #include <math.h>
 #include <sys/wait.h>
 
-#include "../jobs.h"
+#include "../../jobs.h"
 
 static void
 s_sleep_ms (int64_t ms)

@@ -23,7 +23,7 @@ s_clock_gettime (clockid_t id, struct timespec *now)
 
 #define clock_gettime s_clock_gettime
 #define ZIBRATO_IMPLEMENTATION
-#include "../../zibrato.h"
+#include "../../../zibrato.h"
 #undef clock_gettime
 
 #include <setjmp.h>

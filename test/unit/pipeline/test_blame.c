@@ -4,7 +4,7 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "unit.h"
+#include "../unit.h"
 
 static blame_service_t s_service;
 static uint64_t s_passed;

@@ -5,7 +5,7 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "unit.h"
+#include "../unit.h"
 
 static char s_dir[64];
 

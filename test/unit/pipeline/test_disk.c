@@ -11,9 +11,9 @@
 
 #define _GNU_SOURCE  //  nftw
 
-#include "unit.h"
+#include "../unit.h"
 
-#include "../folder.h"
+#include "../../folder.h"
 
 #include <fcntl.h>
 

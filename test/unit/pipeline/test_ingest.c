@@ -4,9 +4,9 @@
 
 #define _GNU_SOURCE  //  nftw
 
-#include "unit.h"
+#include "../unit.h"
 
-#include "../folder.h"
+#include "../../folder.h"
 
 #include <dirent.h>
 #include <semaphore.h>

@@ -5,8 +5,8 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "unit.h"
-#include "../../contrib/pipeline/json.c"
+#include "../unit.h"
+#include "../../../contrib/pipeline/json.c"
 
 enum { TIMES = SANITIZED ? 20000 : 100000 };
 

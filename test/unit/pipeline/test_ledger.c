@@ -15,9 +15,9 @@
 
 //  The body, with its statics.
 #define ZIBRATO_IMPLEMENTATION
-#include "../../zibrato.h"
+#include "../../../zibrato.h"
 
-#include "unit.h"
+#include "../unit.h"
 
 #include <sys/wait.h>
 

@@ -6,8 +6,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "unit.h"
-#include "../../contrib/pipeline/links.c"
+#include "../unit.h"
+#include "../../../contrib/pipeline/links.c"
 
 static zsock_t *s_socket;
 

@@ -27,11 +27,11 @@
 
 #define _GNU_SOURCE  //  nftw
 
-#include "unit.h"
+#include "../unit.h"
 
-#include "../../contrib/pipeline/sender.c"
+#include "../../../contrib/pipeline/sender.c"
 
-#include "../folder.h"
+#include "../../folder.h"
 
 #include <sys/stat.h>
 #include <sys/uio.h>

@@ -28,9 +28,9 @@
 
 //  The body, with its statics.
 #define ZIBRATO_IMPLEMENTATION
-#include "../../zibrato.h"
+#include "../../../zibrato.h"
 
-#include "unit.h"
+#include "../unit.h"
 
 enum {
     RUNS = SANITIZED ? 300 : 2000,

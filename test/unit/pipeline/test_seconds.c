@@ -9,7 +9,7 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "unit.h"
+#include "../unit.h"
 
 //  --------------------------------------------------------------------------
 //  What was given out

@@ -12,12 +12,12 @@
 
 #define _GNU_SOURCE  //  memfd_create
 
-#include "unit.h"
+#include "../unit.h"
 
-#include "../jobs.h"
+#include "../../jobs.h"
 
-#include "../../contrib/pipeline/queue.c"
-#include "../../contrib/pipeline/sender.c"
+#include "../../../contrib/pipeline/queue.c"
+#include "../../../contrib/pipeline/sender.c"
 
 //  --------------------------------------------------------------------------
 //  Backend: rows are numbers, with a sign behind them if they are bad

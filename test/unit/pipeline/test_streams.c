@@ -17,7 +17,7 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "unit.h"
+#include "../unit.h"
 
 enum {
     WORLDS = SANITIZED ? 100 : 1000,

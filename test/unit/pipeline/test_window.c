@@ -4,7 +4,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "unit.h"
+#include "../unit.h"
 
 #include <cjson/cJSON.h>
 #include <float.h>
