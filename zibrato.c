@@ -53,7 +53,6 @@
 #include <czmq.h>
 #include <dlfcn.h>
 #include <limits.h>
-#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -64,10 +63,6 @@ enum {
     NEEDED_DESCRIPTORS = 64,
     DRAIN_MESSAGES = 256  //  read in one go, then the timers' turn
 };
-
-//  Bytes that libc keeps of what was freed: what a burst of messages takes is
-//  there for the next one.
-enum { KEPT_MAX = 16 * 1024 * 1024 };
 
 //  --------------------------------------------------------------------------
 //  Ingest: the worker's main thread reads, and closes a window at each flush
@@ -690,8 +685,10 @@ worker_run (const zb_backend_t *backend)
     wrong = flush_percentiles (self.flush, s_worker.percentiles);
     if (wrong)
         die ("--percentiles %s: %s", s_worker.percentiles, wrong);
-    if (options_checked ())
+    if (options_checked ()) {
+        worker_clear (&self);
         return 0;
+    }
     subscriber_open (&self.subscriber, backend->name, s_worker.levels);
     sender.queue = self.queue;
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, sockets_random ());
@@ -1012,12 +1009,9 @@ broker_run (void)
     const char *wrong;
     zmq_pollitem_t stop = {NULL, process_stop_fd (), ZMQ_POLLIN, 0};
     zmq_pollitem_t hangup = {NULL, process_hangup_fd (), ZMQ_POLLIN, 0};
-    zloop_t *loop = zloop_new ();
+    zloop_t *loop;
     zb_t *health;
     int port;
-    process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
-    zloop_poller (loop, &stop, broker_stop, NULL);
-    zloop_poller (loop, &hangup, broker_reload, NULL);
     wrong = address_resolve (address, sizeof address, s_broker.host);
     if (wrong)
         die ("--host %s: %s", s_broker.host, wrong);
@@ -1025,6 +1019,10 @@ broker_run (void)
         die ("--curve and --authorized: give both, or neither");
     if (options_checked ())
         return 0;
+    loop = zloop_new ();
+    process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
+    zloop_poller (loop, &stop, broker_stop, NULL);
+    zloop_poller (loop, &hangup, broker_reload, NULL);
     broker_open (loop, address);
     zsock_bind (s_broker.ports.programs, "inproc://zibrato-broker");
     if (s_broker.ports.curve)
@@ -1175,7 +1173,7 @@ main (int argc, char **argv)
     int rc = -1;
     process_open_standard ();
     table_seed = sockets_random ();
-    mallopt (M_TRIM_THRESHOLD, KEPT_MAX);
+    process_keep_memory ();
     if (streq (mode, "--version") || streq (mode, "-V")) {
         printf ("zibrato %s\n", ZIBRATO_VERSION);
         return 0;

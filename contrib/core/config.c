@@ -52,9 +52,9 @@ s_line (reading_t *self, char *text, int line)
     if (!value || value == text)
         return "expected KEY = VALUE";
     *value++ = 0;
-    return self->ours ? self->each (self->argument, s_trim (text),
-                                    strdup (s_trim (value)), line)
-                      : NULL;
+    return self->ours
+             ? self->each (self->argument, s_trim (text), s_trim (value), line)
+             : NULL;
 }
 
 //  Reads all lines. Returns NULL, or what is wrong with the last one.

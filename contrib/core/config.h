@@ -12,7 +12,8 @@
 #ifndef ZB_CONFIG_H
 #define ZB_CONFIG_H
 
-//  Called for each key. The value may be kept. Returns NULL, or what is wrong.
+//  Called for each key. The texts stay until it returns. Returns NULL, or what is
+//  wrong.
 typedef const char *(config_fn) (void *argument, const char *key, char *value,
                                  int line);
 

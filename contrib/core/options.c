@@ -32,6 +32,7 @@ static const zb_mode_t *s_parsed;
 static struct {
     const zb_option_t *option;
     char from[PATH_MAX + 16];
+    char *text;  //  of a file, which is not there any more
 } s_origin[OPTIONS_MAX];
 
 //  The tables of a mode: its own come first, so that none of ours takes the
@@ -144,9 +145,10 @@ option_number (const char *text, int64_t *number)
     return *end ? -1 : 0;
 }
 
-//  Remembers where an option's value comes from; the last one holds.
+//  Remembers where an option's value comes from; the last one holds. Takes the
+//  text over, or NULL.
 static void
-s_origin_set (const zb_option_t *option, const char *from)
+s_origin_set (const zb_option_t *option, const char *from, char *text)
 {
     int i = 0;
     while (i < OPTIONS_MAX - 1 && s_origin[i].option
@@ -154,6 +156,16 @@ s_origin_set (const zb_option_t *option, const char *from)
         i++;
     s_origin[i].option = option;
     snprintf (s_origin[i].from, sizeof s_origin[i].from, "%s", from);
+    free (s_origin[i].text);
+    s_origin[i].text = text;
+}
+
+static void
+s_origins_clear (void)
+{
+    for (int i = 0; i < OPTIONS_MAX; i++)
+        free (s_origin[i].text);
+    memset (s_origin, 0, sizeof s_origin);
 }
 
 static int
@@ -173,11 +185,10 @@ s_flag_read (const char *value, int *flag)
 //  shows them: in argv and the environment. A flag of the command line has no
 //  value.
 static const char *
-s_option_set (const zb_option_t *self, char *value, const char *from)
+s_option_set (const zb_option_t *self, char *value)
 {
     static char expected[96];
     int64_t number;
-    s_origin_set (self, from);
     if (self->flag && !value)
         *self->flag = 1;
     else if (self->flag)
@@ -204,7 +215,8 @@ s_option_set (const zb_option_t *self, char *value, const char *from)
 static void
 s_option_must (const zb_option_t *self, char *value, const char *from)
 {
-    const char *expected = s_option_set (self, value, from);
+    const char *expected = s_option_set (self, value);
+    s_origin_set (self, from, NULL);
     if (expected)
         die ("--%s %s: expected %s", self->name, value, expected);
 }
@@ -231,14 +243,16 @@ s_config_key (void *argument, const char *key, char *value, int line)
     static char wrong[512];
     const zb_option_t *option =
       s_option_find ((const zb_mode_t *) argument, key, strlen (key));
-    char from[sizeof s_origin->from];
+    char from[sizeof s_origin->from], *text;
     const char *expected;
     if (!option || option->text == &s_config || option->flag == &s_check) {
         snprintf (wrong, sizeof wrong, "%.200s: no such option", key);
         return wrong;
     }
     snprintf (from, sizeof from, "%s:%d", s_config, line);
-    expected = s_option_set (option, value, from);
+    text = strdup (value);
+    expected = s_option_set (option, text);
+    s_origin_set (option, from, text);
     if (!expected)
         return NULL;
     snprintf (wrong, sizeof wrong, "%.200s = %.200s: expected %s", key, value,
@@ -316,7 +330,7 @@ options_parse (const zb_mode_t *mode, int argc, char **argv)
     const char *wrong = NULL;
     s_parsed = mode;
     s_config = NULL;
-    memset (s_origin, 0, sizeof s_origin);
+    s_origins_clear ();
     s_options_words (mode, argc, argv, true);
     if (s_config)
         wrong = config_read (s_config, mode->name, s_config_key, (void *) mode);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -24,6 +25,13 @@ process_open_standard (void)
         if (fcntl (fd, F_GETFD) == -1 && errno == EBADF
             && open ("/dev/null", flags[fd]) != fd)
             die ("/dev/null:");
+}
+
+void
+process_keep_memory (void)
+{
+    enum { KEPT_MAX = 16 * 1024 * 1024 };
+    mallopt (M_TRIM_THRESHOLD, KEPT_MAX);
 }
 
 static int

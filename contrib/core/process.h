@@ -12,6 +12,10 @@
 //  before. To be called first.
 void process_open_standard (void);
 
+//  What a burst of messages takes is there for the next one: libc keeps more of
+//  what was freed.
+void process_keep_memory (void);
+
 //  Return a descriptor, readable when one of these signals comes: SIGINT,
 //  SIGTERM and SIGQUIT, which ask the program to stop; or SIGHUP, which asks it
 //  to read again what may have changed. To be called before there are other
