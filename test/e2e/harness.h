@@ -92,16 +92,20 @@ static size_t s_kept_count;
 static void *s_context;  //  of ZeroMQ, while a test uses one
 static char s_disk[96];  //  where a small file system is mounted, or empty
 
-//  Frees the memory after the test. Returns it.
+//  Frees the memory after the test. Returns it. A test may have threads.
 static void *
 harness_keep (void *memory)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     assert_non_null (memory);
+    pthread_mutex_lock (&lock);
     if (s_kept_count % 1024 == 0) {
         s_kept = realloc (s_kept, (s_kept_count + 1024) * sizeof *s_kept);
         assert_non_null (s_kept);
     }
-    return s_kept[s_kept_count++] = memory;
+    s_kept[s_kept_count++] = memory;
+    pthread_mutex_unlock (&lock);
+    return memory;
 }
 
 //  Returns formatted text, freed after the test.

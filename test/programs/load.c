@@ -13,9 +13,12 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#define _GNU_SOURCE  //  ppoll
+
 #include "zibrato.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -23,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { THREADS_MAX = 64, VALUE = 3, NS = 1000 };
 
@@ -56,6 +60,20 @@ s_stop_handle (int number)
     (void) number;
 }
 
+//  Returns when the input ends, or SIGTERM comes, which is blocked everywhere but
+//  here: one that comes before we wait must not be lost.
+static void
+s_wait (void)
+{
+    struct pollfd input = {STDIN_FILENO, POLLIN, 0};
+    sigset_t none;
+    char byte;
+    sigemptyset (&none);
+    while (ppoll (&input, 1, NULL, &none) == 1
+           && read (STDIN_FILENO, &byte, 1) == 1) {
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -68,7 +86,6 @@ main (int argc, char *argv[])
     if (threads < 1 || threads > THREADS_MAX || s_pause_us < 1
         || s_pause_us > 999999)
         return 2;
-    //  only this thread is to get it
     sigemptyset (&stop);
     sigaddset (&stop, SIGTERM);
     pthread_sigmask (SIG_BLOCK, &stop, NULL);
@@ -76,9 +93,7 @@ main (int argc, char *argv[])
         if (pthread_create (&thread[i], NULL, s_run, NULL) != 0)
             return 1;
     sigaction (SIGTERM, &action, NULL);
-    pthread_sigmask (SIG_UNBLOCK, &stop, NULL);
-    while (getchar () != EOF) {
-    }
+    s_wait ();
     s_stop = true;
     for (long i = 0; i < threads; i++)
         pthread_join (thread[i], NULL);

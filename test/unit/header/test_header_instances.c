@@ -203,8 +203,10 @@ test_again_full_pipe (void **state)
     s_await_heard (zb, "info", 1);
     //  which would fit where another one does not
     ZB_GAUGE ("info", "g", READINGS, .source = "s", .to = zb);
-    assert_int_equal (zb_flush (zb, 50), -1);
-    zb_stats (zb, &stats);
+    do {
+        assert_int_equal (zb_flush (zb, 50), -1);
+        zb_stats (zb, &stats);
+    } while (stats.messages < PIPE);
     assert_int_equal (stats.messages, PIPE);
     assert_int_equal (stats.held, 1);
     assert_in_range (stats.repeated, 100, READINGS - 100);
