@@ -10,7 +10,8 @@ typedef struct {
     const char *section;
     config_fn *each;
     void *argument;
-    bool ours, any;  //  this section is that, and there was one
+    bool sections;   //  there was one
+    bool ours, any;  //  this is that one, and there was such
 } reading_t;
 
 //  The text without the blanks around it.
@@ -33,6 +34,7 @@ s_section (reading_t *self, char *text)
     if (!end || end[1] || end == text + 1)
         return "expected [MODE]";
     *end = 0;
+    self->sections = true;
     self->ours = streq (s_trim (text + 1), self->section);
     self->any |= self->ours;
     return NULL;
@@ -43,17 +45,22 @@ static const char *
 s_line (reading_t *self, char *text, int line)
 {
     char *value;
+    size_t size;
     text = s_trim (text);
     if (!*text || *text == '#' || *text == ';')
         return NULL;
     if (*text == '[')
         return s_section (self, text);
-    value = strchr (text, '=');
-    if (!value || value == text)
-        return "expected KEY = VALUE";
-    *value++ = 0;
+    //  what is no name may be a secret: it is not repeated
+    size = strspn (text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    value = text + size + strspn (text + size, " \t");
+    if (size == 0 || *value != '=')
+        return "expected NAME = VALUE";
+    if (!self->sections)
+        return "expected [MODE] before it";
+    text[size] = 0;
     return self->ours
-             ? self->each (self->argument, s_trim (text), s_trim (value), line)
+             ? self->each (self->argument, text, s_trim (value + 1), line)
              : NULL;
 }
 

@@ -4,7 +4,7 @@
         [librato]
         flush = 60
 
-    A section is a mode's, a key is an option without its dashes, a value goes to
+    A section is a mode's, a name is an option without its dashes, a value goes to
     the end of the line, without the blanks around it.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */

@@ -21,7 +21,7 @@ static int s_check;
 // clang-format off
 static const zb_option_t s_common[] = {
   {.name = "config", .argument = "FILE", .text = &s_config,
-   .help = "has lines like flush = 60 below the mode's name, [librato]"},
+   .help = "options as lines NAME = VALUE, below the name of the mode, [MODE]"},
   {.name = "check", .flag = &s_check,
    .help = "print which options hold, and end"},
   {.name = NULL}};
@@ -283,7 +283,8 @@ s_option_parse (const zb_mode_t *mode, int i, int argc, char **argv, bool first)
     const zb_option_t *option = s_option_find (
       mode, name, value ? (size_t) (value - name) : strlen (name));
     if (!option)
-        usage_die (mode, "%s: no such option", argv[i]);
+        usage_die (mode, "%.*s: no such option", (int) strcspn (argv[i], "="),
+                   argv[i]);
     if (value && option->flag)
         usage_die (mode, "--%s takes no value", option->name);
     if (value)

@@ -300,7 +300,7 @@ test_endings (void **state)
       {{"--size=-1"}, 1, "expected a number from 0"},
       {{"--size", "99999999999G"}, 1, "expected a number"},
       {{"--counts", "1"}, 2, "--counts: no such option"},
-      {{"--coun=1"}, 2, "no such option"},
+      {{"--coun=1"}, 2, "--coun: no such option"},
       {{"--", "x"}, 2, "x: expected an option"},
       {{"--", "--text"}, 2, "--text: expected an option"},
       {{"--=1"}, 2, "no such option"},
@@ -335,16 +335,19 @@ test_config_endings (void **state)
                   ":2: count = 71: expected a number from -5 to 70"},
                  {"\n[test]\ncounts = 1\n", ":3: counts: no such option"},
                  {"[test]\nflag = 2\n", ":2: flag = 2: expected yes or no"},
-                 {"[test]\nflag\n", ":2: expected KEY = VALUE"},
-                 {"[test]\n= 2\n", ":2: expected KEY = VALUE"},
-                 {"[other]\nnonsense\n", ":2: expected KEY = VALUE"},
+                 {"[test]\nflag\n", ":2: expected NAME = VALUE"},
+                 {"[test]\n= 2\n", ":2: expected NAME = VALUE"},
+                 {"[other]\nnonsense\n", ":2: expected NAME = VALUE"},
                  {"[test\n", ":1: expected [MODE]"},
                  {"[test] x\n", ":1: expected [MODE]"},
                  {"[]\n", ":1: expected [MODE]"},
                  {"[test]\nconfig = x\n", ":2: config: no such option"},
                  {"[other]\ncount = 1\n", ": expected a section [test]"},
                  {"", ": expected a section [test]"},
-                 {"count = 1\n", ": expected a section [test]"}};
+                 {"count = 1\n[test]\n", ":1: expected [MODE] before it"},
+                 {"[test]\nsecret HUSH==\n", ":2: expected NAME = VALUE\n"},
+                 {"[test]\nsecret: HUSH=\n", ":2: expected NAME = VALUE\n"},
+                 {"[test]\nSECRET = HUSH\n", ":2: expected NAME = VALUE\n"}};
     char *words[WORDS + 1] = {"--config", s_path};
     char text[4096];
     size_t i;
