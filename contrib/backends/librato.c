@@ -9,34 +9,28 @@
     for those who hold the count (librato/librato-rails#1): the API's counters
     are absolute readings, which would fall with every restart.
 
-    Sections: options, names, requests and responses, the backend's table.
-    HTTP itself is in http.c.
+    Sections: options, requests and responses, the backend's table.
+    HTTP itself is in http.c, names are in label.c.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "age.h"
 #include "http.h"
+#include "label.h"
 #include "secret.h"
 
 #include <cjson/cJSON.h>
-#include <ctype.h>
 #include <czmq.h>
 #include <pthread.h>
 
 //  --------------------------------------------------------------------------
 //  Options
 
-enum {
-    TEXT_MAX = 300,
-    LABEL_MAX = 255,
-    CONNECTIONS_MAX = 64,
-    ORIGINALS_MAX = 10000  //  names that are remembered to tell collisions
-};
+enum { TEXT_MAX = 300, CONNECTIONS_MAX = 64 };
 
 static struct {
     http_config_t config;
     int64_t connections;
-    zhash_t *originals;  //  what became a sanitised name or source
 
     pthread_mutex_t lock;  //  over all that follows
     http_t *idle[CONNECTIONS_MAX];
@@ -100,64 +94,7 @@ librato_check (void)
 }
 
 //  --------------------------------------------------------------------------
-//  Names: of metrics and sources, as the API takes them
-
-//  Only [A-Za-z0-9.:_-], up to 255, and not the reserved source "all".
-//  Returns 1 if the text had to be changed.
-static int
-librato_sanitise (char *clean, const char *text, int is_source)
-{
-    size_t i;
-    int changed = 0;
-    for (i = 0; text[i] && i < LABEL_MAX; i++) {
-        unsigned char c = (unsigned char) text[i];
-        int fine = c < 0x80 && (isalnum (c) || strchr (".:_-", c));
-        clean[i] = fine ? (char) c : '_';
-        changed |= !fine;
-    }
-    changed |= text[i] != 0;
-    clean[i] = 0;
-    if (is_source && strcasecmp (clean, "all") == 0) {
-        strcat (clean, "_");
-        changed = 1;
-    }
-    return changed;
-}
-
-//  Says, once, that two names or two sources have become one. Texts that stay
-//  as they are need no memory unless a changed one has come before them.
-static void
-librato_collision (char kind, const char *clean, const char *text, int changed)
-{
-    char key[LABEL_MAX + 16], told[LABEL_MAX + 16];
-    const char *other;
-    if (!s_librato.originals) {
-        s_librato.originals = zhash_new ();
-        zhash_autofree (s_librato.originals);
-    }
-    if (zhash_size (s_librato.originals) >= ORIGINALS_MAX)
-        return;
-    snprintf (key, sizeof key, "%c %s", kind, clean);
-    snprintf (told, sizeof told, "%c told %s", kind, text);
-    other = (const char *) zhash_lookup (s_librato.originals, key);
-    if (!other && changed)
-        zhash_insert (s_librato.originals, key, (void *) text);
-    else if (other && strcmp (other, text) != 0
-             && zhash_insert (s_librato.originals, told, (void *) text) == 0)
-        zb_log (LOG_WARNING, "collision", "text=\"%s\" other=\"%s\" sent_as=%s",
-                text, other, clean);
-    if (zhash_size (s_librato.originals) == ORIGINALS_MAX)
-        zb_log (LOG_WARNING, "collision",
-                "effect=\"there are so many that no more are told\"");
-}
-
-static int
-librato_fit (const char *text, int is_source, char fitted[LABEL_MAX + 1])
-{
-    int changed = librato_sanitise (fitted, text, is_source);
-    librato_collision (is_source ? 's' : 'n', fitted, text, changed);
-    return changed;
-}
+//  Requests and responses
 
 static size_t
 librato_post (const zb_row_t *row, char *text, size_t size)
@@ -166,9 +103,6 @@ librato_post (const zb_row_t *row, char *text, size_t size)
     untyped.type = (zb_type_t) 0;
     return zb_row_json (&untyped, "measure_time", text, size);
 }
-
-//  --------------------------------------------------------------------------
-//  Requests and responses
 
 //  Adds the texts in a JSON value, each with its key: what is wrong may be a
 //  text, an array or nested objects (librato/librato-rails#10,
@@ -338,7 +272,7 @@ librato_close (void)
     while (s_librato.idle_count)
         http_destroy (&s_librato.idle[--s_librato.idle_count]);
     secret_clear (&s_librato.apitoken);
-    zhash_destroy (&s_librato.originals);
+    label_forget ();
 }
 
 //  --------------------------------------------------------------------------
@@ -353,7 +287,7 @@ const zb_backend_t zb_librato_backend = {
   .batch = 300,
   .check = librato_check,
   .connect = librato_connect,
-  .fit = librato_fit,
+  .fit = label_fit,
   .post = librato_post,
   .flush = librato_flush,
   .close = librato_close,

@@ -35,7 +35,7 @@ static void
 s_check_clean (const char *text, int is_source)
 {
     char clean[LABEL_MAX + 2], again[LABEL_MAX + 2];
-    int changed = librato_sanitise (clean, text, is_source);
+    int changed = label_clean (clean, text, is_source);
     size_t size = strlen (clean);
     CHECK (size <= LABEL_MAX && (size > 0) == (*text != 0));
     CHECK (strspn (clean, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -44,7 +44,7 @@ s_check_clean (const char *text, int is_source)
     CHECK (changed == (strcmp (clean, text) != 0));
     CHECK (!is_source || strcasecmp (clean, "all") != 0);
     //  what is clean stays so
-    CHECK (librato_sanitise (again, clean, is_source) == 0);
+    CHECK (label_clean (again, clean, is_source) == 0);
 }
 
 static void

@@ -9,6 +9,7 @@
 #define main zibrato_main
 #include "../../../zibrato.c"
 #undef main
+#include "../../../contrib/backends/label.c"
 #include "../../../contrib/backends/librato.c"
 
 #include <arpa/inet.h>
@@ -40,7 +41,7 @@ test_sanitise (void **state)
     (void) state;
     for (i = 0; i < sizeof names / sizeof *names; i++) {
         assert_int_equal (
-          librato_sanitise (clean, names[i].text, names[i].is_source),
+          label_clean (clean, names[i].text, names[i].is_source),
           names[i].changed);
         assert_string_equal (clean, names[i].clean);
     }
@@ -53,11 +54,11 @@ test_sanitise_size (void **state)
     (void) state;
     memset (text, 'x', sizeof text);
     text[255] = 0;
-    assert_int_equal (librato_sanitise (clean, text, 0), 0);
+    assert_int_equal (label_clean (clean, text, 0), 0);
     assert_string_equal (clean, text);
     text[255] = 'x';
     text[256] = 0;
-    assert_int_equal (librato_sanitise (clean, text, 1), 1);
+    assert_int_equal (label_clean (clean, text, 1), 1);
     assert_int_equal (strlen (clean), 255);
 }
 
@@ -74,7 +75,7 @@ test_sanitise_bytes (void **state)
         fine = strspn (text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv"
                              "wxyz0123456789.:_-")
                == 1;
-        assert_int_equal (librato_sanitise (clean, text, 0), !fine);
+        assert_int_equal (label_clean (clean, text, 0), !fine);
         assert_string_equal (clean, fine ? text : "_");
     }
 }
@@ -85,13 +86,13 @@ test_fit (void **state)
 {
     char fitted[LABEL_MAX + 1];
     (void) state;
-    assert_int_equal (librato_fit ("my timer", 0, fitted), 1);
+    assert_int_equal (label_fit ("my timer", 0, fitted), 1);
     assert_string_equal (fitted, "my_timer");
-    assert_int_equal (librato_fit ("all", 0, fitted), 0);
+    assert_int_equal (label_fit ("all", 0, fitted), 0);
     assert_string_equal (fitted, "all");
-    assert_int_equal (librato_fit ("all", 1, fitted), 1);
+    assert_int_equal (label_fit ("all", 1, fitted), 1);
     assert_string_equal (fitted, "all_");
-    zhash_destroy (&s_librato.originals);
+    zhash_destroy (&s_originals);
 }
 
 static void
@@ -182,9 +183,9 @@ test_collisions (void **state)
     (void) state;
     for (i = 0; i < 2 * ORIGINALS_MAX; i++) {
         snprintf (name, sizeof name, "%d?", i);
-        assert_int_equal (librato_fit (name, 0, fitted), 1);
+        assert_int_equal (label_fit (name, 0, fitted), 1);
     }
-    assert_int_equal (zhash_size (s_librato.originals), ORIGINALS_MAX);
+    assert_int_equal (zhash_size (s_originals), ORIGINALS_MAX);
     librato_close ();
 }
 

@@ -1,0 +1,73 @@
+/*  label - names and sources, as the Librato API takes them. The contract is in
+    label.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "label.h"
+#include "zibrato_backend.h"
+
+#include <ctype.h>
+#include <czmq.h>
+
+static zhash_t *s_originals;  //  what became a clean name or source
+
+int
+label_clean (char *clean, const char *text, int is_source)
+{
+    size_t i;
+    int changed = 0;
+    for (i = 0; text[i] && i < LABEL_MAX; i++) {
+        unsigned char c = (unsigned char) text[i];
+        int fine = c < 0x80 && (isalnum (c) || strchr (".:_-", c));
+        clean[i] = fine ? (char) c : '_';
+        changed |= !fine;
+    }
+    changed |= text[i] != 0;
+    clean[i] = 0;
+    if (is_source && strcasecmp (clean, "all") == 0) {
+        strcat (clean, "_");
+        changed = 1;
+    }
+    return changed;
+}
+
+//  Says, once, that two names or two sources have become one. Texts that stay
+//  as they are need no memory unless a changed one has come before them.
+static void
+label_collision (char kind, const char *clean, const char *text, int changed)
+{
+    char key[LABEL_MAX + 16], told[LABEL_MAX + 16];
+    const char *other;
+    if (!s_originals) {
+        s_originals = zhash_new ();
+        zhash_autofree (s_originals);
+    }
+    if (zhash_size (s_originals) >= ORIGINALS_MAX)
+        return;
+    snprintf (key, sizeof key, "%c %s", kind, clean);
+    snprintf (told, sizeof told, "%c told %s", kind, text);
+    other = (const char *) zhash_lookup (s_originals, key);
+    if (!other && changed)
+        zhash_insert (s_originals, key, (void *) text);
+    else if (other && strcmp (other, text) != 0
+             && zhash_insert (s_originals, told, (void *) text) == 0)
+        zb_log (LOG_WARNING, "collision", "text=\"%s\" other=\"%s\" sent_as=%s",
+                text, other, clean);
+    if (zhash_size (s_originals) == ORIGINALS_MAX)
+        zb_log (LOG_WARNING, "collision",
+                "effect=\"there are so many that no more are told\"");
+}
+
+int
+label_fit (const char *text, int is_source, char fitted[LABEL_MAX + 1])
+{
+    int changed = label_clean (fitted, text, is_source);
+    label_collision (is_source ? 's' : 'n', fitted, text, changed);
+    return changed;
+}
+
+void
+label_forget (void)
+{
+    zhash_destroy (&s_originals);
+}

@@ -1,0 +1,26 @@
+/*  label - names of metrics and sources, as the Librato API takes them
+
+    Only [A-Za-z0-9.:_-], 1 to 255 bytes, and not the reserved source "all".
+    There is one backend in a process, so that what became what is static.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_LABEL_H
+#define ZB_LABEL_H
+
+enum {
+    LABEL_MAX = 255,
+    ORIGINALS_MAX = 10000  //  names that are remembered to tell collisions
+};
+
+//  Writes what becomes of a text. Returns 1 if it had to be changed.
+int label_clean (char *clean, const char *text, int is_source);
+
+//  The same, and says, once, that two names or two sources have become one:
+//  zb_backend_t's fit.
+int label_fit (const char *text, int is_source, char fitted[LABEL_MAX + 1]);
+
+//  Frees what is remembered.
+void label_forget (void);
+
+#endif
