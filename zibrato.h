@@ -310,7 +310,7 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //
 //      level    1..255 bytes, the topic: subscribe to "level|"
 //      type     Counter, Timer or Gauge; in any case, with or without an s
-//      name     1..255 bytes; source likewise
+//      name     1..255 bytes; source likewise. Tags may stand behind the name
 //      value    Counter: the increment since the last report
 //               Timer: seconds, the sum since the last report
 //               Gauge: the reading
@@ -318,6 +318,12 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //      stream   Counter: ID:SEQ:FIRST:TOTAL
 //               Timer:   ID:SEQ:FIRST:COUNT:SUM:SUMSQ:MIN:MAX:BUCKETS
 //               Gauge:   ID:SEQ:SENT, or ID:SEQ
+//
+//  Tags are part of the name: requests;code=200;route=/a, keys ascending by
+//  their bytes, each once, [A-Za-z_][A-Za-z0-9_.-]*; values not empty, without
+//  ';', '|' and control characters; name and tags together at most 1023 bytes.
+//  A name whose ';' begins no such list has no tags. Readers of before refuse
+//  names of more than 255 bytes.
 //
 //  ID and level are one stream: what one publisher reports at one level since
 //  its first report there; the time of its birth (Unix milliseconds) and 64

@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-enum { ARENA_MOST = 1024 };  //  bytes of one thing, at most
+enum { ARENA_MOST = 1536 };  //  bytes of one thing, at most
 
 typedef struct {
     struct chunk *chunk;                     //  the newest

@@ -6,6 +6,7 @@
 #include "line.h"
 
 #include "decimal.h"
+#include "tags.h"
 
 #include <ctype.h>
 #include <czmq.h>
@@ -219,15 +220,34 @@ s_field (span_t *rest, span_t *field)
     return s_skip (rest, ':');
 }
 
-//  1 to 255 bytes, none a control character; clean: none is anywhere.
+//  1 to `most` bytes, none a control character; clean: none is anywhere.
 static inline int
-s_label (span_t span, int clean)
+s_text (span_t span, int clean, size_t most)
 {
     size_t i;
     for (i = 0; !clean && i < span.size; i++)
         if ((unsigned char) span.text[i] < 0x20 || span.text[i] == 0x7f)
             return -1;
-    return span.size >= 1 && span.size <= LINE_LABEL_MAX ? 0 : -1;
+    return span.size >= 1 && span.size <= most ? 0 : -1;
+}
+
+static inline int
+s_label (span_t span, int clean)
+{
+    return s_text (span, clean, LINE_LABEL_MAX);
+}
+
+//  Only a name with tags may be longer than other labels. Few are, so nobody
+//  looks for tags in the others.
+static inline int
+s_name (span_t span, int clean)
+{
+    if (s_text (span, clean, LINE_NAME_MAX) == -1)
+        return -1;
+    return span.size <= LINE_LABEL_MAX
+               || tags_name_size (span.text, span.size) <= LINE_LABEL_MAX
+             ? 0
+             : -1;
 }
 
 static const struct {
@@ -432,7 +452,7 @@ line_read (const char *text, size_t size, zb_line_t *line)
         return "bad level";
     if (s_type (field[1], &line->type) == -1)
         return "unknown type";
-    if (s_label (field[2], clean) == -1)
+    if (s_name (field[2], clean) == -1)
         return "bad name";
     if (line->type == ZB_TYPE_TIMER ? s_nanoseconds (field[3], &line->value_ns)
                                     : s_value (field[3], &line->value))
@@ -470,6 +490,12 @@ int
 line_label_ok (const char *text, size_t size)
 {
     return s_label ((span_t){text, size}, 0) == 0 && !memchr (text, '|', size);
+}
+
+int
+line_name_ok (const char *text, size_t size)
+{
+    return s_name ((span_t){text, size}, 0) == 0 && !memchr (text, '|', size);
 }
 
 static int
@@ -514,7 +540,7 @@ line_check (const zb_line_t *line)
         i++;
     if (i == TYPES)
         return "unknown type";
-    if (s_check_label (line->name, line->name_size) == -1)
+    if (!line->name || !line_name_ok (line->name, line->name_size))
         return "bad name";
     if (line->value_ns > ZB_NS_MAX || s_check_value (line->value) == -1)
         return "bad value";

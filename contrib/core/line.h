@@ -8,7 +8,10 @@
 #include "zibrato_backend.h"
 #include "hist.h"
 
-enum { LINE_LABEL_MAX = 255 };  //  bytes of a level, name, source or ID
+enum {
+    LINE_LABEL_MAX = 255,  //  bytes of a level, source or ID, or a name's own
+    LINE_NAME_MAX = 1023   //  bytes of a name with its tags
+};
 
 //  A number of samples, reports or readings: doubles go on exactly so far, and
 //  sums of such stay whole.
@@ -34,6 +37,9 @@ const char *line_check (const zb_line_t *line);
 //  May it stand between bars: 1 to LINE_LABEL_MAX bytes, none of them a '|' or a
 //  control character?
 int line_label_ok (const char *text, size_t size);
+
+//  The same of a name: with tags it may have LINE_NAME_MAX bytes.
+int line_name_ok (const char *text, size_t size);
 
 //  Reads the buckets of a timer's line, in place of what hist has. Returns -1 if
 //  they are none, or none that durations can have.

@@ -183,7 +183,7 @@ ledger_series_new (ledger_t *self, stream_t *stream, const zb_line_t *line)
           (timed_t *) arena_new (&self->arena, sizeof *series->timed);
     series->stream = stream;
     series->type = (uint8_t) line->type;
-    series->name_size = (uint8_t) line->name_size;
+    series->name_size = (uint16_t) line->name_size;
     series->source_size = (uint8_t) line->source_size;
     memcpy (series->text, line->name, line->name_size);
     memcpy (series->text + line->name_size, line->source, line->source_size);

@@ -13,13 +13,16 @@
 //  Saving. A line begins with '|', which no measurement does, or is that of a
 //  state: the wire format has all that there is to say about a series.
 
+//  Bytes of one step, at most: labels, a name with tags, and numbers.
+enum { PRINT_MAX = LINE_NAME_MAX + 3 * LINE_LABEL_MAX + 256 };
+
 //  Appends to the line being made.
 __attribute__ ((format (printf, 2, 3))) static void
 ledger_print (ledger_t *self, const char *format, ...)
 {
     va_list args;
     int size;
-    if (self->line_max - self->line_size < 1024) {
+    if (self->line_max - self->line_size < PRINT_MAX) {
         self->line_max = self->line_max * 2 + 4096;
         self->line = (char *) realloc (self->line, self->line_max);
         assert (self->line);

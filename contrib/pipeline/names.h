@@ -19,7 +19,8 @@ typedef struct {
     uint64_t dropped;  //  lines, all in all, as last said: see ledger_t.unmet
     uint32_t reports;  //  so far: a stream's count is of this one, or void
     uint64_t worst_lines;
-    char worst[LINE_LABEL_MAX * 2 + 128];  //  who has most of them
+    char
+      worst[LINE_NAME_MAX + LINE_LABEL_MAX * 2 + 64];  //  who has most of them
 } names_t;
 
 //  Does a row of its own belong to the line? Who was known keeps it, even if

@@ -68,7 +68,8 @@ typedef struct series {
     };
     uint32_t window;          //  the entry's; from 1 on
     uint32_t changed, saved;  //  in which save
-    uint8_t name_size, source_size, type;
+    uint16_t name_size;
+    uint8_t source_size, type;
     char text[];  //  name, source
 } series_t;
 

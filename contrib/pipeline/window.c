@@ -16,7 +16,7 @@ window_add (window_t *self, const zb_line_t *line, uint64_t hash)
       offsetof (entry_t, text) + line->name_size + line->source_size + 2);
     entry->second = entry_second (line);
     entry->type = (uint8_t) line->type;
-    entry->name_size = (uint8_t) line->name_size;
+    entry->name_size = (uint16_t) line->name_size;
     entry->source_size = (uint8_t) line->source_size;
     memcpy (entry->text, line->name, line->name_size);
     memcpy (entry->text + line->name_size + 1, line->source, line->source_size);
@@ -157,7 +157,7 @@ void
 entry_save (const entry_t *self, ledger_write_fn *write, void *argument)
 {
     const samples_t *samples = self->samples;
-    char line[1024];
+    char line[LINE_NAME_MAX + LINE_LABEL_MAX + 512];
     uint32_t i;
     int size =
       snprintf (line, sizeof line,
@@ -230,7 +230,7 @@ window_restore (window_t *self, const char *text, size_t size)
         s_field (&rest);
     if (type.size != 1 || (*type.text != '2' && *type.text != '3')
         || s_number (at, &line.time) == -1
-        || !line_label_ok (name.text, name.size)
+        || !line_name_ok (name.text, name.size)
         || !line_label_ok (source.text, source.size))
         return -1;
     numbers.size -= rest.size;

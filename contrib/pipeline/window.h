@@ -30,7 +30,8 @@ typedef struct entry {
         double sum;  //  Counter
         samples_t *samples;
     };
-    uint8_t name_size, source_size, type;
+    uint16_t name_size;
+    uint8_t source_size, type;
     char text[];  //  name and source, terminated
 } entry_t;
 

@@ -19,6 +19,8 @@
 #include "../../zibrato.c"
 #undef main
 
+#include "../../contrib/core/tags.h"
+
 //  Says what was wrong where log lines are not: an assert's text would go
 //  their way.
 #define CHECK(condition)                                                       \
@@ -55,17 +57,43 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 //  --------------------------------------------------------------------------
 //  What holds for every line that was accepted
 
-//  A text of the line: a label, and within it.
+//  A text of the line: within it, of 1 to `most` bytes.
 __attribute__ ((unused)) static void
-check_label (const char *line, size_t line_size, const char *text, size_t size)
+check_text (const char *line, size_t line_size, const char *text, size_t size,
+            size_t most)
 {
     size_t i;
     CHECK (text >= line && text + size <= line + line_size);
-    CHECK (size >= 1 && size <= LINE_LABEL_MAX);
+    CHECK (size >= 1 && size <= most);
     for (i = 0; i < size; i++) {
         CHECK ((unsigned char) text[i] >= ' ' && text[i] != 0x7f);
         CHECK (text[i] != '|');
     }
+}
+
+__attribute__ ((unused)) static void
+check_label (const char *line, size_t line_size, const char *text, size_t size)
+{
+    check_text (line, line_size, text, size, LINE_LABEL_MAX);
+}
+
+//  Only tags make a name longer than a label. Written anew from its parts, it
+//  is what it was.
+__attribute__ ((unused)) static void
+check_name (const char *line, size_t line_size, const char *text, size_t size)
+{
+    span_t tags, name = tags_split (text, size, &tags);
+    size_t at = name.size;
+    tag_t tag;
+    check_text (line, line_size, text, size, LINE_NAME_MAX);
+    check_label (line, line_size, name.text, name.size);
+    while (tags_next (&tags, &tag)) {
+        CHECK (text[at] == ';' && tag.key.text == text + at + 1);
+        at += 1 + tag.key.size;
+        CHECK (text[at] == '=' && tag.value.text == text + at + 1);
+        at += 1 + tag.value.size;
+    }
+    CHECK (at == size);
 }
 
 //  Reads buckets as the ledger does. They ascend, and are of durations that there
@@ -96,7 +124,7 @@ __attribute__ ((unused)) static void
 check_line (const char *text, size_t size, const zb_line_t *line)
 {
     check_label (text, size, line->level, line->level_size);
-    check_label (text, size, line->name, line->name_size);
+    check_name (text, size, line->name, line->name_size);
     check_label (text, size, line->source, line->source_size);
     check_number (line->value);
     check_number (line->total);

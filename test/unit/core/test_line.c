@@ -352,6 +352,39 @@ test_label_sizes (void **state)
     }
 }
 
+//  With tags a name may be longer; without them it has 255 bytes at most.
+static void
+test_name_sizes (void **state)
+{
+    static char name[1025], text[1100];
+    const size_t sizes[] = {254, 255, 256, 1022, 1023, 1024};
+    zb_line_t line;
+    size_t i, at;
+    (void) state;
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (at = 254; at <= 256; at++) {
+            int good = sizes[i] <= 255 || (sizes[i] <= 1023 && at <= 255);
+            memset (name, 'x', sizes[i]);
+            name[sizes[i]] = 0;
+            if (at + 4 <= sizes[i])
+                memcpy (name + at, ";k=", 3);
+            good &= sizes[i] <= 255 || at + 4 <= sizes[i];
+            snprintf (text, sizeof text, "a|Counter|%s|1|2|s", name);
+            if (!good) {
+                assert_string_equal (s_parse (text, &line), "bad name");
+                continue;
+            }
+            assert_null (s_parse (text, &line));
+            s_same_text (line.name, line.name_size, name);
+            assert_null (line_check (&line));
+        }
+    memcpy (name + 1023 - 4, ";j=", 3);
+    name[1023] = 0;
+    memcpy (name + 255, ";k=", 3);
+    snprintf (text, sizeof text, "a|Counter|%s|1|2|s", name);
+    assert_string_equal (s_parse (text, &line), "bad name");
+}
+
 //  Whatever bytes come: no read beyond the end, and a reason that is known.
 //  What was read of a good line passes, what nobody can have read does not.
 static void
@@ -865,6 +898,7 @@ main (void)
       cmocka_unit_test (test_table),
       cmocka_unit_test (test_nul),
       cmocka_unit_test (test_label_sizes),
+      cmocka_unit_test (test_name_sizes),
       cmocka_unit_test (test_check),
       cmocka_unit_test (test_noise),
       cmocka_unit_test (test_numbers),

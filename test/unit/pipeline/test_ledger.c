@@ -1339,6 +1339,39 @@ test_old_file (void **state)
     ledger_destroy (&ledger);
 }
 
+//  All labels of a line have as many bytes as they may.
+static void
+test_longest (void **state)
+{
+    static const char *const types[] = {"Counter", "Timer"};
+    static const char *const sums[] = {"5", "5:1:1:1:1:0=5"};
+    static char level[256], name[1024], source[256], id[256];
+    ledger_t *ledger = ledger_new (), *next = ledger_new ();
+    increment_t increment = {0};
+    int i, round;
+    (void) state;
+    memset (level, 'l', 255);
+    memset (name, 'n', 1023);
+    memcpy (name + 255, ";k=", 3);
+    memset (source, 's', 255);
+    memset (id, 'f', 255);
+    for (round = 0; round < 2; round++) {
+        for (i = 0; i < 2; i++)
+            assert_int_equal (s_state (round ? next : ledger, &increment,
+                                       "%s|%s|%s|1|1|%s|%s:%d:0:%s", level,
+                                       types[i], name, source, id, i, sums[i]),
+                              !round);
+        if (round)
+            break;
+        ledger_save_begin (ledger, 1, s_hand_over, next);
+        assert_int_equal (ledger_save (ledger, SIZE_MAX), 1);
+    }
+    assert_int_equal (next->duplicates, 2);
+    free (increment.hist.bucket);
+    ledger_destroy (&ledger);
+    ledger_destroy (&next);
+}
+
 int
 main (void)
 {
@@ -1373,6 +1406,7 @@ main (void)
       cmocka_unit_test (test_age),
       cmocka_unit_test (test_age_reboot),
       cmocka_unit_test (test_first_sight_recent),
-      cmocka_unit_test (test_old_file)};
+      cmocka_unit_test (test_old_file),
+      cmocka_unit_test (test_longest)};
     return cmocka_run_group_tests_name ("ledger", tests, NULL, NULL);
 }

@@ -93,7 +93,7 @@ static void
 s_measure (window_t *window, const char *type, const char *name, double value,
            int64_t second)
 {
-    char text[128];
+    char text[2048];
     zb_line_t line;
     entry_t *entry;
     snprintf (text, sizeof text, "a|%s|%s|%g|%" PRId64 "|s", type, name, value,
@@ -395,16 +395,18 @@ static void
 test_entry_lines (void **state)
 {
     static lines_t file;
+    char name[LINE_NAME_MAX + 1];
     seconds_t self;
     window_t window = {.number = 0};
     zb_row_t before, after;
     size_t size;
     int i;
     (void) state;
-    s_begin (&self, &window, &s_overwrites);
+    s_begin (&self, &window, &(zb_backend_t){.name = "overwrites"});
     file.size = 0;
+    snprintf (name, sizeof name, "t;k=%01019d", 7);
     for (i = 0; i < 1000; i++)
-        s_measure (&window, "Timer", "t", (double) (s_any () % 100000) / 1e6,
+        s_measure (&window, "Timer", name, (double) (s_any () % 100000) / 1e6,
                    109);
     s_close (&self, &window, 110, false);
     entry_row (self.open.first, 0, &before);
