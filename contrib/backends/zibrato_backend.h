@@ -102,14 +102,22 @@ typedef struct {
                  //  same rows with the same key are harmless
 } zb_reply_t;
 
+//  What an option was given that may be given several times, in that order.
+typedef struct {
+    const char **texts;
+    size_t count;
+} zb_list_t;
+
 //  One option of the command line, a row of a table that ends with a null
-//  name. It has one of text, number and flag, whose value before the command
-//  line is read is the default that --help shows.
+//  name. It has one of text, list, number and flag, whose value before the
+//  command line is read is the default that --help shows. A list is empty then:
+//  the command line's takes the place of one that a file has.
 typedef struct {
     const char *name;      //  "flush": given as --flush SECONDS
     const char *argument;  //  "SECONDS"; NULL for a flag
     const char *help;
     const char **text;
+    zb_list_t *list;
     int64_t *number;  //  min..max; K, M and G multiply by 1024 ...
     int *flag;
     int64_t min, max;

@@ -29,8 +29,11 @@ static const zb_option_t s_common[] = {
 
 //  The mode that was parsed, and where its options come from.
 static const zb_mode_t *s_parsed;
+typedef enum { ORIGIN_FILE, ORIGIN_VARIABLE, ORIGIN_WORD } origin_t;
+static origin_t s_reading;
 static struct {
     const zb_option_t *option;
+    origin_t origin;
     char from[PATH_MAX + 16];
     char *text;  //  of a file, which is not there any more
 } s_origin[OPTIONS_MAX];
@@ -145,27 +148,61 @@ option_number (const char *text, int64_t *number)
     return *end ? -1 : 0;
 }
 
-//  Remembers where an option's value comes from; the last one holds. Takes the
-//  text over, or NULL.
-static void
-s_origin_set (const zb_option_t *option, const char *from, char *text)
+//  The place of an option in s_origin, the first free one if it is not there.
+static int
+s_origin_find (const zb_option_t *option)
 {
     int i = 0;
     while (i < OPTIONS_MAX - 1 && s_origin[i].option
            && s_origin[i].option != option)
         i++;
+    return i;
+}
+
+//  Remembers where an option's value comes from; the last one holds. Takes the
+//  text over, or NULL.
+static void
+s_origin_set (const zb_option_t *option, const char *from, char *text)
+{
+    int i = s_origin_find (option);
     s_origin[i].option = option;
+    s_origin[i].origin = s_reading;
     snprintf (s_origin[i].from, sizeof s_origin[i].from, "%s", from);
     free (s_origin[i].text);
     s_origin[i].text = text;
 }
 
 static void
+s_list_clear (zb_list_t *list)
+{
+    while (list->count)
+        free ((char *) list->texts[--list->count]);
+    free (list->texts);
+    list->texts = NULL;
+}
+
+static void
 s_origins_clear (void)
 {
-    for (int i = 0; i < OPTIONS_MAX; i++)
+    for (int i = 0; i < OPTIONS_MAX; i++) {
+        if (s_origin[i].option && s_origin[i].option->list)
+            s_list_clear (s_origin[i].option->list);
         free (s_origin[i].text);
+    }
     memset (s_origin, 0, sizeof s_origin);
+}
+
+//  Adds to what is read; what was read at an earlier origin does not hold any more.
+static void
+s_list_add (const zb_option_t *self, const char *value)
+{
+    zb_list_t *list = self->list;
+    if (s_origin[s_origin_find (self)].origin != s_reading)
+        s_list_clear (list);
+    list->texts =
+      realloc (list->texts, (list->count + 1) * sizeof *list->texts);
+    assert (list->texts);
+    list->texts[list->count++] = strdup (value);
 }
 
 static int
@@ -193,12 +230,10 @@ s_option_set (const zb_option_t *self, char *value)
         *self->flag = 1;
     else if (self->flag)
         return s_flag_read (value, self->flag) == 0 ? NULL : "yes or no";
-    else if (self->text && self->secret) {
-        *self->text = strdup (value);
-        memset (value, 'x', strlen (value));
-    }
+    else if (self->list)
+        s_list_add (self, value);
     else if (self->text)
-        *self->text = value;
+        *self->text = self->secret ? strdup (value) : value;
     else if (option_number (value, &number) == 0 && number >= self->min
              && number <= self->max)
         *self->number = number;
@@ -208,6 +243,8 @@ s_option_set (const zb_option_t *self, char *value)
                   self->max);
         return expected;
     }
+    if (self->secret)
+        memset (value, 'x', strlen (value));
     return NULL;
 }
 
@@ -332,40 +369,50 @@ options_parse (const zb_mode_t *mode, int argc, char **argv)
     s_parsed = mode;
     s_config = NULL;
     s_origins_clear ();
+    s_reading = ORIGIN_FILE;
     s_options_words (mode, argc, argv, true);
     if (s_config)
         wrong = config_read (s_config, mode->name, s_config_key, (void *) mode);
     if (wrong)
         die ("--config %s", wrong);
+    s_reading = ORIGIN_VARIABLE;
     s_options_environment (mode);
+    s_reading = ORIGIN_WORD;
     s_options_words (mode, argc, argv, false);
 }
 
 //  --------------------------------------------------------------------------
 //  What holds
 
-static const char *
-s_origin_of (const zb_option_t *option)
+static void
+s_value_report (const zb_option_t *self, const char *value)
 {
-    for (int i = 0; i < OPTIONS_MAX && s_origin[i].option; i++)
-        if (s_origin[i].option == option)
-            return s_origin[i].from;
-    return "default";
+    int i = s_origin_find (self);
+    if (!value || !*value)
+        value = "-";
+    else if (self->secret)
+        value = "(not shown)";
+    printf ("  %-16s %-32s %s\n", self->name, value,
+            s_origin[i].option == self ? s_origin[i].from : "default");
 }
 
+//  A line, or one for each text of a list.
 static void
 s_option_report (const zb_option_t *self)
 {
-    char number[32] = "";
-    const char *value = number;
-    if (self->number)
+    char number[32];
+    if (self->number) {
         s_number_print (number, sizeof number, *self->number);
+        s_value_report (self, number);
+    }
     else if (self->flag)
-        value = *self->flag ? "yes" : "no";
-    else if (*self->text && **self->text)
-        value = self->secret ? "(not shown)" : *self->text;
-    printf ("  %-16s %-32s %s\n", self->name, *value ? value : "-",
-            s_origin_of (self));
+        s_value_report (self, *self->flag ? "yes" : "no");
+    else if (self->text)
+        s_value_report (self, *self->text);
+    else if (!self->list->count)
+        s_value_report (self, NULL);
+    for (size_t i = 0; self->list && i < self->list->count; i++)
+        s_value_report (self, self->list->texts[i]);
 }
 
 bool

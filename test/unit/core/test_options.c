@@ -13,6 +13,7 @@
 static const char *s_text, *s_secret;
 static int64_t s_count, s_size;
 static int s_flag;
+static zb_list_t s_list;
 
 // clang-format off
 static const zb_option_t s_first[] = {
@@ -27,6 +28,8 @@ static const zb_option_t s_second[] = {
   {.name = "size", .argument = "BYTES", .number = &s_size, .min = 0,
    .max = INT64_MAX, .help = "a size"},
   {.name = "flag", .flag = &s_flag, .help = "a flag"},
+  {.name = "word", .argument = "WORD", .list = &s_list, .help = "as many",
+   .env = "ZB_TEST_WORD"},
   {.name = NULL}};
 // clang-format on
 
@@ -251,6 +254,37 @@ test_config (void **state)
     assert_string_equal (s_text, "--config");
 }
 
+static void
+s_expect_list (const char *first, const char *second)
+{
+    assert_int_equal (s_list.count, (first != NULL) + (second != NULL));
+    if (first)
+        assert_string_equal (s_list.texts[0], first);
+    if (second)
+        assert_string_equal (s_list.texts[1], second);
+}
+
+//  What one place says adds up, and takes the place of what earlier ones have
+//  said.
+static void
+test_list (void **state)
+{
+    (void) state;
+    PARSE (NULL);
+    s_expect_list (NULL, NULL);
+    s_write ("[test]\nword = a b\nflag = no\nword = c\n");
+    PARSE ("--config", s_path);
+    s_expect_list ("a b", "c");
+    PARSE ("--word=x", "--config", s_path, "--word", "a b");
+    s_expect_list ("x", "a b");
+    setenv ("ZB_TEST_WORD", "from outside", 1);
+    PARSE ("--config", s_path);
+    s_expect_list ("from outside", NULL);
+    unsetenv ("ZB_TEST_WORD");
+    PARSE (NULL);
+    s_expect_list (NULL, NULL);
+}
+
 //  --------------------------------------------------------------------------
 //  Command lines that end the program
 
@@ -376,8 +410,11 @@ test_check (void **state)
       "  text             said                             command line\n",
       "  count            7                                default\n",
       "  flag             no                               default\n",
+      "  word             a                                command line\n"
+      "  word             b                                command line\n",
       "  secret           (not shown)                      ZB_TEST_SECRET\n"};
-    char *words[WORDS + 1] = {"--config", s_path, "--check", "--text=said"};
+    char *words[WORDS + 1] = {"--config", s_path,     "--check",
+                              "--word=a", "--word=b", "--text=said"};
     char text[4096], size[sizeof s_path + 128];
     size_t i;
     (void) state;
@@ -462,7 +499,8 @@ test_rows (void **state)
         for (option = tables[i]; option->name; option++) {
             assert_non_null (option->help);
             assert_int_equal ((option->text != NULL) + (option->number != NULL)
-                                + (option->flag != NULL),
+                                + (option->flag != NULL)
+                                + (option->list != NULL),
                               1);
             if (option->number) {
                 assert_true (*option->number >= option->min);
@@ -481,6 +519,7 @@ main (void)
       cmocka_unit_test_setup (test_arguments, s_reset),
       cmocka_unit_test_setup (test_environment, s_reset),
       cmocka_unit_test_setup (test_config, s_reset),
+      cmocka_unit_test_setup (test_list, s_reset),
       cmocka_unit_test_setup (test_config_endings, s_reset),
       cmocka_unit_test_setup (test_check, s_reset),
       cmocka_unit_test_setup (test_endings, s_reset),
