@@ -27,6 +27,22 @@ utf8_size (const char *text)
     return size;
 }
 
+int
+utf8_mend (char *text)
+{
+    int mended = 0;
+    while (*text) {
+        size_t size = (unsigned char) *text < 0x80 ? 1 : utf8_size (text);
+        if (!size) {
+            *text = '?';
+            mended = 1;
+            size = 1;
+        }
+        text += size;
+    }
+    return mended;
+}
+
 //  C0 and DEL; C1, which are U+0080 to U+009F; the separators of lines and
 //  paragraphs, and what turns the direction of a text: U+2028 to U+202E, U+2066
 //  to U+2069.

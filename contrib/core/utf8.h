@@ -11,6 +11,9 @@
 //  it is no UTF-8.
 size_t utf8_size (const char *text);
 
+//  Puts a '?' in place of each byte that is no UTF-8. Returns 1 if there was one.
+int utf8_mend (char *text);
+
 //  Puts a '?' in place of each byte that is no UTF-8, and of each byte of a
 //  character that steers a terminal or ends a line.
 void utf8_make_printable (char *text);

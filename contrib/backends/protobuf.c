@@ -1,0 +1,215 @@
+/*  protobuf - the encoding of Protocol Buffers. The contract is in protobuf.h.
+
+    protobuf.dev/programming-guides/encoding has the rules. Those who write for us
+    cannot read the schema of OTLP (protobuf-c 1.4.1), or want a callback for each
+    of its fields (nanopb); what is needed of it is less than either.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "protobuf.h"
+
+#include "utf8.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    VARINT_MAX = 10,  //  bytes of one
+    KIND_BITS = 3     //  of a tag; the field is above them
+};
+
+//  --------------------------------------------------------------------------
+//  Writing
+
+char *
+protobuf_room (protobuf_t *self, size_t size)
+{
+    if (self->max - self->size < size) {
+        self->max = (self->size + size) * 2;
+        self->data = (char *) realloc (self->data, self->max);
+        assert (self->data);
+    }
+    return self->data + self->size;
+}
+
+void
+protobuf_clear (protobuf_t *self)
+{
+    free (self->data);
+    memset (self, 0, sizeof *self);
+}
+
+//  Returns how many bytes it takes.
+static size_t
+s_varint (char *data, uint64_t value)
+{
+    size_t size = 0;
+    for (; value >= 0x80; value >>= 7)
+        data[size++] = (char) (value | 0x80);
+    data[size++] = (char) value;
+    return size;
+}
+
+void
+protobuf_varint (protobuf_t *self, uint64_t value)
+{
+    self->size += s_varint (protobuf_room (self, VARINT_MAX), value);
+}
+
+static void
+s_tag (protobuf_t *self, int field, int kind)
+{
+    protobuf_varint (self, (uint64_t) field << KIND_BITS | (uint64_t) kind);
+}
+
+void
+protobuf_unsigned (protobuf_t *self, int field, uint64_t value)
+{
+    s_tag (self, field, PROTOBUF_VARINT);
+    protobuf_varint (self, value);
+}
+
+void
+protobuf_signed (protobuf_t *self, int field, int64_t value)
+{
+    protobuf_unsigned (self, field, protobuf_zigzag (value));
+}
+
+//  Its bytes go from the lowest to the highest, on every machine.
+void
+protobuf_fixed (protobuf_t *self, int field, uint64_t value)
+{
+    char *data;
+    s_tag (self, field, PROTOBUF_FIXED64);
+    data = protobuf_room (self, sizeof value);
+    for (size_t i = 0; i < sizeof value; i++)
+        data[i] = (char) (value >> 8 * i);
+    self->size += sizeof value;
+}
+
+void
+protobuf_double (protobuf_t *self, int field, double value)
+{
+    uint64_t bits;
+    memcpy (&bits, &value, sizeof bits);
+    protobuf_fixed (self, field, bits);
+}
+
+void
+protobuf_bytes (protobuf_t *self, int field, const void *data, size_t size)
+{
+    s_tag (self, field, PROTOBUF_BYTES);
+    protobuf_varint (self, size);
+    memcpy (protobuf_room (self, size), data, size);
+    self->size += size;
+}
+
+void
+protobuf_text (protobuf_t *self, int field, const char *text)
+{
+    size_t size = strlen (text);
+    protobuf_bytes (self, field, text, size);
+    *protobuf_room (self, 1) = 0;
+    utf8_mend (self->data + self->size - size);
+}
+
+//  Most are shorter than 128 bytes, so that their size takes one.
+size_t
+protobuf_begin (protobuf_t *self, int field)
+{
+    if (field)
+        s_tag (self, field, PROTOBUF_BYTES);
+    protobuf_room (self, 1);
+    return ++self->size;
+}
+
+void
+protobuf_end (protobuf_t *self, size_t begin)
+{
+    char size[VARINT_MAX];
+    size_t bytes = s_varint (size, self->size - begin);
+    if (bytes > 1) {
+        protobuf_room (self, bytes - 1);
+        memmove (self->data + begin + bytes - 1, self->data + begin,
+                 self->size - begin);
+        self->size += bytes - 1;
+    }
+    memcpy (self->data + begin - 1, size, bytes);
+}
+
+//  --------------------------------------------------------------------------
+//  Reading
+
+static int
+s_take_varint (protobuf_rest_t *self, uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = 0; i < self->size && i < VARINT_MAX; i++) {
+        *value |= (uint64_t) (self->data[i] & 0x7f) << 7 * i;
+        if (!(self->data[i] & 0x80)) {
+            self->data += i + 1;
+            self->size -= i + 1;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int
+s_take_bytes (protobuf_rest_t *self, uint64_t size, protobuf_rest_t *bytes)
+{
+    if (size > self->size)
+        return -1;
+    bytes->data = self->data;
+    bytes->size = (size_t) size;
+    self->data += size;
+    self->size -= (size_t) size;
+    return 0;
+}
+
+static int
+s_take_fixed (protobuf_rest_t *self, size_t size, uint64_t *value)
+{
+    protobuf_rest_t bytes;
+    if (s_take_bytes (self, size, &bytes) == -1)
+        return -1;
+    *value = 0;
+    while (size--)
+        *value = *value << 8 | (unsigned char) bytes.data[size];
+    return 0;
+}
+
+static int
+s_take_value (protobuf_rest_t *self, protobuf_field_t *field)
+{
+    uint64_t size;
+    switch (field->kind) {
+        case PROTOBUF_VARINT:
+            return s_take_varint (self, &field->number);
+        case PROTOBUF_FIXED64:
+            return s_take_fixed (self, 8, &field->number);
+        case PROTOBUF_FIXED32:
+            return s_take_fixed (self, 4, &field->number);
+        case PROTOBUF_BYTES:
+            return s_take_varint (self, &size) == -1
+                     ? -1
+                     : s_take_bytes (self, size, &field->bytes);
+        default:
+            return -1;
+    }
+}
+
+int
+protobuf_next (protobuf_rest_t *self, protobuf_field_t *field)
+{
+    uint64_t tag;
+    memset (field, 0, sizeof *field);
+    if (self->size == 0)
+        return 0;
+    if (s_take_varint (self, &tag) == -1)
+        return -1;
+    field->field = tag >> KIND_BITS;
+    field->kind = (int) (tag & ((1 << KIND_BITS) - 1));
+    return field->field && s_take_value (self, field) == 0 ? 1 : -1;
+}
