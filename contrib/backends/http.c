@@ -6,13 +6,21 @@
 
 #include <curl/curl.h>
 #include <czmq.h>
+#include <zlib.h>
 
-//  Bytes of a response that are looked at: errors are far shorter.
-enum { REPLY_MAX = 64 * 1024 };
+enum {
+    REPLY_MAX = 64 * 1024,  //  bytes that are looked at: errors are far shorter
+    GZIP_WINDOW = 15 + 16,  //  of deflateInit2: the largest, framed as gzip
+    RETRY_AFTER_MAX = 366 * 24 * 3600  //  seconds; more is no answer
+};
 
 struct http {
     CURL *curl;
-    char type[128];  //  of the content, as a header
+    char type[128];              //  of the content, as a header
+    struct curl_slist *further;  //  headers
+    bool gzip;
+    char *packed;  //  the body, compressed
+    size_t packed_max;
     char error[CURL_ERROR_SIZE];
     char text[REPLY_MAX];
     size_t size;
@@ -20,10 +28,7 @@ struct http {
 
 //  A later row wins over an earlier one. What is in none is a redirect or
 //  other nonsense: as wrong an address as 404.
-static const struct {
-    long least, most;
-    zb_outcome_t outcome;
-} s_statuses[] = {
+static const http_status_t s_statuses[] = {
   {200, 299, ZB_DELIVERED},
   {400, 499, ZB_REFUSED},  //  the content, unless a later row knows better
   {401, 401, ZB_HOLD},     //  credentials
@@ -33,16 +38,19 @@ static const struct {
   {425, 425, ZB_RETRY},    //  too early (RFC 8470)
   {429, 429, ZB_RETRY},    //  too many (RFC 6585)
   {500, 599, ZB_FAILED},   //  it may be a row, or not
-  {502, 504, ZB_RETRY}};   //  nobody who knows the rows
+  {502, 504, ZB_RETRY},    //  nobody who knows the rows
+  {0, 0, ZB_HOLD}};
 
 zb_outcome_t
-http_outcome (long status)
+http_outcome (const http_status_t *own, long status)
 {
+    const http_status_t *const tables[] = {s_statuses, own};
+    const http_status_t *row;
     zb_outcome_t outcome = ZB_HOLD;
-    size_t i;
-    for (i = 0; i < sizeof s_statuses / sizeof *s_statuses; i++)
-        if (status >= s_statuses[i].least && status <= s_statuses[i].most)
-            outcome = s_statuses[i].outcome;
+    for (size_t i = 0; i < 2; i++)
+        for (row = tables[i]; row && row->least; row++)
+            if (status >= row->least && status <= row->most)
+                outcome = row->outcome;
     return outcome;
 }
 
@@ -115,7 +123,21 @@ http_new (const http_config_t *config)
     if (config->ca)
         curl_easy_setopt (curl, CURLOPT_CAINFO, config->ca);
     snprintf (self->type, sizeof self->type, "Content-Type: %s", config->type);
+    self->gzip = config->gzip != 0;
     return self;
+}
+
+void
+http_header (http_t *self, const char *header)
+{
+    self->further = curl_slist_append (self->further, header);
+}
+
+void
+http_forget_headers (http_t *self)
+{
+    curl_slist_free_all (self->further);
+    self->further = NULL;
 }
 
 void
@@ -125,6 +147,8 @@ http_destroy (http_t **self_p)
     if (!self)
         return;
     curl_easy_cleanup (self->curl);
+    http_forget_headers (self);
+    free (self->packed);
     free (self);
     *self_p = NULL;
 }
@@ -136,10 +160,41 @@ static struct curl_slist *
 http_headers (const http_t *self, int posts)
 {
     struct curl_slist *headers = curl_slist_append (NULL, self->type);
+    const struct curl_slist *further;
     char key[160];
     headers = curl_slist_append (headers, "Expect:");
+    for (further = self->further; further; further = further->next)
+        headers = curl_slist_append (headers, further->data);
+    if (!posts)
+        return headers;
+    if (self->gzip)
+        headers = curl_slist_append (headers, "Content-Encoding: gzip");
     snprintf (key, sizeof key, "Idempotency-Key: \"%s\"", zb_request_key ());
-    return posts ? curl_slist_append (headers, key) : headers;
+    return curl_slist_append (headers, key);
+}
+
+//  Compresses the body, at the fastest level. Returns its size then.
+static size_t
+http_pack (http_t *self, const char *body, size_t size)
+{
+    z_stream stream = {.next_in = (unsigned char *) (uintptr_t) body,
+                       .avail_in = (uInt) size};
+    size_t bound;
+    int rc = deflateInit2 (&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW,
+                           MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY);
+    assert (rc == Z_OK && size <= UINT32_MAX);
+    bound = deflateBound (&stream, (uLong) size);
+    if (bound > self->packed_max) {
+        self->packed = (char *) realloc (self->packed, bound);
+        self->packed_max = bound;
+        assert (self->packed);
+    }
+    stream.next_out = (unsigned char *) self->packed;
+    stream.avail_out = (uInt) bound;
+    rc = deflate (&stream, Z_FINISH);
+    assert (rc == Z_STREAM_END);
+    deflateEnd (&stream);
+    return stream.total_out;
 }
 
 //  There is no response, or no whole one, but a proxy may have said why. Returns
@@ -154,9 +209,25 @@ http_no_response (http_t *self, CURLcode rc, long answered, zb_reply_t *reply)
     snprintf (reply->reason, sizeof reply->reason, "%s",
               *self->error ? self->error : curl_easy_strerror (rc));
     snprintf (self->text, sizeof self->text, "%s", reply->reason);
-    if (status && http_outcome (status) == ZB_HOLD)
+    if (status && http_outcome (NULL, status) == ZB_HOLD)
         return status;
     return sent && !answered && zb_time_left_ms () > 0 ? HTTP_SILENT : 0;
+}
+
+static void
+http_set_body (http_t *self, const char *body, size_t size)
+{
+    curl_easy_setopt (self->curl, CURLOPT_HTTPGET, 1L);
+    if (!body)
+        return;
+    if (self->gzip) {
+        size = http_pack (self, body, size);
+        body = self->packed;
+    }
+    curl_easy_setopt (self->curl, CURLOPT_POST, 1L);
+    curl_easy_setopt (self->curl, CURLOPT_POSTFIELDS, body);
+    curl_easy_setopt (self->curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                      (curl_off_t) size);
 }
 
 long
@@ -166,13 +237,7 @@ http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
     curl_off_t retry_after = 0;
     long status = 0;
     CURLcode rc;
-    curl_easy_setopt (self->curl, CURLOPT_HTTPGET, 1L);
-    if (body) {
-        curl_easy_setopt (self->curl, CURLOPT_POST, 1L);
-        curl_easy_setopt (self->curl, CURLOPT_POSTFIELDS, body);
-        curl_easy_setopt (self->curl, CURLOPT_POSTFIELDSIZE_LARGE,
-                          (curl_off_t) size);
-    }
+    http_set_body (self, body, size);
     self->size = 0;
     *self->error = 0;
     curl_easy_setopt (self->curl, CURLOPT_HTTPHEADER, headers);
@@ -189,7 +254,9 @@ http_send (http_t *self, const char *body, size_t size, zb_reply_t *reply)
     //  a proxy says so, too, when what is behind it has died after its work
     reply->unsure = status >= 502 && status <= 504;
     curl_easy_getinfo (self->curl, CURLINFO_RETRY_AFTER, &retry_after);
-    reply->retry_after_ms = (int64_t) retry_after * 1000;
+    //  libcurl makes less than nothing of a date that is over
+    if (retry_after > 0 && retry_after < RETRY_AFTER_MAX)
+        reply->retry_after_ms = (int64_t) retry_after * 1000;
     return status;
 }
 
@@ -197,4 +264,18 @@ const char *
 http_text (const http_t *self)
 {
     return self->text;
+}
+
+size_t
+http_size (const http_t *self)
+{
+    return self->size;
+}
+
+const char *
+http_type (const http_t *self)
+{
+    const char *type = NULL;
+    curl_easy_getinfo (self->curl, CURLINFO_CONTENT_TYPE, &type);
+    return type ? type : "";
 }

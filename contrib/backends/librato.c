@@ -138,7 +138,7 @@ static zb_outcome_t
 librato_outcome (long status, const char *body, zb_reply_t *reply,
                  bool *too_old)
 {
-    zb_outcome_t outcome = http_outcome (status);
+    zb_outcome_t outcome = http_outcome (NULL, status);
     char text[TEXT_MAX] = "";
     cJSON *json = cJSON_Parse (body);
     const cJSON *limit = cJSON_GetObjectItem (json, "error");

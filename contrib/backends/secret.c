@@ -6,7 +6,7 @@
 
 #include <czmq.h>
 
-enum { SECRET_MAX = 1024 };  //  bytes of a file that are read
+enum { SECRET_MAX = 8192 };  //  bytes of a file that are read
 
 static bool
 s_is_same (const struct stat *a, const struct stat *b)
@@ -31,7 +31,7 @@ secret_read (secret_t *self)
     if (file)
         text = zchunk_strdup (file);
     zchunk_destroy (&file);
-    if (text)
+    if (text && !self->whole)
         text[strcspn (text, "\r\n")] = 0;
     if (!text || !*text) {
         free (text);

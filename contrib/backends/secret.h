@@ -10,7 +10,8 @@
 
 typedef struct {
     const char *path;    //  not the secret's
-    char *text;          //  the file's first line, or NULL
+    bool whole;          //  it is all of the file, not its first line only
+    char *text;          //  or NULL
     struct stat status;  //  of the file when it was read
 } secret_t;
 
