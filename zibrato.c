@@ -148,7 +148,7 @@ typedef struct {
     uint64_t loaded_rows, bad_states;  //  from the spool
     struct {
         uint64_t received, malformed, duplicate, dropped, delivered, rejected,
-          overflowed, missed, incomplete, late;
+          overflowed, missed, incomplete, late, superseded;
     } told;            //  as the worker's health, until the last flush
     int64_t names_ms;  //  when names are to be forgotten next
     int unread;        //  nobody reads standard output any more
@@ -243,8 +243,9 @@ worker_health (worker_t *self, int64_t second)
       {"zibrato.dropped", self->ingest.ledger->unmet, &self->told.dropped},
       {"zibrato.missed", self->subscriber.missed.missed, &self->told.missed},
       {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
-      {"zibrato.rejected", queue->rejected_rows + self->flush->unencoded,
+      {"zibrato.rejected", queue->rejected_rows + self->flush->unwritten,
        &self->told.rejected},
+      {"zibrato.superseded", queue->superseded_rows, &self->told.superseded},
       {"zibrato.overflowed", queue->dropped_rows, &self->told.overflowed},
       {"zibrato.late", self->flush->seconds.late, &self->told.late},
       {"zibrato.series", ledger_series_count (self->ingest.ledger), NULL},
@@ -582,7 +583,7 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
     intake_start (&self->intake, self->loop);
     zloop_poller (self->loop, &stop, worker_stop, self);
     zloop_poller (self->loop, &hangup, worker_reload, self);
-    if (self->backend->prints || !self->backend->flush) {
+    if (self->backend->prints || !self->backend->deliver) {
         zloop_poller (self->loop, &output, worker_unread, self);
         zloop_poller_set_tolerant (self->loop, &output);
     }
@@ -601,22 +602,41 @@ worker_loop (worker_t *self, int stop_fd, int hangup_fd)
 static void
 worker_seconds_begin (worker_t *self)
 {
-    seconds_start (&self->flush->seconds, wall_us () / 1000000);
+    self->flush->began = wall_us () / 1000000;
+    seconds_start (&self->flush->seconds, self->flush->began);
     self->second = self->flush->seconds.flush;
     self->flushed_ms = zclock_mono ();
+}
+
+//  Whose rows are in a spool: the backend's, with what it makes of names.
+static void
+worker_owner (const zb_backend_t *backend, char owner[FILE_OWNER_MAX])
+{
+    const char *naming = backend->naming ? backend->naming () : "";
+    snprintf (owner, FILE_OWNER_MAX, "%s%s%.100s", backend->name,
+              *naming ? " " : "", naming);
 }
 
 //  Goes on where the last worker with this folder ended, however it did.
 static void
 worker_load (worker_t *self)
 {
+    char owner[FILE_OWNER_MAX];
+    const char *waits;
     bool fresh;
+    worker_owner (self->backend, owner);
     self->spool = self->queue->spool =
-      spool_new (s_worker.spool, self->backend->name, s_worker.spool_max);
+      spool_new (s_worker.spool, owner, s_worker.spool_max);
     if (!self->spool && errno == EWOULDBLOCK)
         die ("--spool %s: another worker has it", s_worker.spool);
     if (!self->spool)
         die ("--spool %s:", s_worker.spool);
+    waits = spool_waits_for (self->spool);
+    if (waits)
+        die (
+          "--spool %s: rows wait there for another backend: let `zibrato %s` "
+          "deliver them, or move request-* away",
+          s_worker.spool, waits);
     zb_log (LOG_INFO, "loading", "dir=%s", s_worker.spool);
     self->flush->spool = self->spool;
     fresh = spool_load (self->spool, &s_worker_reader, self);
@@ -640,7 +660,8 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     const char *wrong;
     memset (self, 0, sizeof *self);
     self->backend = backend;
-    ingest_init (&self->ingest, backend->parse, (size_t) s_worker.max_series);
+    ingest_init (&self->ingest, (size_t) s_worker.max_series);
+    self->ingest.by_flush = !(backend->wants & ZB_WANTS_SECONDS);
     self->queue = queue_new ((size_t) s_worker.spool_max);
     self->flush = flush_new (backend, self->queue);
     self->flush->batch = (size_t) s_worker.batch;
@@ -1098,8 +1119,10 @@ mode_backend (const zb_backend_t *backend, int argc, char **argv)
 {
     zb_mode_t mode = {.name = backend->name,
                       .summary = backend->summary,
-                      .tables = {backend->options, s_worker_options}};
+                      .tables = {backend->options, s_worker_options},
+                      .arguments = backend->arguments};
     s_worker.batch = (int64_t) backend->batch;
+    s_worker.flush = backend->flush ? backend->flush : s_worker.flush;
     options_parse (&mode, argc, argv);
     return worker_run (backend);
 }

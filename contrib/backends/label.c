@@ -4,7 +4,8 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "label.h"
-#include "zibrato_backend.h"
+
+#include "tags.h"
 
 #include <ctype.h>
 #include <czmq.h>
@@ -36,7 +37,7 @@ label_clean (char *clean, const char *text, int is_source)
 static void
 label_collision (char kind, const char *clean, const char *text, int changed)
 {
-    char key[LABEL_MAX + 16], told[LABEL_MAX + 16];
+    char key[LABEL_MAX + 16], told[ZB_NAME_MAX + 16];
     const char *other;
     if (!s_originals) {
         s_originals = zhash_new ();
@@ -58,10 +59,28 @@ label_collision (char kind, const char *clean, const char *text, int changed)
                 "effect=\"there are so many that no more are told\"");
 }
 
-int
-label_fit (const char *text, int is_source, char fitted[LABEL_MAX + 1])
+//  requests;code=200 becomes requests.code.200: the API's names have no tags.
+//  Returns 1 if there were some.
+static int
+label_fold (const char *name, char folded[ZB_NAME_MAX + 1])
 {
-    int changed = label_clean (fitted, text, is_source);
+    span_t tags, alone = tags_split (name, strlen (name), &tags);
+    int size =
+      snprintf (folded, ZB_NAME_MAX + 1, "%.*s", (int) alone.size, alone.text);
+    tag_t tag;
+    while (tags_next (&tags, &tag))
+        size += snprintf (folded + size, (size_t) (ZB_NAME_MAX + 1 - size),
+                          ".%.*s.%.*s", (int) tag.key.size, tag.key.text,
+                          (int) tag.value.size, tag.value.text);
+    return alone.size < strlen (name);
+}
+
+int
+label_fit (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1])
+{
+    char folded[ZB_NAME_MAX + 1];
+    int changed = !is_source && label_fold (text, folded);
+    changed |= label_clean (fitted, is_source ? text : folded, is_source);
     label_collision (is_source ? 's' : 'n', fitted, text, changed);
     return changed;
 }

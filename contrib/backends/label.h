@@ -8,6 +8,8 @@
 #ifndef ZB_LABEL_H
 #define ZB_LABEL_H
 
+#include "zibrato_backend.h"
+
 enum {
     LABEL_MAX = 255,
     ORIGINALS_MAX = 10000  //  names that are remembered to tell collisions
@@ -16,9 +18,9 @@ enum {
 //  Writes what becomes of a text. Returns 1 if it had to be changed.
 int label_clean (char *clean, const char *text, int is_source);
 
-//  The same, and says, once, that two names or two sources have become one:
+//  The same, with tags folded into the name, and says, once, that two names or two sources have become one:
 //  zb_backend_t's fit.
-int label_fit (const char *text, int is_source, char fitted[LABEL_MAX + 1]);
+int label_fit (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1]);
 
 //  Frees what is remembered.
 void label_forget (void);

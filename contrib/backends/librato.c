@@ -16,6 +16,7 @@
 
 #include "age.h"
 #include "http.h"
+#include "json.h"
 #include "label.h"
 #include "secret.h"
 
@@ -96,12 +97,37 @@ librato_check (void)
 //  --------------------------------------------------------------------------
 //  Requests and responses
 
-static size_t
-librato_post (const zb_row_t *row, char *text, size_t size)
+static int64_t
+s_second (const zb_row_t *row)
 {
-    zb_row_t untyped = *row;
-    untyped.type = (zb_type_t) 0;
-    return zb_row_json (&untyped, "measure_time", text, size);
+    return row->time_ns / INT64_C (1000000000);
+}
+
+//  A row as one of the gauges. Caller owns the return value.
+static cJSON *
+librato_gauge (const zb_row_t *row)
+{
+    cJSON *gauge = cJSON_CreateObject ();
+    json_add_number (gauge, "measure_time", (double) s_second (row));
+    json_add_text (gauge, "name", row->name);
+    json_add_text (gauge, "source", row->source);
+    json_add_samples (gauge, row);
+    return gauge;
+}
+
+//  {"gauges":[...]}. Caller owns the return value.
+static char *
+librato_body (const zb_row_t *rows, size_t count)
+{
+    cJSON *body = cJSON_CreateObject ();
+    cJSON *gauges = cJSON_AddArrayToObject (body, "gauges");
+    char *text;
+    size_t i;
+    for (i = 0; i < count; i++)
+        cJSON_AddItemToArray (gauges, librato_gauge (&rows[i]));
+    text = cJSON_PrintUnformatted (body);
+    cJSON_Delete (body);
+    return text;
 }
 
 //  Adds the texts in a JSON value, each with its key: what is wrong may be a
@@ -219,25 +245,16 @@ librato_connect (zb_reply_t *reply)
     return librato_send (NULL, 0, reply, &too_old);
 }
 
-//  As librato_post has written it. Names have no quotes.
-static int64_t
-librato_time (const char *row)
-{
-    static const char key[] = "\"measure_time\":";
-    const char *at = strstr (row, key);
-    return at ? strtoll (at + sizeof key - 1, NULL, 10) : INT64_MAX;
-}
-
 //  Old rows are found once; from then on they are known.
 static void
-librato_learn_age (const char *const *rows, size_t count, bool too_old,
+librato_learn_age (const zb_row_t *rows, size_t count, bool too_old,
                    zb_reply_t *reply)
 {
     int64_t *times = (int64_t *) zmalloc (count * sizeof *times);
     int64_t now = zclock_mono ();
     size_t i;
     for (i = 0; i < count; i++)
-        times[i] = librato_time (rows[i]);
+        times[i] = s_second (&rows[i]);
     pthread_mutex_lock (&s_librato.lock);
     if (too_old)
         age_refused (&s_librato.age, times, count, now, reply->at_fault);
@@ -248,21 +265,15 @@ librato_learn_age (const char *const *rows, size_t count, bool too_old,
 }
 
 static zb_outcome_t
-librato_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+librato_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
-    zchunk_t *body = zchunk_new ("{\"gauges\":[", 11);
+    char *body = librato_body (rows, count);
     zb_outcome_t outcome;
     bool too_old;
-    size_t i;
-    for (i = 0; i < count; i++) {
-        zchunk_extend (body, rows[i], strlen (rows[i]));
-        zchunk_extend (body, i + 1 < count ? "," : "]}", i + 1 < count ? 1 : 2);
-    }
-    outcome = librato_send ((const char *) zchunk_data (body),
-                            zchunk_size (body), reply, &too_old);
+    outcome = librato_send (body, strlen (body), reply, &too_old);
     if (too_old || outcome == ZB_DELIVERED)
         librato_learn_age (rows, count, too_old, reply);
-    zchunk_destroy (&body);
+    free (body);
     return outcome;
 }
 
@@ -284,12 +295,12 @@ const zb_backend_t zb_librato_backend = {
   .name = "librato",
   .summary = "Delivers to the Librato metrics API, or to what speaks it",
   .options = s_options,
+  .wants = ZB_WANTS_SECONDS,
   .batch = 300,
   .check = librato_check,
   .connect = librato_connect,
   .fit = label_fit,
-  .post = librato_post,
-  .flush = librato_flush,
+  .deliver = librato_deliver,
   .close = librato_close,
   .senders = &s_librato.connections,
   .reload = librato_reload};

@@ -1,9 +1,9 @@
 /*  zibrato stdout - shows each flush: a table for people, JSON for programs
 
     The smallest useful backend, and the one to copy: what a worker has to
-    write itself is how a row looks (post), and how rows are delivered
-    (flush). Reading, adding up, the flush's time, retries and the stop are
-    the runtime's. contrib/docs/writing-a-backend.md walks through this file.
+    write itself is how rows are delivered. Reading, adding up, the flush's time,
+    retries and the stop are the runtime's. contrib/docs/writing-a-backend.md
+    walks through this file.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -24,13 +24,15 @@
 
 //  A row of the table is its cells, separated by tabs, until all rows are
 //  there, are sorted, and the columns' widths are known.
-enum { COLUMNS = 8 };
+enum { COLUMNS = 9 };
 
 static const struct {
     const char *title;
-    int right;  //  numbers stand to the right
-} s_columns[COLUMNS] = {{"SOURCE", 0}, {"NAME", 0},  {"TYPE", 0}, {"TIME", 0},
-                        {"SUM", 1},    {"COUNT", 1}, {"MIN", 1},  {"MAX", 1}};
+    int right;   //  numbers stand to the right
+    int spared;  //  it is left out when no row has anything in it
+} s_columns[COLUMNS] = {{"SOURCE", 0, 0}, {"NAME", 0, 0}, {"TAGS", 0, 1},
+                        {"TYPE", 0, 0},   {"TIME", 0, 0}, {"SUM", 1, 0},
+                        {"COUNT", 1, 0},  {"MIN", 1, 0},  {"MAX", 1, 0}};
 
 static const char *s_format = "auto";
 
@@ -61,25 +63,28 @@ s_check (void)
     return "--format: expected auto, table or json";
 }
 
-static size_t
-s_post (const zb_row_t *row, char *text, size_t size)
+//  The cells of a row. Caller owns the return value.
+static char *
+s_cells (const zb_row_t *row)
 {
     static const char *const types[] = {"", "counter", "timer", "gauge"};
-    char when[16];
-    time_t second = (time_t) row->time;
+    char when[16], *text = NULL;
+    time_t second = (time_t) (row->time_ns / 1000000000);
     struct tm local;
-    int length;
-    if (!s_table ())
-        return zb_row_json (row, "time", text, size);
+    size_t size, i;
+    FILE *out = open_memstream (&text, &size);
     localtime_r (&second, &local);
     strftime (when, sizeof when, "%H:%M:%S", &local);
-    length = snprintf (text, size, "%s\t%s\t%s\t%s\t%.15g", row->source,
-                       row->name, types[row->type], when, row->sum);
-    if (row->type != ZB_TYPE_COUNTER && length > 0 && (size_t) length < size)
-        length += snprintf (text + length, size - (size_t) length,
-                            "\t%" PRIu64 "\t%.9g\t%.9g", row->count, row->min,
-                            row->max);
-    return length > 0 && (size_t) length < size ? (size_t) length : 0;
+    fprintf (out, "%s\t%s\t", row->source, row->name);
+    for (i = 0; i < row->tag_count; i++)
+        fprintf (out, "%s%s=%s", i ? ";" : "", row->tags[i].key,
+                 row->tags[i].value);
+    fprintf (out, "\t%s\t%s\t%.15g", types[row->type], when, row->sum);
+    if (row->type != ZB_TYPE_COUNTER)
+        fprintf (out, "\t%" PRIu64 "\t%.9g\t%.9g", row->count, row->min,
+                 row->max);
+    fclose (out);
+    return text;
 }
 
 //  How many columns a text takes on a terminal. A byte that is no UTF-8 takes
@@ -122,6 +127,8 @@ s_print (const char *row, const int *widths)
     for (i = 0; i < COLUMNS && *row; i++) {
         const char *cell = row;
         length = s_cell (cell, &row);
+        if (!widths[i])
+            continue;
         pad = widths[i] - s_columns_of (cell, length);
         printf ("%s%*s%.*s%*s", i ? "  " : "", s_columns[i].right ? pad : 0, "",
                 length, cell, s_columns[i].right ? 0 : pad, "");
@@ -136,14 +143,14 @@ s_compare (const void *a, const void *b)
 }
 
 static void
-s_print_table (const char **rows, size_t count)
+s_print_table (char **rows, size_t count)
 {
     int widths[COLUMNS], i, columns;
     char titles[128] = "";
     const char *cell, *next;
     size_t row;
     for (i = 0; i < COLUMNS; i++) {
-        widths[i] = (int) strlen (s_columns[i].title);
+        widths[i] = 0;
         strcat (strcat (titles, s_columns[i].title), "\t");
     }
     for (row = 0; row < count; row++)
@@ -151,6 +158,10 @@ s_print_table (const char **rows, size_t count)
             columns = s_columns_of (cell, s_cell (cell, &next));
             widths[i] = columns > widths[i] ? columns : widths[i];
         }
+    for (i = 0; i < COLUMNS; i++)
+        if (widths[i] < (int) strlen (s_columns[i].title)
+            && (widths[i] || !s_columns[i].spared))
+            widths[i] = (int) strlen (s_columns[i].title);
     qsort (rows, count, sizeof *rows, s_compare);
     s_print (titles, widths);
     for (row = 0; row < count; row++)
@@ -158,24 +169,44 @@ s_print_table (const char **rows, size_t count)
     puts ("");
 }
 
-static zb_outcome_t
-s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+//  Which bytes are a character is the same everywhere: what a terminal shows is
+//  UTF-8.
+static void
+s_deliver_table (const zb_row_t *rows, size_t count)
 {
-    const char **sorted = malloc (count * sizeof *sorted);
+    locale_t utf8 = newlocale (LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
+    locale_t before = uselocale (utf8);
+    char **cells = malloc (count * sizeof *cells);
     size_t row;
-    if (s_table () && sorted) {
-        locale_t utf8 = newlocale (LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
-        locale_t before = uselocale (utf8);
-        memcpy (sorted, rows, count * sizeof *sorted);
-        s_print_table (sorted, count);
-        uselocale (before);
-        if (utf8)
-            freelocale (utf8);
+    for (row = 0; row < count; row++)
+        cells[row] = s_cells (&rows[row]);
+    s_print_table (cells, count);
+    for (row = 0; row < count; row++)
+        free (cells[row]);
+    free (cells);
+    uselocale (before);
+    if (utf8)
+        freelocale (utf8);
+}
+
+static void
+s_deliver_json (const zb_row_t *rows, size_t count)
+{
+    size_t row;
+    for (row = 0; row < count; row++) {
+        char *text = zb_row_json (&rows[row], 0);
+        puts (text);
+        free (text);
     }
+}
+
+static zb_outcome_t
+s_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
+{
+    if (s_table ())
+        s_deliver_table (rows, count);
     else
-        for (row = 0; row < count; row++)
-            puts (rows[row]);
-    free (sorted);
+        s_deliver_json (rows, count);
     if (fflush (stdout) == 0)
         return ZB_DELIVERED;
     snprintf (reply->reason, sizeof reply->reason, "standard output: %s",
@@ -188,9 +219,9 @@ const zb_backend_t zb_stdout_backend = {
   .name = "stdout",
   .summary = "Prints each flush: a table for people, JSON lines for programs",
   .options = s_options,
+  .wants = ZB_WANTS_SECONDS,
   .batch = 0,  //  a flush at once, for one table
   .check = s_check,
-  .post = s_post,
-  .flush = s_flush,
+  .deliver = s_deliver,
   .prints = 1,
   .adds = 1};

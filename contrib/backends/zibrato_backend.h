@@ -13,7 +13,7 @@
 
     Sections of this file:
 
-        1. Data        zb_row_t, zb_line_t: what goes in and out
+        1. Data        zb_row_t, and what it points to
         2. The table   zb_backend_t, and the options of a command line
         3. Help        what the executable has for backends
 
@@ -28,54 +28,63 @@
 extern "C" {
 #endif
 
-#define ZB_BACKEND_ABI 4
-#define ZB_ROW_MAX     4096  //  bytes that post may write
+#define ZB_BACKEND_ABI 5
+
+enum { ZB_NAME_MAX = 1023 };  //  bytes of a name with its tags
 
 //  --------------------------------------------------------------------------
 //  1. Data
 
-//  Nanoseconds that add up: 10,000 connections that wait have the 292 years of
-//  63 bits together within eleven days.
-__extension__ typedef unsigned __int128 zb_ns_t;
+//  Of a series' name. Both texts are not empty.
+typedef struct {
+    const char *key, *value;
+} zb_tag_t;
 
-//  Nanoseconds that a line can have, at most: sums of such have room to spare.
-#define ZB_NS_MAX ((zb_ns_t) 1 << 96)
+//  So many samples of a timer took more than 2^(index/32) seconds, and at most
+//  2^((index+1)/32). That is scale 5 of OpenTelemetry's exponential histograms,
+//  and schema 5 of Prometheus', which calls this index + 1. Samples of 0 s are
+//  in bucket -957, the one of 1 ns.
+typedef struct {
+    int index;
+    uint64_t count;
+} zb_bucket_t;
 
-//  One row of a flush: what a series measured in a window (a counter) or in
-//  one second of it (a timer or gauge). Valid during the call only.
+enum { ZB_BUCKET_ZERO = -957 };
+
+//  What a counter or timer has had since a start, all flushes together.
+typedef struct {
+    int64_t start_ns;  //  Unix time in nanoseconds
+    double value;      //  counter
+    uint64_t count;    //  timer, the following too
+    double sum;        //  seconds
+    const zb_bucket_t *buckets;
+    size_t bucket_count;
+} zb_total_t;
+
+//  One row of a flush: what a series measured in a window or in one second of it.
+//  Valid during the call only, as all that it points to.
 typedef struct {
     zb_type_t type;
-    const char *name;
+    const char *name;  //  1 to 255 bytes, without tags
     const char *source;
-    int64_t time;          //  Unix seconds
-    uint64_t count;        //  samples; with 1 of them only value counts
-    double value;          //  counter: the increment; else the one sample
+    const zb_tag_t *tags;  //  their keys ascend
+    size_t tag_count;
+    int64_t start_ns, time_ns;  //  Unix time in nanoseconds: measured from, to
+    double value;  //  counter: the increment; else the sum, of one sample that
+    uint64_t count;        //  samples; of a counter 1. 0: it rests, or ends
+    double last;           //  gauge: the last reading,
+    int64_t last_ns;       //  and its own time
     double sum, min, max;  //  of all samples: seconds, or the gauge's unit
     double sum_squares;
+    const zb_bucket_t *buckets;  //  timer: their indexes ascend
+    size_t bucket_count;
+    const zb_total_t
+      *total;       //  with ZB_WANTS_TOTALS, of a counter or timer; or
+                    //  NULL
+    int is_signed;  //  1: a counter that may fall
+    int ends;       //  1: the series has rested for so long that this is its
+                    //  last row
 } zb_row_t;
-
-//  One measurement as parsed from a line. The texts are not terminated, and
-//  point into the message.
-typedef struct {
-    zb_type_t type;
-    const char *level, *name, *source, *id, *buckets;
-    size_t level_size, name_size, source_size, id_size, buckets_size;
-    double value;  //  increment or reading; a Timer's is in value_ns
-    zb_ns_t value_ns;
-    int64_t time;  //  Unix seconds, rounded down
-    uint64_t seq, first;
-    uint64_t sent;   //  Gauge, if it says so:
-    int sent_given;  //  1: it does
-    double total;    //  Counter
-    uint64_t count;  //  Timer, the following too
-    int64_t min_ns, max_ns;
-    double sum_squares;
-    zb_ns_t sum_ns;
-    //  what the message says of the stream (zibrato.h, section 3: Stream)
-    int64_t age_ms;    //  of it, when the message was made; -1: not said
-    uint64_t recent;   //  Timer: samples since the last report, if it says so:
-    int recent_given;  //  1: it does
-} zb_line_t;
 
 //  --------------------------------------------------------------------------
 //  2. The table
@@ -91,15 +100,18 @@ typedef enum {
                    //  pass
 } zb_outcome_t;
 
-//  Filled in by connect and flush, printed by the runtime.
+//  Filled in by connect and deliver, printed by the runtime.
 typedef struct {
     char reason[512];        //  why not, one line for a person, no secret
     int64_t retry_after_ms;  //  what the service asked for; 0: nothing
     char *at_fault;  //  of ZB_REFUSED: a byte for each row, all 0; 1 for
-                     //  those at fault, if the service says which. NULL
-                     //  for connect
+                     //  those at fault, if it is known which. NULL for connect
     int unsure;  //  1: it may have been taken all the same, so that only the
                  //  same rows with the same key are harmless
+    size_t refused;  //  of ZB_DELIVERED: so many rows were not taken, and it
+                     //  is not said which; counted and logged with the reason
+    size_t superseded;  //  of ZB_DELIVERED: so many totals were left out since
+                        //  the service has later ones, which is no loss
 } zb_reply_t;
 
 //  What an option was given that may be given several times, in that order.
@@ -125,12 +137,26 @@ typedef struct {
     int secret;       //  1: wiped where ps could see it, never printed
 } zb_option_t;
 
+//  What rows a backend wants, in zb_backend_t.wants, added up. Gauges have a row
+//  for each second in which they were read.
+enum {
+    ZB_WANTS_SECONDS = 1,  //  of timers, too; else they have one a flush
+    ZB_WANTS_TOTALS = 2,  //  rows with totals. A counter that falls is refused,
+                          //  unless --signed names it
+    ZB_WANTS_IDLE = 4     //  and those of series that rest, in each flush until
+                          //  --stale is over. Without it they have a row in the
+                          //  first flush of a process, and one that ends
+};
+
 typedef struct {
     int abi;              //  ZB_BACKEND_ABI
     const char *name;     //  the subcommand
     const char *summary;  //  one line of help
     const zb_option_t *options;
-    size_t batch;  //  rows a request, at most; 0: a flush at once
+    const zb_option_t *arguments;  //  without "--"; NULL: none
+    int wants;                     //  ZB_WANTS_..., added up
+    size_t batch;   //  rows a request, at most; 0: a flush at once
+    int64_t flush;  //  seconds, the default of --flush; 0: 60
 
     //  Looks over what the options say, before anything starts. Returns NULL,
     //  or what is wrong with them, a static text. Default: nothing is.
@@ -140,39 +166,25 @@ typedef struct {
     //  thread. Default: ZB_DELIVERED.
     zb_outcome_t (*connect) (zb_reply_t *reply);
 
-    //  Reads one line into *line, which is all zero, but for an age of -1.
-    //  Returns NULL, or in two or three words what is wrong with it, a static
-    //  text. What could not stand
-    //  in a line of the wire format (zibrato.h, section 3) is malformed, too: a
-    //  name or source that is empty, has more than 255 bytes, control
-    //  characters or a '|', a number beyond its range. Called on the ingest
-    //  thread. Default: the wire format.
-    const char *(*parse) (const char *text, size_t size, zb_line_t *line);
-
-    //  Writes a row as text without '\n', as flush is to get it. Returns its
-    //  length, or 0 to leave it out. Called on a thread of its own, which is
-    //  neither parse's nor flush's. Default: a JSON object.
-    size_t (*post) (const zb_row_t *row, char *text, size_t size);
-
-    //  Delivers rows, each a terminated text. On the sender's thread; with
-    //  senders, below, on others as well. Default: prints them on stdout.
-    zb_outcome_t (*flush) (const char *const *rows, size_t count,
-                           zb_reply_t *reply);
+    //  Delivers rows, at least one. On the sender's thread; with senders, below,
+    //  on others as well. Default: prints them on stdout as JSON.
+    zb_outcome_t (*deliver) (const zb_row_t *rows, size_t count,
+                             zb_reply_t *reply);
 
     //  Frees what connect has made. On the sender's thread.
     void (*close) (void);
 
-    //  How many threads may be in flush at once, looked up when delivery
+    //  How many threads may be in deliver at once, looked up when delivery
     //  begins. NULL: one.
     const int64_t *senders;
 
     //  Reads secrets and lists again, on SIGHUP. Returns NULL, or what is wrong
     //  with them, a static text: then those from before go on. Called on the
-    //  ingest thread, while others may be in flush. Default: there are none.
+    //  ingest thread, while others may be in deliver. Default: there are none.
     const char *(*reload) (void);
 
-    //  1: flush writes to standard output, and the worker ends when nobody
-    //  reads that any more. It does so, too, where flush is left out.
+    //  1: deliver writes to standard output, and the worker ends when nobody
+    //  reads that any more. It does so, too, where deliver is left out.
     int prints;
 
     //  1: rows of one series and one time add up where they go, so that a flush
@@ -181,10 +193,20 @@ typedef struct {
     //  seconds waits for the next flush.
     int adds;
 
-    //  Writes what the service makes of a name (or source, 1) to `fitted`, with
-    //  1 to 255 bytes; returns 1 if that is another text. Names that become one
-    //  are one row. Called on post's thread. Default: it takes them as they are.
-    int (*fit) (const char *text, int is_source, char fitted[256]);
+    //  1: what is delivered must have rising times. Then the halves of a refused
+    //  request are tried before what waits.
+    int ordered;
+
+    //  Writes what the service makes of a name with its tags (or of a source, 1)
+    //  to `fitted`, terminated; returns 1 if that is another text. The result is
+    //  again a name with tags or without. Names that become one are one row.
+    //  Called on the thread that makes rows. Default: it takes them as they are.
+    int (*fit) (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1]);
+
+    //  What fit's results depend on, of the options: a text of at most 100 bytes
+    //  without a line's end. A spool keeps it, and a start with another one is
+    //  refused while rows wait. Default: nothing.
+    const char *(*naming) (void);
 } zb_backend_t;
 
 //  A shared object for `zibrato worker --plugin` defines this one.
@@ -195,18 +217,17 @@ const zb_backend_t *zibrato_backend (void);
 
 #pragma GCC visibility push(default)
 
-//  Writes a row as a JSON object: its time by that name, type (unless it is 0),
-//  name, source, and "value" of one sample, or "count", "sum", "min", "max" and
-//  "sum_squares" of more. Numbers read back to the last digit; bytes that are
-//  no UTF-8 become '?'. Returns the length, 0 if it does not fit. The default
-//  of post, with "time".
-size_t zb_row_json (const zb_row_t *row, const char *time_name, char *text,
-                    size_t size);
+//  Writes a row as a JSON object: time and, if it began before, start (Unix
+//  seconds), type, name, tags, source, and "value" of one sample, or "count",
+//  "sum", "min", "max" and "sum_squares" of more; with `whole` buckets and
+//  totals, too. Numbers read back to the last digit; bytes that are no UTF-8
+//  become '?'. Caller owns the return value, and frees it.
+char *zb_row_json (const zb_row_t *row, int whole);
 
 //  Milliseconds that a delivery may still take: a stop sets a deadline.
 int64_t zb_time_left_ms (void);
 
-//  The key of the rows that flush is delivering: the same whenever the same
+//  The key of the rows that are being delivered: the same whenever the same
 //  rows are tried again, also by the worker's next process, and no other rows'.
 //  A service that keeps it can tell a repetition whose first answer was lost.
 const char *zb_request_key (void);

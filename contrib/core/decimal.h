@@ -1,6 +1,6 @@
 /*  decimal - digits to numbers, exactly
 
-    Of line.c alone, where all of it is inlined.
+    Of line.c and the text of rows, where all of it is inlined.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 

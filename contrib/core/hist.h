@@ -5,16 +5,12 @@
 #ifndef ZB_HIST_H
 #define ZB_HIST_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "zibrato_backend.h"
 
 //  Those that a duration in 64 bits of nanoseconds can have.
-enum { BUCKET_MIN = -957, BUCKET_MAX = BUCKET_MIN + 65 * 32 - 1 };
+enum { BUCKET_MIN = ZB_BUCKET_ZERO, BUCKET_MAX = BUCKET_MIN + 65 * 32 - 1 };
 
-typedef struct {
-    int index;
-    uint64_t count;
-} bucket_t;
+typedef zb_bucket_t bucket_t;
 
 typedef struct {
     bucket_t *bucket;

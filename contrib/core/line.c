@@ -397,24 +397,29 @@ s_stream (span_t rest, int clean, zb_line_t *line)
                                          : s_stream_timer (rest, line);
 }
 
-//  Unix seconds, rounded down.
+//  Unix seconds, and the nanoseconds that nine decimals say.
 static inline int
-s_time (span_t span, int64_t *time)
+s_time (span_t span, zb_line_t *line)
 {
+    static const int32_t powers[] = {1000000000, 100000000, 10000000, 1000000,
+                                     100000,     10000,     1000,     100,
+                                     10,         1};
     const char *c = span.text, *end = c + span.size;
-    uint64_t seconds = 0, ignored = 0;
-    size_t digits = s_digits (&c, end, &seconds);
+    uint64_t seconds = 0, fraction = 0;
+    size_t digits = s_digits (&c, end, &seconds), places = 0;
     double value;
     if (c < end && *c == '.') {
         c++;
-        s_digits (&c, end, &ignored);
+        places = s_digits (&c, end, &fraction);
     }
-    *time = (int64_t) seconds;
+    line->time = (int64_t) seconds;
+    line->time_ns = places <= 9 ? (int32_t) fraction * powers[places] : 0;
     if (c == end && digits && digits <= 11)
         return 0;
     if (s_number (span, &value) == -1 || value < 0 || value >= TIME_MAX)
         return -1;
-    *time = (int64_t) value;
+    line->time = (int64_t) value;
+    line->time_ns = 0;
     return 0;
 }
 
@@ -457,7 +462,7 @@ line_read (const char *text, size_t size, zb_line_t *line)
     if (line->type == ZB_TYPE_TIMER ? s_nanoseconds (field[3], &line->value_ns)
                                     : s_value (field[3], &line->value))
         return "bad value";
-    if (s_time (field[4], &line->time) == -1)
+    if (s_time (field[4], line) == -1)
         return "bad time";
     if (s_label (field[5], clean) == -1)
         return "bad source";
@@ -484,7 +489,7 @@ line_parse (const char *text, size_t size, zb_line_t *line)
 }
 
 //  --------------------------------------------------------------------------
-//  Lines that a plugin has read
+//  Labels that are in no line
 
 int
 line_label_ok (const char *text, size_t size)
@@ -496,57 +501,4 @@ int
 line_name_ok (const char *text, size_t size)
 {
     return s_name ((span_t){text, size}, 0) == 0 && !memchr (text, '|', size);
-}
-
-static int
-s_check_label (const char *text, size_t size)
-{
-    return text && line_label_ok (text, size) ? 0 : -1;
-}
-
-static int
-s_check_value (double value)
-{
-    return isfinite (value) && fabs (value) <= VALUE_MAX ? 0 : -1;
-}
-
-static int
-s_check_stream (const zb_line_t *line)
-{
-    if (s_check_label (line->id, line->id_size) == -1
-        || memchr (line->id, ':', line->id_size)
-        || s_check_label (line->level, line->level_size) == -1
-        || line->seq > LINE_INTEGER_MAX || line->sent > LINE_INTEGER_MAX)
-        return -1;
-    if (line->type == ZB_TYPE_GAUGE)
-        return 0;
-    if (line->first > line->seq)
-        return -1;
-    if (line->type == ZB_TYPE_COUNTER)
-        return s_check_value (line->total);
-    return line->count > LINE_INTEGER_MAX || line->sum_ns > ZB_NS_MAX
-               || line->min_ns < 0 || line->max_ns < 0
-               || s_check_value (line->sum_squares) == -1
-               || s_buckets ((span_t){line->buckets, line->buckets_size}) == -1
-             ? -1
-             : 0;
-}
-
-const char *
-line_check (const zb_line_t *line)
-{
-    size_t i = 0;
-    while (i < TYPES && s_types[i].type != line->type)
-        i++;
-    if (i == TYPES)
-        return "unknown type";
-    if (!line->name || !line_name_ok (line->name, line->name_size))
-        return "bad name";
-    if (line->value_ns > ZB_NS_MAX || s_check_value (line->value) == -1)
-        return "bad value";
-    if (line->time < 0 || line->time >= TIME_MAX)
-        return "bad time";
-    if (s_check_label (line->source, line->source_size) == -1)
-        return "bad source";
-    return line->id && s_check_stream (line) == -1 ? "bad stream" : NULL;
 }

@@ -22,6 +22,37 @@ typedef struct {
     size_t size;
 } span_t;
 
+//  Nanoseconds that add up: 10,000 connections that wait have the 292 years of
+//  63 bits together within eleven days.
+__extension__ typedef unsigned __int128 zb_ns_t;
+
+//  Nanoseconds that a line can have, at most: sums of such have room to spare.
+#define ZB_NS_MAX ((zb_ns_t) 1 << 96)
+
+//  One measurement as parsed from a line. The texts are not terminated, and
+//  point into the message.
+typedef struct {
+    zb_type_t type;
+    const char *level, *name, *source, *id, *buckets;
+    size_t level_size, name_size, source_size, id_size, buckets_size;
+    double value;  //  increment or reading; a Timer's is in value_ns
+    zb_ns_t value_ns;
+    int64_t time;     //  Unix seconds, rounded down,
+    int32_t time_ns;  //  and what is left of them
+    uint64_t seq, first;
+    uint64_t sent;   //  Gauge, if it says so:
+    int sent_given;  //  1: it does
+    double total;    //  Counter
+    uint64_t count;  //  Timer, the following too
+    int64_t min_ns, max_ns;
+    double sum_squares;
+    zb_ns_t sum_ns;
+    //  what the message says of the stream (zibrato.h, section 3: Stream)
+    int64_t age_ms;    //  of it, when the message was made; -1: not said
+    uint64_t recent;   //  Timer: samples since the last report, if it says so:
+    int recent_given;  //  1: it does
+} zb_line_t;
+
 //  Reads a line without its end. Returns NULL, or what is wrong: one of few
 //  static texts, for counting. The texts of *line point into the given one.
 const char *line_parse (const char *text, size_t size, zb_line_t *line);
@@ -29,10 +60,6 @@ const char *line_parse (const char *text, size_t size, zb_line_t *line);
 //  The same, but the buckets of a timer may be any text: line_buckets finds out,
 //  which has to read them anyway.
 const char *line_read (const char *text, size_t size, zb_line_t *line);
-
-//  Returns NULL if line_parse could have read such a line, or what is wrong with
-//  it, as above: what somebody else has read is not to be relied on.
-const char *line_check (const zb_line_t *line);
 
 //  May it stand between bars: 1 to LINE_LABEL_MAX bytes, none of them a '|' or a
 //  control character?

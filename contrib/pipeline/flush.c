@@ -7,6 +7,8 @@
 #include "flush.h"
 
 #include "fault.h"
+#include "row.h"
+#include "tags.h"
 
 #include <czmq.h>
 #include <inttypes.h>
@@ -99,21 +101,19 @@ flush_request_end (flush_t *self)
 //  --------------------------------------------------------------------------
 //  Rows
 
-//  Encodes a row into the request being filled, which ends when it is full.
+//  Writes a row into the request being filled, which ends when it is full. Sums
+//  may be beyond all numbers, though what they are of is not.
 static void
 flush_row (flush_t *self, const zb_row_t *row)
 {
-    char text[ZB_ROW_MAX];
-    size_t size = self->backend->post
-                    ? self->backend->post (row, text, sizeof text)
-                    : zb_row_json (row, "time", text, sizeof text);
-    if (!size || memchr (text, '\n', size) || memchr (text, 0, size)) {
-        self->unencoded++;
+    self->text.size = 0;
+    if (row_write (row, &self->text) == -1) {
+        self->unwritten++;
         return;
     }
     if (!self->request)
         self->request = request_new ();
-    request_add (self->request, text, size);
+    request_add (self->request, self->text.text, self->text.size);
     if ((self->batch && self->request->rows == self->batch)
         || (self->backend->batch && self->request->size >= REQUEST_BYTES))
         flush_request_end (self);
@@ -169,20 +169,26 @@ flush_percentile (flush_t *self, const entry_t *timer, double percentile,
 {
     const samples_t *samples = timer->samples;
     double value = hist_quantile_ns (&samples->hist, percentile / 100);
-    char name[LINE_LABEL_MAX + 32], suffix[32];
+    char name[LINE_NAME_MAX + 32], suffix[32];
     int length = snprintf (suffix, sizeof suffix, ".p%g", percentile);
-    snprintf (name, sizeof name, "%.*s%s", LINE_LABEL_MAX - length, timer->text,
-              suffix);
+    size_t size = tags_name_size (timer->text, timer->name_size);
+    int most = LINE_LABEL_MAX - length;
+    snprintf (name, sizeof name, "%.*s%s%s",
+              (int) size < most ? (int) size : most, timer->text, suffix,
+              timer->text + size);
     row.type = ZB_TYPE_GAUGE;
     row.name = name;
     row.count = 1;
     row.value = fmin (fmax (value, samples->min), samples->max) * 1e-9;
-    row.sum = row.min = row.max = row.value;
+    row.sum = row.min = row.max = row.last = row.value;
+    row.sum_squares = row.value * row.value;
+    row.bucket_count = 0;
     //  a gauge may have the name, too
-    if (seconds_take (&self->seconds, name, row.source, row.time))
+    if (seconds_take (&self->seconds, name, row.source,
+                      row.time_ns / INT64_C (1000000000)))
         flush_row (self, &row);
     else
-        self->unencoded++;
+        self->unwritten++;
 }
 
 //  The rows of an entry: itself, and the percentiles of a timer.
@@ -192,7 +198,7 @@ flush_entry (void *argument, const entry_t *entry)
     flush_t *self = (flush_t *) argument;
     zb_row_t row;
     size_t i;
-    entry_row (entry, self->second, &row);
+    entry_row (entry, self->from, self->second, &row);
     flush_row (self, &row);
     for (i = 0; entry->type == ZB_TYPE_TIMER && i < self->percentiles; i++)
         flush_percentile (self, entry, self->percentile[i], row);
@@ -208,6 +214,8 @@ s_state_add (void *spool, const char *text, size_t size)
 static void
 flush_rows (flush_t *self)
 {
+    int64_t last = self->seconds.flush;
+    self->from = last > self->began ? last : self->began;
     seconds_close (&self->seconds, &self->window, self->second, self->all,
                    flush_entry, self);
     flush_request_end (self);
@@ -336,6 +344,7 @@ flush_clear (flush_t *self)
     }
     free (self->state);
     request_destroy (&self->request);
+    buffer_clear (&self->text);
     window_clear (&self->window);
     seconds_clear (&self->seconds);
 }

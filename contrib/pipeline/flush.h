@@ -18,6 +18,7 @@
 
 #include "zibrato_backend.h"
 
+#include "buffer.h"
 #include "queue.h"
 #include "seconds.h"
 
@@ -34,7 +35,9 @@ typedef struct {
     const spool_reader_t *reader;
     void *reader_argument;
 
-    _Atomic uint64_t unencoded;  //  rows that the backend could not write
+    int64_t began;  //  the second at which the first window began
+
+    _Atomic uint64_t unwritten;  //  rows with a number that is none
 
     //  Ingest only
     struct state *state;  //  the ledger's lines, not handed over yet
@@ -53,8 +56,9 @@ typedef struct {
 
     //  Who does the flush only; handed over while it is not busy
     window_t window;
-    int64_t second;  //  of counters
-    bool all;        //  nothing stays open
+    int64_t from, second;  //  what it covers
+    buffer_t text;         //  of the row being written
+    bool all;              //  nothing stays open
     seconds_t seconds;
     request_t *request;      //  being filled
     request_t *uncommitted;  //  with a spool: whole, and not counting yet
@@ -63,7 +67,7 @@ typedef struct {
     uint64_t requests;  //  made so far, without a spool
 } flush_t;
 
-//  Caller owns the return value, and sets the other fields up to unencoded.
+//  Caller owns the return value, and sets the other fields up to began.
 flush_t *flush_new (const zb_backend_t *backend, queue_t *queue);
 
 //  Reads a list of percentiles that timers get gauges of. Returns NULL, or what is

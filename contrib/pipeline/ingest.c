@@ -15,10 +15,9 @@ enum {
 };
 
 void
-ingest_init (ingest_t *self, ingest_parse_fn *parse, size_t max_series)
+ingest_init (ingest_t *self, size_t max_series)
 {
     memset (self, 0, sizeof *self);
-    self->parse = parse;
     self->ledger = ledger_new ();
     self->ledger->series_max = max_series * STATES_A_NAME;
     self->names.most = max_series;
@@ -225,15 +224,14 @@ ingest_take_all (ingest_t *self)
     self->aheads = 0;
 }
 
-//  The backend reads the line: not all of what it may say can be.
-static const char *
-ingest_parse (ingest_t *self, const char *text, size_t size, zb_line_t *line)
+//  An entry of second 0 is the flush's.
+static void
+ingest_second (const ingest_t *self, zb_line_t *line)
 {
-    const char *wrong;
-    memset (line, 0, sizeof *line);
-    line->age_ms = -1;
-    wrong = self->parse (text, size, line);
-    return wrong ? wrong : line_check (line);
+    if (line->type == ZB_TYPE_TIMER && self->by_flush)
+        line->time = 0;
+    else if (line->time == 0)
+        line->time = 1;
 }
 
 //  Reads a line. One that was refused may be a note, which is no measurement.
@@ -244,10 +242,9 @@ ingest_read (ingest_t *self, ahead_t *ahead)
 {
     zb_line_t *line = &ahead->line;
     note_t note;
-    ahead->wrong = self->parse
-                     ? ingest_parse (self, ahead->text, ahead->size, line)
-                     : line_read (ahead->text, ahead->size, line);
+    ahead->wrong = line_read (ahead->text, ahead->size, line);
     if (!ahead->wrong) {
+        ingest_second (self, line);
         if (line->id && self->stream.kind)
             note_apply (&self->stream, line);
         return 0;
@@ -268,8 +265,7 @@ ingest_read (ingest_t *self, ahead_t *ahead)
     return 0;
 }
 
-//  One line, from whatever publisher. It is taken in with others, later; at
-//  once if the backend reads it, whose texts may be for one line only.
+//  One line, from whatever publisher. It is taken in with others, later.
 static void
 ingest_line (ingest_t *self, const char *text, size_t size)
 {
@@ -286,7 +282,7 @@ ingest_line (ingest_t *self, const char *text, size_t size)
         __builtin_prefetch (table_place (&self->window.entries, ahead->hash));
     }
     ingest_fetch (self, self->aheads++);
-    if (self->aheads == AHEAD || self->parse)
+    if (self->aheads == AHEAD)
         ingest_take_all (self);
 }
 

@@ -19,10 +19,6 @@ enum {
     AHEAD = 32  //  lines read before they are taken in
 };
 
-//  Reads a line, as zb_backend_t's parse does.
-typedef const char *(ingest_parse_fn) (const char *text, size_t size,
-                                       zb_line_t *line);
-
 //  What was wrong with lines, since the last flush.
 typedef struct {
     const char *reason;
@@ -40,7 +36,6 @@ typedef struct {
 } ahead_t;
 
 typedef struct {
-    ingest_parse_fn *parse;  //  the backend's, NULL: ours
     ledger_t *ledger;
     names_t names;
     ahead_t ahead[AHEAD];
@@ -50,11 +45,12 @@ typedef struct {
     window_t window;        //  being filled
     malformed_t malformed[MALFORMED_KINDS];
     uint64_t received, malformed_lines;
+    bool by_flush;     //  timers have a row a flush, not one a second
     char source[256];  //  of what is folded away, and of our health
 } ingest_t;
 
 //  Series with names of their own: at most so many.
-void ingest_init (ingest_t *self, ingest_parse_fn *parse, size_t max_series);
+void ingest_init (ingest_t *self, size_t max_series);
 
 void ingest_clear (ingest_t *self);
 

@@ -1,21 +1,19 @@
 /*  json - a row as a JSON object, as backends send or print it. The contract
-    is in zibrato_backend.h.
+    is in json.h and zibrato_backend.h.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#include "json.h"
+
+#include "digits.h"
 #include "utf8.h"
 
-#include "zibrato_backend.h"
-
-#include <cjson/cJSON.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-//  A label may be any bytes; in JSON those that are no UTF-8 become '?'.
-static void
-s_add_text (cJSON *object, const char *name, const char *text)
+void
+json_add_text (cJSON *object, const char *name, const char *text)
 {
     char *clean = strdup (text), *c = clean;
     while (clean && *c) {
@@ -28,78 +26,114 @@ s_add_text (cJSON *object, const char *name, const char *text)
     free (clean);
 }
 
-//  The shortest of 15 or 17 digits that reads back the same. cJSON's own way
-//  takes 15 for enough where they are not.
-static void
-s_print_any (char *digits, size_t size, double value)
+void
+json_add_number (cJSON *object, const char *name, double value)
 {
-    snprintf (digits, size, "%.15g", value);
-    if (strtod (digits, NULL) != value)
-        snprintf (digits, size, "%.17g", value);
-}
-
-//  The same of whole billionths, as durations are, which is faster: the quotient
-//  is what a reader makes of them, and 15 digits are always enough. Returns -1
-//  if it is none, or if there would be an exponent.
-static int
-s_print_billionths (char *digits, size_t size, double value)
-{
-    long long whole;
-    int length;
-    if (!(value >= 1e-4 && value < 1e6))
-        return -1;
-    whole = llrint (value * 1e9);
-    if ((double) whole / 1e9 != value)
-        return -1;
-    length = snprintf (digits, size, "%lld.%09lld", whole / 1000000000,
-                       whole % 1000000000);
-    while (digits[length - 1] == '0')
-        digits[--length] = 0;
-    if (digits[length - 1] == '.')
-        digits[length - 1] = 0;
-    return 0;
-}
-
-//  Most numbers are whole, or whole billionths.
-static void
-s_print (char *digits, size_t size, double value)
-{
-    if (fabs (value) < 1e15 && value == trunc (value) && value != 0)
-        snprintf (digits, size, "%lld", (long long) value);
-    else if (s_print_billionths (digits, size, value) == -1)
-        s_print_any (digits, size, value);
-}
-
-static void
-s_add_number (cJSON *object, const char *name, double value)
-{
-    char digits[32];
-    s_print (digits, sizeof digits, value);
+    char digits[DIGITS_MAX];
+    digits_write (digits, value);
     cJSON_AddRawToObject (object, name, digits);
 }
 
-size_t
-zb_row_json (const zb_row_t *row, const char *time_name, char *text,
-             size_t size)
+void
+json_add_samples (cJSON *object, const zb_row_t *row)
+{
+    if (row->count == 1) {
+        json_add_number (object, "value", row->value);
+        return;
+    }
+    json_add_number (object, "count", (double) row->count);
+    json_add_number (object, "sum", row->sum);
+    json_add_number (object, "min", row->min);
+    json_add_number (object, "max", row->max);
+    json_add_number (object, "sum_squares", row->sum_squares);
+}
+
+static void
+s_add_time (cJSON *object, const char *name, int64_t ns)
+{
+    char digits[DIGITS_MAX];
+    digits_write_seconds (digits, ns);
+    cJSON_AddRawToObject (object, name, digits);
+}
+
+static void
+s_add_tags (cJSON *object, const zb_row_t *row)
+{
+    cJSON *tags;
+    size_t i;
+    if (!row->tag_count)
+        return;
+    tags = cJSON_AddObjectToObject (object, "tags");
+    for (i = 0; i < row->tag_count; i++)
+        json_add_text (tags, row->tags[i].key, row->tags[i].value);
+}
+
+//  [[INDEX, COUNT], ...]
+static void
+s_add_buckets (cJSON *object, const zb_bucket_t *bucket, size_t count)
+{
+    cJSON *list;
+    size_t i;
+    if (!count)
+        return;
+    list = cJSON_AddArrayToObject (object, "buckets");
+    for (i = 0; i < count; i++) {
+        cJSON *pair = cJSON_CreateArray ();
+        cJSON_AddItemToArray (list, pair);
+        cJSON_AddItemToArray (pair, cJSON_CreateNumber (bucket[i].index));
+        cJSON_AddItemToArray (pair,
+                              cJSON_CreateNumber ((double) bucket[i].count));
+    }
+}
+
+static void
+s_add_total (cJSON *object, const zb_row_t *row)
+{
+    const zb_total_t *total = row->total;
+    cJSON *json;
+    if (!total)
+        return;
+    json = cJSON_AddObjectToObject (object, "total");
+    s_add_time (json, "start", total->start_ns);
+    if (row->type == ZB_TYPE_COUNTER) {
+        json_add_number (json, "value", total->value);
+        return;
+    }
+    json_add_number (json, "count", (double) total->count);
+    json_add_number (json, "sum", total->sum);
+    s_add_buckets (json, total->buckets, total->bucket_count);
+}
+
+//  What only who asks for all of it gets.
+static void
+s_add_whole (cJSON *object, const zb_row_t *row)
+{
+    if (row->type == ZB_TYPE_GAUGE && row->count > 1)
+        json_add_number (object, "last", row->last);
+    s_add_time (object, "start", row->start_ns);
+    s_add_buckets (object, row->buckets, row->bucket_count);
+    s_add_total (object, row);
+    if (row->is_signed)
+        cJSON_AddTrueToObject (object, "signed");
+    if (row->ends)
+        cJSON_AddTrueToObject (object, "ends");
+}
+
+char *
+zb_row_json (const zb_row_t *row, int whole)
 {
     static const char *const types[] = {"", "counter", "timer", "gauge"};
     cJSON *object = cJSON_CreateObject ();
-    int fits;
-    s_add_number (object, time_name, (double) row->time);
-    if (row->type)
-        cJSON_AddStringToObject (object, "type", types[row->type]);
-    s_add_text (object, "name", row->name);
-    s_add_text (object, "source", row->source);
-    if (row->count <= 1)
-        s_add_number (object, "value", row->value);
-    else {
-        s_add_number (object, "count", (double) row->count);
-        s_add_number (object, "sum", row->sum);
-        s_add_number (object, "min", row->min);
-        s_add_number (object, "max", row->max);
-        s_add_number (object, "sum_squares", row->sum_squares);
-    }
-    fits = cJSON_PrintPreallocated (object, text, (int) size, 0);
+    char *text;
+    s_add_time (object, "time", row->time_ns);
+    cJSON_AddStringToObject (object, "type", types[row->type]);
+    json_add_text (object, "name", row->name);
+    s_add_tags (object, row);
+    json_add_text (object, "source", row->source);
+    json_add_samples (object, row);
+    if (whole)
+        s_add_whole (object, row);
+    text = cJSON_PrintUnformatted (object);
     cJSON_Delete (object);
-    return fits ? strlen (text) : 0;
+    return text;
 }

@@ -38,8 +38,9 @@ typedef struct {
 
     //  Any thread, without the lock: who reads them must not wait for it
     _Atomic uint64_t dropped_rows;  //  the oldest beyond bytes_max, lost files'
-    _Atomic uint64_t delivered_rows, rejected_rows;  //  kept by the sender
-    _Atomic int64_t success_ms;                      //  of zclock_mono
+    //  Kept by the sender
+    _Atomic uint64_t delivered_rows, rejected_rows, superseded_rows;
+    _Atomic int64_t success_ms;  //  of zclock_mono
 } queue_t;
 
 //  Caller owns the return value.

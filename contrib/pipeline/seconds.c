@@ -187,7 +187,7 @@ seconds_fit_entry (const seconds_t *self, const entry_t *entry, char *name,
 static void
 seconds_fit (const seconds_t *self, window_t *window)
 {
-    char name[LINE_LABEL_MAX + 1], source[LINE_LABEL_MAX + 1];
+    char name[ZB_NAME_MAX + 1], source[ZB_NAME_MAX + 1];
     entry_t **place = &window->first, **end = window->last;
     for (; self->backend->fit && place != end; place = &(*place)->next) {
         zb_line_t line = s_line_of (*place, (*place)->second);
@@ -227,7 +227,7 @@ s_compare (const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-//  Timers and gauges that have measured something, by second: what came first
+//  What has measured something in a second of its own, by second: what came first
 //  must go out first, or it would count as late. Caller owns the return value.
 static entry_t **
 s_sort (window_t *window, size_t *count)
@@ -238,7 +238,7 @@ s_sort (window_t *window, size_t *count)
     assert (list);
     *count = 0;
     for (entry = window->first; entry; entry = entry->next)
-        if (entry->type != ZB_TYPE_COUNTER && !entry_empty (entry))
+        if (entry->second && !entry_empty (entry))
             list[(*count)++] = entry;
     qsort (list, *count, sizeof *list, s_compare);
     return list;
@@ -276,7 +276,7 @@ seconds_left_type (seconds_t *self, window_t *window, zb_type_t type, bool all,
     entry_t *entry;
     for (entry = window->first; entry; entry = entry->next) {
         zb_line_t line = s_line_of (entry, entry->second);
-        if (entry->type != type || entry_empty (entry))
+        if (entry->type != type || !entry->second || entry_empty (entry))
             continue;
         if (all) {
             seconds_give (self, s_hash (line.type, line.name, line.source),
@@ -340,7 +340,7 @@ seconds_close (seconds_t *self, window_t *window, int64_t flush, bool all,
     self->flush = flush;
     taken_add (&self->taken, flush);
     for (entry = window->first; entry; entry = entry->next)
-        if (adds || entry->type == ZB_TYPE_COUNTER)
+        if (adds || !entry->second)
             if (!entry_empty (entry))
                 give (argument, entry);
     window_clear (window);

@@ -7,6 +7,7 @@
 #include "sender.h"
 
 #include "fault.h"
+#include "row.h"
 
 #include <czmq.h>
 #include <inttypes.h>
@@ -22,11 +23,14 @@ enum {
 //  One request: hands its rows to the backend
 
 static zb_outcome_t
-s_flush_stdout (const char *const *rows, size_t count, zb_reply_t *reply)
+s_print (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
     size_t i;
-    for (i = 0; i < count; i++)
-        puts (rows[i]);
+    for (i = 0; i < count; i++) {
+        char *text = zb_row_json (&rows[i], 0);
+        puts (text);
+        free (text);
+    }
     if (fflush (stdout) == 0)
         return ZB_DELIVERED;
     snprintf (reply->reason, sizeof reply->reason, "standard output: %s",
@@ -44,37 +48,33 @@ zb_request_key (void)
 }
 
 static zb_outcome_t
-sender_call (sender_t *self, const char *const *rows, size_t count,
-             zb_reply_t *reply)
+sender_call (sender_t *self, const rows_t *rows, zb_reply_t *reply)
 {
-    memset (reply, 0, sizeof *reply);
-    reply->at_fault = (char *) zmalloc (count + 1);
     FAULT (send_before);
-    return self->backend->flush ? self->backend->flush (rows, count, reply)
-                                : s_flush_stdout (rows, count, reply);
+    return self->backend->deliver
+             ? self->backend->deliver (rows->row, rows->count, reply)
+             : s_print (rows->row, rows->count, reply);
 }
 
-//  Each row is a text of its own. Caller owns reply->at_fault.
+//  A file that was edited may have a row that is none. Caller owns
+//  reply->at_fault.
 static zb_outcome_t
 sender_try (sender_t *self, const request_t *request, zb_reply_t *reply)
 {
-    const char **rows = (const char **) zmalloc (request->rows * sizeof *rows);
-    char *text = (char *) zmalloc (request->size + 1), *next;
-    zb_outcome_t outcome;
-    size_t count = 0;
-    memcpy (text, request->text, request->size);
-    for (next = text; count < request->rows && next < text + request->size;
-         next++) {
-        rows[count++] = next;
-        next = strchr (next, '\n');
-        *next = 0;
-    }
+    rows_t rows = {.row = NULL};
+    zb_outcome_t outcome = ZB_REFUSED;
+    memset (reply, 0, sizeof *reply);
+    reply->at_fault = (char *) zmalloc (request->rows + 1);
     snprintf (s_request_key, sizeof s_request_key, "%s-%s",
               self->queue->spool ? spool_id (self->queue->spool) : self->id,
               request->name);
-    outcome = sender_call (self, rows, count, reply);
-    free (text);
-    free (rows);
+    if (rows_read (&rows, request->text, request->size, request->rows) == 0)
+        outcome = sender_call (self, &rows, reply);
+    else {
+        snprintf (reply->reason, sizeof reply->reason, "%s", rows.wrong);
+        reply->at_fault[rows.count] = 1;
+    }
+    rows_clear (&rows);
     return outcome;
 }
 
@@ -101,11 +101,21 @@ sender_forget (sender_t *self, request_t **request_p)
     request_destroy (request_p);
 }
 
+//  The service may have taken a part of it only, and not say which.
 static void
-sender_delivered (sender_t *self, request_t **request_p)
+sender_delivered (sender_t *self, request_t **request_p,
+                  const zb_reply_t *reply)
 {
+    size_t rows = (*request_p)->rows, refused = reply->refused, superseded;
     FAULT (send_after);
-    sender_count (self, (*request_p)->rows, 0, 0);
+    refused = refused < rows ? refused : rows;
+    superseded =
+      reply->superseded < rows - refused ? reply->superseded : rows - refused;
+    if (refused)
+        zb_log (LOG_ERR, "rejected", "rows=%zu of=%zu reason=\"%s\"", refused,
+                rows, reply->reason);
+    self->queue->superseded_rows += superseded;
+    sender_count (self, rows - refused - superseded, refused, 0);
     sender_forget (self, request_p);
 }
 
@@ -125,7 +135,7 @@ sender_log (sender_t *self, bool for_good, const request_t *request,
                 "rows=%zu reason=\"%s\"", request->rows, reason);
     else
         zb_log (LOG_ERR, for_good ? "rejected" : "aside",
-                "reason=\"%s\" row=%.*s", reason, (int) request->size - 1,
+                "reason=\"%s\" row=\"%.*s\"", reason, (int) request->size - 1,
                 request->text);
 }
 
@@ -190,14 +200,21 @@ sender_split (sender_t *self, request_t **request_p, const char *marks,
     request_destroy (request_p);
 }
 
-//  The halves go behind what waits; the better one is the first.
+//  The halves go behind what waits, unless times must rise; the better one is the
+//  first.
 static void
 sender_split_aside (sender_t *self, request_t **request_p, const char *marks)
 {
     request_t *half[2];
     sender_split (self, request_p, marks, half);
-    queue_aside (self->queue, &half[0], zclock_mono ());
-    queue_aside (self->queue, &half[1], zclock_mono ());
+    if (self->backend->ordered) {
+        queue_return (self->queue, &half[1]);
+        queue_return (self->queue, &half[0]);
+    }
+    else {
+        queue_aside (self->queue, &half[0], zclock_mono ());
+        queue_aside (self->queue, &half[1], zclock_mono ());
+    }
 }
 
 //  Rows of which the service says that they are at fault go as a group, if they
@@ -403,7 +420,7 @@ sender_help (void *argument)
         if (request_load (request, self->queue->spool) == 0) {
             zb_outcome_t outcome = sender_try (self, request, &reply);
             if (outcome == ZB_DELIVERED)
-                sender_delivered (self, &request);
+                sender_delivered (self, &request, &reply);
             else
                 sender_keep_answer (request, outcome, &reply);
         }
@@ -468,7 +485,7 @@ sender_request (sender_t *self, request_t **request_p)
     if (outcome == ZB_DELIVERED || outcome == ZB_REFUSED)
         sender_answered (self);
     if (outcome == ZB_DELIVERED)
-        sender_delivered (self, request_p);
+        sender_delivered (self, request_p, &reply);
     else if (outcome == ZB_REFUSED)
         sender_refused (self, request_p, &reply);
     else

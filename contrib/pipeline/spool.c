@@ -122,13 +122,13 @@ spool_lock (spool_t *self)
 }
 
 spool_t *
-spool_new (const char *dir, const char *backend, int64_t bytes_max)
+spool_new (const char *dir, const char *owner, int64_t bytes_max)
 {
     spool_t *self = (spool_t *) zmalloc (sizeof *self);
     bool made = mkdir (dir, 0700) == 0;
     int rc = !made && errno != EEXIST ? -1 : 0;
     self->dir = strdup (dir);
-    self->backend = backend;
+    snprintf (self->owner, sizeof self->owner, "%s", owner);
     self->bytes_max = bytes_max;
     self->fd = self->lock = self->journal.fd = self->ledger.fd = -1;
     self->journal_old_fd = self->journal_next.fd = -1;
@@ -209,7 +209,7 @@ spool_journal_append (spool_t *self)
     }
     if (journal->fd == -1
         && append_open (journal, self->fd, "journal", "", self->flush,
-                        self->backend)
+                        self->owner)
              == -1)
         return -1;
     return append_write (journal, self->flush, came, FAULT_journal_torn) == -1
@@ -272,7 +272,7 @@ spool_journal_ahead (spool_t *self)
 {
     if (self->journal_next.fd == -1)
         append_open (&self->journal_next, self->fd, "journal", "",
-                     self->flush + 1, self->backend);
+                     self->flush + 1, self->owner);
 }
 
 bool
@@ -305,7 +305,7 @@ spool_flush_open (spool_t *self)
     if (self->snapshot) {
         append_close (&self->ledger);
         self->broken = append_open (&self->ledger, self->fd, "ledger", ".new",
-                                    self->flush - 1, self->backend)
+                                    self->flush - 1, self->owner)
                        == -1;
     }
 }
@@ -315,7 +315,7 @@ static int
 spool_file (spool_t *self, const char *name, span_t text, uint64_t rows,
             const char *note)
 {
-    int fd = file_create (self->fd, name, "request", self->backend);
+    int fd = file_create (self->fd, name, "request", self->owner);
     int rc = -1;
     if (fd != -1) {
         rc = record_write (fd, text, rows, note, FAULT_request_torn) == -1
@@ -412,8 +412,9 @@ spool_journals_remove (spool_t *self)
 static void
 spool_forsake (spool_t *self)
 {
-    char name[SPOOL_NAME_MAX], old[SPOOL_NAME_MAX], head[128];
-    size_t size = file_head (head, sizeof head, "ledger", self->backend);
+    char name[SPOOL_NAME_MAX], old[SPOOL_NAME_MAX];
+    char head[FILE_HEAD_MAX];
+    size_t size = file_head (head, sizeof head, "ledger", self->owner);
     int fd;
     spool_failed (self, self->ledger.name);
     if (self->snapshot)
@@ -483,9 +484,9 @@ s_are_rows (span_t text, uint64_t rows)
 }
 
 int
-request_find (span_t file, const char *backend, record_t *record)
+request_find (span_t file, record_t *record)
 {
-    return file_head_read (&file, "request", backend) == 0
+    return file_head_read (&file, "request", NULL) == 0
                && record_next (&file, record) == 1 && file.size == 0
                && s_are_rows (record->text, record->number)
              ? 0
@@ -499,7 +500,7 @@ spool_request_read (spool_t *self, const char *name, size_t *size)
     record_t record;
     char *text = NULL;
     if (file_map (self->fd, name, &file) == 0
-        && request_find (file, self->backend, &record) == 0) {
+        && request_find (file, &record) == 0) {
         text = (char *) zmalloc (record.text.size + 1);
         memcpy (text, record.text.text, record.text.size);
         *size = record.text.size;

@@ -39,7 +39,10 @@
 
 typedef struct spool spool_t;
 
-enum { SPOOL_NAME_MAX = 96 };  //  bytes of a file's name, with its end
+enum {
+    SPOOL_NAME_MAX = 96,  //  bytes of a file's name, with its end
+    FILE_OWNER_MAX = 192  //  and of who made it
+};
 
 //  What a start finds in the folder, handed over in this order: the ledger's
 //  lines, then requests, then messages that were received after the last flush,
@@ -52,11 +55,16 @@ typedef struct {
                       int64_t came_ms);
 } spool_reader_t;
 
-//  Opens the folder, makes it if it is not there, and takes the lock. Rows of
-//  another backend in it are set aside. The caller sees to it that it stays
+//  Opens the folder, makes it if it is not there, and takes the lock. owner: the
+//  backend, and how it names things. The caller sees to it that the folder stays
 //  below so many bytes; here only the ledger is kept short. Returns NULL, errno
 //  set; EWOULDBLOCK: another worker has it. Caller owns the return value.
-spool_t *spool_new (const char *dir, const char *backend, int64_t bytes_max);
+spool_t *spool_new (const char *dir, const char *owner, int64_t bytes_max);
+
+//  The owner of rows that wait in the folder, if it is another one; or NULL. To be
+//  called before spool_load. What is received is the same for all, but rows are
+//  made for one.
+const char *spool_waits_for (const spool_t *self);
 
 //  Closes the files and gives the lock back.
 void spool_destroy (spool_t **self_p);

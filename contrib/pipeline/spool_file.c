@@ -115,17 +115,17 @@ record_next (span_t *rest, record_t *record)
 }
 
 size_t
-file_head (char *head, size_t size, const char *kind, const char *backend)
+file_head (char *head, size_t size, const char *kind, const char *owner)
 {
     return (size_t) snprintf (head, size, "zibrato %s %d %s\n", kind,
-                              SPOOL_VERSION, backend);
+                              SPOOL_VERSION, owner);
 }
 
 int
-file_create (int dir, const char *name, const char *kind, const char *backend)
+file_create (int dir, const char *name, const char *kind, const char *owner)
 {
-    char head[128];
-    size_t size = file_head (head, sizeof head, kind, backend);
+    char head[FILE_HEAD_MAX];
+    size_t size = file_head (head, sizeof head, kind, owner);
     int fd = openat (dir, name,
                      O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (fd != -1 && write (fd, head, size) != (ssize_t) size) {
@@ -171,12 +171,23 @@ file_unmap (span_t *file)
 }
 
 int
-file_head_read (span_t *rest, const char *kind, const char *backend)
+file_head_read (span_t *rest, const char *kind, char owner[FILE_OWNER_MAX])
 {
-    char head[128];
-    size_t size = file_head (head, sizeof head, kind, backend);
-    if (rest->size < size || memcmp (rest->text, head, size) != 0)
+    const char *newline =
+      rest->size ? memchr (rest->text, '\n', rest->size) : NULL;
+    char head[FILE_HEAD_MAX], wanted[32];
+    size_t size = newline ? (size_t) (newline + 1 - rest->text) : 0;
+    int version, end = 0;
+    if (!size || size >= sizeof head)
         return -1;
+    snprintf (head, sizeof head, "%.*s", (int) size, rest->text);
+    snprintf (wanted, sizeof wanted, "zibrato %s %%d %%n", kind);
+    if (sscanf (head, wanted, &version, &end) != 1 || !end
+        || version < SPOOL_OLDEST || version > SPOOL_VERSION)
+        return -1;
+    if (owner)
+        snprintf (owner, FILE_OWNER_MAX, "%.*s",
+                  (int) strcspn (head + end, "\n"), head + end);
     rest->text += size;
     rest->size -= size;
     return 0;
@@ -277,12 +288,12 @@ append_write (append_t *self, uint64_t number, const char *note, int torn)
 
 int
 append_open (append_t *self, int dir, const char *kind, const char *suffix,
-             uint64_t number, const char *backend)
+             uint64_t number, const char *owner)
 {
     file_name (self->name, kind, number);
     strcat (self->name, suffix);
     self->bytes = 0;
-    self->fd = file_create (dir, self->name, kind, backend);
+    self->fd = file_create (dir, self->name, kind, owner);
     return self->fd == -1 ? -1 : 0;
 }
 

@@ -1,6 +1,6 @@
 /*  spool_file - the files of a spool: names, records, and those that grow
 
-    A file is "zibrato KIND VERSION BACKEND", then records: "= SIZE CHECKSUM
+    A file is "zibrato KIND VERSION OWNER", then records: "= SIZE CHECKSUM
     NUMBER NOTE", SIZE bytes, and '\n'. NUMBER is a flush's or how many rows
     there are. A journal's NOTE says when the messages came.
 
@@ -16,7 +16,11 @@
 
 #include <dirent.h>
 
-enum { SPOOL_VERSION = 1 };  //  of all files
+enum {
+    SPOOL_VERSION = 2,   //  of all files that are written,
+    SPOOL_OLDEST = 1,    //  and of those that can be read: their rows are JSON
+    FILE_HEAD_MAX = 256  //  bytes of what a file begins with
+};
 
 typedef struct {
     span_t text;
@@ -33,21 +37,21 @@ record_write (int fd, span_t text, uint64_t number, const char *note, int torn);
 int record_next (span_t *rest, record_t *record);
 
 //  What a file of this kind begins with. Returns its length.
-size_t
-file_head (char *head, size_t size, const char *kind, const char *backend);
+size_t file_head (char *head, size_t size, const char *kind, const char *owner);
 
 //  Makes a file. Returns the descriptor, with what a file of this kind begins
 //  with written to it, or -1.
 int
-file_create (int dir, const char *name, const char *kind, const char *backend);
+file_create (int dir, const char *name, const char *kind, const char *owner);
 
 //  Maps a file. Returns -1 if it cannot be read; an empty one has no text.
 int file_map (int dir, const char *name, span_t *file);
 
 void file_unmap (span_t *file);
 
-//  Steps over what a file of the kind begins with, or returns -1.
-int file_head_read (span_t *rest, const char *kind, const char *backend);
+//  Steps over what a file of the kind begins with, or returns -1. Says who made
+//  it, unless that is NULL.
+int file_head_read (span_t *rest, const char *kind, char owner[FILE_OWNER_MAX]);
 
 //  Names in a folder last from now on.
 int folder_sync (int dir, const char *name);
@@ -82,7 +86,7 @@ typedef struct {
 } append_t;
 
 int append_open (append_t *self, int dir, const char *kind, const char *suffix,
-                 uint64_t number, const char *backend);
+                 uint64_t number, const char *owner);
 
 void append_add (append_t *self, const char *text, size_t size);
 

@@ -11,7 +11,7 @@
 
 struct spool {
     char *dir;
-    const char *backend;
+    char owner[FILE_OWNER_MAX];
     int64_t bytes_max;
     char id[17];
     int fd, lock;
@@ -50,7 +50,7 @@ void spool_failed (spool_t *self, const char *name);
 void spool_set_aside (spool_t *self, const char *name, const char *why);
 
 //  Finds the one record of a request's file. Returns 0 or -1.
-int request_find (span_t file, const char *backend, record_t *record);
+int request_find (span_t file, record_t *record);
 
 //  Makes the file of the window that will follow this one. If it cannot be made
 //  now, the first message of that window tries again.

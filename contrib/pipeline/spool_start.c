@@ -15,6 +15,40 @@
 #include <unistd.h>
 
 //  --------------------------------------------------------------------------
+//  Who may have the folder
+
+//  Is it a request that another backend has made, or one that names things
+//  otherwise? Says whose it is.
+static bool
+spool_is_foreign (const spool_t *self, const char *path,
+                  char owner[FILE_OWNER_MAX])
+{
+    span_t file, rest;
+    bool foreign = false;
+    if (file_map (self->fd, path, &file) == 0) {
+        rest = file;
+        foreign = file_head_read (&rest, "request", owner) == 0
+                  && strcmp (owner, self->owner) != 0;
+    }
+    file_unmap (&file);
+    return foreign;
+}
+
+const char *
+spool_waits_for (const spool_t *self)
+{
+    static char owner[FILE_OWNER_MAX];
+    struct dirent **list = NULL;
+    int i, count = folder_list (self->fd, ".", &list);
+    bool found = false;
+    for (i = 0; i < count && !found; i++)
+        found = file_number (list[i]->d_name, "request") >= 0
+                && spool_is_foreign (self, list[i]->d_name, owner);
+    folder_list_free (&list, count);
+    return found ? owner : NULL;
+}
+
+//  --------------------------------------------------------------------------
 //  What a start finds
 
 //  Hands the lines of a text over, one by one.
@@ -52,7 +86,7 @@ spool_ledger_damaged (spool_t *self, const char *name)
 {
     int fd;
     spool_set_aside (self, name, "not a whole ledger");
-    fd = file_create (self->fd, name, "ledger", self->backend);
+    fd = file_create (self->fd, name, "ledger", self->owner);
     if (fd != -1)
         close (fd);
 }
@@ -68,7 +102,7 @@ spool_load_ledger (spool_t *self, const char *name,
     int rc = file_map (self->fd, name, &file);
     rest = file;
     if (rc == 0)
-        rc = file_head_read (&rest, "ledger", self->backend);
+        rc = file_head_read (&rest, "ledger", NULL);
     if (rc == 0)
         rc = s_ledger_end (rest, self->committed, &good);
     if (rc == 0) {
@@ -97,7 +131,7 @@ spool_load_request (spool_t *self, const char *name,
     span_t file;
     record_t record;
     if (file_map (self->fd, name, &file) == 0
-        && request_find (file, self->backend, &record) == 0)
+        && request_find (file, &record) == 0)
         reader->request (argument, name, record.number, record.text.size);
     else
         spool_set_aside (self, name, "not a whole request");
@@ -125,7 +159,7 @@ spool_load_journal (spool_t *self, const char *name,
     int rc = file_map (self->fd, name, &file);
     rest = file;
     if (rc == 0)
-        rc = file_head_read (&rest, "journal", self->backend);
+        rc = file_head_read (&rest, "journal", NULL);
     if (rc == -1 && file.size)
         spool_set_aside (self, name, "not a journal");
     else if (rc == 0) {
@@ -276,23 +310,13 @@ spool_load (spool_t *self, const spool_reader_t *reader, void *argument)
     spool_replayed (self, reader, argument);
     spool_load_rejected (self);
     append_open (&self->journal, self->fd, "journal", "", self->flush,
-                 self->backend);
+                 self->owner);
     spool_journal_ahead (self);
     return !ledger && !self->journal_size;
 }
 
 //  --------------------------------------------------------------------------
 //  Replay: rejected/ ─▶ replay/ by hand, replay/ ─▶ requests by the worker
-
-//  The backend that a request's file names, or -1 if it is no such file.
-static int
-s_backend_read (span_t file, char backend[64])
-{
-    char head[128];
-    snprintf (head, sizeof head, "%.*s",
-              (int) (file.size < 127 ? file.size : 127), file.text);
-    return sscanf (head, "zibrato request %*d %63s", backend) == 1 ? 0 : -1;
-}
 
 //  Steps over a line. Returns it without its end.
 static span_t
@@ -312,12 +336,11 @@ static const char s_edited[] = "edited";  //  in place of the reason
 //  Makes an edited file whole again, as it stands: the rows behind the record's
 //  head. Returns 1, 0 if there are none, -1 if they cannot be written.
 static int
-s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
+s_replay_edited (int dir, const char *path, const char *owner, span_t rest)
 {
     append_t rows = {.fd = -1};
     uint64_t count = 0;
     int rc = 0;
-    s_line_next (&rest);
     s_line_next (&rest);
     while (rest.size) {
         span_t row = s_line_next (&rest);
@@ -328,7 +351,7 @@ s_replay_edited (int dir, const char *path, const char *backend, span_t rest)
         }
     }
     if (count) {
-        rows.fd = file_create (dir, "replay/new", "request", backend);
+        rows.fd = file_create (dir, "replay/new", "request", owner);
         rc = rows.fd != -1
                  && append_write (&rows, count, s_edited, FAULT_COUNT) == 0
                  && fsync (rows.fd) == 0
@@ -347,9 +370,10 @@ static int
 s_replay_one (int dir, const char *name,
               void (*each) (const char *name, const char *reason))
 {
-    char from[SPOOL_NAME_MAX + 16], to[SPOOL_NAME_MAX + 16], backend[64];
+    char from[SPOOL_NAME_MAX + 16], to[SPOOL_NAME_MAX + 16];
+    char owner[FILE_OWNER_MAX];
     char reason[512];
-    span_t file;
+    span_t file, rest;
     record_t record;
     int rc;
     snprintf (from, sizeof from, "rejected/%.90s", name);
@@ -358,15 +382,16 @@ s_replay_one (int dir, const char *name,
     if (rc == -1)
         return errno == EACCES ? -1 : 0;
     snprintf (reason, sizeof reason, "%s", s_edited);
-    if (s_backend_read (file, backend) == -1)
+    rest = file;
+    if (file_head_read (&rest, "request", owner) == -1)
         rc = 0;
-    else if (request_find (file, backend, &record) == 0) {
+    else if (request_find (file, &record) == 0) {
         snprintf (reason, sizeof reason, "%.*s", (int) record.note.size,
                   record.note.text);
         rc = 1;
     }
     else
-        rc = s_replay_edited (dir, from, backend, file);
+        rc = s_replay_edited (dir, from, owner, rest);
     file_unmap (&file);
     if (rc == 1 && renameat (dir, from, dir, to) == -1)
         rc = -1;
@@ -446,12 +471,14 @@ spool_replayed (spool_t *self, const spool_reader_t *reader, void *argument)
 {
     struct dirent **list = NULL;
     char from[SPOOL_NAME_MAX + 16], name[SPOOL_NAME_MAX];
+    char owner[FILE_OWNER_MAX];
     int i, count = folder_list (self->fd, "replay", &list);
     for (i = 0; i < count; i++) {
         const char *old = list[i]->d_name;
-        if (file_number (old, "request") == -1)
-            continue;
         snprintf (from, sizeof from, "replay/%.90s", old);
+        if (file_number (old, "request") == -1
+            || spool_is_foreign (self, from, owner))
+            continue;
         spool_replay_name (self, old, name);
         if (renameat (self->fd, from, self->fd, name) == 0) {
             self->rejected_bytes -= file_size (self->fd, name);

@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+enum { BILLION = 1000000000 };  //  nanoseconds a second
+
 entry_t *
 window_add (window_t *self, const zb_line_t *line, uint64_t hash)
 {
@@ -43,6 +45,16 @@ samples_range (samples_t *self, uint64_t count, double min, double max)
     self->count += count;
 }
 
+//  What came last counts, of two of the same time.
+static void
+samples_last (samples_t *self, double value, int64_t ns)
+{
+    if (ns < self->last_ns)
+        return;
+    self->last = value;
+    self->last_ns = ns;
+}
+
 void
 entry_sample (entry_t *self, const zb_line_t *line)
 {
@@ -60,6 +72,7 @@ entry_sample (entry_t *self, const zb_line_t *line)
         samples->sum_squares += value * value;
     samples->sum += value;
     samples_range (samples, 1, value, value);
+    samples_last (samples, value, line->time * BILLION + line->time_ns);
 }
 
 void
@@ -106,6 +119,7 @@ samples_merge (samples_t *self, samples_t *from)
     self->sum += from->sum;
     self->sum_squares += from->sum_squares;
     samples_range (self, from->count, from->min, from->max);
+    samples_last (self, from->last, from->last_ns);
     if (!self->hist.size) {
         free (self->hist.bucket);
         self->hist = from->hist;
@@ -174,7 +188,9 @@ entry_save (const entry_t *self, ledger_write_fn *write, void *argument)
                          samples->hist.bucket[i].count);
         write (argument, line, (size_t) size);
     }
-    write (argument, "\n", 1);
+    size = snprintf (line, sizeof line, "|%a|%" PRId64 "\n", samples->last,
+                     samples->last_ns);
+    write (argument, line, (size_t) size);
 }
 
 //  Reads the numbers of a saved entry: count, sum_ns in two halves, and those
@@ -194,6 +210,18 @@ samples_restore (samples_t *self, span_t numbers, span_t buckets)
         return -1;
     self->sum_ns = (zb_ns_t) high << 64 | low;
     return buckets.size ? line_buckets (&line, &self->hist) : 0;
+}
+
+//  Workers of before did not say what came last: the mean will do.
+static void
+samples_restore_last (samples_t *self, span_t last, int64_t second)
+{
+    char copy[64];
+    snprintf (copy, sizeof copy, "%.*s", (int) last.size, last.text);
+    if (sscanf (copy, "%la|%" SCNd64, &self->last, &self->last_ns) == 2)
+        return;
+    self->last = self->count ? self->sum / (double) self->count : 0;
+    self->last_ns = second * BILLION;
 }
 
 //  The text up to the next bar, over which it steps.
@@ -220,6 +248,7 @@ window_restore (window_t *self, const char *text, size_t size)
 {
     span_t rest = {text, size}, type = s_field (&rest), at = s_field (&rest);
     span_t name = s_field (&rest), source = s_field (&rest), numbers = rest;
+    span_t buckets;
     zb_line_t line = {.name = name.text,
                       .name_size = name.size,
                       .source = source.text,
@@ -228,45 +257,76 @@ window_restore (window_t *self, const char *text, size_t size)
     int i;
     for (i = 0; i < 7; i++)
         s_field (&rest);
+    numbers.size -= rest.size;
+    buckets = s_field (&rest);
     if (type.size != 1 || (*type.text != '2' && *type.text != '3')
         || s_number (at, &line.time) == -1
         || !line_name_ok (name.text, name.size)
         || !line_label_ok (source.text, source.size))
         return -1;
-    numbers.size -= rest.size;
     line.type = (zb_type_t) (*type.text - '0');
     if (window_find (self, &line, window_hash (&line)))
         return -1;
     entry = window_add (self, &line, window_hash (&line));
-    if (samples_restore (entry->samples, numbers, rest) == 0)
+    if (samples_restore (entry->samples, numbers, buckets) == 0) {
+        samples_restore_last (entry->samples, rest, line.time);
         return 0;
+    }
     entry_clear (entry);
     return -1;
 }
 
-void
-entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row)
+//  One sample is what it is: rounding makes nothing else of it.
+static void
+row_single (zb_row_t *row)
 {
-    const samples_t *samples = self->samples;
-    double unit = self->type == ZB_TYPE_TIMER ? 1e9 : 1;
-    row->type = (zb_type_t) self->type;
-    row->name = self->text;
-    row->source = self->text + self->name_size + 1;
-    if (self->type == ZB_TYPE_COUNTER) {
-        row->time = flush_second;
-        row->count = 1;
-        row->value = row->sum = row->min = row->max = self->sum;
-        row->sum_squares = self->sum * self->sum;
-        return;
-    }
-    row->time = self->second;
+    row->value = row->sum = row->min = row->max;
+    row->min = row->max = row->value;
+    row->sum_squares = row->value * row->value;
+}
+
+static void
+row_samples (zb_row_t *row, const samples_t *samples)
+{
+    double unit = row->type == ZB_TYPE_TIMER ? 1e9 : 1;
     row->count = samples->count;
-    row->sum = self->type == ZB_TYPE_TIMER ? (double) samples->sum_ns / 1e9
-                                           : samples->sum;
+    row->sum = row->type == ZB_TYPE_TIMER ? (double) samples->sum_ns / 1e9
+                                          : samples->sum;
     row->value = row->sum;
     row->min = samples->min / unit;
     row->max = samples->max / unit;
     //  rounding makes no variance negative
     row->sum_squares =
       fmax (samples->sum_squares, row->sum * row->sum / (double) row->count);
+    row->buckets = samples->hist.bucket;
+    row->bucket_count = samples->hist.size;
+    if (row->count == 1)
+        row_single (row);
+    row->last = row->value;
+    if (row->type == ZB_TYPE_GAUGE) {
+        row->last = samples->last;
+        row->last_ns = samples->last_ns;
+    }
+}
+
+void
+entry_row (const entry_t *self, int64_t from, int64_t flush_second,
+           zb_row_t *row)
+{
+    int64_t second = self->second ? self->second : flush_second;
+    if (self->second || from > second)
+        from = second;
+    *row = (zb_row_t){.type = (zb_type_t) self->type,
+                      .name = self->text,
+                      .source = self->text + self->name_size + 1,
+                      .start_ns = from * BILLION,
+                      .time_ns = second * BILLION,
+                      .last_ns = second * BILLION};
+    if (self->type != ZB_TYPE_COUNTER) {
+        row_samples (row, self->samples);
+        return;
+    }
+    row->count = 1;
+    row->value = row->last = row->sum = row->min = row->max = self->sum;
+    row->sum_squares = self->sum * self->sum;
 }

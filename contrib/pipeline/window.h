@@ -19,13 +19,15 @@ typedef struct {
     uint64_t count;
     double sum, min, max;  //  a timer's in nanoseconds
     double sum_squares;    //  and this in seconds
+    double last;           //  a gauge's last reading,
+    int64_t last_ns;       //  and its time
     hist_t hist;
 } samples_t;
 
 //  There may be a million of them, so each byte counts.
 typedef struct entry {
     struct entry *next;
-    int64_t second;  //  0 for a counter
+    int64_t second;  //  0: its row is the flush's
     union {
         double sum;  //  Counter
         samples_t *samples;
@@ -64,7 +66,7 @@ entry_same (const void *item, const void *key)
                 == 0;
 }
 
-//  The second that a line's entry is of.
+//  The second that a line's entry is of. A line of time 0 is the flush's.
 static inline int64_t
 entry_second (const zb_line_t *line)
 {
@@ -130,8 +132,10 @@ void entry_save (const entry_t *self, ledger_write_fn *write, void *argument);
 //  sense.
 int window_restore (window_t *self, const char *text, size_t size);
 
-//  The row that a flush makes of an entry. Its texts are the entry's. A counter
-//  always has one sample, so that the row's value is the sum.
-void entry_row (const entry_t *self, int64_t flush_second, zb_row_t *row);
+//  The row that a flush makes of an entry, which covers the seconds from the last
+//  flush to this one. Its texts and buckets are the entry's, and its name has the
+//  tags in it.
+void entry_row (const entry_t *self, int64_t from, int64_t flush_second,
+                zb_row_t *row);
 
 #endif

@@ -125,16 +125,10 @@ s_pass (traffic_t *self)
         s_message_next (self);
 }
 
-static size_t
-s_post (const zb_row_t *row, char *text, size_t size)
-{
-    return zb_row_json (row, "time", text, size);
-}
-
 static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
                                        .name = "bench",
                                        .batch = 300,
-                                       .post = s_post,
+                                       .wants = ZB_WANTS_SECONDS,
                                        .adds = 1};
 
 static void

@@ -5,23 +5,21 @@
 #include "zibrato.h"
 #include "zibrato_backend.h"
 
+#include <stdlib.h>
+
 static int s_flag;
 static zb_option_t s_options[2];
 static zb_backend_t s_backend;
 
 static zb_outcome_t
-s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+s_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
+    char *first = zb_row_json (&rows[0], 1);
     (void) reply;
-    zb_log (6, "flushed", "first=%s rows=%d key=%s", count ? *rows : "none",
-            (int) count, zb_request_key ());
+    zb_log (6, "flushed", "first=%s rows=%d key=%s", first, (int) count,
+            zb_request_key ());
+    free (first);
     return zb_time_left_ms () > 0 ? ZB_DELIVERED : ZB_RETRY;
-}
-
-static size_t
-s_post (const zb_row_t *row, char *text, size_t size)
-{
-    return zb_row_json (row, "when", text, size);
 }
 
 const zb_backend_t *
@@ -34,7 +32,6 @@ zibrato_backend (void)
     s_backend.name = "consumer";
     s_backend.summary = "Takes everything";
     s_backend.options = s_options;
-    s_backend.post = s_post;
-    s_backend.flush = s_flush;
+    s_backend.deliver = s_deliver;
     return &s_backend;
 }

@@ -22,18 +22,24 @@ static const zb_option_t s_options[] = {{.name = "prefix",
                                          .help = "before each row"},
                                         {.name = NULL}};
 
-static size_t
-s_post (const zb_row_t *row, char *text, size_t size)
+static zb_outcome_t
+s_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
-    return (size_t) snprintf (text, size, "%s %d %s %" PRIu64 " %g", s_prefix,
-                              (int) row->type, row->name, row->count, row->sum);
+    size_t i;
+    (void) reply;
+    for (i = 0; i < count; i++)
+        printf ("%s %d %s %" PRIu64 " %g\n", s_prefix, (int) rows[i].type,
+                rows[i].name, rows[i].count, rows[i].sum);
+    return fflush (stdout) == 0 ? ZB_DELIVERED : ZB_RETRY;
 }
 
 static const zb_backend_t s_backend = {.abi = ABI,
                                        .name = "printer",
                                        .summary = "Prints rows, for a test",
                                        .options = s_options,
-                                       .post = s_post};
+                                       .wants = ZB_WANTS_SECONDS,
+                                       .deliver = s_deliver,
+                                       .prints = 1};
 
 const zb_backend_t *
 zibrato_backend (void)

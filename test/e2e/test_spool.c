@@ -368,7 +368,7 @@ damaged_files_are_set_aside (void)
       text_new ("%s/request-0000000001-9003", site.spool),
       "zibrato request 1 librato\n= 5 0123456789abcdef 1 \nrow 1\n\n");
     file_write (text_new ("%s/request-0000000001-9004", site.spool),
-                "zibrato request 1 stdout\n= 0 0 1 \n\n");
+                "zibrato request 1 librato\n= 0 0 1 \n\n");
     file_write (text_new ("%s/journal-0000009999", site.spool), "\1\2\3");
     file_write (text_new ("%s/notes.txt", site.spool), "an operator's");
     site_start (&site, NULL);
@@ -421,7 +421,7 @@ refused_rows_are_kept_and_sent_again (void)
     refused_begin (&self);
     const char *file = self.file;
     assert_non_null (strstr (file_read (file, NULL), "too far in the past"));
-    assert_non_null (strstr (file_read (file, NULL), "\"name\":\"old\""));
+    assert_non_null (strstr (file_read (file, NULL), "gauge|old|test|1000 "));
     //  nothing is mended: it comes back
     process_t *replay = s_replay (self.site.spool);
     assert_non_null (strstr (process_out (replay), "too far in the past"));
@@ -430,9 +430,9 @@ refused_rows_are_kept_and_sent_again (void)
     file = s_await_file (self.rejected, "request-0000000000-");
     assert_string_equal (strrchr (file, '-'), "-r1");
     //  the row is mended by hand
-    char *text = file_read (file, NULL), *time_at = strstr (text, ":1000,");
+    char *text = file_read (file, NULL), *time_at = strstr (text, "|1000 ");
     assert_non_null (time_at);
-    file_write (file, text_new ("%.*s:%ld,%s", (int) (time_at - text), text,
+    file_write (file, text_new ("%.*s|%ld %s", (int) (time_at - text), text,
                                 (long) time (NULL), time_at + 6));
     s_replay (self.site.spool);
     sink_await (&self.sink, "test", "old", 1, 7);
@@ -542,15 +542,15 @@ of_refused_rows_the_newest_are_kept (void)
     }
     //  the last are being set aside; what is too much goes at the next flush
     int64_t until = now_ms () + WAIT_MS;
-    while ((s_count_with (rejected, "\"poison.early.") > 0
-            || s_count_with (rejected, "\"poison.late.") != ROOM - 1)
+    while ((s_count_with (rejected, "|poison.early.") > 0
+            || s_count_with (rejected, "|poison.late.") != ROOM - 1)
            && now_ms () < until) {
         publisher_send (publisher, "info|Counter|c|1|1|s");
         poll_pause ();
     }
-    assert_int_equal (s_count_with (rejected, "\"poison.early."), 0);
-    assert_int_equal (s_count_with (rejected, "\"poison.late."), ROOM - 1);
-    assert_int_equal (s_count_with (rejected, "\"poison.replayed\""), 1);
+    assert_int_equal (s_count_with (rejected, "|poison.early."), 0);
+    assert_int_equal (s_count_with (rejected, "|poison.late."), ROOM - 1);
+    assert_int_equal (s_count_with (rejected, "|poison.replayed|"), 1);
     assert_int_equal (process_stop (site.worker, SIGTERM), 0);
 }
 

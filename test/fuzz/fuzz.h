@@ -20,6 +20,7 @@
 #undef main
 
 #include "../../contrib/core/tags.h"
+#include "../../contrib/pipeline/row.h"
 
 //  Says what was wrong where log lines are not: an assert's text would go
 //  their way.

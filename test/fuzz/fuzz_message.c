@@ -23,12 +23,13 @@ s_is_label (const char *text)
 
 //  The object that the backends send: complete, and the numbers are the row's.
 static void
-s_check_json (const zb_row_t *row, const char *text, size_t size)
+s_check_json (const zb_row_t *row)
 {
-    cJSON *json = cJSON_ParseWithLength (text, size);
+    char *text = zb_row_json (row, 1);
+    cJSON *json = cJSON_Parse (text);
     const cJSON *value = cJSON_GetObjectItem (json, "value");
     const cJSON *sum = cJSON_GetObjectItem (json, "sum");
-    CHECK (size == strlen (text) && json);
+    CHECK (json);
     CHECK (cJSON_IsString (cJSON_GetObjectItem (json, "name")));
     CHECK (cJSON_IsString (cJSON_GetObjectItem (json, "source")));
     CHECK (row->count > 1 ? !value && cJSON_IsNumber (sum)
@@ -36,16 +37,16 @@ s_check_json (const zb_row_t *row, const char *text, size_t size)
     CHECK ((value ? value : sum)->valuedouble
            == (value ? row->value : row->sum));
     cJSON_Delete (json);
+    free (text);
 }
 
-static size_t
-s_post (const zb_row_t *row, char *text, size_t size)
+static void
+s_check_row (const zb_row_t *row)
 {
-    size_t used = zb_row_json (row, "time", text, size);
     s_rows += strncmp (row->name, "zibrato.", 8) != 0;
     CHECK (s_is_label (row->name) && s_is_label (row->source));
     CHECK (isfinite (row->value) && isfinite (row->sum));
-    CHECK (row->count >= 1 && row->time >= 0);
+    CHECK (row->count >= 1 && row->time_ns >= 0);
     if (row->type == ZB_TYPE_TIMER)
         CHECK (row->min >= 0 && row->sum >= 0);
     if (row->type != ZB_TYPE_COUNTER) {
@@ -53,15 +54,37 @@ s_post (const zb_row_t *row, char *text, size_t size)
         CHECK (row->min <= row->max);
         CHECK (isfinite (row->sum_squares) && row->sum_squares >= 0);
     }
-    CHECK (used > 0 && used < size);
-    s_check_json (row, text, used);
-    return used;
+    s_check_json (row);
+}
+
+//  All rows of all requests can be read, and written again are the same.
+static void
+s_check_requests (queue_t *queue)
+{
+    request_t *request;
+    while ((request = queue_pop (queue))) {
+        rows_t rows = {.row = NULL};
+        buffer_t again = {.text = NULL};
+        size_t i;
+        CHECK (rows_read (&rows, request->text, request->size, request->rows)
+               == 0);
+        for (i = 0; i < rows.count; i++) {
+            s_check_row (&rows.row[i]);
+            CHECK (row_write (&rows.row[i], &again) == 0);
+            buffer_add (&again, "\n", 1);
+        }
+        CHECK (again.size == request->size
+               && memcmp (again.text, request->text, again.size) == 0);
+        buffer_clear (&again);
+        rows_clear (&rows);
+        request_destroy (&request);
+    }
 }
 
 static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
                                        .name = "fuzz",
                                        .batch = 10,
-                                       .post = s_post,
+                                       .wants = ZB_WANTS_SECONDS,
                                        .adds = 1};
 
 static void
@@ -90,6 +113,7 @@ s_take (worker_t *worker, const char *text, size_t size)
         ingest_message (&worker->ingest, text,
                         (size_t) ((zero ? zero : end) - text));
         worker_flush_all (worker);
+        s_check_requests (worker->queue);
         s_check_streams (worker->ingest.ledger);
         text = zero ? zero + 1 : end;
     } while (text < end);

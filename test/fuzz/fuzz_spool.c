@@ -144,17 +144,20 @@ s_write_folder (span_t text)
 
 //  A service that refuses some rows.
 static zb_outcome_t
-s_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+s_deliver_rows (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
     size_t i, bytes = 0;
-    for (i = 0; i < count; i++)
-        bytes += strlen (rows[i]);
+    for (i = 0; i < count; i++) {
+        char *text = zb_row_json (&rows[i], 1);
+        bytes += strlen (text);
+        free (text);
+    }
     snprintf (reply->reason, sizeof reply->reason, "%zu\nbytes", bytes);
     return bytes % 3 ? ZB_DELIVERED : ZB_REFUSED;
 }
 
 static const zb_backend_t s_backend = {
-  .abi = ZB_BACKEND_ABI, .name = "fuzz", .batch = 3, .flush = s_flush};
+  .abi = ZB_BACKEND_ABI, .name = "fuzz", .batch = 3, .deliver = s_deliver_rows};
 
 static worker_t *
 s_start (void)

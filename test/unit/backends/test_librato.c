@@ -84,7 +84,7 @@ test_sanitise_bytes (void **state)
 static void
 test_fit (void **state)
 {
-    char fitted[LABEL_MAX + 1];
+    char fitted[ZB_NAME_MAX + 1];
     (void) state;
     assert_int_equal (label_fit ("my timer", 0, fitted), 1);
     assert_string_equal (fitted, "my_timer");
@@ -92,50 +92,67 @@ test_fit (void **state)
     assert_string_equal (fitted, "all");
     assert_int_equal (label_fit ("all", 1, fitted), 1);
     assert_string_equal (fitted, "all_");
+    assert_int_equal (label_fit ("n;code=200;route=/a", 0, fitted), 1);
+    assert_string_equal (fitted, "n.code.200.route._a");
+    assert_int_equal (label_fit ("n;b=1;a=2", 0, fitted), 1);  //  no tags
+    assert_string_equal (fitted, "n_b_1_a_2");
     zhash_destroy (&s_originals);
 }
 
+//  The only gauge of a body with this row. Caller owns the return value.
+static cJSON *
+s_gauge (const zb_row_t *row)
+{
+    char *text = librato_body (row, 1);
+    cJSON *json = cJSON_Parse (text), *gauges, *gauge;
+    assert_non_null (json);
+    gauges = cJSON_GetObjectItem (json, "gauges");
+    assert_int_equal (cJSON_GetArraySize (gauges), 1);
+    gauge = cJSON_DetachItemFromArray (gauges, 0);
+    cJSON_Delete (json);
+    free (text);
+    return gauge;
+}
+
+static double
+s_number (const cJSON *json, const char *name)
+{
+    return cJSON_GetObjectItem (json, name)->valuedouble;
+}
+
 static void
-test_post (void **state)
+test_body (void **state)
 {
     zb_row_t row = {.type = ZB_TYPE_TIMER,
                     .name = "my_timer",
                     .source = "all_",
-                    .time = 1700000000,
+                    .time_ns = INT64_C (1700000000) * 1000000000,
                     .count = 1,
                     .value = 0.1,
                     .sum = 0.1};
-    char text[ZB_ROW_MAX];
-    cJSON *json;
-    size_t size = librato_post (&row, text, sizeof text);
+    cJSON *json = s_gauge (&row);
     (void) state;
-    assert_int_equal (size, strlen (text));
-    json = cJSON_Parse (text);
-    assert_non_null (json);
     assert_string_equal (cJSON_GetObjectItem (json, "name")->valuestring,
                          "my_timer");
     assert_string_equal (cJSON_GetObjectItem (json, "source")->valuestring,
                          "all_");
-    assert_true (cJSON_GetObjectItem (json, "measure_time")->valuedouble
-                 == 1700000000);
-    assert_true (cJSON_GetObjectItem (json, "value")->valuedouble == 0.1);
+    assert_true (s_number (json, "measure_time") == 1700000000);
+    assert_true (s_number (json, "value") == 0.1);
     assert_null (cJSON_GetObjectItem (json, "count"));
+    assert_null (cJSON_GetObjectItem (json, "type"));
     cJSON_Delete (json);
     row.count = 2;
     row.min = 0.04;
     row.max = 0.06;
     row.sum_squares = 0.0052;
-    librato_post (&row, text, sizeof text);
-    json = cJSON_Parse (text);
+    json = s_gauge (&row);
     assert_null (cJSON_GetObjectItem (json, "value"));
-    assert_true (cJSON_GetObjectItem (json, "count")->valuedouble == 2);
-    assert_true (cJSON_GetObjectItem (json, "sum")->valuedouble == 0.1);
-    assert_true (cJSON_GetObjectItem (json, "min")->valuedouble == 0.04);
-    assert_true (cJSON_GetObjectItem (json, "max")->valuedouble == 0.06);
-    assert_true (cJSON_GetObjectItem (json, "sum_squares")->valuedouble
-                 == 0.0052);
+    assert_true (s_number (json, "count") == 2);
+    assert_true (s_number (json, "sum") == 0.1);
+    assert_true (s_number (json, "min") == 0.04);
+    assert_true (s_number (json, "max") == 0.06);
+    assert_true (s_number (json, "sum_squares") == 0.0052);
     cJSON_Delete (json);
-    assert_int_equal (librato_post (&row, text, 20), 0);
 }
 
 //  Whole numbers or not: 15 digits if they read back the same, else 17.
@@ -160,7 +177,7 @@ test_numbers (void **state)
                                     -999999999999999,
                                     9007199254740991,
                                     9007199254740992};
-    char text[ZB_ROW_MAX], wanted[64];
+    char wanted[64], *text;
     size_t i;
     (void) state;
     for (i = 0; i < sizeof values / sizeof *values; i++) {
@@ -169,8 +186,9 @@ test_numbers (void **state)
         snprintf (wanted, sizeof wanted, "\"value\":%.15g}", values[i]);
         if (strtod (wanted + 8, NULL) != values[i])
             snprintf (wanted, sizeof wanted, "\"value\":%.17g}", values[i]);
-        assert_true (zb_row_json (&row, "time", text, sizeof text) > 0);
+        text = zb_row_json (&row, 0);
         assert_string_equal (strstr (text, "\"value\""), wanted);
+        free (text);
     }
 }
 
@@ -178,7 +196,7 @@ test_numbers (void **state)
 static void
 test_collisions (void **state)
 {
-    char name[32], fitted[LABEL_MAX + 1];
+    char name[32], fitted[ZB_NAME_MAX + 1];
     int i;
     (void) state;
     for (i = 0; i < 2 * ORIGINALS_MAX; i++) {
@@ -529,7 +547,8 @@ test_torn (void **state)
                  {"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", ZB_RETRY, 1,
                   "transfer closed"},
                  {"", ZB_FAILED, 1, "Empty reply"}};
-    const char *rows[] = {"{}"};
+    const zb_row_t rows[] = {
+      {.type = ZB_TYPE_COUNTER, .name = "n", .source = "s", .count = 1}};
     size_t i;
     (void) state;
     s_librato.config.timeout = 15;
@@ -539,7 +558,7 @@ test_torn (void **state)
         server_t server;
         server_start (&server, "POST ", cases[i].answer);
         s_librato.config.url = server.url;
-        assert_int_equal (librato_flush (rows, 1, &reply), cases[i].outcome);
+        assert_int_equal (librato_deliver (rows, 1, &reply), cases[i].outcome);
         assert_int_equal (reply.unsure, cases[i].unsure);
         assert_memory_equal (reply.reason, cases[i].reason,
                              strlen (cases[i].reason));
@@ -551,11 +570,12 @@ test_torn (void **state)
 static void
 test_nobody (void **state)
 {
-    const char *rows[] = {"{}"};
+    const zb_row_t rows[] = {
+      {.type = ZB_TYPE_COUNTER, .name = "n", .source = "s", .count = 1}};
     zb_reply_t reply = {.at_fault = NULL};
     (void) state;
     s_librato.config.url = "http://127.0.0.1:1/v1/metrics";
-    assert_int_equal (librato_flush (rows, 1, &reply), ZB_RETRY);
+    assert_int_equal (librato_deliver (rows, 1, &reply), ZB_RETRY);
     assert_int_equal (reply.unsure, 0);
 }
 
@@ -566,7 +586,7 @@ main (void)
                                        cmocka_unit_test (test_sanitise_size),
                                        cmocka_unit_test (test_sanitise_bytes),
                                        cmocka_unit_test (test_fit),
-                                       cmocka_unit_test (test_post),
+                                       cmocka_unit_test (test_body),
                                        cmocka_unit_test (test_numbers),
                                        cmocka_unit_test (test_collisions),
                                        cmocka_unit_test (test_too_old),

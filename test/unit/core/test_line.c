@@ -376,75 +376,12 @@ test_name_sizes (void **state)
             }
             assert_null (s_parse (text, &line));
             s_same_text (line.name, line.name_size, name);
-            assert_null (line_check (&line));
         }
     memcpy (name + 1023 - 4, ";j=", 3);
     name[1023] = 0;
     memcpy (name + 255, ";k=", 3);
     snprintf (text, sizeof text, "a|Counter|%s|1|2|s", name);
     assert_string_equal (s_parse (text, &line), "bad name");
-}
-
-//  Whatever bytes come: no read beyond the end, and a reason that is known.
-//  What was read of a good line passes, what nobody can have read does not.
-static void
-test_check (void **state)
-{
-    static char longest[256];
-    zb_line_t good, line;
-    size_t i;
-    (void) state;
-    for (i = 0; i < sizeof s_lines / sizeof *s_lines; i++)
-        if (!s_parse (s_lines[i].text, &line))
-            assert_null (line_check (&line));
-    memset (longest, 'x', sizeof longest);
-#define WRONG(field, text, wrong)                                              \
-    line = good;                                                               \
-    line.field = text;                                                         \
-    line.field##_size = sizeof text - 1;                                       \
-    assert_string_equal (line_check (&line), wrong)
-#define WRONG_NUMBER(field, number, wrong)                                     \
-    line = good;                                                               \
-    line.field = number;                                                       \
-    assert_string_equal (line_check (&line), wrong)
-    assert_null (s_parse ("a|Timer|n|1|2|s|i:1:1:1:1:1:1:1:0=1", &good));
-    assert_null (line_check (&good));
-    WRONG_NUMBER (type, (zb_type_t) 0, "unknown type");
-    WRONG_NUMBER (type, (zb_type_t) 77, "unknown type");
-    WRONG (name, "", "bad name");
-    WRONG (name, "a|b", "bad name");
-    WRONG (name, "a\nb", "bad name");
-    WRONG_NUMBER (name, NULL, "bad name");
-    WRONG (source, "\x7f", "bad source");
-    line = good;
-    line.source = longest;
-    line.source_size = sizeof longest;
-    assert_string_equal (line_check (&line), "bad source");
-    line.source_size--;
-    assert_null (line_check (&line));
-    WRONG_NUMBER (value, (double) NAN, "bad value");
-    WRONG_NUMBER (value, 1.1e126, "bad value");
-    WRONG_NUMBER (value_ns, ZB_NS_MAX + 1, "bad value");
-    WRONG_NUMBER (time, -1, "bad time");
-    WRONG_NUMBER (time, INT64_C (100000000000), "bad time");
-    WRONG (level, "", "bad stream");
-    WRONG (id, "a:b", "bad stream");
-    WRONG (id, "", "bad stream");
-    WRONG (buckets, "7", "bad stream");
-    WRONG (buckets, "1=1,0=1", "bad stream");
-    WRONG_NUMBER (seq, 0, "bad stream");
-    WRONG_NUMBER (seq, UINT64_MAX, "bad stream");
-    WRONG_NUMBER (count, UINT64_MAX, "bad stream");
-    WRONG_NUMBER (sum_ns, ZB_NS_MAX + 1, "bad stream");
-    WRONG_NUMBER (min_ns, -1, "bad stream");
-    WRONG_NUMBER (max_ns, -1, "bad stream");
-    WRONG_NUMBER (sum_squares, (double) INFINITY, "bad stream");
-    line = good;
-    line.type = ZB_TYPE_COUNTER;
-    line.total = (double) INFINITY;
-    assert_string_equal (line_check (&line), "bad stream");
-#undef WRONG
-#undef WRONG_NUMBER
 }
 
 static void
@@ -899,7 +836,6 @@ main (void)
       cmocka_unit_test (test_nul),
       cmocka_unit_test (test_label_sizes),
       cmocka_unit_test (test_name_sizes),
-      cmocka_unit_test (test_check),
       cmocka_unit_test (test_noise),
       cmocka_unit_test (test_numbers),
       cmocka_unit_test (test_number_edges),

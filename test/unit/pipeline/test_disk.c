@@ -152,8 +152,8 @@ s_sum (worker_t *self)
     while ((request = queue_pop (self->queue))) {
         const char *at;
         assert_int_equal (request_load (request, self->spool), 0);
-        for (at = request->text; (at = strstr (at, "\"name\":\"n.")); at++)
-            sum += strtod (strstr (at, "\"value\":") + 8, NULL);
+        for (at = request->text; (at = strstr (at, "|n.")); at++)
+            sum += strtod (strstr (at, " value=") + 7, NULL);
         request_destroy (&request);
     }
     return sum;

@@ -565,30 +565,28 @@ static struct {
     const char *wrong;    //  with what was sent, or NULL
 } s_service;
 
-static size_t
-service_post (const zb_row_t *row, char *text, size_t size)
+//  Adds a row up.
+static void
+service_row (const zb_row_t *row, double sum[SERIES])
 {
-    return (size_t) snprintf (text, size, "%s %.17g .", row->name, row->sum);
+    int i;
+    for (i = 0; i < SERIES; i++)
+        if (strcmp (row->name, s_series[i]) == 0)
+            sum[i] += row->sum;
 }
 
-//  Adds a row up. Returns -1 if it is none.
-static int
-service_row (const char *row, double sum[SERIES])
+static uint64_t
+service_digest (uint64_t digest, const zb_row_t *row)
 {
-    char name[64], end;
-    double value;
-    int i;
-    if (sscanf (row, "%63s %lf %c", name, &value, &end) != 3 || end != '.')
-        return -1;
-    for (i = 0; i < SERIES; i++)
-        if (strcmp (name, s_series[i]) == 0)
-            sum[i] += value;
-    return 0;
+    char *text = zb_row_json (row, 1);
+    digest = table_digest (digest, text, strlen (text));
+    free (text);
+    return digest;
 }
 
 //  A key that is known has the same rows.
 static zb_outcome_t
-service_flush (const char *const *rows, size_t count, zb_reply_t *reply)
+service_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
     const char *key = zb_request_key ();
     double sum[SERIES] = {0};
@@ -600,11 +598,10 @@ service_flush (const char *const *rows, size_t count, zb_reply_t *reply)
         known++;
     for (i = 0; i < count; i++) {
         if (known == s_service.size && !s_service.mended
-            && strncmp (rows[i], "bad ", 4) == 0)
+            && strcmp (rows[i].name, "bad") == 0)
             return ZB_REFUSED;
-        if (service_row (rows[i], sum) == -1)
-            s_service.wrong = "a row is torn";
-        digest = table_digest (digest, rows[i], strlen (rows[i]));
+        service_row (&rows[i], sum);
+        digest = service_digest (digest, &rows[i]);
     }
     if (known == s_service.size) {
         assert_true (s_service.size++ < STORED_MAX);
@@ -631,8 +628,7 @@ service_sum (int series)
 static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
                                        .name = "service",
                                        .adds = 1,
-                                       .post = service_post,
-                                       .flush = service_flush};
+                                       .deliver = service_deliver};
 
 //  --------------------------------------------------------------------------
 //  The program, whose reports a worker gets. Its timer has many buckets, so that

@@ -54,12 +54,12 @@ s_give (void *argument, const entry_t *entry)
     out_key_t *key = &s_out.key[s_out.rows++];
     zb_row_t row;
     assert_true (s_out.rows < ROWS_MAX);
-    entry_row (entry, self->flush, &row);
+    entry_row (entry, 0, self->flush, &row);
     memset (key, 0, sizeof *key);
     key->type = (int) row.type;
     snprintf (key->name, sizeof key->name, "%s", row.name);
     snprintf (key->source, sizeof key->source, "%s", row.source);
-    key->second = row.time;
+    key->second = row.time_ns / 1000000000;
     s_out.samples += row.type == ZB_TYPE_COUNTER ? 0 : row.count;
     s_out.sum += row.sum;
     s_out.last = row.sum;
@@ -67,7 +67,7 @@ s_give (void *argument, const entry_t *entry)
 
 //  "!" and "?" become "_", as all sorts of letters do for a service.
 static int
-s_fit (const char *text, int is_source, char fitted[256])
+s_fit (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1])
 {
     size_t i;
     (void) is_source;
@@ -409,10 +409,10 @@ test_entry_lines (void **state)
         s_measure (&window, "Timer", name, (double) (s_any () % 100000) / 1e6,
                    109);
     s_close (&self, &window, 110, false);
-    entry_row (self.open.first, 0, &before);
+    entry_row (self.open.first, 0, 0, &before);
     seconds_save (&self, s_write, &file);
     s_restart (&self, &file);
-    entry_row (self.open.first, 0, &after);
+    entry_row (self.open.first, 0, 0, &after);
     assert_int_equal (before.count, after.count);
     assert_true (before.sum == after.sum && before.min == after.min
                  && before.max == after.max

@@ -1,4 +1,4 @@
-/*  test_json.c - numbers of a row, which are printed in three ways that must not
+/*  test_digits.c - numbers, which are printed in three ways that must not
     differ
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
@@ -6,20 +6,23 @@
 //  ctest: NOTSAN - there is one thread
 
 #include "../unit.h"
-#include "../../../contrib/pipeline/json.c"
+#include "../../../contrib/core/digits.c"
 
 enum { TIMES = SANITIZED ? 20000 : 100000 };
 
 static void
 s_check (double value)
 {
-    char wanted[32], got[32];
-    s_print_any (wanted, sizeof wanted, value);
-    s_print (got, sizeof got, value);
+    char wanted[DIGITS_MAX], got[DIGITS_MAX];
+    size_t size;
+    s_write_any (wanted, value);
+    size = digits_write (got, value);
+    assert_int_equal (size, strlen (got));
     if (strcmp (wanted, got) != 0)
         fail_msg ("%.17g: %s, expected %s", value, got, wanted);
-    s_print_any (wanted, sizeof wanted, -value);
-    s_print (got, sizeof got, -value);
+    s_write_any (wanted, -value);
+    size = digits_write (got, -value);
+    assert_int_equal (size, strlen (got));
     assert_string_equal (got, wanted);
 }
 
