@@ -82,8 +82,8 @@ enum {
 
 //  The worker's options, with their defaults.
 static struct {
-    const char *host, *endpoint, *server, *cert, *name, *levels, *percentiles,
-      *spool;
+    const char *host, *endpoint, *server, *cert, *name, *worker, *levels,
+      *percentiles, *spool;
     int64_t port, flush, batch, max_series, spool_max, deadline;
 } s_worker = {.host = "127.0.0.1",
               .port = 5551,
@@ -108,6 +108,8 @@ static const zb_option_t s_worker_options[] = {
    .help = "our own certificate; goes with --curve-server"},
   {.name = "name", .argument = "NAME", .text = &s_worker.name,
    .help = "of this worker in its health: mode and levels if none is given"},
+  {.name = "worker", .argument = "NAME", .text = &s_worker.worker,
+   .help = "of this worker where it delivers: host and --name if none is given"},
   {.name = "levels", .argument = "LEVELS", .text = &s_worker.levels,
    .help = "those wanted, separated by commas; all if none is given"},
   {.name = "flush", .argument = "SECONDS", .number = &s_worker.flush, .min = 1,
@@ -700,6 +702,9 @@ worker_run (const zb_backend_t *backend)
     wrong = levels_check (s_worker.levels);
     if (wrong)
         die ("--levels: %s", wrong);
+    if (s_worker.worker
+        && !line_label_ok (s_worker.worker, strlen (s_worker.worker)))
+        die ("--worker %s: expected a label", s_worker.worker);
     if (!s_worker.server != !s_worker.cert)
         die ("--curve-server and --curve-cert: give both, or neither");
     worker_init (&self, backend);
@@ -713,6 +718,7 @@ worker_run (const zb_backend_t *backend)
     subscriber_open (&self.subscriber, backend->name, s_worker.levels);
     sender.queue = self.queue;
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, sockets_random ());
+    sender.worker = s_worker.worker ? s_worker.worker : self.ingest.source;
     if (s_worker.spool)
         worker_load (&self);
     else

@@ -232,6 +232,12 @@ int64_t zb_time_left_ms (void);
 //  A service that keeps it can tell a repetition whose first answer was lost.
 const char *zb_request_key (void);
 
+//  This worker, so that what another one delivers to the same place can be told
+//  from it: the name of --worker, and an ID, which is the spool's, or else of the
+//  process. Known when connect is called.
+const char *zb_worker (void);
+const char *zb_worker_id (void);
+
 //  Writes event=... and what format makes, key=value pairs, to stderr with
 //  time and severity (of <syslog.h>). What is no UTF-8, or steers a terminal,
 //  becomes '?'.

@@ -38,6 +38,12 @@ s_print (const zb_row_t *rows, size_t count, zb_reply_t *reply)
     return ZB_RETRY;
 }
 
+static const char *
+sender_id (const sender_t *self)
+{
+    return self->queue->spool ? spool_id (self->queue->spool) : self->id;
+}
+
 static _Thread_local char s_request_key[SPOOL_NAME_MAX + 32];
 
 //  Only a thread that delivers asks, for its own request.
@@ -45,6 +51,21 @@ const char *
 zb_request_key (void)
 {
     return s_request_key;
+}
+
+//  Set before anything is delivered.
+static const char *s_own_name, *s_own_id;
+
+const char *
+zb_worker (void)
+{
+    return s_own_name;
+}
+
+const char *
+zb_worker_id (void)
+{
+    return s_own_id;
 }
 
 static zb_outcome_t
@@ -65,8 +86,7 @@ sender_try (sender_t *self, const request_t *request, zb_reply_t *reply)
     zb_outcome_t outcome = ZB_REFUSED;
     memset (reply, 0, sizeof *reply);
     reply->at_fault = (char *) zmalloc (request->rows + 1);
-    snprintf (s_request_key, sizeof s_request_key, "%s-%s",
-              self->queue->spool ? spool_id (self->queue->spool) : self->id,
+    snprintf (s_request_key, sizeof s_request_key, "%s-%s", sender_id (self),
               request->name);
     if (rows_read (&rows, request->text, request->size, request->rows) == 0)
         outcome = sender_call (self, &rows, reply);
@@ -548,6 +568,8 @@ sender_run (void *argument)
     size_t helpers;
     zb_reply_t reply = {.at_fault = NULL};
     zb_outcome_t outcome = ZB_DELIVERED;
+    s_own_name = self->worker;
+    s_own_id = sender_id (self);
     if (self->backend->connect)
         outcome = self->backend->connect (&reply);
     if (outcome != ZB_DELIVERED)

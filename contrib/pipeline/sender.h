@@ -34,6 +34,7 @@ typedef struct {
     queue_t *queue;  //  not the sender's
     const zb_backend_t *backend;
     const blame_policy_t *policy;  //  NULL: the default
+    const char *worker;            //  what zb_worker returns; not the sender's
     char id[20];  //  begins the keys of requests, if there is no spool
     blame_service_t service;
     int waits;      //  for the service, in a row
@@ -45,7 +46,7 @@ typedef struct {
 
 //  The thread: connects, and delivers until the queue is closed and empty, or
 //  zb_time_left_ms () is 0. Says what is left then. Its argument is the
-//  sender_t, all zero but for queue, backend, id and policy. Returns NULL.
+//  sender_t, all zero but for queue, backend, worker, id and policy. Returns NULL.
 void *sender_run (void *argument);
 
 #endif

@@ -145,6 +145,7 @@ bad_values_end_with_one_line (void)
     zibrato_dies (LIST ("stdout", "--name", ""), "--name");
     zibrato_dies (LIST ("stdout", "--name", "a|b"), "--name");
     zibrato_dies (LIST ("stdout", "--name", text_new ("%0200d", 0)), "--name");
+    zibrato_dies (LIST ("stdout", "--worker", "a|b"), "--worker a|b");
     zibrato_dies (LIST ("stdout", "--percentiles", "50,x"), "--percentiles");
     zibrato_dies (LIST ("stdout", "--percentiles", "100"), "--percentiles");
     zibrato_dies (LIST ("stdout", "--percentiles", "50,50,5e1"), "NAME.p50");

@@ -914,6 +914,8 @@ many_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
         outcome = s_many.answer;
     }
     pthread_mutex_unlock (&s_many.lock);
+    assert_string_equal (zb_worker (), "me");
+    assert_string_equal (zb_worker_id (), "id");
     zclock_sleep (5);
     for (i = 0; i < count && outcome == ZB_DELIVERED; i++)
         if (strchr (rows[i].name, '!'))
@@ -940,6 +942,7 @@ s_run_many (queue_t *queue, size_t bad_each)
                                       .senders = &at_once};
     sender_t sender = {.queue = queue,
                        .backend = &many,
+                       .worker = "me",
                        .id = "id",
                        .rejected.logged = LOGGED_MAX};
     for (size_t i = 0; i < MANY; i++) {
