@@ -83,6 +83,8 @@ typedef struct {
                            //  place of host and port; ZIBRATO_ENDPOINT
     const char *source;    //  of measurements that name none, 1..255 bytes;
                            //  ZIBRATO_SOURCE, "not_specified"
+    const char *tags;      //  of all measurements, "env=test;host=a"; see
+                           //  section 2. ZIBRATO_TAGS, none
     void *context;         //  ZeroMQ context to use; the caller keeps it, and
                            //  closes the instance first. Default: its own
     int interval_ms;       //  between reports, 1..3600000;
@@ -114,7 +116,7 @@ typedef struct {
     uint64_t dropped_held;    //  oldest readings, held for too long
     uint64_t dropped_async;   //  in a signal handler that interrupted this
                               //  header, or at the very end of a thread
-    uint64_t refused;         //  NaN, Inf, or a bad level, name or source
+    uint64_t refused;         //  NaN, Inf, or a bad level, name, source or tag
     uint64_t series;          //  known now
     uint64_t repeated;        //  lines sent again so that lost ones heal
     uint64_t messages;        //  ZeroMQ messages, and
@@ -134,18 +136,20 @@ typedef struct {
 //  changes with what they hand to each other.
 #ifdef ZIBRATO_SHARED
 #define ZB_LINKAGE_     __attribute__ ((visibility ("default")))
-#define zb_flush        zb_flush_v2
-#define zb_stats        zb_stats_v2
-#define zb_close        zb_close_v2
-#define zb_open_        zb_open_v2_
-#define zb_record_      zb_record_v2_
-#define zb_count_slow_  zb_count_slow_v2_
-#define zb_time_stop_   zb_time_stop_v2_
-#define zb_gauge_put_   zb_gauge_put_v2_
-#define zb_clock_ticks_ zb_clock_ticks_v2_
-#define zb_thread_id_   zb_thread_id_v2_
-#define zb_generation_  zb_generation_v2_
-#define zb_tsc_on_      zb_tsc_on_v2_
+#define zb_flush        zb_flush_v3
+#define zb_stats        zb_stats_v3
+#define zb_close        zb_close_v3
+#define zb_open_        zb_open_v3_
+#define zb_count_at_    zb_count_at_v3_
+#define zb_time_at_     zb_time_at_v3_
+#define zb_gauge_at_    zb_gauge_at_v3_
+#define zb_count_slow_  zb_count_slow_v3_
+#define zb_time_stop_   zb_time_stop_v3_
+#define zb_gauge_put_   zb_gauge_put_v3_
+#define zb_clock_ticks_ zb_clock_ticks_v3_
+#define zb_thread_id_   zb_thread_id_v3_
+#define zb_generation_  zb_generation_v3_
+#define zb_tsc_on_      zb_tsc_on_v3_
 #else
 #define ZB_LINKAGE_ __attribute__ ((visibility ("hidden")))
 #endif
@@ -201,7 +205,14 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //      .source   1..255 bytes; read anew at each pass, so it may change. It
 //                lives until the call is over; for a scope macro, until the
 //                scope is left
+//      .tags     keys and values, "route=/a;code=200", in any order; as .source
 //      .to       an instance other than the default
+//
+//  A tag makes a series of its own for each of its values. Keys are letters,
+//  digits, '_', '.' and '-', and begin with a letter or '_'; values are not
+//  empty, without ';'. A key given here wins over that of the instance. Name and
+//  tags have at most 1023 bytes together. (The name may have tags, too: then
+//  they are part of the literal.)
 //
 //  A signal handler may use ZB_COUNT_ME, ZB_GAUGE, zb_count and zb_gauge, with
 //  names of its own: a counter that it shares with the code it interrupts may
@@ -211,8 +222,8 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //
 //  A scope may end on another thread than it began on (coroutines, fibers).
 //
-//  Level, name and source hold no '|' and no control characters. What is NaN,
-//  Inf or badly named is refused and counted (zb_stats).
+//  Level, name, source and tags hold no '|' and no control characters. What is
+//  NaN, Inf or badly named, or has a tag twice, is refused and counted (zb_stats).
 //
 //  A scope macro is a declaration: it stands where one may stand, on a line of
 //  its own, and does its work when the scope is left by return, break,
@@ -228,9 +239,10 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
     ZB_NO_JUMP_ (zb_count_)                                                    \
     zb_count_scope_ ZB_NAME_ (zb_count_scope_)                                 \
       __attribute__ ((cleanup (zb_count_end_), unused)) = __extension__ ({     \
-          zb_count_scope_ zb_count_options_ = {&ZB_NAME_ (zb_count_site_v2_),  \
-                                               &ZB_NAME_ (zb_count_cell_v2_),  \
+          zb_count_scope_ zb_count_options_ = {&ZB_NAME_ (zb_count_site_v3_),  \
+                                               &ZB_NAME_ (zb_count_cell_v3_),  \
                                                1.0,                            \
+                                               NULL,                           \
                                                NULL,                           \
                                                NULL,                           \
                                                zb_thread_here_ ()};            \
@@ -241,15 +253,16 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //  ZB_TIME_ME ("debug", "myfunct_timer");
 //
 //  Times the rest of the enclosing scope, in nanoseconds of a clock that never
-//  steps. Takes .source and .to.
+//  steps. Takes .source, .tags and .to.
 #define ZB_TIME_ME(...)                                                        \
     ZB_SITE_ (zb_time_, ZB_TYPE_TIMER, __VA_ARGS__)                            \
     ZB_NO_JUMP_ (zb_time_)                                                     \
     zb_time_scope_ ZB_NAME_ (zb_time_scope_)                                   \
       __attribute__ ((cleanup (zb_time_end_), unused)) = __extension__ ({      \
-          zb_time_scope_ zb_time_options_ = {&ZB_NAME_ (zb_time_site_v2_),     \
-                                             &ZB_NAME_ (zb_time_cell_v2_),     \
+          zb_time_scope_ zb_time_options_ = {&ZB_NAME_ (zb_time_site_v3_),     \
+                                             &ZB_NAME_ (zb_time_cell_v3_),     \
                                              0,                                \
+                                             NULL,                             \
                                              NULL,                             \
                                              NULL,                             \
                                              zb_thread_here_ ()};              \
@@ -264,15 +277,16 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //  ZB_GAUGE ("crit", "queue_depth", depth);
 //
 //  Records a reading, a finite double, with the time of now. A statement.
-//  Takes .source and .to.
+//  Takes .source, .tags and .to.
 #define ZB_GAUGE(...)                                                          \
     do {                                                                       \
         ZB_SITE_ (zb_gauge_, ZB_TYPE_GAUGE, __VA_ARGS__)                       \
-        zb_options_ zb_gauge_options_ = {0.0, NULL, NULL};                     \
+        zb_options_ zb_gauge_options_ = {0.0, NULL, NULL, NULL};               \
         ZB_READING_ (zb_gauge_options_, __VA_ARGS__)                           \
-        zb_gauge_ (&ZB_NAME_ (zb_gauge_site_v2_),                              \
-                   &ZB_NAME_ (zb_gauge_cell_v2_), zb_gauge_options_.value,     \
-                   zb_gauge_options_.source, zb_gauge_options_.to);            \
+        zb_gauge_ (&ZB_NAME_ (zb_gauge_site_v3_),                              \
+                   &ZB_NAME_ (zb_gauge_cell_v3_), zb_gauge_options_.value,     \
+                   zb_gauge_options_.source, zb_gauge_options_.tags,           \
+                   zb_gauge_options_.to);                                      \
     } while (0)
 
 //  The same for levels and names that are known only at run time, any string:
@@ -280,16 +294,34 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 //  zb_count (level, name, .value = 3, .source = "q1");
 //  zb_time (level, name, seconds);     a duration that the program measured
 //  zb_gauge (level, name, reading);
+//
+//  What was added up or read elsewhere has two options more:
+//
+//  zb_time (level, name, seconds, .count = 20);  so many samples of this length,
+//                      0 to 2^53; not with .classic, which sends each sample
+//  zb_gauge (level, name, reading, .time = 1795423180.5);  Unix seconds of the
+//                      reading, below 10^11, kept in milliseconds
 #define zb_count(...)                                                          \
     do {                                                                       \
-        zb_options_ zb_count_options_ = {1.0, NULL, NULL};                     \
+        zb_options_ zb_count_options_ = {1.0, NULL, NULL, NULL};               \
         ZB_OPTIONS_ (zb_count_options_, __VA_ARGS__)                           \
-        zb_record_ (ZB_TYPE_COUNTER, ZB_ARG1_ (__VA_ARGS__, 0),                \
-                    ZB_ARG2_ (__VA_ARGS__, 0), &zb_count_options_);            \
+        zb_count_at_ (ZB_ARG1_ (__VA_ARGS__, 0), ZB_ARG2_ (__VA_ARGS__, 0),    \
+                      &zb_count_options_);                                     \
     } while (0)
-
-#define zb_time(...)  ZB_RECORD_ (ZB_TYPE_TIMER, __VA_ARGS__)
-#define zb_gauge(...) ZB_RECORD_ (ZB_TYPE_GAUGE, __VA_ARGS__)
+#define zb_time(...)                                                           \
+    do {                                                                       \
+        zb_time_given_ zb_time_options_ = {0.0, NULL, NULL, NULL, 1};          \
+        ZB_READING_ (zb_time_options_, __VA_ARGS__)                            \
+        zb_time_at_ (ZB_ARG1_ (__VA_ARGS__, 0), ZB_ARG2_ (__VA_ARGS__, 0),     \
+                     &zb_time_options_);                                       \
+    } while (0)
+#define zb_gauge(...)                                                          \
+    do {                                                                       \
+        zb_gauge_given_ zb_gauge_options_ = {0.0, NULL, NULL, NULL, -1.0};     \
+        ZB_READING_ (zb_gauge_options_, __VA_ARGS__)                           \
+        zb_gauge_at_ (ZB_ARG1_ (__VA_ARGS__, 0), ZB_ARG2_ (__VA_ARGS__, 0),    \
+                      &zb_gauge_options_);                                     \
+    } while (0)
 
 #endif  //  !ZB_DISABLE
 
@@ -379,12 +411,12 @@ typedef enum {
 //  thread: only that thread writes it, so a counter is a load, an add and a
 //  store. ZB_COUNT_ME ("info", "n", .value = 5) on line 7 becomes
 //
-//      static const zb_site_ zb_count_site_v2_7 = {ZB_TYPE_COUNTER, "info", "n"};
-//      static __thread zb_cell_ zb_count_cell_v2_7;
-//      typedef char zb_count_jump_7[zb_count_site_v2_7.type];   (gcc, in C)
+//      static const zb_site_ zb_count_site_v3_7 = {ZB_TYPE_COUNTER, "info", "n"};
+//      static __thread zb_cell_ zb_count_cell_v3_7;
+//      typedef char zb_count_jump_7[zb_count_site_v3_7.type];   (gcc, in C)
 //      zb_count_scope_ zb_count_scope_7
 //        __attribute__ ((cleanup (zb_count_end_), unused)) =
-//          ({ zb_count_scope_ o = {&site, &cell, 1.0, NULL, NULL, thread};
+//          ({ zb_count_scope_ o = {&site, &cell, 1.0, NULL, NULL, NULL, thread};
 //             (void) (o .value = 5), o; });
 //
 //  The attribute stands behind the name so that `if (c) ZB_COUNT_ME (...)`
@@ -393,7 +425,8 @@ typedef enum {
 //  lives until the call is over.
 
 // clang-format off
-#define ZB_CONFIG_INIT_ {NULL, -1, NULL, NULL, NULL, -1, -1, -1, -1, NULL, NULL}
+#define ZB_CONFIG_INIT_                                                       \
+    {NULL, -1, NULL, NULL, NULL, NULL, -1, -1, -1, -1, NULL, NULL}
 
 #define ZB_CAT2_(a, b)       a##b
 #define ZB_CAT_(a, b)        ZB_CAT2_ (a, b)
@@ -430,28 +463,38 @@ typedef enum {
 #define ZB_OPTIONS_3(o, level, name, a)   (void) (o a),
 #define ZB_OPTIONS_4(o, level, name, ...) ZB_EACH_2 (o, __VA_ARGS__)
 #define ZB_OPTIONS_5(o, level, name, ...) ZB_EACH_3 (o, __VA_ARGS__)
+#define ZB_OPTIONS_6(o, level, name, ...) ZB_EACH_4 (o, __VA_ARGS__)
 #define ZB_READING_(o, ...)                                                   \
     ZB_CAT_ (ZB_READING_, ZB_COUNT_ (__VA_ARGS__)) (o, __VA_ARGS__)
 #define ZB_READING_3(o, level, name, v)      (o).value = (v),
 #define ZB_READING_4(o, level, name, v, a)   (o).value = (v), (void) (o a),
 #define ZB_READING_5(o, level, name, v, ...)                                  \
-    (o).value = (v),                                                          \
-    ZB_EACH_2 (o, __VA_ARGS__)
+    (o).value = (v), ZB_EACH_2 (o, __VA_ARGS__)
+#define ZB_READING_6(o, level, name, v, ...)                                  \
+    (o).value = (v), ZB_EACH_3 (o, __VA_ARGS__)
+#define ZB_READING_7(o, level, name, v, ...)                                  \
+    (o).value = (v), ZB_EACH_4 (o, __VA_ARGS__)
 // clang-format on
-
-#define ZB_RECORD_(type, ...)                                                  \
-    do {                                                                       \
-        zb_options_ zb_record_options_ = {0.0, NULL, NULL};                    \
-        ZB_READING_ (zb_record_options_, __VA_ARGS__)                          \
-        zb_record_ (type, ZB_ARG1_ (__VA_ARGS__, 0),                           \
-                    ZB_ARG2_ (__VA_ARGS__, 0), &zb_record_options_);           \
-    } while (0)
 
 typedef struct {
     double value;
-    const char *source;
+    const char *source, *tags;
     zb_t *to;
 } zb_options_;
+
+typedef struct {
+    double value;
+    const char *source, *tags;
+    zb_t *to;
+    int64_t count;
+} zb_time_given_;
+
+typedef struct {
+    double value;
+    const char *source, *tags;
+    zb_t *to;
+    double time;  //  -1: now
+} zb_gauge_given_;
 
 #ifndef ZB_DISABLE
 
@@ -465,9 +508,9 @@ typedef struct {
 //  nanosecond, and 60 sites of a library be enough that no program can load it
 //  any more (glibc has 1664 bytes to spare for such).
 #define ZB_SITE_(prefix, type, ...)                                            \
-    static const zb_site_ ZB_CAT_ (prefix##site_v2_, __LINE__) = {             \
+    static const zb_site_ ZB_CAT_ (prefix##site_v3_, __LINE__) = {             \
       type, "" ZB_ARG1_ (__VA_ARGS__, 0) "", "" ZB_ARG2_ (__VA_ARGS__, 0) ""}; \
-    static __thread zb_cell_ ZB_CAT_ (prefix##cell_v2_, __LINE__);
+    static __thread zb_cell_ ZB_CAT_ (prefix##cell_v3_, __LINE__);
 
 //  g++ and clang refuse a goto or case label past a scope macro into its scope:
 //  the cleanup would run for what never began. gcc in C refuses it for a type of
@@ -478,7 +521,7 @@ typedef struct {
 #define ZB_NO_JUMP_(prefix)                                                    \
     _Pragma ("GCC diagnostic push")                                            \
       _Pragma ("GCC diagnostic ignored \"-Wvla\"") typedef char ZB_CAT_ (      \
-        prefix##jump_, __LINE__)[ZB_CAT_ (prefix##site_v2_, __LINE__).type]    \
+        prefix##jump_, __LINE__)[ZB_CAT_ (prefix##site_v3_, __LINE__).type]    \
       __attribute__ ((unused));                                                \
     _Pragma ("GCC diagnostic pop")
 #endif
@@ -506,26 +549,26 @@ typedef struct zb_slot_ {
     //  Lock of the instance
     struct zb_slot_ *next, *previous;  //  same series, other threads
     struct zb_slot_ *sibling;          //  same thread, other series
-    //  Constant. Behind the structure stand level, name and source, each with
-    //  a terminating zero; both sizes are equal if there is no source
-    uint64_t source_hash;
-    uint16_t head_size;   //  of level and name
-    uint16_t label_size;  //  of all
+    //  Constant. Behind the structure stand level, name, source and tags, as
+    //  they were given, each with a terminating zero
+    uint64_t tail_hash;
+    uint16_t head_size;               //  of level and name
+    uint16_t source_size, tags_size;  //  0: there is none
     uint8_t type;
     uint8_t kind;  //  how the type is kept: a timer of classic mode is kept
                    //  like a gauge
 } zb_slot_;
 
-enum { ZB_RECENT_ = 3 };  //  sources that a cell remembers beside the last one
+//  Slots that a cell remembers beside the last one: of other sources or tags.
+enum { ZB_RECENT_ = 3 };
 
 //  What a site remembers in one thread. Only that thread reads and writes it.
 typedef struct {
-    zb_slot_ *slot;      //  NULL: `to` is switched off, whatever the source
-    const char *source;  //  of the slot; NULL: the instance's
+    zb_slot_ *slot;  //  NULL: `to` is switched off, whatever the source
     zb_t *to;
     uint64_t generation;           //  zb_generation_ when it was resolved
     uint64_t head_hash;            //  of level and name
-    zb_slot_ *recent[ZB_RECENT_];  //  the same with other sources
+    zb_slot_ *recent[ZB_RECENT_];  //  the same with other sources or tags
     unsigned next_recent;          //  the index in recent[] that is likely next
 } zb_cell_;
 
@@ -533,7 +576,7 @@ typedef struct {
     const zb_site_ *site;
     zb_cell_ *cell;
     double value;
-    const char *source;
+    const char *source, *tags;
     zb_t *to;
     uintptr_t thread;  //  whose cell it is
 } zb_count_scope_;
@@ -542,7 +585,7 @@ typedef struct {
     const zb_site_ *site;
     zb_cell_ *cell;
     uint64_t start;  //  of zb_ticks_; 0: switched off when it began
-    const char *source;
+    const char *source, *tags;
     zb_t *to;
     uintptr_t thread;
 } zb_time_scope_;
@@ -555,14 +598,21 @@ extern ZB_LINKAGE_ int zb_tsc_on_;  //  1: durations are made of the TSC
 ZB_LINKAGE_ zb_t *zb_open_ (const zb_config_t *config);
 ZB_LINKAGE_ uint64_t zb_clock_ticks_ (void);
 ZB_LINKAGE_ uintptr_t zb_thread_id_ (void);
-ZB_LINKAGE_ void zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell,
-                                 double value, const char *source, zb_t *to);
-ZB_LINKAGE_ void zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell,
-                                uint64_t start, const char *source, zb_t *to);
-ZB_LINKAGE_ void zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell,
-                                double value, const char *source, zb_t *to);
-ZB_LINKAGE_ void zb_record_ (zb_type_t type, const char *level,
-                             const char *name, const zb_options_ *options);
+ZB_LINKAGE_ void
+zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
+                const char *source, const char *tags, zb_t *to);
+ZB_LINKAGE_ void
+zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
+               const char *source, const char *tags, zb_t *to);
+ZB_LINKAGE_ void
+zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
+               const char *source, const char *tags, zb_t *to);
+ZB_LINKAGE_ void
+zb_count_at_ (const char *level, const char *name, const zb_options_ *options);
+ZB_LINKAGE_ void zb_time_at_ (const char *level, const char *name,
+                              const zb_time_given_ *options);
+ZB_LINKAGE_ void zb_gauge_at_ (const char *level, const char *name,
+                               const zb_gauge_given_ *options);
 
 //  The thread that runs now. Not left to the compiler, which may believe that a
 //  function ends on the thread that it began on.
@@ -603,19 +653,32 @@ zb_finite_ (double value)
     return (bits >> 52 & 0x7ff) != 0x7ff;
 }
 
-//  Is what the cell remembers still right for this source and instance? A
-//  source or instance that is constantly absent costs nothing to compare.
+//  Was the slot resolved for this source and these tags?
 static inline int
-zb_hit_ (const zb_cell_ *cell, const char *source, const zb_t *to)
+zb_slot_has_ (const zb_slot_ *self, const char *source, const char *tags)
+{
+    const char *tail = (const char *) (self + 1) + self->head_size;
+    return (source ? self->source_size && __builtin_strcmp (source, tail) == 0
+                   : !self->source_size)
+           && (tags
+                 ? self->tags_size
+                     && __builtin_strcmp (tags, tail + self->source_size) == 0
+                 : !self->tags_size);
+}
+
+//  Is what the cell remembers still right for this source, tags and instance?
+//  What is constantly absent costs nothing to compare.
+static inline int
+zb_hit_ (const zb_cell_ *cell, const char *source, const char *tags,
+         const zb_t *to)
 {
     if (__atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE) != cell->generation)
         return 0;
-    if (__builtin_constant_p (source == NULL && to == NULL) && !source && !to)
+    if (__builtin_constant_p (!source && !tags && !to) && !source && !tags
+        && !to)
         return 1;
     return to == cell->to
-           && (source == NULL || cell->source == NULL
-                 ? source == cell->source || !cell->slot
-                 : __builtin_strcmp (source, cell->source) == 0);
+           && (!cell->slot || zb_slot_has_ (cell->slot, source, tags));
 }
 
 //  Does the cell remember that nothing is to be measured? Then neither clock
@@ -624,7 +687,7 @@ zb_hit_ (const zb_cell_ *cell, const char *source, const zb_t *to)
 static inline int
 zb_off_ (const zb_cell_ *cell, const zb_t *to)
 {
-    return zb_hit_ (cell, NULL, to) && !cell->slot;
+    return zb_hit_ (cell, NULL, NULL, to) && !cell->slot;
 }
 
 //  The mark comes after the change: who finds the mark finds the change, too.
@@ -646,8 +709,9 @@ zb_count_end_ (zb_count_scope_ *self)
     zb_cell_ *cell =
       ZB_LIKELY_ (self->thread == zb_thread_here_ ()) ? self->cell : NULL;
     if (!ZB_LIKELY_ (cell && zb_finite_ (self->value)
-                     && zb_hit_ (cell, self->source, self->to)))
-        zb_count_slow_ (self->site, cell, self->value, self->source, self->to);
+                     && zb_hit_ (cell, self->source, self->tags, self->to)))
+        zb_count_slow_ (self->site, cell, self->value, self->source, self->tags,
+                        self->to);
     else if (ZB_LIKELY_ (cell->slot != NULL))
         zb_slot_add_ (cell->slot, self->value);
 }
@@ -659,15 +723,15 @@ zb_time_end_ (zb_time_scope_ *self)
         zb_time_stop_ (
           self->site,
           ZB_LIKELY_ (self->thread == zb_thread_here_ ()) ? self->cell : NULL,
-          self->start, self->source, self->to);
+          self->start, self->source, self->tags, self->to);
 }
 
 static inline void
 zb_gauge_ (const zb_site_ *site, zb_cell_ *cell, double value,
-           const char *source, zb_t *to)
+           const char *source, const char *tags, zb_t *to)
 {
     if (!zb_off_ (cell, to))
-        zb_gauge_put_ (site, cell, value, source, to);
+        zb_gauge_put_ (site, cell, value, source, tags, to);
 }
 
 #else  //  ZB_DISABLE: checked by the compiler, evaluated never
@@ -680,24 +744,25 @@ zb_gauge_ (const zb_site_ *site, zb_cell_ *cell, double value,
      (zb_t *) NULL)
 #define ZB_COUNT_ME(...)                                                       \
     int ZB_NAME_ (zb_count_off_) __attribute__ ((unused)) =                    \
-      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                      \
+      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL, NULL};                \
                  ZB_OPTIONS_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
 #define ZB_TIME_ME(...)                                                        \
     int ZB_NAME_ (zb_time_off_) __attribute__ ((unused)) =                     \
-      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                      \
+      ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL, NULL};                \
                  ZB_OPTIONS_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
 #define zb_count(...)                                                          \
-    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                 \
+    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL, NULL};           \
                       (void) (ZB_ARG1_ (__VA_ARGS__, 0));                      \
                       (void) (ZB_ARG2_ (__VA_ARGS__, 0));                      \
                       ZB_OPTIONS_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
-#define zb_gauge(...)                                                          \
-    (void) ZB_NEVER_ (zb_options_ zb_off_ = {0.0, NULL, NULL};                 \
-                      (void) (ZB_ARG1_ (__VA_ARGS__, 0));                      \
-                      (void) (ZB_ARG2_ (__VA_ARGS__, 0));                      \
-                      ZB_READING_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
-#define zb_time(...)  zb_gauge (__VA_ARGS__)
-#define ZB_GAUGE(...) zb_gauge (__VA_ARGS__)
+#define ZB_UNREAD_(type, ...)                                                  \
+    (void) ZB_NEVER_ (                                                         \
+      type zb_off_; __builtin_memset (&zb_off_, 0, sizeof zb_off_);            \
+      (void) (ZB_ARG1_ (__VA_ARGS__, 0)); (void) (ZB_ARG2_ (__VA_ARGS__, 0));  \
+      ZB_READING_ (zb_off_, __VA_ARGS__) (void) zb_off_;)
+#define zb_time(...)  ZB_UNREAD_ (zb_time_given_, __VA_ARGS__)
+#define zb_gauge(...) ZB_UNREAD_ (zb_gauge_given_, __VA_ARGS__)
+#define ZB_GAUGE(...) ZB_UNREAD_ (zb_options_, __VA_ARGS__)
 
 static inline int
 zb_flush (zb_t *self, int ms)
@@ -743,7 +808,8 @@ zb_close (zb_t **self_p)
 //      Timer: its readers       and read as one consistent set
 //      Timer: its series        what threads have left to it
 //      Memory                   arenas, and the one hash table
-//      Labels                   level, name and source: check, hash
+//      Labels                   level, name, source and tags: check, hash
+//      Tags                     a name with them, as lines have it
 //      Keys                     certificates of CURVE
 //      Link                     one connection to a broker
 //      Links                    all of an instance, and their monitor
@@ -860,7 +926,8 @@ int getprotobyname_r (const char *, struct protoent *, char *, size_t,
 
 //  Constants of the wire format (section 3)
 enum {
-    ZB_LABEL_MAX_ = 255,  //  bytes of a level, name or source
+    ZB_LABEL_MAX_ = 255,  //  bytes of a level, name or source,
+    ZB_NAME_MAX_ = 1023,  //  and of a name with its tags
     ZB_KEY_SIZE_ = 41,    //  of a CURVE key in Z85, terminated
     ZB_BUCKET_0_ = -957,  //  bucket of 1 ns
     ZB_PAGES_ = 65,       //  pages of 32 buckets: octaves of 1 ns
@@ -878,6 +945,8 @@ enum {
     ZB_LINES_MAX_ = 2048,     //  lines of a message
     ZB_SLOTS_MAX_ = 1000000,  //  slots of an instance; a measurement that gets
                               //  none is added under a lock
+    ZB_SPELLINGS_ = 4,        //  slots of a thread for each series: its tags
+                              //  may be given in many orders
     ZB_RING_MIN_ = 32,        //  readings in the first part of a ring
     ZB_RING_MAX_ = 4096,      //  readings in the last part of a ring
     ZB_QUEUE_MAX_ = 16384,    //  readings of a level that wait to be sent,
@@ -1916,7 +1985,7 @@ zb_map_free_ (zb_map_ *self)
 }
 
 //  --------------------------------------------------------------------------
-//  Labels: level, type, name and source of a series
+//  Labels: level, type, name, source and tags of a series
 //
 //  A label names a series; it is checked, hashed and compared.
 
@@ -1976,12 +2045,16 @@ zb_word_ (const char *text, size_t size)
            | (uint64_t) (unsigned char) text[size - 1] << 16;
 }
 
+//  Two words to a multiplication: the second one goes to the other factor.
 static inline uint64_t
 zb_hash_ (uint64_t hash, const char *text, size_t size)
 {
     hash ^= size;
-    for (; size > 8; text += 8, size -= 8)
-        hash = zb_mix_ (hash, zb_word_ (text, 8));
+    for (; size > 16; text += 16, size -= 16)
+        hash = zb_mix_ (hash ^ zb_word_ (text + 8, 8), zb_word_ (text, 8));
+    if (size > 8)  //  both may have bytes in common
+        return zb_mix_ (hash ^ zb_word_ (text + size - 8, 8),
+                        zb_word_ (text, 8));
     return zb_mix_ (hash, zb_word_ (text, size));
 }
 
@@ -1996,34 +2069,39 @@ zb_same_ (const char *a, const char *b, size_t size)
 }
 
 //  A label to look for; it points to the caller's strings. Sizes count the
-//  terminating zero. A source of NULL means the instance's, and has size 0. The
-//  head is level, type and name.
+//  terminating zero. A source of NULL means the instance's, and has size 0; tags
+//  of NULL mean none. The head is level, type and name, the tail source and tags.
 typedef struct {
     zb_type_t type;
-    const char *level, *name, *source;
-    size_t level_size, name_size, source_size;
-    uint64_t head_hash, source_hash;
+    const char *level, *name, *source, *tags;
+    size_t level_size, name_size, source_size, tags_size;
+    uint64_t head_hash, tail_hash;
 } zb_label_;
 
 static inline uint64_t
 zb_label_hash_ (const zb_label_ *self)
 {
-    return self->head_hash + self->source_hash;
+    return self->head_hash + self->tail_hash;
 }
 
-//  NULL means the instance's source. It has size 0 and hash 0.
+//  What is NULL has size 0 and hash 0.
 static inline void
-zb_label_set_source_ (zb_label_ *self, const char *source)
+zb_label_set_tail_ (zb_label_ *self, const char *source, const char *tags)
 {
     self->source = source;
+    self->tags = tags;
     self->source_size = source ? strlen (source) + 1 : 0;
-    self->source_hash =
-      source ? zb_hash_ (zb_seed_get_ (), source, self->source_size) : 0;
+    self->tags_size = tags ? strlen (tags) + 1 : 0;
+    self->tail_hash = 0;
+    if (source)
+        self->tail_hash = zb_hash_ (zb_seed_get_ (), source, self->source_size);
+    if (tags)
+        self->tail_hash += zb_hash_ (~zb_seed_get_ (), tags, self->tags_size);
 }
 
 static zb_label_
 zb_label_make_ (zb_type_t type, const char *level, const char *name,
-                const char *source)
+                const char *source, const char *tags)
 {
     zb_label_ self;
     self.type = type;
@@ -2034,8 +2112,90 @@ zb_label_make_ (zb_type_t type, const char *level, const char *name,
     self.head_hash =
       zb_hash_ (zb_hash_ (zb_seed_get_ () + type, self.level, self.level_size),
                 self.name, self.name_size);
-    zb_label_set_source_ (&self, source);
+    zb_label_set_tail_ (&self, source, tags);
     return self;
+}
+
+//  --------------------------------------------------------------------------
+//  Tags: a name with them, as lines have it
+//
+//  A program gives tags in any order. Here each is put where it belongs by its
+//  key, so that a name has one spelling.
+
+static int
+zb_is_letter_ (char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+//  Returns the bytes of the tag that a list begins with, or 0 if that is none.
+static size_t
+zb_tag_size_ (const char *list)
+{
+    const char *c = list, *value;
+    if (zb_is_letter_ (*c))
+        while (zb_is_letter_ (*c) || (*c >= '0' && *c <= '9') || *c == '.'
+               || *c == '-')
+            c++;
+    if (c == list || *c++ != '=')
+        return 0;
+    for (value = c; *c && *c != ';'; c++)
+        if (*c == '|' || (unsigned char) *c < 0x20 || *c == 0x7f)
+            return 0;
+    return c > value ? (size_t) (c - list) : 0;
+}
+
+//  Compares the keys of two tags, by their bytes. A '=' ends each.
+static int
+zb_key_compare_ (const char *a, const char *b)
+{
+    while (*a == *b && *a != '=') {
+        a++;
+        b++;
+    }
+    return *a == *b ? 0 : *a == '=' || (*b != '=' && *a < *b) ? -1 : 1;
+}
+
+//  Puts a tag where it belongs, behind the name, which ends at `at`. Returns 1
+//  if there is one of this key, -1 if there is no room.
+static int
+zb_tag_put_ (zb_text_ *self, size_t at, const char *tag, size_t size)
+{
+    int order = 1;
+    while (at < self->size
+           && (order = zb_key_compare_ (self->text + at + 1, tag)) < 0)
+        at += 1 + strcspn (self->text + at + 1, ";");
+    if (at < self->size && order == 0)
+        return 1;
+    if (size >= self->capacity - self->size)
+        return -1;
+    memmove (self->text + at + size + 1, self->text + at, self->size - at);
+    self->text[at] = ';';
+    memcpy (self->text + at + 1, tag, size);
+    self->size += size + 1;
+    self->text[self->size] = 0;
+    return 0;
+}
+
+//  What becomes of a tag whose key is there already.
+typedef enum { ZB_TWICE_REFUSED_, ZB_TWICE_LEFT_OUT_ } zb_twice_;
+
+//  Puts the tags of a list behind the name of that size. The text has room for
+//  one byte more than its capacity. Returns -1 if they are none, or too long.
+static int
+zb_tags_put_ (zb_text_ *self, size_t name_size, const char *list,
+              zb_twice_ twice)
+{
+    size_t size;
+    int rc;
+    do {
+        size = zb_tag_size_ (list);
+        rc = size ? zb_tag_put_ (self, name_size, list, size) : -1;
+        if (rc == -1 || (rc == 1 && twice == ZB_TWICE_REFUSED_))
+            return -1;
+        list += size + 1;
+    } while (list[-1]);
+    return 0;
 }
 
 //  --------------------------------------------------------------------------
@@ -2510,7 +2670,8 @@ zb_links_retry_now_ (zb_links_ *self, int64_t now_ms)
 typedef struct {
     struct zb_series_ *series;
     double value;
-    uint64_t ns;  //  in a ring: zb_now_; in a queue: the wall clock
+    uint64_t
+      time;  //  in a ring: see zb_unix_ms_; in a queue: Unix milliseconds
 } zb_reading_;
 
 //  A part of a ring with one producer, the thread, and one consumer, the pump.
@@ -2542,7 +2703,8 @@ typedef struct zb_share_ {
     //  Constant
     zb_t *owner;
     //  Lock: the thread adds slots, the pump walks over them
-    zb_slot_ *slots;                    //  by sibling
+    zb_slot_ *slots;                    //  by sibling,
+    size_t slots_size;                  //  and how many
     zb_ring_ *ring_first;               //  the part that the pump reads
     struct zb_share_ *next, *previous;  //  of the same instance
     //  The thread
@@ -2660,6 +2822,7 @@ struct zb_s {
     pthread_cond_t event;  //  with lock: a round or the pump has ended, or a
                            //  round or a stop is wanted
     char *endpoint, *source;
+    char *tags;                     //  a list, keys ascending; or ""
     char server_key[ZB_KEY_SIZE_];  //  of the broker; "": no CURVE
     char public_key[ZB_KEY_SIZE_], secret_key[ZB_KEY_SIZE_];
     int interval_ms, linger_ms, classic, disabled;
@@ -2667,6 +2830,7 @@ struct zb_s {
     void *context_given;  //  by the host, or NULL
 
     //  Lock
+    char name[ZB_NAME_MAX_ + 1];  //  the last that zb_name_make_ has made
     size_t max_series;
     zb_level_ *levels;
     zb_map_ series;            //  by label
@@ -3139,12 +3303,40 @@ zb_series_is_ (const zb_series_ *self, const zb_label_ *label)
            && strcmp (self->level->name, label->level) == 0;
 }
 
+//  Called with the instance's lock held. Returns a name with its tags and those
+//  of the instance, as lines have it, or NULL if it is not valid. It holds until
+//  the next call. A name with a ';' that begins no tags stays as it is, but then
+//  it cannot have others.
+static const char *
+zb_name_make_ (zb_t *self, const char *name, const char *tags)
+{
+    const char *own = strchr (name, ';');
+    size_t size = own ? (size_t) (own - name) : strlen (name);
+    zb_text_ text = {self->name, 0, ZB_NAME_MAX_};
+    int tagged = tags && *tags, valid;
+    zb_put_ (&text, name, size);
+    self->name[text.size] = 0;
+    valid = zb_label_ok_ (self->name);
+    if (own
+        && (!valid
+            || zb_tags_put_ (&text, size, own + 1, ZB_TWICE_REFUSED_) == -1))
+        return !tagged && zb_label_ok_ (name) ? name : NULL;
+    if (!valid
+        || (tagged && zb_tags_put_ (&text, size, tags, ZB_TWICE_REFUSED_) == -1)
+        || (*self->tags
+            && zb_tags_put_ (&text, size, self->tags, ZB_TWICE_LEFT_OUT_)
+                 == -1))
+        return NULL;
+    return self->name;
+}
+
 //  Called with the instance's lock held. Writes the text behind a new series.
 static void
 zb_series_label_ (zb_series_ *self, const zb_label_ *label)
 {
     static const char *const types[] = {"", "Counter", "Timer", "Gauge"};
-    zb_text_ text = {zb_series_head_ (self), 0, 4 * ZB_LABEL_MAX_};
+    zb_text_ text = {zb_series_head_ (self), 0,
+                     ZB_NAME_MAX_ + 3 * ZB_LABEL_MAX_};
     zb_put_string_ (&text, label->level);
     zb_put_char_ (&text, '|');
     zb_put_string_ (&text, types[label->type]);
@@ -3311,7 +3503,7 @@ zb_share_ring_ (zb_share_ *self)
 //  (acquire), so it never sees a reading that is half written.
 static inline void
 zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
-                  uint64_t ns)
+                  uint64_t time)
 {
     zb_ring_ *ring = NULL;
     zb_reading_ *reading;
@@ -3327,7 +3519,7 @@ zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
         reading = zb_ring_at_ (ring, ring->head);
         reading->series = series;
         reading->value = value;
-        reading->ns = ns;
+        reading->time = time;
         zb_set_ (&ring->head, ring->head + 1);
         __atomic_store_n (&self->changed, 1, __ATOMIC_RELEASE);
     }
@@ -3422,6 +3614,17 @@ zb_queue_prune_ (const zb_t *instance, zb_queue_ *self, int64_t now_ms)
         zb_queue_drop_ (self);
 }
 
+enum { ZB_UNIX_BIT_ = 63 };  //  of the time of a reading that was given
+
+//  When a reading was: with the highest bit Unix milliseconds, else zb_now_,
+//  which the wall clock is ahead of by the offset.
+static uint64_t
+zb_unix_ms_ (uint64_t time, uint64_t offset_ns)
+{
+    return time >> ZB_UNIX_BIT_ ? time & ~((uint64_t) 1 << ZB_UNIX_BIT_)
+                                : (time + offset_ns) / 1000000;
+}
+
 //  Called with the instance's lock held. Moves the readings of a thread's ring
 //  to the queues. There they get the time of the wall clock, because
 //  CLOCK_MONOTONIC stops while the machine sleeps. A part of the ring is freed
@@ -3439,7 +3642,7 @@ zb_share_drain_ (zb_t *instance, zb_share_ *self)
         uint64_t tail = ring->tail, head = zb_get_ (&ring->head);
         for (; tail != head; tail++) {
             zb_reading_ reading = *zb_ring_at_ (ring, tail);
-            reading.ns += offset;
+            reading.time = zb_unix_ms_ (reading.time, offset);
             zb_queue_put_ (instance, &reading);
         }
         zb_set_ (&ring->tail, tail);
@@ -3482,8 +3685,15 @@ zb_slot_share_ (const zb_slot_ *self)
 static const char *
 zb_slot_source_ (const zb_slot_ *self)
 {
-    return self->label_size > self->head_size
-             ? (const char *) (self + 1) + self->head_size
+    return self->source_size ? (const char *) (self + 1) + self->head_size
+                             : NULL;
+}
+
+static const char *
+zb_slot_tags_ (const zb_slot_ *self)
+{
+    return self->tags_size
+             ? (const char *) (self + 1) + self->head_size + self->source_size
              : NULL;
 }
 
@@ -3494,10 +3704,16 @@ zb_slot_is_ (const zb_slot_ *self, const zb_label_ *label, const zb_t *owner)
     size_t head_size = label->level_size + label->name_size;
     return self->type == label->type && zb_slot_share_ (self)->owner == owner
            && self->head_size == head_size
-           && self->label_size == head_size + label->source_size
+           && self->source_size == label->source_size
+           && self->tags_size == label->tags_size
            && zb_same_ (text, label->level, label->level_size)
            && zb_same_ (text + label->level_size, label->name, label->name_size)
-           && zb_same_ (text + head_size, label->source, label->source_size);
+           && (!label->source
+               || zb_same_ (text + head_size, label->source,
+                            label->source_size))
+           && (!label->tags
+               || zb_same_ (text + head_size + label->source_size, label->tags,
+                            label->tags_size));
 }
 
 //  Called by the owning thread. Needs no lock, because only this thread changes
@@ -3521,7 +3737,7 @@ zb_slot_hash_ (const zb_slot_ *self)
     const char *text = (const char *) (self + 1);
     zb_label_ label =
       zb_label_make_ ((zb_type_t) self->type, text, text + strlen (text) + 1,
-                      zb_slot_source_ (self));
+                      zb_slot_source_ (self), zb_slot_tags_ (self));
     return zb_label_hash_ (&label);
 }
 
@@ -3635,8 +3851,8 @@ zb_slot_allocate_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
 }
 
 //  Called by the owning thread with both locks held. Makes a slot for a series.
-//  Returns NULL without memory, or if the instance has too many slots. It joins
-//  the lists last, when it is complete.
+//  Returns NULL without memory, or if the instance or the thread has too many
+//  slots. It joins the lists last, when it is complete.
 static zb_slot_ *
 zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
               const zb_label_ *label)
@@ -3645,10 +3861,12 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
     size_t head_size = label->level_size + label->name_size;
     char *text;
     zb_slot_ *self;
-    if (!share || owner->slots_size >= ZB_SLOTS_MAX_)
+    if (!share || owner->slots_size >= ZB_SLOTS_MAX_
+        || share->slots_size / ZB_SPELLINGS_ > owner->series.used)
         return NULL;
     self = (zb_slot_ *) zb_arena_take_ (&share->arena, sizeof *self + head_size
-                                                         + label->source_size);
+                                                         + label->source_size
+                                                         + label->tags_size);
     if (!self
         || zb_slot_allocate_ (self, share, zb_kind_ (owner, series->type)) == -1
         || zb_map_add_ (&thread->slots, zb_label_hash_ (label), self) == -1)
@@ -3658,15 +3876,20 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
     memcpy (text + label->level_size, label->name, label->name_size);
     if (label->source)
         memcpy (text + head_size, label->source, label->source_size);
+    if (label->tags)
+        memcpy (text + head_size + label->source_size, label->tags,
+                label->tags_size);
     self->type = (uint8_t) label->type;
     self->head_size = (uint16_t) head_size;
-    self->label_size = (uint16_t) (head_size + label->source_size);
-    self->source_hash = label->source_hash;
+    self->source_size = (uint16_t) label->source_size;
+    self->tags_size = (uint16_t) label->tags_size;
+    self->tail_hash = label->tail_hash;
     self->changed = &share->changed;
     self->series = series;
     ZB_LIST_ADD_ (series->slots, self);
     self->sibling = share->slots;
     share->slots = self;
+    share->slots_size++;
     owner->slots_size++;
     return self;
 }
@@ -4497,10 +4720,11 @@ zb_level_birth_ (zb_t *instance, zb_level_ *self, uint64_t unix_ms)
 
 //  Writes |time|
 static void
-zb_put_time_ (zb_text_ *text, uint64_t unix_ns)
+zb_put_time_ (zb_text_ *text, uint64_t unix_ms)
 {
     zb_put_char_ (text, '|');
-    zb_put_seconds_ (text, unix_ns - unix_ns % 1000000);
+    zb_put_uint_ (text, unix_ms / 1000);
+    zb_put_decimals_ (text, unix_ms % 1000, 3);
     zb_put_char_ (text, '|');
 }
 
@@ -4560,7 +4784,7 @@ zb_put_reading_ (const zb_t *instance, zb_text_ *text,
     const zb_series_ *series = reading->series;
     zb_put_ (text, zb_series_head_ (series), series->head_size);
     zb_put_double_ (text, reading->value);
-    zb_put_time_ (text, reading->ns);
+    zb_put_time_ (text, reading->time);
     zb_put_ (text, zb_series_source_ (series), series->source_size);
     if (instance->classic)
         return;
@@ -4581,7 +4805,7 @@ typedef struct {
     int ended;               //  1: its last line ends the stream
     uint64_t gauge_seq;      //  the level's before
     int64_t now_ms;
-    uint64_t unix_ns;
+    uint64_t unix_ms;
     char time[32];  //  |time|, of all lines of series
     size_t time_size;
 } zb_message_;
@@ -4664,12 +4888,12 @@ zb_message_begin_ (zb_message_ *self, zb_t *instance, size_t capacity)
 //  All lines of series in one message have the same time, so its text is made
 //  once.
 static void
-zb_message_date_ (zb_message_ *self, uint64_t unix_ns)
+zb_message_date_ (zb_message_ *self, uint64_t unix_ms)
 {
     zb_text_ time = {self->time, 0, sizeof self->time};
-    zb_put_time_ (&time, unix_ns);
+    zb_put_time_ (&time, unix_ms);
     self->time_size = time.size;
-    self->unix_ns = unix_ns;
+    self->unix_ms = unix_ms;
 }
 
 //  Called with the instance's lock held. Returns the room for the next line:
@@ -4937,10 +5161,10 @@ zb_message_fill_ (zb_t *self, zb_message_ *message)
     pthread_mutex_lock (&self->lock);
     zb_message_begin_ (message, self, ZB_MESSAGE_MAX_);
     message->now_ms = zb_clock_ms_ ();
-    zb_message_date_ (message, zb_clock_read_ (CLOCK_REALTIME));
+    zb_message_date_ (message, zb_clock_read_ (CLOCK_REALTIME) / 1000000);
     if (message->level->has_listener && !zb_level_pauses_ (self, message->level)
         && !self->orphaned) {
-        zb_level_birth_ (self, message->level, message->unix_ns / 1000000);
+        zb_level_birth_ (self, message->level, message->unix_ms);
         zb_message_series_ (self, message);
         if (self->stop && message->at == message->level->series_size) {
             //  what an earlier message had may have to be repeated
@@ -5042,8 +5266,9 @@ zb_pump_dropped_ (zb_t *self)
         return;
     if (!self->dropped) {
         size_t max_series = self->max_series;
-        zb_label_ label = zb_label_make_ (ZB_TYPE_COUNTER, "zibrato",
-                                          "zibrato.dropped", self->source);
+        zb_label_ label = zb_label_make_ (
+          ZB_TYPE_COUNTER, "zibrato",
+          zb_name_make_ (self, "zibrato.dropped", NULL), self->source, NULL);
         self->max_series = SIZE_MAX;
         self->dropped = zb_series_find_ (self, &label);
         self->max_series = max_series;
@@ -5473,6 +5698,24 @@ zb_config_curve_ (zb_t *self, const zb_config_t *config)
     return *self->secret_key && zmq_has ("curve") ? 0 : -1;
 }
 
+//  Takes the tags of all measurements. With any name that has none of its own
+//  they are short enough. Returns -1, errno set.
+static int
+zb_config_tags_ (zb_t *self, const zb_config_t *config)
+{
+    const char *tags = zb_config_string_ (config->tags, "ZIBRATO_TAGS", "");
+    zb_text_ text = {self->name, 0, ZB_NAME_MAX_ - ZB_LABEL_MAX_};
+    if (*tags && zb_tags_put_ (&text, 0, tags, ZB_TWICE_REFUSED_) == -1) {
+        errno = EINVAL;
+        if (config->tags)
+            return -1;
+        text.size = 0;
+    }
+    errno = ENOMEM;
+    self->tags = zb_strdup_ (text.size ? text.text + 1 : "");
+    return self->tags ? 0 : -1;
+}
+
 //  Takes the options. Returns -1, errno set, if one is invalid. An error about
 //  the broker's address or keys goes to config_error instead: these may come
 //  from the environment, and the default instance then counts although it
@@ -5505,7 +5748,8 @@ zb_config_apply_ (zb_t *self, const zb_config_t *config)
     self->source = zb_strdup_ (source);
     self->endpoint = zb_config_endpoint_ (config);
     errno = ENOMEM;
-    if (!self->source || !self->endpoint)
+    if (!self->source || !self->endpoint
+        || zb_config_tags_ (self, config) == -1)
         return -1;
     if (!zb_config_endpoints_ok_ (self->endpoint))
         self->config_error = EINVAL;
@@ -5545,6 +5789,7 @@ zb_destroy_ (zb_t **self_p)
     zb_arena_free_ (&self->arena);
     free (self->endpoint);
     free (self->source);
+    free (self->tags);
     zb_wipe_ (self->secret_key, sizeof self->secret_key);
     pthread_mutex_destroy (&self->lock);
     pthread_cond_destroy (&self->event);
@@ -6002,7 +6247,9 @@ typedef struct {
     zb_t *to;
     double
       value;      //  of a counter or gauge; of a timer in classic mode: seconds
-    uint64_t ns;  //  of a timer
+    uint64_t ns;  //  of a timer,
+    uint64_t count;  //  and how many samples of that length; else 1
+    uint64_t time;   //  of a gauge, if it was given: see zb_unix_ms_; or 0
 } zb_sample_;
 
 //  Called by the owning thread. Returns the thread's slot for a label, without
@@ -6024,6 +6271,22 @@ zb_lookup_own_ (const zb_sample_ *sample)
     return zb_slot_find_ (thread, &sample->label, owner);
 }
 
+//  Called with the instance's lock held. Adds samples of a timer, all of one
+//  length, to what threads have left.
+static void
+zb_series_time_ (zb_series_ *self, uint64_t ns, uint64_t count)
+{
+    zb_range_ range = {ns, ns};
+    double square = (double) ns * (double) ns;
+    self->maybe_changed = 1;
+    self->retired->count += count;
+    self->retired->sum_ns += (zb_u128_) ns * count;
+    self->retired->sum_squares += square * (double) count;
+    zb_sum_bucket_ (self->retired, zb_bucket_ (ns), count);
+    if (count)
+        zb_range_add_ (&self->range, range);
+}
+
 //  Called with both locks held. Adds a measurement whose thread cannot have a
 //  slot: without memory, at the end of the thread, or beyond ZB_SLOTS_MAX_.
 static void
@@ -6033,18 +6296,14 @@ zb_series_add_ (zb_t *self, zb_series_ *series, const zb_sample_ *sample)
     series->maybe_changed = 1;
     if (kind == ZB_TYPE_COUNTER)
         series->total += sample->value;
-    else if (kind == ZB_TYPE_TIMER) {
-        zb_range_ range = {sample->ns, sample->ns};
-        double ns = (double) sample->ns;
-        series->retired->count++;
-        series->retired->sum_ns += sample->ns;
-        series->retired->sum_squares += ns * ns;
-        zb_sum_bucket_ (series->retired, zb_bucket_ (sample->ns), 1);
-        zb_range_add_ (&series->range, range);
-    }
+    else if (kind == ZB_TYPE_TIMER)
+        zb_series_time_ (series, sample->ns, sample->count);
+    else if (sample->count != 1)
+        self->stats.refused++;
     else {
-        zb_reading_ reading = {series, sample->value,
-                               zb_clock_read_ (CLOCK_REALTIME)};
+        zb_reading_ reading = {
+          series, sample->value,
+          zb_unix_ms_ (sample->time, zb_clock_read_ (CLOCK_REALTIME))};
         zb_queue_put_ (self, &reading);
     }
 }
@@ -6059,16 +6318,15 @@ zb_slot_make_ (zb_t *self, const zb_sample_ *sample)
     zb_thread_ *thread = zb_thread_self_ ();
     zb_slot_ *slot = NULL;
     zb_series_ *series = NULL;
-    zb_label_ whole;
+    const char *source = label->source ? label->source : self->source, *name;
     pthread_mutex_lock (&self->lock);
-    if (!zb_finite_ (sample->value) || !zb_label_ok_ (label->level)
-        || !zb_label_ok_ (label->name)
-        || (label->source && !zb_label_ok_ (label->source)))
+    name = zb_name_make_ (self, label->name, label->tags);
+    if (!zb_finite_ (sample->value) || !zb_label_ok_ (label->level) || !name
+        || !zb_label_ok_ (source))
         self->stats.refused++;
     else {
-        whole = label->source ? *label
-                              : zb_label_make_ (label->type, label->level,
-                                                label->name, self->source);
+        zb_label_ whole =
+          zb_label_make_ (label->type, label->level, name, source, NULL);
         series = zb_series_find_ (self, &whole);
     }
     if (series && thread)
@@ -6087,7 +6345,8 @@ zb_lookup_slow_ (zb_sample_ *sample)
     zb_t *owner;
     //  the very first label was hashed before the seed was chosen
     sample->label = zb_label_make_ (sample->label.type, sample->label.level,
-                                    sample->label.name, sample->label.source);
+                                    sample->label.name, sample->label.source,
+                                    sample->label.tags);
     pthread_mutex_lock (&zb_lock_);
     if (!zb_ended_) {
         if (zb_pump_missing_)
@@ -6148,7 +6407,6 @@ zb_cell_switch_ (zb_cell_ *cell, zb_slot_ *slot, unsigned index)
     cell->recent[index] = cell->slot;
     cell->next_recent = index + 1 < ZB_RECENT_ ? index + 1 : 0;
     cell->slot = slot;
-    cell->source = zb_slot_source_ (slot);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     __atomic_store_n (&cell->generation, generation, __ATOMIC_RELAXED);
 }
@@ -6164,7 +6422,6 @@ zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
     memset (cell->recent, 0, sizeof cell->recent);
     cell->next_recent = 0;
     cell->slot = slot == &zb_null_slot_ ? NULL : slot;
-    cell->source = cell->slot ? zb_slot_source_ (slot) : NULL;
     cell->to = sample->to;
     cell->head_hash = sample->label.head_hash;
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
@@ -6172,44 +6429,41 @@ zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
 }
 
 //  Called by the owning thread while it is busy. Returns the index of the
-//  remembered slot that has the label's source, or of the one to replace.
+//  remembered slot that has the label's tail, or of the one to replace.
 static inline unsigned
 zb_cell_recent_ (const zb_cell_ *cell, const zb_label_ *label)
 {
     unsigned i;
     for (i = 0; i < ZB_RECENT_; i++) {
         zb_slot_ *slot = cell->recent[i];
-        if (slot && slot->source_hash == label->source_hash
-            && slot->label_size - slot->head_size == (int) label->source_size
-            && zb_same_ ((const char *) (slot + 1) + slot->head_size,
-                         label->source, label->source_size))
+        if (slot && slot->tail_hash == label->tail_hash
+            && zb_slot_has_ (slot, label->source, label->tags))
             return i;
     }
     return cell->next_recent;
 }
 
 //  Called by the owning thread while it is busy. Returns the slot for another
-//  source than last time, without a lock, or NULL if this thread has none.
-//  Sources mostly alternate, so the one that came next the last time is tried
+//  source or other tags than last time, without a lock, or NULL if this thread
+//  has none. They mostly alternate, so what came next the last time is tried
 //  first.
 static inline zb_slot_ *
 zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
-               const char *source)
+               const char *source, const char *tags)
 {
     zb_label_ *label = &sample->label;
     unsigned index = cell->next_recent;
     zb_slot_ *slot = cell->recent[index];
-    const char *known = slot ? zb_slot_source_ (slot) : NULL;
-    if (!source || !known || strcmp (source, known) != 0) {
-        zb_label_set_source_ (label, source);
+    if (!slot || !zb_slot_has_ (slot, source, tags)) {
+        zb_label_set_tail_ (label, source, tags);
         index = zb_cell_recent_ (cell, label);
         slot = cell->recent[index];
-        if (!slot || slot->source_hash != label->source_hash) {
+        if (!slot || slot->tail_hash != label->tail_hash) {
+            //  level and name stand together, behind any slot of the site
             label->type = site->type;
-            label->level = site->level;
-            label->name = site->name;
-            label->level_size = strlen (site->level) + 1;
-            label->name_size = cell->slot->head_size - label->level_size;
+            label->level = label->name = (const char *) (cell->slot + 1);
+            label->level_size = cell->slot->head_size;
+            label->name_size = 0;
             label->head_hash = cell->head_hash;
             slot = zb_lookup_own_ (sample);
         }
@@ -6222,12 +6476,14 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
 //  The same with locks, if it must be. The thread is not busy.
 static __attribute__ ((noinline)) zb_slot_ *
 zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
-                  const char *source, uint64_t generation)
+                  const char *source, const char *tags, uint64_t generation)
 {
     zb_slot_ *slot;
     int known;
+    sample->count = 1;
+    sample->time = 0;
     sample->label =
-      zb_label_make_ (site->type, site->level, site->name, source);
+      zb_label_make_ (site->type, site->level, site->name, source, tags);
     slot = zb_find_ (sample);
     if (slot && cell && !__atomic_load_n (&zb_pump_missing_, __ATOMIC_RELAXED)
         && zb_enter_ () == 0) {
@@ -6247,8 +6503,8 @@ zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
 //  here and try to start it. The cell is NULL if the scope has ended on another
 //  thread than it began on.
 static inline zb_slot_ *
-zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, const char *source, zb_t *to,
-             double value, uint64_t ns)
+zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, const char *source,
+             const char *tags, zb_t *to, double value, uint64_t ns)
 {
     uint64_t generation = zb_generation_get_ ();
     zb_slot_ *slot = NULL;
@@ -6263,11 +6519,12 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, const char *source, zb_t *to,
     if (cell && cell->generation == generation && cell->to == to && cell->slot
         && zb_finite_ (value)) {
         zb_enter_ ();
-        slot = zb_cell_find_ (site, cell, &sample, source);
+        slot = zb_cell_find_ (site, cell, &sample, source, tags);
         zb_leave_ ();
     }
-    return slot ? slot
-                : zb_resolve_slow_ (site, cell, &sample, source, generation);
+    return slot
+             ? slot
+             : zb_resolve_slow_ (site, cell, &sample, source, tags, generation);
 }
 
 //  --------------------------------------------------------------------------
@@ -6278,17 +6535,18 @@ zb_resolve_ (const zb_site_ *site, zb_cell_ *cell, const char *source, zb_t *to,
 //  The cell does not have the slot, or the value is refused.
 void
 zb_count_slow_ (const zb_site_ *site, zb_cell_ *cell, double value,
-                const char *source, zb_t *to)
+                const char *source, const char *tags, zb_t *to)
 {
-    zb_slot_ *slot = zb_resolve_ (site, cell, source, to, value, 0);
+    zb_slot_ *slot = zb_resolve_ (site, cell, source, tags, to, value, 0);
     if (slot)
         zb_slot_add_ (slot, value);
 }
 
-//  Called by the owning thread. Takes the locks to make room for a sample. The
-//  share may be dead: its series are freed then, and the sample goes nowhere.
+//  Called by the owning thread. Takes the locks to make room for a sample, or to
+//  add many to the series; in classic mode a line is one sample. The share may be
+//  dead: its series are freed then, and the sample goes nowhere.
 static void
-zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
+zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns, uint64_t count)
 {
     zb_share_ *share = zb_slot_share_ (self);
     zb_entry_ entry;
@@ -6299,7 +6557,12 @@ zb_slot_time_slow_ (zb_slot_ *self, uint64_t ns)
     pthread_mutex_lock (&zb_lock_);
     if (!share->dead) {
         pthread_mutex_lock (&share->owner->lock);
-        zb_timer_add_slow_ (self->by_kind.timer, self->series->retired, ns);
+        if (self->kind != ZB_TYPE_TIMER)
+            share->owner->stats.refused++;
+        else if (count == 1)
+            zb_timer_add_slow_ (self->by_kind.timer, self->series->retired, ns);
+        else
+            zb_series_time_ (self->series, ns, count);
         pthread_mutex_unlock (&share->owner->lock);
     }
     pthread_mutex_unlock (&zb_lock_);
@@ -6322,7 +6585,7 @@ zb_slot_time_ (zb_slot_ *self, uint64_t ns)
                         && zb_timer_has_room_ (timer, ns)))
             zb_timer_add_ (timer, ns, bucket + 1);
         else
-            zb_slot_time_slow_ (self, ns);
+            zb_slot_time_slow_ (self, ns, 1);
         __atomic_store_n (self->changed, 1, __ATOMIC_RELEASE);
     }
     else
@@ -6331,12 +6594,12 @@ zb_slot_time_ (zb_slot_ *self, uint64_t ns)
 
 void
 zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
-               const char *source, zb_t *to)
+               const char *source, const char *tags, zb_t *to)
 {
     uint64_t ns = zb_elapsed_ (start);
-    zb_slot_ *slot = ZB_LIKELY_ (cell && zb_hit_ (cell, source, to))
+    zb_slot_ *slot = ZB_LIKELY_ (cell && zb_hit_ (cell, source, tags, to))
                        ? cell->slot
-                       : zb_resolve_ (site, cell, source, to,
+                       : zb_resolve_ (site, cell, source, tags, to,
                                       (double) (int64_t) ns * 1e-9, ns);
     if (slot)
         zb_slot_time_ (slot, ns);
@@ -6344,44 +6607,84 @@ zb_time_stop_ (const zb_site_ *site, zb_cell_ *cell, uint64_t start,
 
 void
 zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
-               const char *source, zb_t *to)
+               const char *source, const char *tags, zb_t *to)
 {
     zb_slot_ *slot =
-      ZB_LIKELY_ (zb_finite_ (value) && zb_hit_ (cell, source, to))
+      ZB_LIKELY_ (zb_finite_ (value) && zb_hit_ (cell, source, tags, to))
         ? cell->slot
-        : zb_resolve_ (site, cell, source, to, value, 0);
+        : zb_resolve_ (site, cell, source, tags, to, value, 0);
     if (slot)
         zb_share_record_ (zb_slot_share_ (slot), slot->series, value,
                           zb_now_ ());
 }
 
+//  The same for a label that is known only at run time. Returns NULL if there is
+//  nothing left to do.
+static zb_slot_ *
+zb_find_at_ (zb_sample_ *sample)
+{
+    zb_slot_ *slot = zb_find_ (sample);
+    return slot == &zb_null_slot_ ? NULL : slot;
+}
+
 void
-zb_record_ (zb_type_t type, const char *level, const char *name,
-            const zb_options_ *options)
+zb_count_at_ (const char *level, const char *name, const zb_options_ *options)
+{
+    zb_sample_ sample = {zb_label_make_ (ZB_TYPE_COUNTER, level, name,
+                                         options->source, options->tags),
+                         options->to,
+                         options->value,
+                         0,
+                         1,
+                         0};
+    zb_slot_ *slot = zb_find_at_ (&sample);
+    if (slot)
+        zb_slot_add_ (slot, options->value);
+}
+
+//  What cannot be is refused, by a level that is not valid: a duration that is
+//  negative or above 292 years, or more samples than a line may have.
+void
+zb_time_at_ (const char *level, const char *name, const zb_time_given_ *options)
 {
     double ns = options->value * 1e9 + 0.5;
-    zb_sample_ sample;
-    zb_slot_ *slot;
-    //  a negative duration, or one above 292 years, is refused: by a level that
-    //  is not valid
-    if (type == ZB_TYPE_TIMER && (options->value < 0 || ns >= 9.2e18))
-        level = "";
-    sample.label = zb_label_make_ (type, level, name, options->source);
-    sample.to = options->to;
-    sample.value = options->value;
-    sample.ns =
-      type == ZB_TYPE_TIMER && *level && zb_finite_ (ns) ? (uint64_t) ns : 0;
-    slot = zb_find_ (&sample);
-    if (!slot || slot == &zb_null_slot_) {
-        //  added, counted, or off
-    }
-    else if (type == ZB_TYPE_COUNTER)
-        zb_slot_add_ (slot, sample.value);
-    else if (type == ZB_TYPE_TIMER)
+    int valid = zb_finite_ (ns) && options->value >= 0 && ns < 9.2e18
+                && options->count >= 0 && options->count <= (int64_t) 1 << 53;
+    zb_sample_ sample = {zb_label_make_ (ZB_TYPE_TIMER, valid ? level : "",
+                                         name, options->source, options->tags),
+                         options->to,
+                         options->value,
+                         valid ? (uint64_t) ns : 0,
+                         (uint64_t) options->count,
+                         0};
+    zb_slot_ *slot = zb_find_at_ (&sample);
+    if (slot && sample.count == 1)
         zb_slot_time_ (slot, sample.ns);
-    else
+    else if (slot)
+        zb_slot_time_slow_ (slot, sample.ns, sample.count);
+}
+
+//  A time beyond those of a line is refused likewise.
+void
+zb_gauge_at_ (const char *level, const char *name,
+              const zb_gauge_given_ *options)
+{
+    double ms = options->time * 1e3 + 0.5;
+    int now = options->time == -1.0;
+    int valid =
+      now || (zb_finite_ (ms) && options->time >= 0 && ms < 100000000000e3);
+    zb_sample_ sample = {
+      zb_label_make_ (ZB_TYPE_GAUGE, valid ? level : "", name, options->source,
+                      options->tags),
+      options->to,
+      options->value,
+      0,
+      1,
+      now || !valid ? 0 : (uint64_t) ms | (uint64_t) 1 << ZB_UNIX_BIT_};
+    zb_slot_ *slot = zb_find_at_ (&sample);
+    if (slot)
         zb_share_record_ (zb_slot_share_ (slot), slot->series, sample.value,
-                          zb_now_ ());
+                          now ? zb_now_ () : sample.time);
 }
 
 //  --------------------------------------------------------------------------

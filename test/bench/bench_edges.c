@@ -202,9 +202,9 @@ work_touch (void)
 }
 
 //  --------------------------------------------------------------------------
-//  Sources that change
+//  Sources and tags that change
 
-static char s_sources[64][32];
+static char s_sources[64][32], s_tags[64][32];
 static const char *s_level = "info", *s_name = "edges.run-time";
 static __thread double s_sum;
 
@@ -225,6 +225,18 @@ static HOT_CALLED void
 s_of_64 (long i)
 {
     ZB_COUNT_ME ("info", "edges.of_64", .source = s_sources[i & 63]);
+}
+
+static HOT_CALLED void
+s_tags_of_4 (long i)
+{
+    ZB_COUNT_ME ("info", "edges.tags_of_4", .tags = s_tags[i & 3]);
+}
+
+static HOT_CALLED void
+s_tags_of_64 (long i)
+{
+    ZB_COUNT_ME ("info", "edges.tags_of_64", .tags = s_tags[i & 63]);
 }
 
 static HOT_CALLED void
@@ -264,11 +276,15 @@ static void
 measure_source (void)
 {
     bench_pin (0);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < 64; i++) {
         snprintf (s_sources[i], sizeof s_sources[i], "source-%02d", i);
+        snprintf (s_tags[i], sizeof s_tags[i], "route=/%02d", i);
+    }
     open_heard ();
     source_compare ("edges.source.4", s_of_4, 10);
     source_compare ("edges.source.64", s_of_64, 25);
+    source_compare ("edges.tags.4", s_tags_of_4, 10);
+    source_compare ("edges.tags.64", s_tags_of_64, 25);
     source_compare ("edges.source.run-time", s_run_time, 25);
 }
 

@@ -68,6 +68,8 @@ static series_t s_series[] = {
     {"orders.reading",    "self",  {  0,  0, 1, 1.5}, NONE},
     {"orders.reading",    "other", {  0,  0, 1, 1.5}, NONE},
     {"orders.reading",    "q1",    {  0,  0, 3, 4.5}, NONE},
+    {"tags;a=1;b=2",      "self",  {  7,  5, 1,   1}, NONE},
+    {"tags;a=1;b=2",      "q1",    {  8,  8, 1,   2}, NONE},
     {"types",             "self",  {  0,  0, 5, 202}, NONE},
     {"leave.return",      "self",  {  3,  3, 0,   0}, NONE},
     {"leave.break",       "self",  {  6,  6, 0,   0}, NONE},

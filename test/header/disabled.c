@@ -38,7 +38,10 @@ s_scopes (int condition)
     ZB_TIME_ME ("debug", "time");
     ZB_TIME_ME ("debug", "time", .source = s_text (), .to = s_instance ());
     ZB_GAUGE ("crit", "gauge", s_number ());
+    ZB_COUNT_ME ("info", "count", .tags = s_text ());
+    ZB_TIME_ME ("debug", "time", .tags = s_text ());
     ZB_GAUGE ("crit", "gauge", s_number (), .source = s_text ());
+    ZB_GAUGE ("crit", "gauge", s_number (), .tags = s_text ());
     if (condition)
         ZB_GAUGE ("crit", "gauge", s_number (), .to = s_instance ());
     else
@@ -52,6 +55,10 @@ s_calls (int condition)
     zb_count (s_text (), s_text ());
     zb_count (s_text (), s_text (), .value = s_number (), .source = s_text ());
     zb_time (s_text (), s_text (), s_number (), .to = s_instance ());
+    zb_time (s_text (), s_text (), s_number (), .tags = s_text (),
+             .count = s_number ());
+    zb_gauge (s_text (), s_text (), s_number (), .source = s_text (),
+              .tags = s_text (), .to = s_instance (), .time = s_number ());
     if (condition)
         zb_gauge (s_text (), s_text (), s_number ());
     else
@@ -61,8 +68,8 @@ s_calls (int condition)
 int
 main (void)
 {
-    zb_t *self =
-      zb_open (.host = s_text (), .port = s_number (), .source = s_text ());
+    zb_t *self = zb_open (.host = s_text (), .port = s_number (),
+                          .source = s_text (), .tags = s_text ());
     zb_stats_t stats;
     int rc = s_scopes (1);
     s_calls (0);

@@ -49,7 +49,12 @@ s_open (void)
 static int
 s_site (void)
 {
-    const wire_want_t wants[] = {{"Gauge", "crit", "site", SHARD, 2}, NOBODY};
+    const wire_want_t wants[] = {{"Gauge", "crit", "site", SHARD, 2},
+                                 {"Gauge", "crit", "site;k=" SHARD, SELF, 2},
+                                 NOBODY};
+    for (int i = 0; i < 2; i++)
+        ZB_GAUGE ("crit", "site", 1.5,
+                  .tags = ("k=" + s_text ("shard")).c_str ());
     for (int i = 0; i < 2; i++)
         ZB_GAUGE ("crit", "site", 1.5, .source = s_text ("shard").c_str ());
     return wire_check (&s_wire, wants, s_flush);
@@ -61,6 +66,7 @@ s_count (void)
     const wire_want_t wants[] = {{"Counter", "info", "requests", SHARD, 3},
                                  {"Counter", LEVEL, NAME, SELF, 1},
                                  {"Counter", LEVEL, NAME, SHARD, 50},
+                                 {"Counter", LEVEL, NAME ";k=" SHARD, SELF, 1},
                                  NOBODY};
     zb_count ("info", "requests", .source = s_text ("shard").c_str ());
     zb_count ("info", "requests", .value = 2,
@@ -69,6 +75,8 @@ s_count (void)
     zb_count (s_text ("level").c_str (), s_text ("name").c_str (),
               .source = s_text ("shard").c_str (),
               .value = (double) s_text ("shard").size ());
+    zb_count (s_text ("level").c_str (), s_text ("name").c_str (),
+              .tags = ("k=" + s_text ("shard")).c_str ());
     return wire_check (&s_wire, wants, s_flush);
 }
 

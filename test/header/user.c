@@ -101,6 +101,24 @@ s_gauge (zb_t *other, const char *q1)
     ZB_GAUGE ("crit", "types", 0);
 }
 
+//  Tags in any order, beside other options. Self: 1 + 2 + 4, 5 samples, 1 reading;
+//  q1: 8, 1 + 7 samples, 1 reading
+static void
+s_tags (zb_t *other, const char *tags)
+{
+    ZB_COUNT_ME ("info", "tags", .tags = tags);
+    ZB_COUNT_ME ("info", "tags", .value = 2, .tags = "a=1;b=2");
+    zb_count ("info", "tags", .source = "q1", .tags = tags, .to = other,
+              .value = 8);
+    zb_count ("info", "tags;a=1", .tags = "b=2", .value = 4);
+    ZB_TIME_ME ("info", "tags", .source = "q1", .tags = tags);
+    zb_time ("info", "tags", 0.5, .tags = tags, .count = 5);
+    zb_time ("info", "tags", 0.5, .count = 7, .to = other, .source = "q1",
+             .tags = tags);
+    ZB_GAUGE ("info", "tags", 2, .tags = tags, .to = other, .source = "q1");
+    zb_gauge ("info", "tags", 1, .time = 1700000000.25, .tags = tags);
+}
+
 //  --------------------------------------------------------------------------
 //  Scopes: a scope macro does its work however the scope is left. Each of
 //  these is called three times.
@@ -285,6 +303,7 @@ user_measure (zb_t *other)
     s_count_calls (other, "q1", 2);
     s_time (other, "q1");
     s_gauge (other, "q1");
+    s_tags (other, "b=2;a=1");
     for (int turn = 0; turn < 3; turn++) {
         s_leave_by_return (turn);
         s_leave_by_break (turn);

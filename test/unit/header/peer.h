@@ -21,7 +21,7 @@ enum { WAIT_MS = 20000 };
 //  Peer: what a subscriber sees
 
 typedef struct {
-    char level[256], type[16], name[256], source[256], id[64];
+    char level[256], type[16], name[1100], source[256], id[64];
     char value_text[64], time_text[64];
     char *text;  //  the line
     double value, time, total;

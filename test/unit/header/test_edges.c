@@ -45,7 +45,7 @@ s_open (void)
 static zb_series_ *
 s_series (zb_t *zb, zb_type_t type, const char *name)
 {
-    zb_label_ label = zb_label_make_ (type, "info", name, "s");
+    zb_label_ label = zb_label_make_ (type, "info", name, "s", NULL);
     zb_series_ *series;
     pthread_mutex_lock (&zb->lock);
     series = zb_series_find_ (zb, &label);
@@ -194,7 +194,7 @@ test_reading_keeps_its_time (void **state)
     __atomic_store_n (&s_ahead_s, 3600, __ATOMIC_RELAXED);
     zb_stats (zb, &stats);
     pthread_mutex_lock (&zb->lock);
-    read_s = zb_queue_at_ (&zb->levels->queue, 0)->reading.ns / 1000000000;
+    read_s = zb_queue_at_ (&zb->levels->queue, 0)->reading.time / 1000;
     pthread_mutex_unlock (&zb->lock);
     assert_in_range (read_s, before_s, before_s + 1800);
     __atomic_store_n (&s_ahead_s, 0, __ATOMIC_RELAXED);
@@ -219,12 +219,12 @@ test_crafted_names (void **state)
         zb_label_ label;
         snprintf (name, sizeof name, "n%u", i);
         zb_seed_ = 1;
-        label = zb_label_make_ (ZB_TYPE_COUNTER, "info", name, NULL);
+        label = zb_label_make_ (ZB_TYPE_COUNTER, "info", name, NULL, NULL);
         if (zb_label_hash_ (&label) % PLACES != 0)
             continue;
         names++;
         zb_seed_ = keep;
-        label = zb_label_make_ (ZB_TYPE_COUNTER, "info", name, NULL);
+        label = zb_label_make_ (ZB_TYPE_COUNTER, "info", name, NULL, NULL);
         if (++found[zb_label_hash_ (&label) % PLACES] > most)
             most = found[zb_label_hash_ (&label) % PLACES];
     }

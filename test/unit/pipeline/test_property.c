@@ -193,7 +193,9 @@ typedef struct {
 } world_t;
 
 static const char *const s_levels[LEVELS] = {"info", "debug", "in"};
-static const char *const s_names[NAMES] = {"n0", "n1"};
+//  Of the second one tags come in either order.
+static const char *const s_names[NAMES] = {"n0", "n1;code=200;route=/a"};
+static const char *const s_tags[] = {"code=200;route=/a", "route=/a;code=200"};
 static const char *const s_sources[SOURCES] = {"s0", "s1"};
 
 //  Of the world being tried, and whether it came to its end.
@@ -228,11 +230,10 @@ world_ms (const world_t *self)
 
 //  The wall clock of that world.
 static uint64_t
-s_unix_ns (const world_t *self)
+s_unix_ms (const world_t *self)
 {
     return (uint64_t) (UNIX_SECONDS * INT64_C (1000) + world_ms (self)
-                       - self->base_ms)
-           * 1000000;
+                       - self->base_ms);
 }
 
 //  --------------------------------------------------------------------------
@@ -248,6 +249,7 @@ publisher_start (publisher_t *self, int begins)
     self->zb->epoll_fd = -1;
     self->zb->sum.pool = self->zb->sum_pool;
     self->zb->source = zb_strdup_ ("s0");
+    self->zb->tags = zb_strdup_ ("");
     self->zb->max_series = 1000;
     self->zb->random = s_any ();
 }
@@ -261,10 +263,12 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
     double value = (double) (int64_t) (s_any () % 2001) / 8 - 100;
     uint64_t ns = 1 + (s_any () >> 28 >> s_any () % 36);
     sum_t *sum = &measured[s_key ((int) type, name, source)];
-    zb_label_ label = zb_label_make_ (type, s_levels[s_any () % LEVELS],
-                                      s_names[name], s_sources[source]);
+    const char *named =
+      name ? zb_name_make_ (self->zb, "n1", s_tags[s_any () % 2]) : s_names[0];
+    zb_label_ label = zb_label_make_ (type, s_levels[s_any () % LEVELS], named,
+                                      s_sources[source], NULL);
     zb_series_ *series = zb_series_find_ (self->zb, &label);
-    zb_reading_ reading = {series, value, s_unix_ns (world)};
+    zb_reading_ reading = {series, value, s_unix_ms (world)};
     assert_non_null (series);
     series->maybe_changed = 1;
     if (type == ZB_TYPE_GAUGE)
@@ -276,6 +280,7 @@ publisher_measure_one (publisher_t *self, zb_type_t type, const world_t *world,
     else {
         zb_sample_ sample;
         sample.ns = ns;
+        sample.count = 1;
         zb_series_add_ (self->zb, series, &sample);
         sum_range (sum, (double) ns, (double) ns);
         sum->count++;
@@ -314,7 +319,7 @@ publisher_message (publisher_t *self, const world_t *world, zb_level_ *level,
     message->level = level;
     zb_message_begin_ (message, self->zb, world->message_max);
     message->now_ms = world_ms (world);
-    zb_message_date_ (message, s_unix_ns (world));
+    zb_message_date_ (message, s_unix_ms (world));
     if (!level->has_listener)
         return 0;
     zb_level_birth_ (
