@@ -22,6 +22,12 @@ int label_clean (char *clean, const char *text, int is_source);
 //  zb_backend_t's fit.
 int label_fit (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1]);
 
+//  The same of a name whose tags stay tags, as POST /v1/measurements takes them:
+//  their keys have 1 to 64 bytes, their values may have '?', '\\', '/' and blanks,
+//  too, and capitals become small letters, as they do at the service. A tag
+//  "source" becomes "_source", since a measurement's source is sent as that.
+int label_fit_tagged (const char *text, char fitted[ZB_NAME_MAX + 1]);
+
 //  Frees what is remembered.
 void label_forget (void);
 

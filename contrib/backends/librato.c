@@ -1,4 +1,5 @@
-/*  zibrato librato - delivers to POST /v1/metrics of the Librato metrics API
+/*  zibrato librato - delivers to the Librato metrics API, POST /v1/metrics, or
+    with tags POST /v1/measurements
 
     The service itself has ended (2026-01-31), so --url names whatever speaks
     its API today. Facts about the API come from its archived documentation
@@ -9,15 +10,16 @@
     for those who hold the count (librato/librato-rails#1): the API's counters
     are absolute readings, which would fall with every restart.
 
-    Sections: options, requests and responses, the backend's table.
-    HTTP itself is in http.c, names are in label.c.
+    Sections: options, requests, the backend's table.
+    HTTP itself is in http.c, names are in label.c, requests' bodies and
+    answers in librato_api.c.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "age.h"
 #include "http.h"
-#include "json.h"
 #include "label.h"
+#include "librato_api.h"
 #include "secret.h"
 
 #include <cjson/cJSON.h>
@@ -27,20 +29,23 @@
 //  --------------------------------------------------------------------------
 //  Options
 
-enum { TEXT_MAX = 300, CONNECTIONS_MAX = 64 };
+enum { CONNECTIONS_MAX = 64 };
+
+#define API "https://metrics-api.librato.com/v1/"
 
 static struct {
     http_config_t config;
     int64_t connections;
+    const char *tags;
 
     pthread_mutex_t lock;  //  over all that follows
     http_t *idle[CONNECTIONS_MAX];
     size_t idle_count;
     secret_t apitoken;
     age_t age;
-} s_librato = {.config = {.url = "https://metrics-api.librato.com/v1/metrics",
-                          .timeout = 15},
+} s_librato = {.config = {.url = API "metrics", .timeout = 15},
                .connections = 4,
+               .tags = "fold",
                .lock = PTHREAD_MUTEX_INITIALIZER};
 
 // clang-format off
@@ -53,6 +58,8 @@ static const zb_option_t s_options[] = {
    .text = &s_librato.apitoken.path, .help = "the token is its first line"},
   {.name = "url", .argument = "URL", .text = &s_librato.config.url,
    .help = "of the API"},
+  {.name = "tags", .argument = "HOW", .text = &s_librato.tags,
+   .help = "fold: into names; measurements: sent as tags, to that API"},
   {.name = "timeout", .argument = "SECONDS", .number = &s_librato.config.timeout,
    .min = 1, .max = 3600, .help = "that a request may take"},
   {.name = "connections", .argument = "COUNT",
@@ -63,12 +70,19 @@ static const zb_option_t s_options[] = {
   {.name = NULL}};
 // clang-format on
 
+//  Are tags sent as such?
+static bool
+librato_tagged (void)
+{
+    return streq (s_librato.tags, "measurements");
+}
+
 //  The token's file is looked at before each request; here only whether it can
 //  be.
 static const char *
 librato_reload (void)
 {
-    static char wrong[TEXT_MAX];
+    static char wrong[300];
     const char *path = s_librato.apitoken.path;
     if (!path || access (path, R_OK) == 0)
         return NULL;
@@ -91,100 +105,20 @@ librato_check (void)
         return "expected --username or LIBRATO_USERNAME";
     if (!s_librato.config.password || !*s_librato.config.password)
         return "expected --apitoken-file, LIBRATO_TOKEN or --apitoken";
+    if (!librato_tagged () && !streq (s_librato.tags, "fold"))
+        return "--tags: expected fold or measurements";
+    if (librato_tagged () && streq (s_librato.config.url, API "metrics"))
+        s_librato.config.url = API "measurements";
     return http_check (s_librato.config.url);
 }
 
 //  --------------------------------------------------------------------------
-//  Requests and responses
+//  Requests
 
 static int64_t
 s_second (const zb_row_t *row)
 {
     return row->time_ns / INT64_C (1000000000);
-}
-
-//  A row as one of the gauges. Caller owns the return value.
-static cJSON *
-librato_gauge (const zb_row_t *row)
-{
-    cJSON *gauge = cJSON_CreateObject ();
-    json_add_number (gauge, "measure_time", (double) s_second (row));
-    json_add_text (gauge, "name", row->name);
-    json_add_text (gauge, "source", row->source);
-    json_add_samples (gauge, row);
-    return gauge;
-}
-
-//  {"gauges":[...]}. Caller owns the return value.
-static char *
-librato_body (const zb_row_t *rows, size_t count)
-{
-    cJSON *body = cJSON_CreateObject ();
-    cJSON *gauges = cJSON_AddArrayToObject (body, "gauges");
-    char *text;
-    size_t i;
-    for (i = 0; i < count; i++)
-        cJSON_AddItemToArray (gauges, librato_gauge (&rows[i]));
-    text = cJSON_PrintUnformatted (body);
-    cJSON_Delete (body);
-    return text;
-}
-
-//  Adds the texts in a JSON value, each with its key: what is wrong may be a
-//  text, an array or nested objects (librato/librato-rails#10,
-//  librato/librato-metrics#108).
-static void
-librato_reason (const cJSON *json, char *text)
-{
-    const cJSON *child;
-    size_t used = strlen (text);
-    snprintf (text + used, TEXT_MAX - used, "%s%s%s%s", used ? " " : "",
-              json->string ? json->string : "",
-              json->string && cJSON_IsString (json) ? ": " : "",
-              cJSON_IsString (json) ? json->valuestring : "");
-    for (child = json->child; child; child = child->next)
-        librato_reason (child, text);
-}
-
-//  {"errors":{"params":{"measure_time":["is too far in the past"]}}}
-static bool
-librato_is_too_old (const cJSON *errors)
-{
-    const cJSON *params = cJSON_GetObjectItem (errors, "params");
-    const cJSON *time = cJSON_GetObjectItem (params, "measure_time");
-    char text[TEXT_MAX] = "";
-    if (time)
-        librato_reason (time, text);
-    return strstr (text, "past") != NULL;
-}
-
-//  The outcome of a response, and its reason for people: the errors that the
-//  service names, else the beginning of whatever came.
-static zb_outcome_t
-librato_outcome (long status, const char *body, zb_reply_t *reply,
-                 bool *too_old)
-{
-    zb_outcome_t outcome = http_outcome (NULL, status);
-    char text[TEXT_MAX] = "";
-    cJSON *json = cJSON_Parse (body);
-    const cJSON *limit = cJSON_GetObjectItem (json, "error");
-    const cJSON *errors = cJSON_GetObjectItem (json, "errors");
-    //  rate limited is a flat "error", not "errors" (python-librato,
-    //  exceptions.py)
-    if (status == 403 && cJSON_IsString (limit))
-        outcome = ZB_RETRY;
-    //  a load balancer's page (heroku/x#13), or an endpoint that answers so
-    if (status == 400 && !json)
-        outcome = ZB_FAILED;
-    *too_old = outcome == ZB_REFUSED && librato_is_too_old (errors);
-    if (errors || limit)
-        librato_reason (errors ? errors : limit, text);
-    else
-        snprintf (text, sizeof text, "%.200s", body);
-    snprintf (reply->reason, sizeof reply->reason, "status %ld %s", status,
-              text);
-    cJSON_Delete (json);
-    return outcome;
 }
 
 //  A connection that nobody uses, with the token as it is in its file now. The
@@ -232,6 +166,8 @@ librato_send (const char *body, size_t size, zb_reply_t *reply, bool *too_old)
         outcome = ZB_DELIVERED;
     else if (status)
         outcome = librato_outcome (status, http_text (http), reply, too_old);
+    if (body && outcome == ZB_DELIVERED)
+        librato_partly (http_text (http), reply);
     librato_give_back (http, status == 401);
     return outcome;
 }
@@ -267,7 +203,8 @@ librato_learn_age (const zb_row_t *rows, size_t count, bool too_old,
 static zb_outcome_t
 librato_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
-    char *body = librato_body (rows, count);
+    char *body = librato_tagged () ? librato_measurements (rows, count)
+                                   : librato_gauges (rows, count);
     zb_outcome_t outcome;
     bool too_old;
     outcome = librato_send (body, strlen (body), reply, &too_old);
@@ -275,6 +212,21 @@ librato_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
         librato_learn_age (rows, count, too_old, reply);
     free (body);
     return outcome;
+}
+
+//  What becomes of a name.
+static int
+librato_fit (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1])
+{
+    return librato_tagged () && !is_source
+             ? label_fit_tagged (text, fitted)
+             : label_fit (text, is_source, fitted);
+}
+
+static const char *
+librato_naming (void)
+{
+    return librato_tagged () ? "tags=measurements" : "";
 }
 
 static void
@@ -299,7 +251,8 @@ const zb_backend_t zb_librato_backend = {
   .batch = 300,
   .check = librato_check,
   .connect = librato_connect,
-  .fit = label_fit,
+  .fit = librato_fit,
+  .naming = librato_naming,
   .deliver = librato_deliver,
   .close = librato_close,
   .senders = &s_librato.connections,

@@ -99,11 +99,57 @@ test_fit (void **state)
     zhash_destroy (&s_originals);
 }
 
+//  Tags that the service takes as such.
+static void
+test_fit_tagged (void **state)
+{
+    static const struct {
+        const char *text, *fitted;
+        int changed;
+    } cases[] = {{"n;code=200;route=/a", "n;code=200;route=/a", 0},
+                 {"n", "n", 0},
+                 {"my name;k=a b", "my_name;k=a b", 1},
+                 {"n;K=V", "n;k=v", 1},
+                 {"n;B=1;a=2", "n;a=2;b=1", 1},
+                 {"n;A=1;a=2", "n;a=1", 1},
+                 {"n;source=x", "n;_source=x", 1},
+                 {"n;k=\xc3\xa4=?\\", "n;k=___?\\", 1}};
+    char fitted[ZB_NAME_MAX + 1];
+    size_t i;
+    (void) state;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal (label_fit_tagged (cases[i].text, fitted),
+                          cases[i].changed);
+        assert_string_equal (fitted, cases[i].fitted);
+    }
+    zhash_destroy (&s_originals);
+}
+
+//  Whatever a name is, what comes of it is a name, and fits.
+static void
+test_fit_tagged_any (void **state)
+{
+    char name[ZB_NAME_MAX + 1], fitted[ZB_NAME_MAX + 1], again[ZB_NAME_MAX + 1];
+    int i;
+    (void) state;
+    for (i = 0; i < 20000; i++) {
+        size_t size = 1 + (size_t) rand () % ZB_NAME_MAX, at;
+        for (at = 0; at < size; at++)
+            name[at] = "nkK;=;=. \xc3z"[(size_t) rand () % 11];
+        name[size] = 0;
+        memcpy (name, "n;a=", size < 4 ? size : 4);
+        label_fit_tagged (name, fitted);
+        assert_true (line_name_ok (fitted, strlen (fitted)));
+        assert_int_equal (label_fit_tagged (fitted, again), 0);
+    }
+    zhash_destroy (&s_originals);
+}
+
 //  The only gauge of a body with this row. Caller owns the return value.
 static cJSON *
 s_gauge (const zb_row_t *row)
 {
-    char *text = librato_body (row, 1);
+    char *text = librato_gauges (row, 1);
     cJSON *json = cJSON_Parse (text), *gauges, *gauge;
     assert_non_null (json);
     gauges = cJSON_GetObjectItem (json, "gauges");
@@ -153,6 +199,48 @@ test_body (void **state)
     assert_true (s_number (json, "max") == 0.06);
     assert_true (s_number (json, "sum_squares") == 0.0052);
     cJSON_Delete (json);
+}
+
+static void
+test_measurements (void **state)
+{
+    static const zb_tag_t tags[] = {{"code", "200"}};
+    zb_row_t row = {.type = ZB_TYPE_TIMER,
+                    .name = "t",
+                    .source = "web1",
+                    .tags = tags,
+                    .tag_count = 1,
+                    .time_ns = INT64_C (1700000000) * 1000000000,
+                    .count = 2,
+                    .sum = 0.5,
+                    .min = 0.2,
+                    .max = 0.3,
+                    .sum_squares = 0.13};
+    char *text = librato_measurements (&row, 1);
+    (void) state;
+    assert_string_equal (
+      text, "{\"measurements\":[{\"name\":\"t\",\"time\":1700000000,"
+            "\"count\":2,\"sum\":0.5,\"min\":0.2,\"max\":0.3,"
+            "\"tags\":{\"source\":\"web1\",\"code\":\"200\"}}]}");
+    free (text);
+}
+
+static void
+test_partly (void **state)
+{
+    zb_reply_t reply = {.refused = 0};
+    (void) state;
+    librato_partly ("", &reply);
+    librato_partly ("{\"measurements\":{\"summary\":{\"total\":2,"
+                    "\"accepted\":2,\"failed\":0}},\"errors\":[]}",
+                    &reply);
+    assert_int_equal (reply.refused, 0);
+    librato_partly ("{\"measurements\":{\"summary\":{\"total\":174,"
+                    "\"accepted\":78,\"failed\":96}},\"errors\":[{\"param\":"
+                    "\"tag_value\",\"reason\":\"Invalid format\"}]}",
+                    &reply);
+    assert_int_equal (reply.refused, 96);
+    assert_non_null (strstr (reply.reason, "Invalid format"));
 }
 
 //  Whole numbers or not: 15 digits if they read back the same, else 17.
@@ -566,6 +654,26 @@ test_torn (void **state)
     }
 }
 
+//  With tags an answer may say that a part was taken.
+static void
+test_answer_partly (void **state)
+{
+    const zb_row_t rows[] = {
+      {.type = ZB_TYPE_COUNTER, .name = "n", .source = "s", .count = 1}};
+    zb_reply_t reply = {.at_fault = NULL};
+    server_t server;
+    (void) state;
+    s_librato.tags = "measurements";
+    server_start (&server, "POST ",
+                  "HTTP/1.1 202 Yes\r\nContent-Length: 41\r\n\r\n"
+                  "{\"measurements\":{\"summary\":{\"failed\":1}}}");
+    s_librato.config.url = server.url;
+    assert_int_equal (librato_deliver (rows, 1, &reply), ZB_DELIVERED);
+    assert_int_equal (reply.refused, 1);
+    server_end (&server);
+    s_librato.tags = "fold";
+}
+
 //  Nobody is there: nothing was sent, so that no row can be at fault.
 static void
 test_nobody (void **state)
@@ -587,6 +695,10 @@ main (void)
                                        cmocka_unit_test (test_sanitise_bytes),
                                        cmocka_unit_test (test_fit),
                                        cmocka_unit_test (test_body),
+                                       cmocka_unit_test (test_measurements),
+                                       cmocka_unit_test (test_partly),
+                                       cmocka_unit_test (test_fit_tagged),
+                                       cmocka_unit_test (test_fit_tagged_any),
                                        cmocka_unit_test (test_numbers),
                                        cmocka_unit_test (test_collisions),
                                        cmocka_unit_test (test_too_old),
@@ -597,6 +709,7 @@ main (void)
                                        cmocka_unit_test (test_secret),
                                        cmocka_unit_test (test_proxy),
                                        cmocka_unit_test (test_torn),
+                                       cmocka_unit_test (test_answer_partly),
                                        cmocka_unit_test (test_nobody)};
     return cmocka_run_group_tests_name ("librato", tests, NULL, NULL);
 }
