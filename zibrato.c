@@ -39,6 +39,7 @@
 #include "contrib/broker/ports.h"
 
 #include "contrib/pipeline/flush.h"
+#include "contrib/pipeline/health.h"
 #include "contrib/pipeline/ingest.h"
 #include "contrib/pipeline/ledger.h"
 #include "contrib/pipeline/levels.h"
@@ -148,10 +149,7 @@ typedef struct {
     int64_t flushed_ms;  //  and when it was, of zclock_mono
     spool_t *spool;      //  or NULL
     uint64_t loaded_rows, bad_states;  //  from the spool
-    struct {
-        uint64_t received, malformed, duplicate, dropped, delivered, rejected,
-          overflowed, missed, incomplete, late, superseded;
-    } told;            //  as the worker's health, until the last flush
+    health_t health;
     int64_t names_ms;  //  when names are to be forgotten next
     int unread;        //  nobody reads standard output any more
 } worker_t;
@@ -220,47 +218,6 @@ worker_save (worker_t *self, int64_t us)
     return !self->saving && flush_idle (self->flush);
 }
 
-//  The worker's own health: counters say what came since the last flush, if
-//  anything did.
-static void
-worker_health (worker_t *self, int64_t second)
-{
-    queue_t *queue = self->queue;
-    uint64_t ledger_bytes =
-      self->spool ? (uint64_t) spool_ledger_bytes (self->spool) : 0;
-    const struct {
-        const char *name;
-        uint64_t value;
-        uint64_t *told;  //  at the last flush; NULL: a gauge
-    } health[] = {
-      {"zibrato.received", self->ingest.received, &self->told.received},
-      {"zibrato.malformed", self->ingest.malformed_lines,
-       &self->told.malformed},
-      {"zibrato.duplicate", self->ingest.ledger->duplicates,
-       &self->told.duplicate},
-      {"zibrato.lost", ledger_lost (self->ingest.ledger),
-       &self->ingest.ledger->lost_told},
-      {"zibrato.incomplete", self->ingest.ledger->incomplete,
-       &self->told.incomplete},
-      {"zibrato.dropped", self->ingest.ledger->unmet, &self->told.dropped},
-      {"zibrato.missed", self->subscriber.missed.missed, &self->told.missed},
-      {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
-      {"zibrato.rejected", queue->rejected_rows + self->flush->unwritten,
-       &self->told.rejected},
-      {"zibrato.superseded", queue->superseded_rows, &self->told.superseded},
-      {"zibrato.overflowed", queue->dropped_rows, &self->told.overflowed},
-      {"zibrato.late", self->flush->seconds.late, &self->told.late},
-      {"zibrato.series", ledger_series_count (self->ingest.ledger), NULL},
-      {"zibrato.queue_bytes", queue->bytes, NULL},
-      {"zibrato.success_age",
-       (uint64_t) (zclock_mono () - queue->success_ms) / 1000, NULL},
-      {"zibrato.ledger_bytes", ledger_bytes, NULL}};  //  with a spool
-    size_t i, count = sizeof health / sizeof *health - !self->spool;
-    for (i = 0; i < count; i++)
-        ingest_own (&self->ingest, health[i].name, health[i].value,
-                    health[i].told, second);
-}
-
 //  With a spool the ledger is saved as it is now, and lines have a new journal.
 static void
 worker_flush_begin (worker_t *self, bool whole, int64_t second, bool all)
@@ -277,29 +234,6 @@ worker_flush_begin (worker_t *self, bool whole, int64_t second, bool all)
         flush_end (self->flush);
 }
 
-static void
-worker_log_missed (const worker_t *self)
-{
-    uint64_t count = self->subscriber.missed.missed - self->told.missed;
-    if (count)
-        zb_log (LOG_WARNING, "missed",
-                "reason=\"messages that the broker had for us\" count=%" PRIu64,
-                count);
-}
-
-//  Has something been lost that no flush has told? It may be all that there is
-//  to tell: of a program whose readings did not come, only its end did.
-static bool
-worker_has_lost (const worker_t *self)
-{
-    const ledger_t *ledger = self->ingest.ledger;
-    return self->subscriber.missed.missed != self->told.missed
-           || ledger_lost (ledger) != ledger->lost_told
-           || ledger->incomplete != self->told.incomplete
-           || ledger->unmet != self->told.dropped
-           || self->ingest.malformed_lines != self->told.malformed;
-}
-
 //  Closes the window, and hands it over, its second the one that is due, or the
 //  next free one; with all of it nothing stays open. Nothing measured, nothing
 //  sent; but a journal of repetitions must end, too. None may be under way.
@@ -310,10 +244,11 @@ worker_flush (worker_t *self, int64_t due, bool all)
     int64_t second = seconds_next (seconds, due);
     ingest_log_malformed (&self->ingest);
     names_report (&self->ingest.names, self->ingest.ledger);
-    worker_log_missed (self);
+    health_log_missed (&self->health);
     if (self->ingest.window.entries.count || seconds->opens
-        || worker_has_lost (self))
-        worker_health (self, seconds_of_health (seconds, second, all));
+        || health_has_lost (&self->health))
+        health_measure (&self->health,
+                        seconds_of_health (seconds, second, all));
     else if (!self->spool || !spool_journal_size (self->spool))
         return;
     if (zclock_mono () >= self->names_ms) {
@@ -670,6 +605,10 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->flush->reader = &s_worker_reader;
     self->flush->reader_argument = self;
     self->names_ms = zclock_mono () + NAMES_MS;
+    self->health = (health_t){.ingest = &self->ingest,
+                              .subscriber = &self->subscriber,
+                              .queue = self->queue,
+                              .flush = self->flush};
     wrong = levels_source (self->ingest.source, s_worker.name, backend->name,
                            s_worker.levels);
     if (wrong)
