@@ -84,14 +84,15 @@ enum {
 //  The worker's options, with their defaults.
 static struct {
     const char *host, *endpoint, *server, *cert, *name, *worker, *levels,
-      *percentiles, *spool;
-    int64_t port, flush, batch, max_series, spool_max, deadline;
+      *percentiles, *signs, *spool;
+    int64_t port, flush, batch, max_series, stale, spool_max, deadline;
 } s_worker = {.host = "127.0.0.1",
               .port = 5551,
               .levels = "",
               .percentiles = "",
               .flush = 60,
               .max_series = 250000,
+              .stale = TOTALS_STALE,
               .spool_max = 256 * 1024 * 1024,
               .deadline = 8};
 
@@ -122,6 +123,10 @@ static const zb_option_t s_worker_options[] = {
   {.name = "max-series", .argument = "N", .number = &s_worker.max_series,
    .min = 1, .max = 100000000,
    .help = "with names of their own; others go into zibrato.overflow.*"},
+  {.name = "signed", .argument = "NAMES", .text = &s_worker.signs,
+   .help = "counters that may fall where totals are sent: balance,*.open"},
+  {.name = "stale", .argument = "SECONDS", .number = &s_worker.stale, .min = 1,
+   .max = 86400, .help = "without measurements, then a total ends"},
   {.name = "spool", .argument = "DIR", .text = &s_worker.spool,
    .help = "folder that keeps everything through a crash of the worker"},
   {.name = "spool-max", .argument = "BYTES", .number = &s_worker.spool_max,
@@ -236,11 +241,13 @@ worker_flush_begin (worker_t *self, bool whole, int64_t second, bool all)
 
 //  Closes the window, and hands it over, its second the one that is due, or the
 //  next free one; with all of it nothing stays open. Nothing measured, nothing
-//  sent; but a journal of repetitions must end, too. None may be under way.
+//  sent, but totals; and a journal of repetitions must end, too. None may be
+//  under way.
 static void
 worker_flush (worker_t *self, int64_t due, bool all)
 {
     seconds_t *seconds = &self->flush->seconds;
+    const totals_t *totals = self->flush->totals;
     int64_t second = seconds_next (seconds, due);
     ingest_log_malformed (&self->ingest);
     names_report (&self->ingest.names, self->ingest.ledger);
@@ -249,7 +256,8 @@ worker_flush (worker_t *self, int64_t due, bool all)
         || health_has_lost (&self->health))
         health_measure (&self->health,
                         seconds_of_health (seconds, second, all));
-    else if (!self->spool || !spool_journal_size (self->spool))
+    else if (!(totals && totals_due (totals, zclock_mono ()))
+             && !(self->spool && spool_journal_size (self->spool)))
         return;
     if (zclock_mono () >= self->names_ms) {
         names_turn (&self->ingest.names);
@@ -266,6 +274,8 @@ worker_load_state (void *argument, const char *line, size_t size)
 {
     worker_t *self = (worker_t *) argument;
     int rc = seconds_restore (&self->flush->seconds, line, size);
+    if (rc == 1)
+        rc = totals_restore (self->flush->totals, line, size);
     if (rc == 1)
         rc = ledger_restore (self->ingest.ledger, line, size);
     self->bad_states += rc == -1;
@@ -604,6 +614,8 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->flush->batch = (size_t) s_worker.batch;
     self->flush->reader = &s_worker_reader;
     self->flush->reader_argument = self;
+    self->flush->totals =
+      totals_new (backend, s_worker.signs, s_worker.stale, zclock_mono ());
     self->names_ms = zclock_mono () + NAMES_MS;
     self->health = (health_t){.ingest = &self->ingest,
                               .subscriber = &self->subscriber,
@@ -646,6 +658,9 @@ worker_run (const zb_backend_t *backend)
         die ("--worker %s: expected a label", s_worker.worker);
     if (!s_worker.server != !s_worker.cert)
         die ("--curve-server and --curve-cert: give both, or neither");
+    wrong = totals_check (backend, s_worker.signs, s_worker.stale);
+    if (wrong)
+        die ("%s", wrong);
     worker_init (&self, backend);
     wrong = flush_percentiles (self.flush, s_worker.percentiles);
     if (wrong)

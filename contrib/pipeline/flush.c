@@ -199,9 +199,19 @@ flush_entry (void *argument, const entry_t *entry)
     zb_row_t row;
     size_t i;
     entry_row (entry, self->from, self->second, &row);
+    if (self->totals && entry->type != ZB_TYPE_GAUGE
+        && !totals_add (self->totals, entry, &row))
+        return;
     flush_row (self, &row);
     for (i = 0; entry->type == ZB_TYPE_TIMER && i < self->percentiles; i++)
         flush_percentile (self, entry, self->percentile[i], row);
+}
+
+//  A series that rests.
+static void
+flush_rest (void *argument, const zb_row_t *row)
+{
+    flush_row ((flush_t *) argument, row);
 }
 
 static void
@@ -210,17 +220,24 @@ s_state_add (void *spool, const char *text, size_t size)
     spool_state_add ((spool_t *) spool, text, size);
 }
 
-//  All rows of the flush, and which seconds they had.
+//  All rows of the flush, which seconds they had, and what they add up to.
 static void
 flush_rows (flush_t *self)
 {
     int64_t last = self->seconds.flush;
     self->from = last > self->began ? last : self->began;
+    if (self->totals)
+        totals_begin (self->totals, self->from, self->second, zclock_mono ());
     seconds_close (&self->seconds, &self->window, self->second, self->all,
                    flush_entry, self);
+    if (self->totals)
+        totals_rest (self->totals, flush_rest, self);
     flush_request_end (self);
     if (self->spool)
         seconds_save (&self->seconds, s_state_add, self->spool);
+    if (self->spool && self->totals)
+        totals_save (self->totals, spool_flush_is_whole (self->spool),
+                     s_state_add, self->spool);
 }
 
 //  --------------------------------------------------------------------------
@@ -347,6 +364,7 @@ flush_clear (flush_t *self)
     buffer_clear (&self->text);
     window_clear (&self->window);
     seconds_clear (&self->seconds);
+    totals_destroy (&self->totals);
 }
 
 void

@@ -21,6 +21,7 @@
 #include "buffer.h"
 #include "queue.h"
 #include "seconds.h"
+#include "totals.h"
 
 enum { PERCENTILES_MAX = 16 };
 
@@ -60,6 +61,7 @@ typedef struct {
     buffer_t text;         //  of the row being written
     bool all;              //  nothing stays open
     seconds_t seconds;
+    totals_t *totals;        //  or NULL; goes with the flush
     request_t *request;      //  being filled
     request_t *uncommitted;  //  with a spool: whole, and not counting yet
     request_t **uncommitted_tail;

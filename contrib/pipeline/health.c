@@ -14,6 +14,7 @@ health_measure (health_t *self, int64_t second)
     ledger_t *ledger = ingest->ledger;
     const queue_t *queue = self->queue;
     const flush_t *flush = self->flush;
+    uint64_t refused = flush->totals ? flush->totals->refused : 0;
     uint64_t age_ms = (uint64_t) (zclock_mono () - queue->success_ms);
     uint64_t ledger_bytes =
       flush->spool ? (uint64_t) spool_ledger_bytes (flush->spool) : 0;
@@ -32,6 +33,7 @@ health_measure (health_t *self, int64_t second)
       {"zibrato.delivered", queue->delivered_rows, &self->told.delivered},
       {"zibrato.rejected", queue->rejected_rows + flush->unwritten,
        &self->told.rejected},
+      {"zibrato.refused", refused, &self->told.refused},
       {"zibrato.superseded", queue->superseded_rows, &self->told.superseded},
       {"zibrato.overflowed", queue->dropped_rows, &self->told.overflowed},
       {"zibrato.late", flush->seconds.late, &self->told.late},

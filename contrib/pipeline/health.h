@@ -19,7 +19,7 @@ typedef struct {
     const flush_t *flush;
     struct {
         uint64_t received, malformed, duplicate, dropped, delivered, rejected,
-          superseded, overflowed, missed, incomplete, late;
+          refused, superseded, overflowed, missed, incomplete, late;
     } told;  //  the last time
 } health_t;
 

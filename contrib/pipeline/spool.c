@@ -310,6 +310,12 @@ spool_flush_open (spool_t *self)
     }
 }
 
+bool
+spool_flush_is_whole (const spool_t *self)
+{
+    return self->snapshot;
+}
+
 //  Writes the file of a request, and what it has is on disk; or there is none.
 static int
 spool_file (spool_t *self, const char *name, span_t text, uint64_t rows,

@@ -101,6 +101,9 @@ bool spool_flush_begin (spool_t *self, bool whole);
 //  Opens the files of the flush that has begun.
 void spool_flush_open (spool_t *self);
 
+//  Has all of the state to be saved?
+bool spool_flush_is_whole (const spool_t *self);
+
 //  Writes a request's rows, each ended by '\n', to a file of the flush. name
 //  becomes the file's. Returns -1 if that failed: keep it in memory.
 int spool_request_add (spool_t *self, const char *text, size_t size,

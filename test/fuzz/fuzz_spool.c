@@ -156,8 +156,11 @@ s_deliver_rows (const zb_row_t *rows, size_t count, zb_reply_t *reply)
     return bytes % 3 ? ZB_DELIVERED : ZB_REFUSED;
 }
 
-static const zb_backend_t s_backend = {
-  .abi = ZB_BACKEND_ABI, .name = "fuzz", .batch = 3, .deliver = s_deliver_rows};
+static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
+                                       .name = "fuzz",
+                                       .wants = ZB_WANTS_TOTALS,
+                                       .batch = 3,
+                                       .deliver = s_deliver_rows};
 
 static worker_t *
 s_start (void)
@@ -200,6 +203,7 @@ s_check_same (const worker_t *a, const worker_t *b)
     CHECK (a->ingest.ledger->duplicates == b->ingest.ledger->duplicates);
     CHECK (a->ingest.ledger->series.count == b->ingest.ledger->series.count);
     CHECK (ledger_lost (a->ingest.ledger) == ledger_lost (b->ingest.ledger));
+    CHECK (a->flush->totals->table.count == b->flush->totals->table.count);
 }
 
 static size_t s_replayed;
