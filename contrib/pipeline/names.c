@@ -20,6 +20,7 @@ names_admit (names_t *self, const zb_line_t *line)
             || !set_has (&self->before, hash)))
         return 0;
     set_put (&self->now, hash);
+    values_note (&self->values, line->name, line->name_size);
     return 1;
 }
 
@@ -31,6 +32,7 @@ names_fold (names_t *self, const zb_line_t *line, stream_t *stream)
         stream->folded_turn = self->reports;
         stream->folded = 0;
     }
+    values_note (&self->values, line->name, line->name_size);
     lines = stream ? ++stream->folded : ++self->classic;
     self->folded++;
     if (lines <= self->worst_lines)
@@ -48,17 +50,22 @@ void
 names_report (names_t *self, ledger_t *ledger)
 {
     const opener_t *opener = openers_most (&ledger->openers);
-    uint64_t dropped = ledger->unmet - self->dropped;
-    char opened[sizeof opener->source + 64];
+    const values_key_t *tag;
+    uint64_t dropped = ledger->unmet - self->dropped, values;
+    char opened[sizeof opener->source + 64], tagged[VALUES_KEY_MAX + 64] = "";
     if (self->folded || dropped) {
+        tag = values_most (&self->values, &values);
+        if (tag)
+            log_part (tagged, sizeof tagged, " tag=\"%s\" values=%" PRIu64,
+                      tag->key, values);
         log_part (opened, sizeof opened, " opener=\"%s\" opened=%" PRIu64,
                   opener->source, opener->count);
         zb_log (LOG_WARNING, "overflow",
                 "lines=%" PRIu64 " dropped=%" PRIu64
-                " max_series=%zu worst_lines=%" PRIu64 "%s%s streams=%zu%s",
+                " max_series=%zu worst_lines=%" PRIu64 "%s%s%s streams=%zu%s",
                 self->folded, dropped, self->most, self->worst_lines,
-                self->folded ? " " : "", self->worst, ledger->streams.count,
-                opener->count ? opened : "");
+                self->folded ? " " : "", self->worst, tagged,
+                ledger->streams.count, opener->count ? opened : "");
         self->reports++;
     }
     openers_clear (&ledger->openers);
@@ -73,6 +80,7 @@ names_turn (names_t *self)
     set_clear (&self->before);
     self->before = self->now;
     memset (&self->now, 0, sizeof self->now);
+    values_clear (&self->values);
 }
 
 void

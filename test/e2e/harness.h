@@ -910,6 +910,23 @@ row_is (const cJSON *row, const char *key, const char *text)
            || (cJSON_IsString (item) && !strcmp (item->valuestring, text));
 }
 
+//  Is it of that name, with its tags as name;key=value;key=value?
+static bool
+row_is_named (const cJSON *row, const char *wanted)
+{
+    const cJSON *tags = cJSON_GetObjectItemCaseSensitive (row, "tags"), *tag;
+    char name[2048];
+    if (!tags)
+        return row_is (row, "name", wanted);
+    int size =
+      snprintf (name, sizeof name, "%s",
+                cJSON_GetObjectItemCaseSensitive (row, "name")->valuestring);
+    cJSON_ArrayForEach (tag, tags) size +=
+      snprintf (name + size, sizeof name - (size_t) size, ";%s=%s", tag->string,
+                tag->valuestring);
+    return strcmp (name, wanted) == 0;
+}
+
 static void
 total_add (total_t *self, const cJSON *row)
 {
@@ -932,7 +949,7 @@ rows_total (const cJSON *rows, const char *source, const char *name)
 {
     total_t total = {0};
     const cJSON *row;
-    cJSON_ArrayForEach (row, rows) if (row_is (row, "name", name)
+    cJSON_ArrayForEach (row, rows) if (row_is_named (row, name)
                                        && row_is (row, "source", source))
       total_add (&total, row);
     return total;

@@ -5,12 +5,14 @@
     A command is a line of input, its words separated by tabs, so that labels
     may hold anything else. A word that is missing is an option left out.
 
-        count  LEVEL NAME [VALUE [SOURCE]]
-        time   LEVEL NAME SECONDS [SOURCE]
-        gauge  LEVEL NAME VALUE [SOURCE]
+        count  LEVEL NAME [VALUE [SOURCE [TAGS]]]
+        time   LEVEL NAME SECONDS [SOURCE [TAGS [COUNT]]]
+        gauge  LEVEL NAME VALUE [SOURCE [TAGS [TIME]]]
         flush  MS        says "flush" and the result of zb_flush
         stats            says zb_stats, as JSON
         many   N         counts 1 in each of "many.0" ... "many.N-1", level info
+        values N         counts 1 in "values" at one site, with so many values of
+                         the tag "user"; another tag has two
         open             opens the default instance
         close            closes it
         fork             the child says "forked" and takes the commands that
@@ -33,7 +35,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORDS = 5 };
+enum { WORDS = 7 };
 
 static zb_t *s_opened;  //  or NULL
 
@@ -44,19 +46,25 @@ s_count (char **word)
         zb_count (word[1], word[2]);
     else
         zb_count (word[1], word[2], .value = strtod (word[3], NULL),
-                  .source = word[4]);
+                  .source = word[4], .tags = word[5]);
 }
 
 static void
 s_time (char **word)
 {
-    zb_time (word[1], word[2], strtod (word[3], NULL), .source = word[4]);
+    zb_time (word[1], word[2], strtod (word[3], NULL), .source = word[4],
+             .tags = word[5], .count = word[6] ? atoll (word[6]) : 1);
 }
 
 static void
 s_gauge (char **word)
 {
-    zb_gauge (word[1], word[2], strtod (word[3], NULL), .source = word[4]);
+    if (word[6])
+        zb_gauge (word[1], word[2], strtod (word[3], NULL), .source = word[4],
+                  .tags = word[5], .time = strtod (word[6], NULL));
+    else
+        zb_gauge (word[1], word[2], strtod (word[3], NULL), .source = word[4],
+                  .tags = word[5]);
 }
 
 static void
@@ -88,6 +96,16 @@ s_many (char **word)
     for (int i = 0; i < atoi (word[1]); i++) {
         snprintf (name, sizeof name, "many.%d", i);
         zb_count ("info", name);
+    }
+}
+
+static void
+s_values (char **word)
+{
+    char tags[64];
+    for (int i = 0; i < atoi (word[1]); i++) {
+        snprintf (tags, sizeof tags, "user=%d;half=%d", i, i % 2);
+        ZB_COUNT_ME ("info", "values", .tags = tags);
     }
 }
 
@@ -127,11 +145,11 @@ static const struct {
     const char *name;
     int words;  //  at least
     void (*run) (char **word);
-} s_commands[] = {{"count", 3, s_count}, {"time", 4, s_time},
-                  {"gauge", 4, s_gauge}, {"flush", 2, s_flush},
-                  {"stats", 1, s_stats}, {"many", 2, s_many},
-                  {"open", 1, s_open},   {"close", 1, s_close},
-                  {"fork", 1, s_fork},   {"_exit", 2, s_exit}};
+} s_commands[] = {
+  {"count", 3, s_count},   {"time", 4, s_time},   {"gauge", 4, s_gauge},
+  {"flush", 2, s_flush},   {"stats", 1, s_stats}, {"many", 2, s_many},
+  {"values", 2, s_values}, {"open", 1, s_open},   {"close", 1, s_close},
+  {"fork", 1, s_fork},     {"_exit", 2, s_exit}};
 
 static int
 s_run (char *line)

@@ -327,7 +327,12 @@ static void
 test_time_interrupted (void **state)
 {
     zb_sample_ sample = {
-      zb_label_make_ (ZB_TYPE_TIMER, "info", "t", NULL, NULL), NULL, 0, 0, 1, 0};
+      zb_label_make_ (ZB_TYPE_TIMER, "info", "t", NULL, NULL),
+      NULL,
+      0,
+      0,
+      1,
+      0};
     zb_slot_ *slot = zb_find_ (&sample);
     zb_stats_t stats;
     (void) state;
