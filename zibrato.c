@@ -609,6 +609,8 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->backend = backend;
     ingest_init (&self->ingest, (size_t) s_worker.max_series);
     self->ingest.by_flush = !(backend->wants & ZB_WANTS_SECONDS);
+    self->ingest.ledger->several =
+      s_worker.endpoint && strchr (s_worker.endpoint, ',');
     self->queue = queue_new ((size_t) s_worker.spool_max);
     self->flush = flush_new (backend, self->queue);
     self->flush->batch = (size_t) s_worker.batch;

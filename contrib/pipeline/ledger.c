@@ -1,7 +1,8 @@
 /*  ledger - totals to increments. The contract is in ledger.h.
 
     Sections: streams and series, states, readings, the end of a stream. What
-    goes is in ledger_going.c, saving and restoring in ledger_file.c.
+    begins earlier than it seemed is in ledger_late.c, what goes in
+    ledger_going.c, saving and restoring in ledger_file.c.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -52,6 +53,7 @@ ledger_destroy (ledger_t **self_p)
     table_clear (&self->streams);
     stubs_clear (&self->stubs);
     arena_clear (&self->arena);
+    bases_clear (&self->bases);
     free (self->reported.bucket);
     free (self->line);
     free (self);
@@ -244,7 +246,7 @@ ledger_touch (ledger_t *self, stream_t *stream)
         list->unsaved = stream;
 }
 
-static void
+void
 series_touch (ledger_t *self, series_t *series)
 {
     if (ledger_wants (self, series->changed, series->saved))
@@ -336,7 +338,7 @@ series_knows (const series_t *self, const zb_line_t *line)
 //  least and most: two of them are these, and the others are put at their mean.
 //  The sum of squares can only be larger, and is at least that of so many equal
 //  ones. A bucket may be wrong, their number is not.
-static void
+void
 increment_spread (increment_t *self)
 {
     double value[3] = {(double) self->min_ns, (double) self->sum_ns,
@@ -425,7 +427,7 @@ ledger_add (ledger_t *self, series_t *series, const zb_line_t *line,
 static void
 ledger_settle (ledger_t *self, stream_t *stream)
 {
-    if (stream_complete (stream))
+    if (stream_complete (stream) && !ledger_begins_earlier (self, stream))
         ledger_drop (self, stream, false);
 }
 
@@ -452,11 +454,15 @@ ledger_state (ledger_t *self, const zb_line_t *line, increment_t *out)
         return NULL;
     }
     if (!first_sight && series_knows (series, line)) {
+        if (ledger_lower (self, series, line, out))
+            return series;
         self->duplicates++;
         return NULL;
     }
     series_touch (self, series);
     ledger_add (self, series, line, first_sight, all, out);
+    if (first_sight && !all)
+        ledger_base (self, series, line);
     series_take (series, line);
     if (stream->ended)
         ledger_settle (self, stream);
@@ -477,27 +483,6 @@ ledger_gauges_until (ledger_t *self, stream_t *stream, uint64_t next,
     stream->gauge_next = next;
     if (next > GAUGE_WINDOW)
         gaps_trim (&stream->gaps, next - GAUGE_WINDOW);
-}
-
-//  Where the readings of a stream begin to be this ledger's. With a stream that
-//  is older, what was sent before they met was another's; a first sending that
-//  comes late was made after that, and lowers the floor.
-static void
-ledger_meet_gauges (ledger_t *self, stream_t *stream, const zb_line_t *line)
-{
-    if (!stream->met_gauges) {
-        stream->met_gauges = true;
-        if (!stream->young)
-            stream->gauge_floor = line->sent_given ? line->sent : line->seq;
-        stream->gauge_next = stream->gauge_floor;
-    }
-    else if (!stream->returned && line->sent_given && line->sent <= line->seq
-             && line->sent < stream->gauge_floor
-             && stream->gauge_next - line->sent <= GAUGE_WINDOW) {
-        self->lost += stream->gauge_floor - line->sent;
-        gaps_add (&stream->gaps, line->sent, stream->gauge_floor);
-        stream->gauge_floor = line->sent;
-    }
 }
 
 int

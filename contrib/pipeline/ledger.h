@@ -22,6 +22,7 @@
 #define ZB_LEDGER_H
 
 #include "arena.h"
+#include "bases.h"
 #include "hist.h"
 #include "stubs.h"
 #include "note.h"
@@ -65,6 +66,8 @@ typedef struct {
     stream_t *dying;  //  in no table any more; linked by `newer`
     size_t dying_series;
     stubs_t stubs;
+    bool several;   //  lines come by several brokers: one may come late,
+    bases_t bases;  //  and tell that its series begins earlier
     openers_t openers;
     uint64_t key;    //  of the hashes of streams: as random as table_seed, but
                      //  the same for all the ledger's life
@@ -178,10 +181,34 @@ int ledger_save (ledger_t *self, size_t most);
 int ledger_restore (ledger_t *self, const char *text, size_t size);
 
 //  --------------------------------------------------------------------------
-//  Between ledger.c, ledger_going.c and ledger_file.c only
+//  Between the ledger's own files only
 
 //  Series that are freed at once when a stream ends, or makes room for another.
 enum { FREE_SLICE = 64 };
+
+//  May something of the stream come that is older than what has come?
+bool ledger_begins_earlier (const ledger_t *self, const stream_t *stream);
+
+//  An earlier ledger has counted the series, but not this line, which is the
+//  first that has come.
+void
+ledger_base (ledger_t *self, const series_t *series, const zb_line_t *line);
+
+//  A line that is older than what the series has. Returns whether it adds
+//  something all the same, since the series began with it.
+bool ledger_lower (ledger_t *self, series_t *series, const zb_line_t *line,
+                   increment_t *out);
+
+//  Where the readings of a stream begin to be this ledger's.
+void
+ledger_meet_gauges (ledger_t *self, stream_t *stream, const zb_line_t *line);
+
+//  What it was is saved before it changes.
+void series_touch (ledger_t *self, series_t *series);
+
+//  A report alone, all that is known of whose samples are their number, sum,
+//  least and most.
+void increment_spread (increment_t *self);
 
 //  Finds or makes the stream that a line belongs to, whatever is known and
 //  however many there are.

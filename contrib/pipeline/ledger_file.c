@@ -126,25 +126,30 @@ ledger_print_seconds (ledger_t *self, zb_ns_t ns)
     ledger_print (self, ".%09" PRIu64, (uint64_t) (ns % 1000000000));
 }
 
-//  As a publisher would repeat it.
+//  As a publisher would repeat it. If it has a base, that is the value, its
+//  samples are MIN in nanoseconds, and its SEQ is FIRST.
 void
 ledger_save_series (ledger_t *self, series_t *series)
 {
     const stream_t *stream = series->stream;
     const timed_t *timed = series->timed;
+    const base_t base = bases_at (&self->bases, series);
+    char value[BASE_TEXT];
     size_t i;
-    ledger_print (
-      self, "%.*s|%s|%.*s|0|0|%.*s|%s:%" PRIu64 ":0:", (int) stream->level_size,
-      stream->key, series->type == ZB_TYPE_TIMER ? "Timer" : "Counter",
-      (int) series->name_size, series->text, (int) series->source_size,
-      series->text + series->name_size, stream->key + stream->level_size,
-      series->seq);
+    ledger_print (self, "%.*s|%s|%.*s|%s|0|%.*s|%s:%" PRIu64 ":%" PRIu64 ":",
+                  (int) stream->level_size, stream->key,
+                  series->type == ZB_TYPE_TIMER ? "Timer" : "Counter",
+                  (int) series->name_size, series->text,
+                  base_text (&base, series->type == ZB_TYPE_TIMER, value),
+                  (int) series->source_size, series->text + series->name_size,
+                  stream->key + stream->level_size, series->seq, base.seq);
     if (series->type == ZB_TYPE_COUNTER)
         ledger_print (self, "%.17g", series->total);
     else {
         ledger_print (self, "%" PRIu64 ":", timed->count);
         ledger_print_seconds (self, timed->sum_ns);
-        ledger_print (self, ":%.17g:0:0:", timed->sum_squares);
+        ledger_print (self, ":%.17g:%" PRIu64 "%s:0:", timed->sum_squares,
+                      base.count, base.count ? "e-9" : "");
         for (i = 0; i < timed->hist.size; i++)
             ledger_print (self, "%s%d=%" PRIu64, i ? "," : "",
                           timed->hist.bucket[i].index,
@@ -539,6 +544,7 @@ ledger_restore_series (ledger_t *self, const zb_line_t *line)
     series_t *series = ledger_series (self, stream, line, &fresh);
     series->changed = 0;
     series_take (series, line);
+    bases_put (&self->bases, series, base_saved (line), self->awake_ms);
     if (line->type == ZB_TYPE_TIMER) {
         line_buckets (line, &self->reported);
         hist_copy (&series->timed->hist, &self->reported);

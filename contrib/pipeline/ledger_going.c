@@ -22,6 +22,7 @@ ledger_free_series (ledger_t *self, stream_t *stream)
 {
     series_t *series = stream->first_series;
     table_remove (&self->series, series_rehash (series), series);
+    bases_forget (&self->bases, series);
     stream->first_series = series->next;
     if (series->type == ZB_TYPE_TIMER) {
         free (series->timed->hist.bucket);
@@ -194,6 +195,7 @@ int
 ledger_clean (ledger_t *self, size_t most)
 {
     stream_t *stream;
+    most = bases_free (&self->bases, self->awake_ms - LATE_MS, most);
     while ((most = ledger_free (self, most))) {
         stream = ledger_silent (self);
         if (!stream)
