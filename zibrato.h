@@ -3205,7 +3205,7 @@ zb_topic_says_ (const char *topic, size_t size, int kind)
 
 //  Called with the instance's lock held. Returns 1 while a worker of the level is
 //  leaving, which then gets what was sent before and nothing else. What is held
-//  meanwhile is for others.
+//  meanwhile is for others. [ANY_PAUSE] One broker that says so is enough.
 static int
 zb_level_pauses_ (const zb_t *instance, const zb_level_ *self)
 {

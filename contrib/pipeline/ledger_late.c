@@ -8,7 +8,7 @@
     it had come first.
 
     Rules in brackets, [AFTER_BIRTH], are those of test/model/replaced.pml, which
-    shows what goes wrong without them.
+    shows what goes wrong without them, and what may still count twice.
 
     Sections: what is ours, states, readings.
 
@@ -68,6 +68,7 @@ increment_between (increment_t *self, const zb_line_t *line,
         increment_spread (self);
 }
 
+//  [LATE_COUNTS] A series begins with the lowest line that comes.
 //  [WHOLE_GAP] All between the bases counts, not only what the line says of
 //  itself: lines between have come, and were taken for known, or never will.
 bool
