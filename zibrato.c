@@ -1041,10 +1041,17 @@ broker_run (void)
 //  Modes: one row each
 
 //  Backends in contrib/backends, a file and a row each.
-extern const zb_backend_t zb_librato_backend, zb_stdout_backend;
+// clang-format off
+extern const zb_backend_t zb_exec_backend;
+extern const zb_backend_t zb_librato_backend;
+extern const zb_backend_t zb_stdout_backend;
 
-static const zb_backend_t *const s_backends[] = {&zb_librato_backend,
-                                                 &zb_stdout_backend};
+static const zb_backend_t *const s_backends[] = {
+  &zb_exec_backend,
+  &zb_librato_backend,
+  &zb_stdout_backend,
+};
+// clang-format on
 
 enum { BACKENDS = sizeof s_backends / sizeof *s_backends };
 

@@ -90,6 +90,13 @@ s_option_print (const zb_option_t *self, const char *name, FILE *out)
     fprintf (out, "\n");
 }
 
+//  Has an argument a default, or was it given?
+static bool
+s_has_value (const zb_option_t *argument)
+{
+    return argument->list ? argument->list->count > 0 : *argument->text != NULL;
+}
+
 //  The rows that parse are the rows that are printed: the help cannot say what
 //  is not so.
 static void
@@ -99,10 +106,13 @@ s_usage_print (const zb_mode_t *self, FILE *out)
     char name[64];
     int i = 0;
     fprintf (out, "usage: zibrato %s", self->name);
-    for (option = self->arguments; option && option->name; option++)
-        fprintf (out, *option->text ? " [%s]" : " %s", option->name);
-    fprintf (out, "%s\n%s.\n\n", *self->tables ? " [OPTION]..." : "",
-             self->summary);
+    for (option = self->arguments; option && option->name && !option->list;
+         option++)
+        fprintf (out, s_has_value (option) ? " [%s]" : " %s", option->name);
+    fprintf (out, "%s", *self->tables ? " [OPTION]..." : "");
+    if (option && option->name)
+        fprintf (out, " -- %s...", option->name);
+    fprintf (out, "\n%s.\n\n", self->summary);
     for (option = self->arguments; option && option->name; option++)
         s_option_print (option, option->name, out);
     option = NULL;
@@ -339,7 +349,7 @@ static void
 s_options_words (const zb_mode_t *mode, int argc, char **argv, bool first)
 {
     const zb_option_t *argument = mode->arguments;
-    bool words = false;  //  behind "--"
+    bool words = false;  //  behind "--", or behind a word of a list
     int i;
     for (i = 0; i < argc; i++)
         if (!words && (streq (argv[i], "--help") || streq (argv[i], "-h"))) {
@@ -354,11 +364,13 @@ s_options_words (const zb_mode_t *mode, int argc, char **argv, bool first)
             i = s_option_parse (mode, i, argc, argv, first);
         else if (!argument || !argument->name || (!words && *argv[i] == '-'))
             usage_die (mode, "%s: expected an option", argv[i]);
-        else if (!first)
-            s_option_must (argument++, argv[i], "command line");
-        else
-            argument++;
-    if (argument && argument->name && !*argument->text && !first)
+        else {
+            if (!first)
+                s_option_must (argument, argv[i], "command line");
+            words |= argument->list != NULL;
+            argument += !argument->list;
+        }
+    if (argument && argument->name && !s_has_value (argument) && !first)
         usage_die (mode, "expected %s", argument->name);
 }
 

@@ -19,7 +19,8 @@ typedef struct {
     const char *name, *summary;
     const zb_option_t *tables[TABLES_MAX];
     const zb_option_t *arguments;  //  without "--", in this order; who has no
-                                   //  default must be given
+                                   //  default must be given. A list, which is
+                                   //  the last one, takes all words that are left
     int (*run) (void);             //  with the options read; returns the exit
                                    //  status
 } zb_mode_t;
