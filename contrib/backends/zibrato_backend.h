@@ -203,6 +203,11 @@ typedef struct {
     //  Called on the thread that makes rows. Default: it takes them as they are.
     int (*fit) (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1]);
 
+    //  Takes the list of --percentiles, each between 0 and 100, before anything
+    //  starts: the backend makes them of its rows' buckets, in a form of its own.
+    //  Default: there is a gauge more for each, NAME.p50.
+    void (*percentiles) (const double *percentile, size_t count);
+
     //  What fit's results depend on, of the options: a text of at most 100 bytes
     //  without a line's end. A spool keeps it, and a start with another one is
     //  refused while rows wait. Default: nothing.

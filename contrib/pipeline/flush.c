@@ -158,6 +158,10 @@ flush_percentiles (flush_t *self, const char *list)
         self->percentile[self->percentiles++] = percentile;
         list = *end ? end + 1 : end;
     }
+    if (self->backend->percentiles) {
+        self->backend->percentiles (self->percentile, self->percentiles);
+        self->percentiles = 0;
+    }
     return NULL;
 }
 

@@ -72,8 +72,8 @@ typedef struct {
 //  Caller owns the return value, and sets the other fields up to began.
 flush_t *flush_new (const zb_backend_t *backend, queue_t *queue);
 
-//  Reads a list of percentiles that timers get gauges of. Returns NULL, or what is
-//  wrong with it, a static text.
+//  Reads a list of percentiles, for the backend, or that timers get gauges of. Returns
+//  NULL, or what is wrong with it, a static text.
 const char *flush_percentiles (flush_t *self, const char *list);
 
 //  Waits for the flush under way, and ends the thread.
