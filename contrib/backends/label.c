@@ -5,12 +5,11 @@
 
 #include "label.h"
 
+#include "fitted.h"
 #include "tags.h"
 
 #include <ctype.h>
 #include <czmq.h>
-
-static zhash_t *s_originals;  //  what became a clean name or source
 
 int
 label_clean (char *clean, const char *text, int is_source)
@@ -30,33 +29,6 @@ label_clean (char *clean, const char *text, int is_source)
         changed = 1;
     }
     return changed;
-}
-
-//  Says, once, that two names or two sources have become one. Texts that stay
-//  as they are need no memory unless a changed one has come before them.
-static void
-label_collision (char kind, const char *clean, const char *text, int changed)
-{
-    char key[LABEL_MAX + 16], told[ZB_NAME_MAX + 16];
-    const char *other;
-    if (!s_originals) {
-        s_originals = zhash_new ();
-        zhash_autofree (s_originals);
-    }
-    if (zhash_size (s_originals) >= ORIGINALS_MAX)
-        return;
-    snprintf (key, sizeof key, "%c %s", kind, clean);
-    snprintf (told, sizeof told, "%c told %s", kind, text);
-    other = (const char *) zhash_lookup (s_originals, key);
-    if (!other && changed)
-        zhash_insert (s_originals, key, (void *) text);
-    else if (other && strcmp (other, text) != 0
-             && zhash_insert (s_originals, told, (void *) text) == 0)
-        zb_log (LOG_WARNING, "collision", "text=\"%s\" other=\"%s\" sent_as=%s",
-                text, other, clean);
-    if (zhash_size (s_originals) == ORIGINALS_MAX)
-        zb_log (LOG_WARNING, "collision",
-                "effect=\"there are so many that no more are told\"");
 }
 
 //  requests;code=200 becomes requests.code.200: the API's names have no tags.
@@ -81,7 +53,7 @@ label_fit (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1])
     char folded[ZB_NAME_MAX + 1];
     int changed = !is_source && label_fold (text, folded);
     changed |= label_clean (fitted, is_source ? text : folded, is_source);
-    label_collision (is_source ? 's' : 'n', fitted, text, changed);
+    fitted_tell (fitted, text, is_source, changed);
     return changed;
 }
 
@@ -160,10 +132,4 @@ label_fit_tagged (const char *text, char fitted[ZB_NAME_MAX + 1])
     changed = label_fit (name, 0, fitted);
     label_add_tags (fitted, tags);
     return changed || !streq (fitted, text);
-}
-
-void
-label_forget (void)
-{
-    zhash_destroy (&s_originals);
 }

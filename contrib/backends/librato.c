@@ -17,6 +17,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "age.h"
+#include "fitted.h"
 #include "http.h"
 #include "label.h"
 #include "librato_api.h"
@@ -235,7 +236,7 @@ librato_close (void)
     while (s_librato.idle_count)
         http_destroy (&s_librato.idle[--s_librato.idle_count]);
     secret_clear (&s_librato.apitoken);
-    label_forget ();
+    fitted_forget ();
 }
 
 //  --------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #define main zibrato_main
 #include "../../../zibrato.c"
 #undef main
+#include "../../../contrib/backends/fitted.c"
 #include "../../../contrib/backends/label.c"
 #include "../../../contrib/backends/librato.c"
 
@@ -287,11 +288,11 @@ test_collisions (void **state)
     char name[32], fitted[ZB_NAME_MAX + 1];
     int i;
     (void) state;
-    for (i = 0; i < 2 * ORIGINALS_MAX; i++) {
+    for (i = 0; i < 2 * FITTED_MAX; i++) {
         snprintf (name, sizeof name, "%d?", i);
         assert_int_equal (label_fit (name, 0, fitted), 1);
     }
-    assert_int_equal (zhash_size (s_originals), ORIGINALS_MAX);
+    assert_int_equal (zhash_size (s_originals), FITTED_MAX);
     librato_close ();
 }
 
