@@ -117,7 +117,7 @@ static const zb_option_t s_worker_options[] = {
   {.name = "flush", .argument = "SECONDS", .number = &s_worker.flush, .min = 1,
    .max = 86400, .help = "what is measured goes on at this interval"},
   {.name = "percentiles", .argument = "LIST", .text = &s_worker.percentiles,
-   .help = "50,95,99 adds gauges NAME.p50 ... for each timer"},
+   .help = "50,95,99 adds NAME.p50 ... for each timer"},
   {.name = "batch", .argument = "ROWS", .number = &s_worker.batch, .min = 0,
    .max = 100000, .help = "in a request, at most; 0: a flush at once"},
   {.name = "max-series", .argument = "N", .number = &s_worker.max_series,
@@ -1043,11 +1043,13 @@ broker_run (void)
 //  Backends in contrib/backends, a file and a row each.
 // clang-format off
 extern const zb_backend_t zb_exec_backend;
+extern const zb_backend_t zb_influx_backend;
 extern const zb_backend_t zb_librato_backend;
 extern const zb_backend_t zb_stdout_backend;
 
 static const zb_backend_t *const s_backends[] = {
   &zb_exec_backend,
+  &zb_influx_backend,
   &zb_librato_backend,
   &zb_stdout_backend,
 };
