@@ -14,12 +14,10 @@
 
 //  ctest: TIMEOUT 300
 
-#include "harness.h"
+#include "indexer.h"
 
 #include <netinet/tcp.h>
 #include <sys/stat.h>
-
-enum { EVERYTHING = 0, NO_GAUGES = 1 };
 
 static const char *
 s_tree (void)
@@ -29,71 +27,6 @@ s_tree (void)
     return tree                               ? tree
            : SANITIZED || getenv ("ZB_QUICK") ? small
                                               : "/usr/share";
-}
-
-//  Makes 200 files in 8 folders, and a link. Returns the tree.
-static const char *
-tree_new (void)
-{
-    const char *tree = temporary_path ("tree");
-    assert_int_equal (mkdir (tree, 0700), 0);
-    for (int folder = 0; folder < 8; folder++) {
-        assert_int_equal (mkdir (text_new ("%s/%d", tree, folder), 0700), 0);
-        for (int file = 0; file < 25; file++)
-            file_write (
-              text_new ("%s/%d/%d", tree, folder, file),
-              text_new ("%*s words %d %d\n", 10 * file, "some", folder, file));
-    }
-    assert_int_equal (symlink ("0/0", text_new ("%s/link", tree)), 0);
-    return tree;
-}
-
-//  Starts the indexer with 4 threads, so many turns through the tree, and a
-//  pause after each file.
-static process_t *
-indexer_start (const broker_t *broker, const char *tree, int repeat,
-               int delay_us)
-{
-    return process_start (LIST (harness_path ("ZB_INDEXER"), "-t", "4", "-r",
-                                text_new ("%d", repeat), "-d",
-                                text_new ("%d", delay_us), "--json", tree),
-                          broker_environment (broker));
-}
-
-//  Returns what the indexer counted. Caller deletes the return value.
-static cJSON *
-indexer_totals (process_t *self)
-{
-    assert_int_equal (process_wait (self), 0);
-    cJSON *series = cJSON_CreateArray ();
-    const char *line = process_out (self), *end;
-    for (; (end = strchr (line, '\n')); line = end + 1)
-        assert_true (cJSON_AddItemToArray (
-          series, cJSON_ParseWithLength (line, (size_t) (end - line))));
-    assert_true (cJSON_GetArraySize (series) > 8);
-    return series;
-}
-
-//  The count and the sum that a series must have, as far as it tells them.
-static void
-s_check_series (const cJSON *series, total_t came, int what)
-{
-    const char *type = cJSON_GetObjectItem (series, "type")->valuestring;
-    const char *name = cJSON_GetObjectItem (series, "name")->valuestring;
-    const char *source = cJSON_GetObjectItem (series, "source")->valuestring;
-    double count = row_number (series, "count");
-    double sum = row_number (series, "total") + row_number (series, "sum");
-    int64_t sum_ns = (int64_t) row_number (series, "sum_ns");
-    bool right = strcmp (type, "counter") != 0 ? came.count == count : true;
-    right = right && (strcmp (type, "timer") != 0 ? came.sum == sum : true);
-    right = right && (sum_ns ? came.sum_ns == sum_ns : true);
-    if (what == NO_GAUGES && strcmp (type, "gauge") == 0)
-        right = came.count <= count;
-    if (!right)
-        fail_msg ("%s %s/%s: came %.17g samples, sum %.17g, %" PRId64
-                  " ns; the program has %.17g, %.17g, %" PRId64,
-                  type, source, name, came.count, came.sum, came.sum_ns, count,
-                  sum, sum_ns);
 }
 
 //  Of the levels in the list, or NULL for all: each series is equal; of the
@@ -110,7 +43,7 @@ s_check_equal (const cJSON *program, const sink_t *sink, const char *level,
         total_t came = rows_total (
           rows, cJSON_GetObjectItem (series, "source")->valuestring, name);
         if (row_is (series, "level", level))
-            s_check_series (series, came, what);
+            indexer_check_series (series, came, what);
         else if (came.rows > 0)
             fail_msg ("%s came, and is not of level %s", name, level);
     }
