@@ -260,16 +260,27 @@ totals_refuse (totals_t *self, const entry_t *entry)
     self->refused++;
 }
 
-static void
-totals_add_counter (totals_t *self, total_t *total, const entry_t *entry,
-                    const zb_row_t *row)
+//  Is it new, or has what it said so far to be left behind? A sum that is no
+//  number any more has.
+static bool
+totals_begins (const totals_t *self, const total_t *total, const entry_t *entry)
 {
-    //  a sum that is no number any more begins anew
-    if (!isfinite (total->value + entry->sum)) {
-        total->value = 0;
-        total->start_ns = totals_start_ns (self, row);
+    return !total || total->seen < self->turned
+           || (total->kind != TOTAL_TIMER
+               && !isfinite (total->value + entry->sum));
+}
+
+static void
+totals_begin_one (const totals_t *self, total_t *total, const zb_row_t *row)
+{
+    total->start_ns = totals_start_ns (self, row);
+    if (total->kind == TOTAL_TIMER) {
+        total->timer->sum_ns = 0;
+        total->timer->count = 0;
+        total->timer->size = 0;
     }
-    total->value += entry->sum;
+    else
+        total->value = 0;
 }
 
 static void
@@ -313,21 +324,23 @@ totals_add (totals_t *self, const entry_t *entry, zb_row_t *row)
     total_t *total = totals_find (self, &key);
     total_kind_t kind =
       total ? (total_kind_t) total->kind : totals_kind (self, &key);
+    bool begins;
     if (kind != TOTAL_TIMER
         && (!isfinite (entry->sum)
             || (kind == TOTAL_COUNTER && entry->sum < 0))) {
         totals_refuse (self, entry);
         return false;
     }
-    if (!total) {
+    begins = totals_begins (self, total, entry);
+    if (!total)
         total = totals_make (self, &key, kind);
-        total->start_ns = totals_start_ns (self, row);
-    }
+    if (begins)
+        totals_begin_one (self, total, row);
     totals_touch (self, total);
     if (kind == TOTAL_TIMER)
         totals_add_timer (self, total, entry);
     else
-        totals_add_counter (self, total, entry, row);
+        total->value += entry->sum;
     totals_row (self, total, row);
     return true;
 }
@@ -448,13 +461,25 @@ totals_destroy (totals_t **self_p)
     *self_p = NULL;
 }
 
+//  The wall clock was ahead, and is not any more. The times of flushes repeat, so
+//  starts must differ from those of before in their part of a second.
+static void
+totals_turn_back (totals_t *self)
+{
+    self->ran_ms += 1000;  //  all rows so far were before
+    self->turned = totals_clock (self);
+    self->part_ns = (self->part_ns + SECOND_NS / 1000) % SECOND_NS;
+}
+
 void
 totals_begin (totals_t *self, int64_t from, int64_t second, int64_t now_ms)
 {
     totals_free_ended (self);
     self->changed = NULL;
-    self->from = from;
-    self->second = second;
     self->ran_ms += now_ms - self->tick_ms;
     self->tick_ms = now_ms;
+    if (second < self->second)
+        totals_turn_back (self);
+    self->from = from;
+    self->second = second > 0 ? second : 0;
 }

@@ -15,7 +15,9 @@
     * a counter's increment below zero is refused, unless --signed names it;
     * what is not known any more (a damaged ledger, one that the disk had no
       room for) has a new start. That is the time of the flush before, which no
-      total of an older start is behind.
+      total of an older start is behind;
+    * when the wall clock was ahead, and is not any more, there are totals of
+      times to come: who grows before these has a new start, too.
 
     How long a series rests is counted in the time that workers ran, so none is
     stale because there was no worker, or because the wall clock was set.
@@ -54,7 +56,9 @@ typedef struct {
     struct total *ended;            //  in this flush; linked by `newer`
     bool first;                     //  no flush has been since the start
     int64_t from, second;           //  what this flush covers
-    int64_t part_ns;          //  of a second, in all starts of this worker
+    int64_t part_ns;  //  of a second, in all starts of this worker
+    uint32_t turned;  //  who had no row since then begins anew: on the clock
+                      //  of `seen`, when the wall clock last went back
     int64_t ran_ms, tick_ms;  //  how long workers ran until tick_ms
     refusals_t refusals;
     _Atomic uint64_t refused;  //  increments, so far

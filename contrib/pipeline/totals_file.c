@@ -1,12 +1,13 @@
 /*  totals_file - totals to lines, and back. The contract is in totals.h.
 
-        |total|ran|SECONDS
+        |total|ran|SECONDS|FLUSH|TURNED
         |total|counter|START|SEEN|NAME|SOURCE|VALUE     signed: the same
         |total|timer|START|SEEN|NAME|SOURCE|COUNT|HIGH|LOW|BUCKETS
         |total|end|counter|NAME|SOURCE                  or timer
 
-    START is in nanoseconds of Unix time, SEEN in seconds that workers ran, HIGH
-    and LOW are halves of the sum in nanoseconds, BUCKETS as on the wire.
+    START is in nanoseconds of Unix time, FLUSH, the last one's, in seconds of it;
+    SEEN and TURNED are in seconds that workers ran. HIGH and LOW are halves of the
+    sum in nanoseconds, BUCKETS as on the wire.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -111,8 +112,8 @@ totals_save (totals_t *self, bool whole, ledger_write_fn *write, void *argument)
 {
     const total_t *total;
     self->line.size = 0;
-    buffer_printf (&self->line, "%sran|%" PRIu32 "\n", s_begin,
-                   totals_clock (self));
+    buffer_printf (&self->line, "%sran|%" PRIu32 "|%" PRId64 "|%" PRIu32 "\n",
+                   s_begin, totals_clock (self), self->second, self->turned);
     write (argument, self->line.text, self->line.size);
     for (total = self->ended; total && !whole; total = total->newer)
         totals_save_end (self, total, write, argument);
@@ -267,10 +268,14 @@ totals_restore_end (totals_t *self, span_t rest)
 static int
 totals_restore_ran (totals_t *self, span_t rest)
 {
-    uint64_t seconds;
-    if (s_take_number (&rest, UINT32_MAX, &seconds) == -1 || rest.size)
+    uint64_t seconds, flush, turned;
+    if (s_take_number (&rest, UINT32_MAX, &seconds) == -1
+        || s_take_number (&rest, INT64_MAX, &flush) == -1
+        || s_take_number (&rest, UINT32_MAX, &turned) == -1 || rest.size)
         return -1;
     self->ran_ms = (int64_t) seconds * 1000;
+    self->second = (int64_t) flush;
+    self->turned = (uint32_t) turned;
     return 0;
 }
 

@@ -404,6 +404,82 @@ test_clock_set_back (void **state)
     s_end (&self);
 }
 
+//  A row of that second, and what it says of its total. The store would not have
+//  it: it does not know of clocks that are ahead.
+static zb_total_t
+s_total_at (worker_under_test_t *self, zb_type_t type, double value,
+            int64_t second)
+{
+    int64_t from = second - 10;
+    const entry_t *entry;
+    zb_row_t row;
+    zb_total_t total;
+    self->ms += 10000;
+    if (type == ZB_TYPE_TIMER)
+        s_time (self, "a", (zb_ns_t) (value * 1e9));
+    else
+        s_count (self, "a", value);
+    entry = self->window.first;
+    totals_begin (self->totals, from, second, self->ms);
+    entry_row (entry, from, second, &row);
+    assert_true (totals_add (self->totals, entry, &row));
+    total = *row.total;
+    assert_true (total.start_ns < second * SECOND);
+    window_clear (&self->window);
+    window_begin (&self->window);
+    return total;
+}
+
+//  Totals of times to come have been said. What grows before these times begins
+//  anew, so that by time none falls; and it knows that also after a restart.
+static void
+test_clock_ahead (void **state)
+{
+    const zb_type_t counter = ZB_TYPE_COUNTER, timer = ZB_TYPE_TIMER;
+    worker_under_test_t self;
+    zb_total_t a, b;
+    (void) state;
+    s_begin (&self, &s_totals, NULL);
+    s_total_at (&self, timer, 16, 4990);
+    a = s_total_at (&self, counter, 1, 5000);
+    b = s_total_at (&self, counter, 2, 9000);
+    assert_true (b.value == 3 && b.start_ns == a.start_ns);
+    b = s_total_at (&self, counter, 4, 5010);
+    assert_true (b.value == 4 && b.start_ns / SECOND == 5000);
+    a = s_total_at (&self, counter, 8, 5020);
+    assert_true (a.value == 12 && a.start_ns == b.start_ns);
+    s_save (&self, true);
+    assert_int_equal (s_restart (&self, &s_totals, NULL), 0);
+    a = s_total_at (&self, counter, 1, 5030);
+    assert_true (a.value == 13 && a.start_ns == b.start_ns);
+    a = s_total_at (&self, timer, 32, 5040);
+    assert_true (a.sum == 32 && a.count == 1 && a.bucket_count == 1);
+    assert_true (a.start_ns / SECOND == 5030);
+    //  a worker finds the clock set back
+    s_save (&self, true);
+    s_restart (&self, &s_totals, NULL);
+    a = s_total_at (&self, counter, 2, 4000);
+    assert_true (a.value == 2 && a.start_ns / SECOND == 3990);
+    s_end (&self);
+}
+
+//  The time of a flush that was before the clock went ahead is a start twice.
+static void
+test_clock_ahead_same_start (void **state)
+{
+    worker_under_test_t self;
+    zb_total_t a, b;
+    (void) state;
+    s_begin (&self, &s_totals, NULL);
+    a = s_total_at (&self, ZB_TYPE_COUNTER, 5, 5010);
+    self.totals->second = 9000;
+    b = s_total_at (&self, ZB_TYPE_COUNTER, 1, 5010);
+    assert_true (b.value == 1);
+    assert_true (a.start_ns / SECOND == b.start_ns / SECOND);
+    assert_true (a.start_ns != b.start_ns);
+    s_end (&self);
+}
+
 //  --------------------------------------------------------------------------
 //  Resting
 
@@ -618,9 +694,13 @@ test_bad_lines (void **state)
     static const char *const bad[] = {
       "|total|",
       "|total|ran|",
-      "|total|ran|x",
+      "|total|ran|x|1|1",
+      "|total|ran|1|1",
+      "|total|ran|1|x|1",
+      "|total|ran|1|1|",
+      "|total|ran|1|1|1|1",
       "|total|gauge",
-      "|total|ran|5000000000",
+      "|total|ran|5000000000|1|1",
       "|total|counter|1|2|n",
       "|total|counter|1|2|n|s",
       "|total|counter|1|2|n|s|",
@@ -906,24 +986,27 @@ test_random (void **state)
 int
 main (void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test (test_counter),
-                                       cmocka_unit_test (test_timer),
-                                       cmocka_unit_test (test_series),
-                                       cmocka_unit_test (test_negative),
-                                       cmocka_unit_test (test_signed),
-                                       cmocka_unit_test (test_overflow),
-                                       cmocka_unit_test (test_clock_set_back),
-                                       cmocka_unit_test (test_idle),
-                                       cmocka_unit_test (test_not_idle),
-                                       cmocka_unit_test (test_order),
-                                       cmocka_unit_test (test_restart),
-                                       cmocka_unit_test (test_restart_ended),
-                                       cmocka_unit_test (test_restart_rest),
-                                       cmocka_unit_test (test_names),
-                                       cmocka_unit_test (test_bad_lines),
-                                       cmocka_unit_test (test_signed_changes),
-                                       cmocka_unit_test (test_options),
-                                       cmocka_unit_test (test_packed),
-                                       cmocka_unit_test (test_random)};
+    const struct CMUnitTest tests[] = {
+      cmocka_unit_test (test_counter),
+      cmocka_unit_test (test_timer),
+      cmocka_unit_test (test_series),
+      cmocka_unit_test (test_negative),
+      cmocka_unit_test (test_signed),
+      cmocka_unit_test (test_overflow),
+      cmocka_unit_test (test_clock_set_back),
+      cmocka_unit_test (test_clock_ahead),
+      cmocka_unit_test (test_clock_ahead_same_start),
+      cmocka_unit_test (test_idle),
+      cmocka_unit_test (test_not_idle),
+      cmocka_unit_test (test_order),
+      cmocka_unit_test (test_restart),
+      cmocka_unit_test (test_restart_ended),
+      cmocka_unit_test (test_restart_rest),
+      cmocka_unit_test (test_names),
+      cmocka_unit_test (test_bad_lines),
+      cmocka_unit_test (test_signed_changes),
+      cmocka_unit_test (test_options),
+      cmocka_unit_test (test_packed),
+      cmocka_unit_test (test_random)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
