@@ -231,6 +231,7 @@ ZB_LINKAGE_ void zb_close (zb_t **self_p);
 
 //  ZB_COUNT_ME ("info", "requests");
 //  ZB_COUNT_ME ("info", "bytes", .value = size, .source = "q1");
+//  ZB_COUNT_ME ("info", "served", .tags = "route=/a;code=200");
 //
 //  Adds .value to a counter when the enclosing scope ends: first in a function
 //  it counts calls, first in a block it counts passes of the block.
@@ -2670,8 +2671,7 @@ zb_links_retry_now_ (zb_links_ *self, int64_t now_ms)
 typedef struct {
     struct zb_series_ *series;
     double value;
-    uint64_t
-      time;  //  in a ring: see zb_unix_ms_; in a queue: Unix milliseconds
+    uint64_t time;  //  in a ring see zb_unix_ms_, in a queue Unix milliseconds
 } zb_reading_;
 
 //  A part of a ring with one producer, the thread, and one consumer, the pump.
