@@ -671,6 +671,9 @@ worker_run (const zb_backend_t *backend)
         worker_clear (&self);
         return 0;
     }
+    wrong = backend->open ? backend->open () : NULL;
+    if (wrong)
+        die ("%s", wrong);
     subscriber_open (&self.subscriber, backend->name, s_worker.levels);
     sender.queue = self.queue;
     snprintf (sender.id, sizeof sender.id, "%016" PRIx64, sockets_random ());
@@ -1045,12 +1048,14 @@ broker_run (void)
 extern const zb_backend_t zb_exec_backend;
 extern const zb_backend_t zb_influx_backend;
 extern const zb_backend_t zb_librato_backend;
+extern const zb_backend_t zb_prometheus_backend;
 extern const zb_backend_t zb_stdout_backend;
 
 static const zb_backend_t *const s_backends[] = {
   &zb_exec_backend,
   &zb_influx_backend,
   &zb_librato_backend,
+  &zb_prometheus_backend,
   &zb_stdout_backend,
 };
 // clang-format on

@@ -162,6 +162,11 @@ typedef struct {
     //  or what is wrong with them, a static text. Default: nothing is.
     const char *(*check) (void);
 
+    //  Opens what it cannot do without, such as a port to listen at: nothing was
+    //  started yet. Returns NULL, or why it cannot, a static text; that ends the
+    //  process. Default: nothing.
+    const char *(*open) (void);
+
     //  Asks whether the service would let us in. Called once, on the sender's
     //  thread. Default: ZB_DELIVERED.
     zb_outcome_t (*connect) (zb_reply_t *reply);
