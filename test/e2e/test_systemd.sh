@@ -14,10 +14,14 @@ folder=$(mktemp -d)
 trap 'rm -r "$folder"' EXIT
 
 #  Makes one of our units in the folder, with an executable that is there, and
-#  prints what is wrong with it. What follows is a command for sed.
+#  prints what is wrong with it; of a template an instance. What follows is a
+#  command for sed. Of units of others, which it reads as well, we want to know
+#  nothing.
 verify () {
-    sed -e "s|=zibrato |=$ZB_BIN |" -e "${2-}" "$units/$1" >"$folder/$1"
-    systemd-analyze verify --man=no "$folder/$1" 2>&1
+    local unit=${1/@./@stdout.}
+    sed -e "s|=zibrato |=$ZB_BIN |" -e "${2-}" "$units/$1" >"$folder/$unit"
+    systemd-analyze verify --man=no "$folder/$unit" 2>&1 |
+        grep -v '^/\(usr/\)\?lib/systemd/' || true
 }
 
 for unit in "$units"/*.service; do
