@@ -1049,6 +1049,7 @@ extern const zb_backend_t zb_exec_backend;
 extern const zb_backend_t zb_influx_backend;
 extern const zb_backend_t zb_librato_backend;
 extern const zb_backend_t zb_prometheus_backend;
+extern const zb_backend_t zb_statsd_backend;
 extern const zb_backend_t zb_stdout_backend;
 
 static const zb_backend_t *const s_backends[] = {
@@ -1056,6 +1057,7 @@ static const zb_backend_t *const s_backends[] = {
   &zb_influx_backend,
   &zb_librato_backend,
   &zb_prometheus_backend,
+  &zb_statsd_backend,
   &zb_stdout_backend,
 };
 // clang-format on

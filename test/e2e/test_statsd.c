@@ -1,0 +1,264 @@
+/*  test_statsd.c - what comes to a real StatsD, and to a socket that is slow, or
+    not there
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 180
+
+#include "indexer.h"
+#include "servers.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <sys/un.h>
+
+//  --------------------------------------------------------------------------
+//  npm's statsd: port 0 is its console, port 1 is UDP. It prints what it has got
+//  twice a second.
+
+static const char *const *
+s_configure (const server_t *self)
+{
+    const char *source = harness_path ("ZB_SOURCE");
+    const char *modules =
+      text_new ("%s/../statsd", harness_path ("ZB_PROGRAMS"));
+    process_run (LIST (text_new ("%s/test/statsd/install", source), modules),
+                 NULL);
+    file_write (server_path (self, "config.js"),
+                text_new ("{ mgmt_address: '127.0.0.1', mgmt_port: %d, "
+                          "address: '127.0.0.1', port: %d, "
+                          "flushInterval: 500, deleteIdleStats: true, "
+                          "percentThreshold: [50, 90], "
+                          "backends: ['%s/test/statsd/json.js'] }",
+                          self->port[0], self->port[1], source));
+    return s_list_keep (
+      LIST ("node", text_new ("%s/node_modules/statsd/stats.js", modules),
+            server_path (self, "config.js")));
+}
+
+static const server_kind_t server_statsd = {
+  .program = "node", .ports = 2, .configure = s_configure};
+
+//  What all flushes together have in "counters", or in `field` of "timers".
+static double
+statsd_sum (const server_t *self, const char *name, const char *field)
+{
+    const char *line, *end;
+    double sum = 0;
+    pthread_mutex_lock (&self->process->lock);
+    for (line = self->process->output[OUT].text; (end = strchr (line, '\n'));
+         line = end + 1) {
+        cJSON *json = cJSON_ParseWithLength (line, (size_t) (end - line));
+        const cJSON *list =
+          cJSON_GetObjectItem (json, field ? "timers" : "counters");
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive (list, name);
+        item = field ? cJSON_GetObjectItem (item, field) : item;
+        sum += cJSON_IsNumber (item) ? item->valuedouble : 0;
+        cJSON_Delete (json);
+    }
+    pthread_mutex_unlock (&self->process->lock);
+    return sum;
+}
+
+static void
+statsd_await (const server_t *self, const char *name, const char *field,
+              double sum)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    while (statsd_sum (self, name, field) < sum - 1e-6 && now_ms () < until)
+        poll_pause ();
+    if (fabs (statsd_sum (self, name, field) - sum) > 1e-6)
+        fail_msg ("%s: %g, expected %g", name, statsd_sum (self, name, field),
+                  sum);
+}
+
+static process_t *
+s_worker (const broker_t *broker, const server_t *server)
+{
+    return worker_start (broker, "statsd",
+                         LIST ("--flush", "1", "--samples", "1000", "--to",
+                               text_new ("127.0.0.1:%d", server->port[1])),
+                         NULL);
+}
+
+//  --------------------------------------------------------------------------
+//  Tests
+
+//  The last reading below zero needs a zero before it.
+static void
+what_was_counted_comes_to_statsd (void)
+{
+    broker_t *broker = broker_start ();
+    server_t *server = server_start (&server_statsd);
+    process_t *worker = s_worker (broker, server);
+    process_t *indexer = indexer_start (broker, tree_new (), 3, 1000);
+    cJSON *series = indexer_totals (indexer), *one;
+    int counters = 0;
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+    cJSON_ArrayForEach (one, series)
+    {
+        const char *type = cJSON_GetObjectItem (one, "type")->valuestring;
+        const char *name =
+          text_new ("%s.%s", cJSON_GetObjectItem (one, "source")->valuestring,
+                    cJSON_GetObjectItem (one, "name")->valuestring);
+        if (strcmp (type, "counter") == 0) {
+            counters++;
+            statsd_await (server, name, NULL,
+                          cJSON_GetObjectItem (one, "total")->valuedouble);
+        }
+        if (strcmp (type, "timer") == 0)
+            statsd_await (server, name, "count",
+                          cJSON_GetObjectItem (one, "count")->valuedouble);
+    }
+    assert_true (counters > 2);
+    cJSON_Delete (series);
+}
+
+//  A thousand durations of one flush: 1 to 1000 ms.
+static void
+timers_keep_mean_and_percentiles (void)
+{
+    static const struct {
+        const char *field;
+        double right;
+    } cases[] = {{"count", 1000},   {"sum", 500500},   {"mean", 500.5},
+                 {"median", 500.5}, {"upper_90", 900}, {"upper_50", 500}};
+    broker_t *broker = broker_start ();
+    server_t *server = server_start (&server_statsd);
+    process_t *worker = s_worker (broker, server);
+    char *lines = NULL;
+    size_t size, i;
+    FILE *out = open_memstream (&lines, &size);
+    for (i = 1; i <= 1000; i++)
+        fprintf (out, "info|Timer|t|%g|%ld|s\n", (double) i / 1000,
+                 (long) time (NULL));
+    fclose (out);
+    publisher_send (publisher_new (broker, ""), lines);
+    free (lines);
+    statsd_await (server, "s.t", "count", 1000);
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double got = statsd_sum (server, "s.t", cases[i].field);
+        if (fabs (got / cases[i].right - 1) > 0.011)
+            fail_msg ("%s: %g, expected %g", cases[i].field, got,
+                      cases[i].right);
+    }
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+}
+
+//  Every byte, in name, tag and source: it comes, and takes nothing else with it.
+static void
+all_bytes_come (void)
+{
+    broker_t *broker = broker_start ();
+    server_t *server = server_start (&server_statsd);
+    process_t *worker = s_worker (broker, server);
+    char *lines = NULL;
+    size_t size;
+    FILE *out = open_memstream (&lines, &size);
+    int bytes = 0;
+    for (int c = 0x20; c < 256; c++)
+        if (c != '|' && c != 0x7f && c != ';') {
+            bytes++;
+            fprintf (out, "info|Counter|n%cx|1|1|s\n", c);
+            fprintf (out, "info|Counter|t;k=v%cx|1|1|s\n", c);
+            fprintf (out, "info|Counter|o|1|1|s%cx\n", c);
+        }
+    fprintf (out, "info|Gauge|below|-5|%ld|s\n", (long) time (NULL));
+    fclose (out);
+    publisher_send (publisher_new (broker, ""), lines);
+    free (lines);
+    //  62 letters and digits, '_', '-' and in a name '.' are themselves; '_' is also
+    //  what all others become
+    statsd_await (server, "s.n_x", NULL, bytes - 64);
+    statsd_await (server, "s.nax", NULL, 1);
+    statsd_await (server, "s.n.x", NULL, 1);
+    statsd_await (server, "s.t.k.v_x", NULL, bytes - 63);
+    statsd_await (server, "s.t.k.v9x", NULL, 1);
+    statsd_await (server, "s_x.o", NULL, bytes - 63);
+    statsd_await (server, "sZx.o", NULL, 1);
+    process_await (server->process, "\"s.below\":-5");
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+}
+
+//  --------------------------------------------------------------------------
+//  A Unix socket of ours
+
+static int
+s_bind (const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    snprintf (address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal (bind (fd, (void *) &address, sizeof address), 0);
+    return fd;
+}
+
+//  Adds up what comes of the names n.*, until there is so much of it.
+static void
+s_read_sum (int fd, double wanted)
+{
+    struct timeval wait = {WAIT_MS / 1000, 0};
+    double sum = 0;
+    char text[9000], *line;
+    setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    while (sum < wanted) {
+        ssize_t size = recv (fd, text, sizeof text - 1, 0);
+        assert_true (size > 0 && size <= 1432);
+        text[size] = 0;
+        for (line = strtok (text, "\n"); line; line = strtok (NULL, "\n"))
+            if (strncmp (line, "n.", 2) == 0)
+                sum += strtod (strchr (line, ':') + 1, NULL);
+    }
+    assert_true (sum == wanted);
+}
+
+//  Counters n.0, n.1, ... of 1 each, a message each thousand.
+static void
+s_send_counters (void *publisher, int count)
+{
+    for (int i = 0; i < count;) {
+        char *lines = NULL;
+        size_t size;
+        FILE *out = open_memstream (&lines, &size);
+        do
+            fprintf (out, "info|Counter|n.%d|1|1|s\n", i);
+        while (++i % 1000);
+        fclose (out);
+        publisher_send (publisher, lines);
+        free (lines);
+    }
+}
+
+//  More datagrams than such a socket holds (net.unix.max_dgram_qlen): the worker
+//  waits for who reads slowly. While nobody is there, it keeps all.
+static void
+a_slow_reader_gets_all (void)
+{
+    enum { COUNTERS = 5000 };
+    broker_t *broker = broker_start ();
+    const char *path = temporary_path ("socket");
+    int fd = s_bind (path);
+    process_t *worker = worker_start (
+      broker, "statsd",
+      LIST ("--flush", "1", "--dialect", "dogstatsd", "--to", path), NULL);
+    void *publisher = publisher_new (broker, "");
+    s_send_counters (publisher, COUNTERS);
+    s_read_sum (fd, COUNTERS);
+    close (fd);
+    unlink (path);
+    s_send_counters (publisher, COUNTERS);
+    process_await (worker, "event=retry");
+    fd = s_bind (path);
+    s_read_sum (fd, COUNTERS);
+    close (fd);
+    process_stop (worker, SIGTERM);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (what_was_counted_comes_to_statsd),
+  TEST (timers_keep_mean_and_percentiles),
+  TEST (all_bytes_come),
+  TEST (a_slow_reader_gets_all),
+};
+
+HARNESS_MAIN (tests)
