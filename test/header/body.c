@@ -137,15 +137,17 @@ s_cut (char *line, char mark)
     return rest;
 }
 
-//  Which of the two instances reports: its ID is before the colon.
+//  Which of the two instances reports: its own part of the ID, which is the same
+//  for all levels, is between '-' and the colon.
 static int
 s_instance (const char *stream)
 {
     static char first[64];
-    size_t size = strcspn (stream, ":");
+    const char *own = stream + strcspn (stream, "-");
+    size_t size = strcspn (own, ":");
     if (!*first && size < sizeof first)
-        memcpy (first, stream, size);
-    return strncmp (first, stream, size) != 0;
+        memcpy (first, own, size);
+    return strncmp (first, own, size) != 0;
 }
 
 //  Takes level|type|name|value|time|source|ID:SEQ:FIRST:STATE. A timer's state
