@@ -186,7 +186,7 @@ test_of_instance (void **state)
 static void
 test_of_instance_long (void **state)
 {
-    char tags[NAME_MAX_] = "k=", name[300] = "", line[NAME_MAX_ + 8];
+    char tags[NAME_MAX_] = "k=", name[300] = "", line[2 * NAME_MAX_];
     peer_t peer;
     zb_t *zb;
     (void) state;

@@ -20,7 +20,7 @@ enum {
 //  Any row
 
 typedef struct {
-    char name[ZB_NAME_MAX + 1], source[256], key[TAGS][8], value[TAGS][16];
+    char name[ZB_NAME_MAX + 1], source[256], key[TAGS][24], value[TAGS][16];
     zb_tag_t tags[TAGS];
     zb_bucket_t buckets[2][BUCKETS];
     zb_total_t total;
