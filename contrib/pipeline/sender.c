@@ -313,6 +313,17 @@ sender_leave (sender_t *self, request_t **request_p)
     }
 }
 
+//  Where times must rise, it stays the first; but what fails again for a reason that
+//  may be its own lets others pass, which proves that it is.
+static bool
+sender_stays_first (const sender_t *self, const blame_t *blame,
+                    zb_outcome_t outcome)
+{
+    int most = blame->unsure ? sender_policy (self)->unsure_failures : 1;
+    return self->backend->ordered
+           && (outcome != ZB_FAILED || blame->tries <= most);
+}
+
 //  All wait, and this one does as well; whatever comes is tried first.
 static void
 sender_blame_service (sender_t *self, request_t **request_p,
@@ -320,7 +331,10 @@ sender_blame_service (sender_t *self, request_t **request_p,
 {
     int64_t ms = blame_pause (sender_policy (self), (*request_p)->blame.tries,
                               outcome, reply->retry_after_ms);
-    sender_aside (self, request_p, ms, reply->reason);
+    if (sender_stays_first (self, &(*request_p)->blame, outcome))
+        queue_return (self->queue, request_p);
+    else
+        sender_aside (self, request_p, ms, reply->reason);
     if (s_stops () && outcome == ZB_HOLD)
         self->given_up = true;
     else

@@ -30,7 +30,8 @@ enum { ROWS = 4000, CALLS = 4000 };
 #define SILENT  "~"
 
 static struct {
-    int got[ROWS];  //  times that a row was delivered
+    int got[ROWS];       //  times that a row was delivered
+    size_t order[ROWS];  //  of rows that were delivered
     size_t size;
     int calls, connects, closes;
     size_t rows[CALLS];       //  of each call
@@ -112,8 +113,9 @@ fake_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
         reply->unsure = s_fake.keys_size % (size_t) s_fake.torn_every == 0;
     }
     for (size_t i = 0; i < count && outcome == ZB_DELIVERED; i++) {
-        s_fake.got[strtoul (rows[i].name, NULL, 10)]++;
-        s_fake.size++;
+        size_t row = strtoul (rows[i].name, NULL, 10);
+        s_fake.got[row]++;
+        s_fake.order[s_fake.size++] = row;
     }
     return reply->unsure ? ZB_FAILED : outcome;
 }
@@ -373,6 +375,34 @@ test_retry (void **state)
     //  half a second and one, less a quarter
     assert_in_range (zclock_mono () - before, 1125, 20000);
     queue_destroy (&queue);
+}
+
+//  Where times must rise, what failed comes first again, whole or in halves.
+static void
+test_ordered (void **state)
+{
+    enum { REQUESTS = 10, EACH = 4 };
+    static const zb_outcome_t failures[] = {ZB_RETRY, ZB_HOLD, ZB_REFUSED};
+    zb_backend_t ordered = s_backend;
+    (void) state;
+    ordered.ordered = 1;
+    for (int run = 0; run < 40; run++) {
+        queue_t *queue = queue_new (1 << 20);
+        sender_t sender = {
+          .queue = queue, .backend = &ordered, .policy = &s_fast};
+        s_reset (NULL);
+        s_fake.script_size = 12;
+        for (size_t i = 0; i < s_fake.script_size; i++)
+            s_fake.script[i] = i == 0 ? ZB_FAILED : failures[s_any () % 3];
+        for (size_t i = 0; i < REQUESTS; i++)
+            s_put (queue, i * EACH, EACH, NULL);
+        s_quiet (&sender);
+        s_deliver (&sender);
+        assert_int_equal (s_fake.size + queue->rejected_rows, REQUESTS * EACH);
+        for (size_t i = 1; i < s_fake.size; i++)
+            assert_true (s_fake.order[i - 1] < s_fake.order[i]);
+        queue_destroy (&queue);
+    }
 }
 
 //  A refusal may well be followed by a failure.
@@ -1040,6 +1070,7 @@ main (void)
       cmocka_unit_test_setup (test_group, s_reset),
       cmocka_unit_test_setup (test_names_of_many_halves, s_reset),
       cmocka_unit_test_setup (test_retry, s_reset),
+      cmocka_unit_test_setup (test_ordered, s_reset),
       cmocka_unit_test_setup (test_retry_in_bisection, s_reset),
       cmocka_unit_test_setup (test_down, s_reset),
       cmocka_unit_test_setup (test_dead_node, s_reset),
