@@ -642,8 +642,10 @@ worker_clear (worker_t *self)
 
 //  A worker from beginning to end: check, subscribe, ingest, drain, deliver.
 static int
-worker_run (const zb_backend_t *backend)
+worker_run (const zb_backend_t *given)
 {
+    zb_backend_t own = *given;
+    const zb_backend_t *backend = &own;
     worker_t self;
     sender_t sender = {.backend = backend};
     int stop = process_stop_fd (), hangup = process_hangup_fd ();
@@ -652,6 +654,8 @@ worker_run (const zb_backend_t *backend)
     if (wrong)
         die ("%s", wrong);
     process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
+    if (own.wants_too)
+        own.wants |= *own.wants_too;
     wrong = levels_check (s_worker.levels);
     if (wrong)
         die ("--levels: %s", wrong);
@@ -1048,6 +1052,7 @@ broker_run (void)
 extern const zb_backend_t zb_exec_backend;
 extern const zb_backend_t zb_influx_backend;
 extern const zb_backend_t zb_librato_backend;
+extern const zb_backend_t zb_otlp_backend;
 extern const zb_backend_t zb_prometheus_backend;
 extern const zb_backend_t zb_statsd_backend;
 extern const zb_backend_t zb_stdout_backend;
@@ -1056,6 +1061,7 @@ static const zb_backend_t *const s_backends[] = {
   &zb_exec_backend,
   &zb_influx_backend,
   &zb_librato_backend,
+  &zb_otlp_backend,
   &zb_prometheus_backend,
   &zb_statsd_backend,
   &zb_stdout_backend,

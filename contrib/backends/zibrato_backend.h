@@ -155,8 +155,10 @@ typedef struct {
     const zb_option_t *options;
     const zb_option_t *arguments;  //  without "--"; NULL: none
     int wants;                     //  ZB_WANTS_..., added up
-    size_t batch;   //  rows a request, at most; 0: a flush at once
-    int64_t flush;  //  seconds, the default of --flush; 0: 60
+    const int *wants_too;  //  what its options add to that, looked up after
+                           //  check; NULL: nothing
+    size_t batch;          //  rows a request, at most; 0: a flush at once
+    int64_t flush;         //  seconds, the default of --flush; 0: 60
 
     //  Looks over what the options say, before anything starts. Returns NULL,
     //  or what is wrong with them, a static text. Default: nothing is.

@@ -249,6 +249,7 @@ def publish (port):
     """Sends probes until both workers have one, then all samples once."""
     context = zmq.Context ()
     socket = context.socket (zmq.PUB)
+    socket.sndhwm = 0                   #  no limit: beyond it PUB drops
     socket.connect ("tcp://127.0.0.1:%d" % port)
 
     def send (kind, name, value, source):
