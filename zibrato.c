@@ -191,6 +191,7 @@ worker_receive_some (worker_t *self)
     void *xsub = zsock_resolve (self->subscriber.socket);
     zmq_msg_t message[AHEAD];
     size_t i, count = 0;
+    subscriber_look (&self->subscriber);
     while (count < AHEAD) {
         zmq_msg_init (&message[count]);
         if (zmq_msg_recv (&message[count], xsub, ZMQ_DONTWAIT) == -1)

@@ -7,7 +7,7 @@
 
 #include <czmq.h>
 
-enum { MARK_MAX = 96, SETTLE_MS = 60000 };
+enum { MARK_MAX = 128, SETTLE_MS = 60000 };
 
 typedef struct {
     const char *text;
@@ -237,16 +237,27 @@ marks_new (marks_t *self, uint64_t id)
     return self->reader[self->size++] = reader;
 }
 
+//  What it would have got, had it come with the first message. A level counts
+//  from when somebody wanted it: before that, programs held.
+static uint64_t
+marks_before (const marks_t *self, const reader_t *reader)
+{
+    uint64_t before = 0;
+    size_t i;
+    for (i = 0; i < reader->size; i++)
+        before += reader->level[i]->count;
+    return reader->all ? self->total : before;
+}
+
 //  One that comes back wants the same as before, or less: what it has taken off
 //  while it was away goes first, and the rest is counted on.
 void
 marks_join (marks_t *self, uint64_t id, const wanted_t *wanted)
 {
-    reader_t *reader = marks_find (self, id);
+    reader_t *known = marks_find (self, id);
+    reader_t *reader = known ? known : marks_new (self, id);
     size_t i, at;
     int all = 0;
-    if (!reader)
-        reader = marks_new (self, id);
     if (!reader)
         return;
     reader->gone_ms = 0;
@@ -269,6 +280,8 @@ marks_join (marks_t *self, uint64_t id, const wanted_t *wanted)
         if (i == wanted->size)
             marks_drop_level (self, reader, at);
     }
+    if (!known)
+        reader->before = marks_before (self, reader);
 }
 
 void
@@ -328,18 +341,37 @@ marks_tick (marks_t *self, int64_t now_ms)
     }
 }
 
+//  No message comes between this and the first mark.
+static int
+marks_send_before (marks_t *self, reader_t *reader, void *workers)
+{
+    uint64_t matched = marks_matched (self, reader);
+    char text[MARK_MAX];
+    int size =
+      snprintf (text, sizeof text,
+                "%c%016" PRIx64 "|%016" PRIx64 "|" MARK_BEFORE "%" PRIu64,
+                MARK_BYTE, reader->id, self->id, reader->before + matched);
+    if (zmq_send (workers, text, (size_t) size, ZMQ_DONTWAIT) == -1)
+        return -1;
+    reader->told = true;
+    return 0;
+}
+
 static int
 marks_send_one (marks_t *self, reader_t *reader, void *workers)
 {
     uint64_t matched = marks_matched (self, reader);
     char text[MARK_MAX];
-    int size = snprintf (text, sizeof text,
-                         "%c%016" PRIx64 "|%016" PRIx64 "|%" PRIu64 "|%zu|%s",
-                         MARK_BYTE, reader->id, self->id, matched,
-                         reader->size + (size_t) reader->all,
-                         self->leaving  ? MARK_LEAVING
-                         : reader->left ? MARK_LEFT
-                                        : MARK_HERE);
+    int size;
+    if (!reader->told && marks_send_before (self, reader, workers) == -1)
+        return -1;
+    size = snprintf (text, sizeof text,
+                     "%c%016" PRIx64 "|%016" PRIx64 "|%" PRIu64 "|%zu|%s",
+                     MARK_BYTE, reader->id, self->id, matched,
+                     reader->size + (size_t) reader->all,
+                     self->leaving  ? MARK_LEAVING
+                     : reader->left ? MARK_LEFT
+                                    : MARK_HERE);
     if (zmq_send (workers, text, (size_t) size, ZMQ_DONTWAIT) == -1)
         return -1;
     reader->marked = matched;

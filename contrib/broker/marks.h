@@ -17,6 +17,9 @@
     (ZMQ_XPUB_MANUAL would make the moment ours, but libzmq 4.3.4 then takes one
     connection for another, once somebody sends what is no subscription.)
 
+    A worker may have been at the broker before this one, which was killed: then it
+    has missed what this one took in before they met. So that comes first.
+
     What a worker wants is kept for ten minutes after it has gone, and its
     number grows: when it comes back it learns what it has missed.
 
@@ -31,6 +34,8 @@
 #include "line.h"
 #include "mark.h"
 #include "topics.h"
+
+#include <stdbool.h>
 
 enum {
     MARKS_MS = 1000,         //  between marks
@@ -56,6 +61,8 @@ typedef struct {
     uint64_t all_base;    //  since there were so many
     uint64_t matched;     //  until the bases were taken
     uint64_t marked;      //  what the last mark said
+    uint64_t before;      //  what would have matched before we met
+    bool told;            //  it knows that
     uint64_t settled[2];  //  matched a minute ago, or more; and since then
     int64_t settled_ms;
     int left;         //  marks say so

@@ -10,6 +10,13 @@
     many topics it wants. STATE is one of the words below; brokers of before say
     only that they end.
 
+    Before the first of them, a worker that the broker has not met gets
+
+        topic|BROKER|=BEFORE
+
+    BEFORE counts the messages that the broker has taken in until then, and the
+    worker wants. Workers of before know no such text, and ignore it.
+
     A worker that is about to unsubscribe says so: it subscribes to its own topic
     with MARK_LEAVE behind it. To brokers of before that meant: a mark, please.
 
@@ -21,6 +28,7 @@
 #define MARK_HERE    "here"
 #define MARK_LEFT    "left"     //  of our topics nothing is on its way any more
 #define MARK_LEAVING "leaving"  //  the broker ends
+#define MARK_BEFORE  "="
 
 enum {
     MARK_BYTE = 0xfe,      //  first of an own topic

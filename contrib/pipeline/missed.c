@@ -59,6 +59,67 @@ missed_source (missed_t *self, zmq_msg_t *message)
     return self->last = missed_source_new (self, message, identity);
 }
 
+void
+missed_clear (missed_t *self)
+{
+    while (self->sources)
+        zmq_msg_close (&self->source[--self->sources].first);
+}
+
+void
+missed_connected (missed_t *self)
+{
+    if (self->changes == MISSED_AWAY)
+        self->changes = MISSED_BACK;
+}
+
+//  What came until now is of the broker that the last mark was of.
+void
+missed_disconnect (missed_t *self)
+{
+    static const char none[] = "";
+    if (self->changes)
+        self->changes = MISSED_AWAY;
+    if (self->several || self->changes)
+        return;
+    self->changes = MISSED_AWAY;
+    self->sources = 1;
+    self->last = self->source;
+    self->source->identity = none;
+    zmq_msg_init (&self->source->first);
+}
+
+//  So is what comes by another connection than the one of this mark. Returns
+//  whether something did since the last mark.
+static bool
+missed_settle (missed_t *self, const source_t *source, uint64_t broker)
+{
+    source_t *at;
+    bool came = false;
+    for (at = self->source; at < self->source + self->sources; at++) {
+        if (at == source)
+            continue;
+        if (!at->broker)
+            at->broker = self->source->broker;
+        came |= at->received > 0;
+        if (at->broker != broker)
+            at->received = 0;
+    }
+    return came;
+}
+
+//  Nothing has come by another connection since the last mark: there is only one
+//  again.
+static void
+missed_only (missed_t *self, uint64_t broker)
+{
+    missed_clear (self);
+    memset (self->source, 0, sizeof *self->source);
+    self->source->broker = broker;
+    self->last = self->source;
+    self->changes = MISSED_STEADY;
+}
+
 //  --------------------------------------------------------------------------
 //  Marks
 
@@ -67,7 +128,7 @@ typedef struct {
     int leaving, left;
 } mark_t;
 
-//  Returns 0 if it is a mark of ours.
+//  Returns 0 if it is a mark of ours, 1 if it says what was before.
 static int
 s_mark_parse (mark_t *mark, const char *topic, zmq_msg_t *message)
 {
@@ -80,6 +141,11 @@ s_mark_parse (mark_t *mark, const char *topic, zmq_msg_t *message)
         return -1;
     memcpy (text, zmq_msg_data (message), size);
     text[size] = 0;
+    if (sscanf (text + MARK_TOPIC_SIZE,
+                "|%16" SCNx64 "|" MARK_BEFORE "%" SCNu64, &mark->broker,
+                &mark->matched)
+        == 2)
+        return mark->broker && mark->matched <= LINE_INTEGER_MAX ? 1 : -1;
     if (sscanf (text + MARK_TOPIC_SIZE,
                 "|%16" SCNx64 "|%" SCNu64 "|%" SCNu64 "%n", &mark->broker,
                 &mark->matched, &mark->wanted, &end)
@@ -129,31 +195,62 @@ missed_received (missed_t *self, source_t *source, uint64_t broker)
     return received;
 }
 
-void
-missed_mark (missed_t *self, zmq_msg_t *message, int64_t now_ms)
+//  A broker that has followed ours took in so much before we were back. A part
+//  of it may have come, before the broker knew so.
+static void
+missed_before (missed_t *self, const source_t *source, const mark_t *mark)
 {
-    source_t *source;
-    said_by_t *said;
-    uint64_t received, came;
-    mark_t mark;
-    if (s_mark_parse (&mark, self->topic + 1, message) == -1)
+    const said_by_t *said;
+    if (self->marks == 0 || self->several || self->final)
         return;
-    source = self->several ? missed_source (self, message) : self->source;
-    said = missed_broker (self, &mark);
-    received = missed_received (self, source, mark.broker);
+    for (said = self->broker; said < self->broker + SOURCES_MAX; said++)
+        if (said->id == mark->broker)
+            return;
+    self->marks++;
+    if (mark->matched > source->received)
+        self->missed += mark->matched - source->received;
+}
+
+static void
+missed_take (missed_t *self, source_t *source, const mark_t *mark,
+             int64_t now_ms)
+{
+    said_by_t *said = missed_broker (self, mark);
+    uint64_t received = missed_received (self, source, mark->broker), came;
     if (said->used)
         said->received += received;
     said->used = source->used = ++self->marks;
-    said->matched = mark.matched;
-    if (mark.leaving)
+    said->matched = mark->matched;
+    if (mark->leaving)
         said->leaving_ms = now_ms;
-    said->left = mark.left;
-    said->done = mark.wanted == 0;
+    said->left = mark->left;
+    said->done = mark->wanted == 0;
     came = said->matched - said->first;
     if (self->final || came < said->received + said->missed)
         return;
     self->missed += came - said->received - said->missed;
     said->missed = came - said->received;
+}
+
+void
+missed_mark (missed_t *self, zmq_msg_t *message, int64_t now_ms)
+{
+    source_t *source = self->source;
+    bool others = true;
+    mark_t mark;
+    int kind = s_mark_parse (&mark, self->topic + 1, message);
+    if (kind == -1)
+        return;
+    if (self->several || self->changes)
+        source = missed_source (self, message);
+    if (self->changes)
+        others = missed_settle (self, source, mark.broker);
+    if (kind == 1)
+        missed_before (self, source, &mark);
+    else
+        missed_take (self, source, &mark, now_ms);
+    if (kind == 0 && self->changes == MISSED_BACK && !others)
+        missed_only (self, mark.broker);
 }
 
 size_t
@@ -182,11 +279,4 @@ missed_done_by (const missed_t *self)
     for (at = 0; at < SOURCES_MAX; at++)
         count += self->broker[at].id && self->broker[at].done;
     return count;
-}
-
-void
-missed_clear (missed_t *self)
-{
-    while (self->sources)
-        zmq_msg_close (&self->source[--self->sources].first);
 }

@@ -5,7 +5,10 @@
     sends no marks; then nothing is known.
 
     With several brokers it counts each connection's messages apart: ZeroMQ says
-    of a message where it came from, if that is asked for.
+    of a message where it came from, if that is asked for. So it does when the
+    connection to the only broker was lost, for a while: another process may be
+    there when it is back, which may have taken messages in before that. These
+    were missed, too.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -14,6 +17,7 @@
 
 #include "mark.h"
 
+#include <stdbool.h>
 #include <zmq.h>
 
 enum {
@@ -44,9 +48,13 @@ typedef struct {
     uint64_t used;         //  when it came, or its last mark did
 } source_t;
 
+//  The connection to the only broker.
+typedef enum { MISSED_STEADY, MISSED_AWAY, MISSED_BACK } changes_t;
+
 typedef struct {
     char topic[1 + MARK_TOPIC_SIZE + 2];  //  subscription to our own topic
-    int several;                          //  brokers, or one
+    int several;                          //  brokers, or one,
+    changes_t changes;                    //  whose connection is a new one
     int final;  //  marks say nothing about missed messages any more
     source_t source[SOURCES_MAX];
     size_t sources;
@@ -66,10 +74,15 @@ source_t *missed_source (missed_t *self, zmq_msg_t *message);
 static inline void
 missed_count (missed_t *self, zmq_msg_t *message)
 {
-    source_t *source =
-      self->several ? missed_source (self, message) : self->source;
+    source_t *source = self->several || self->changes
+                         ? missed_source (self, message)
+                         : self->source;
     source->received++;
 }
+
+//  A connection is lost, or there.
+void missed_disconnect (missed_t *self);
+void missed_connected (missed_t *self);
 
 //  A message that begins with MARK_BYTE has come: a mark of ours, or of another
 //  worker if we want all topics.

@@ -88,9 +88,12 @@ subscriber_link (subscriber_t *self, const link_report_t *report)
     link_t *link = report->link;
     const char *reason =
       reason_worker (report->event, report->value, self->curve);
+    if (report->event == ZMQ_EVENT_DISCONNECTED && report->was_connected)
+        missed_disconnect (&self->missed);
     if (report->event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         zb_log (LOG_INFO, self->ready ? "connected" : "ready",
                 "mode=%s broker=%s", self->mode, link->endpoint);
+        missed_connected (&self->missed);
         self->ready = true;
         link->reason = NULL;
     }
@@ -120,18 +123,27 @@ subscriber_renew (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
+void
+subscriber_look (subscriber_t *self)
+{
+    link_report_t report;
+    bool news = false;
+    for (; links_read (self->links, &report, zclock_mono ()); news = true)
+        subscriber_link (self, &report);
+    if (!news)
+        return;
+    if (self->renew_timer)
+        zloop_timer_end (self->loop, self->renew_timer);
+    subscriber_renew (self->loop, 0, self);
+}
+
 //  Handler for zloop_poller: connections came, went, or failed.
 static int
 subscriber_links (zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
-    subscriber_t *self = (subscriber_t *) argument;
-    link_report_t report;
-    (void) item;
-    while (links_read (self->links, &report, zclock_mono ()))
-        subscriber_link (self, &report);
-    if (self->renew_timer)
-        zloop_timer_end (loop, self->renew_timer);
-    return subscriber_renew (loop, 0, self);
+    (void) loop, (void) item;
+    subscriber_look ((subscriber_t *) argument);
+    return 0;
 }
 
 //  Handler for zloop_timer: says which brokers are not there.
@@ -155,6 +167,7 @@ subscriber_start (subscriber_t *self, zloop_t *loop)
 {
     zmq_pollitem_t item = {zsock_resolve (self->links->monitor), 0, ZMQ_POLLIN,
                            0};
+    self->loop = loop;
     zloop_poller (loop, &item, subscriber_links, self);
     subscriber_wait (loop, 0, self);
     zloop_timer (loop, LINKS_LOOK_MS, 0, subscriber_wait, self);

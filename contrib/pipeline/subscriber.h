@@ -25,6 +25,7 @@ typedef struct {
     missed_t missed;
     leaving_t leaving;
     bool ready;       //  a broker has known what we want
+    zloop_t *loop;    //  not ours
     int renew_timer;  //  or 0
 } subscriber_t;
 
@@ -38,6 +39,10 @@ void subscriber_connect (subscriber_t *self, const char *endpoints,
 
 //  From now on connections are seen to.
 void subscriber_start (subscriber_t *self, zloop_t *loop);
+
+//  Takes in what is new of connections. To be called before messages are read: a
+//  new connection's are counted apart.
+void subscriber_look (subscriber_t *self);
 
 //  A message has come. Returns false if it is a mark, which is none for the
 //  worker.

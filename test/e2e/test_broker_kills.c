@@ -136,6 +136,9 @@ a_program_that_ends_waits_for_one_worker (void)
     sink_stop (&late);
     sink_check_sum (&back, NULL, "kills.count", 7);
     sink_check_sum (&late, NULL, "kills.count", 3);
+    //  and it says so
+    assert_true (sink_total (&late, NULL, "zibrato.missed").sum > 0);
+    assert_true (sink_total (&back, NULL, "zibrato.missed").sum <= 0);
     broker_stop (broker);
 }
 

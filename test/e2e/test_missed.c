@@ -78,14 +78,22 @@ sink_missed (const sink_t *sink)
     return sink_total_so_far (sink, NULL, "zibrato.missed").sum;
 }
 
-//  Waits until all is accounted for, and compares. Returns what was missed.
+//  Waits until all is accounted for. Returns what was received.
 static double
-sink_check (const sink_t *sink, int published)
+sink_settled (const sink_t *sink, int published)
 {
     int64_t until = now_ms () + 4 * WAIT_MS;
     while (sink_received (sink) + sink_missed (sink) < published
            && now_ms () < until)
         poll_pause ();
+    return sink_received (sink);
+}
+
+//  The same, and compares. Returns what was missed.
+static double
+sink_check (const sink_t *sink, int published)
+{
+    sink_settled (sink, published);
     sink_stop (sink);
     double received = sink_received (sink), missed = sink_missed (sink);
     print_message ("    %d published, %.0f received, %.0f missed\n", published,
@@ -287,6 +295,44 @@ a_broker_that_follows_another_begins_anew (void)
     broker_stop (broker);
 }
 
+//  But one of two workers is back later than the other: what its successor took
+//  in before that is missed, and counted.
+static void
+who_is_back_later_counts_what_it_has_missed (void)
+{
+    enum { MESSAGES = 10 * 1000, ROUNDS = 3 };
+    broker_t *broker = broker_start ();
+    sink_t back = worker_begin (broker, NULL);
+    sink_t late = worker_begin (broker, NULL);
+    int published = 0;
+    for (int i = 0; i <= ROUNDS; i++) {
+        double received = sink_received (&late);
+        load_t *load = load_start (broker, MESSAGES, 0);
+        load_end (load);
+        published += MESSAGES;
+        sink_await (&back, NULL, "n", 0, published);
+        process_signal (late.worker, SIGCONT);
+        //  until it has some, and then the rest of what it has missed
+        for (; sink_received (&late) <= received; published++) {
+            publisher_send (load->publisher, s_line);
+            poll_pause ();
+        }
+        sink_await (&back, NULL, "n", 0, published);
+        sink_settled (&late, published);
+        zmq_close (load->publisher);
+        s_publisher_count--;
+        if (i == ROUNDS)
+            break;
+        process_signal (late.worker, SIGSTOP);
+        broker_kill (broker);
+        broker_launch (broker);
+        process_await_nth (back.worker, "event=connected", (size_t) i + 1);
+    }
+    assert_true (sink_check (&back, published) <= 0);
+    assert_true (sink_check (&late, published) >= ROUNDS * MESSAGES);
+    broker_stop (broker);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (nothing_is_lost_at_full_speed),
   TEST (a_worker_may_stand_still),
@@ -296,6 +342,7 @@ static const struct CMUnitTest tests[] = {
   TEST (programs_send_no_marks),
   TEST (who_comes_and_goes_has_missed_nothing),
   TEST (a_broker_that_follows_another_begins_anew),
+  TEST (who_is_back_later_counts_what_it_has_missed),
 };
 
 HARNESS_MAIN (tests)

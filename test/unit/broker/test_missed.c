@@ -189,6 +189,48 @@ each_broker_begins_anew (void **state)
     net_destroy (self);
 }
 
+//  Of one that follows a broker which was killed, too, if it took messages in
+//  before the worker was back. Some of them came before it knew.
+static void
+what_a_successor_had_before_is_missed (void **state)
+{
+    enum { OTHER = 7 };
+    net_t *self = net_new ();
+    int i, all;
+    uint64_t lost = 0;
+    (void) state;
+    net_want (self, "info|");
+    net_join (self);
+    net_mark (self);
+    for (all = 0; all < 2; all++) {
+        if (all)
+            net_want (self, "");
+        for (i = 0; i < 10; i++, lost += 3) {
+            net_publish (self, "info", 1);
+            net_mark (self);
+            marks_done (&self->marks);
+            marks_init (&self->marks);
+            missed_disconnect (&self->missed);
+            missed_disconnect (&self->missed);
+            marks_join (&self->marks, OTHER, &self->wanted);
+            net_publish (self, "info", 0);
+            net_publish (self, "info", 0);
+            net_publish (self, "info", 1);
+            missed_connected (&self->missed);
+            net_join (self);
+            net_publish (self, "info", 1);
+            net_mark (self);
+            assert_int_equal (self->missed.missed, lost + 2);
+            net_publish (self, "info", 0);
+            net_publish (self, "info", 1);
+            net_mark (self);
+            assert_int_equal (self->missed.missed, lost + 3);
+            assert_int_equal (self->missed.changes, MISSED_STEADY);
+        }
+    }
+    net_destroy (self);
+}
+
 //  It comes back when the broker has forgotten it.
 static void
 who_is_forgotten_begins_anew (void **state)
@@ -452,6 +494,7 @@ main (void)
       cmocka_unit_test (level_ends_with_message),
       cmocka_unit_test (what_is_lost_is_missed),
       cmocka_unit_test (each_broker_begins_anew),
+      cmocka_unit_test (what_a_successor_had_before_is_missed),
       cmocka_unit_test (who_is_forgotten_begins_anew),
       cmocka_unit_test (who_does_not_come_back_missed_what_was_on_its_way),
       cmocka_unit_test (who_leaves_is_not_waited_for),
