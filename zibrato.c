@@ -654,6 +654,9 @@ worker_run (const zb_backend_t *given)
     pthread_t thread;
     if (wrong)
         die ("%s", wrong);
+    if (backend->flush_most && s_worker.flush > backend->flush_most)
+        die ("--flush: expected at most %d for %s", (int) backend->flush_most,
+             backend->name);
     process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
     if (own.wants_too)
         own.wants |= *own.wants_too;
@@ -1055,6 +1058,7 @@ extern const zb_backend_t zb_influx_backend;
 extern const zb_backend_t zb_librato_backend;
 extern const zb_backend_t zb_otlp_backend;
 extern const zb_backend_t zb_prometheus_backend;
+extern const zb_backend_t zb_remote_write_backend;
 extern const zb_backend_t zb_statsd_backend;
 extern const zb_backend_t zb_stdout_backend;
 
@@ -1064,6 +1068,7 @@ static const zb_backend_t *const s_backends[] = {
   &zb_librato_backend,
   &zb_otlp_backend,
   &zb_prometheus_backend,
+  &zb_remote_write_backend,
   &zb_statsd_backend,
   &zb_stdout_backend,
 };

@@ -211,7 +211,8 @@ prom_labels (const zb_row_t *row, const char *worker,
              zb_tag_t labels[PROM_LABELS_MAX])
 {
     size_t count = row->tag_count < TAGS_MAX ? row->tag_count : TAGS_MAX;
-    memcpy (labels, row->tags, count * sizeof *labels);
+    if (count)
+        memcpy (labels, row->tags, count * sizeof *labels);
     count = prom_add_label (labels, count, "source", row->source);
     return prom_add_label (labels, count, "worker", worker);
 }

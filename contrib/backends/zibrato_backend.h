@@ -159,6 +159,7 @@ typedef struct {
                            //  check; NULL: nothing
     size_t batch;          //  rows a request, at most; 0: a flush at once
     int64_t flush;         //  seconds, the default of --flush; 0: 60
+    int64_t flush_most;    //  that it may be; 0: a day
 
     //  Looks over what the options say, before anything starts. Returns NULL,
     //  or what is wrong with them, a static text. Default: nothing is.
