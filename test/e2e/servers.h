@@ -127,7 +127,8 @@ server_start_in (const server_kind_t *kind, const char *name)
 static server_t *
 server_start (const server_kind_t *kind)
 {
-    return server_start_in (kind, kind->program);
+    static int count;
+    return server_start_in (kind, text_new ("%s-%d", kind->program, count++));
 }
 
 //  --------------------------------------------------------------------------
@@ -347,100 +348,6 @@ victoriametrics_rows (const server_t *self, const char *database)
         cJSON_Delete (json);
     }
     free (text);
-    return rows;
-}
-
-//  The first result of a query, as a number; NAN if there is none.
-static double
-prometheus_number (const server_t *self, const char *query)
-{
-    cJSON *json = server_get (
-      self, text_new ("/api/v1/query?query=%s", url_escape (query)));
-    const cJSON *data = cJSON_GetObjectItem (json, "data");
-    const cJSON *result =
-      cJSON_GetArrayItem (cJSON_GetObjectItem (data, "result"), 0);
-    const cJSON *value =
-      cJSON_GetArrayItem (cJSON_GetObjectItem (result, "value"), 1);
-    double number = value ? strtod (value->valuestring, NULL) : NAN;
-    cJSON_Delete (json);
-    return number;
-}
-
-//  What a series' name says beside the measurement's.
-static const struct {
-    const char *end, *field;
-} s_prometheus_ends[] = {{"_seconds_sum", "sum"},   {"_seconds_count", "count"},
-                         {"_seconds_bucket", NULL}, {"_seconds", NULL},
-                         {"_total", "value"},       {"", "value"}};
-
-static void
-s_prometheus_add (cJSON *rows, const cJSON *result)
-{
-    const cJSON *metric = cJSON_GetObjectItem (result, "metric");
-    const cJSON *value =
-      cJSON_GetArrayItem (cJSON_GetObjectItem (result, "value"), 1);
-    char *name =
-      text_new ("%s", cJSON_GetObjectItem (metric, "__name__")->valuestring);
-    cJSON *row = cJSON_Duplicate (metric, 1);
-    size_t size = strlen (name), i = 0, end;
-    while (end = strlen (s_prometheus_ends[i].end),
-           end > size || strcmp (name + size - end, s_prometheus_ends[i].end))
-        i++;
-    name[size - end] = 0;
-    if (strncmp (name, "indexer_", 8) == 0)
-        name[7] = '.';
-    cJSON_AddStringToObject (row, "name", name);
-    if (s_prometheus_ends[i].field)
-        cJSON_AddNumberToObject (row, s_prometheus_ends[i].field,
-                                 strtod (value->valuestring, NULL));
-    cJSON_AddItemToArray (rows, row);
-}
-
-static void
-s_prometheus_query (const server_t *self, const char *query, cJSON *rows)
-{
-    cJSON *json = server_get (
-      self, text_new ("/api/v1/query?query=%s", url_escape (query)));
-    const cJSON *data = cJSON_GetObjectItem (json, "data"), *result;
-    cJSON_ArrayForEach (result, cJSON_GetObjectItem (data, "result"))
-      s_prometheus_add (rows, result);
-    cJSON_Delete (json);
-}
-
-//  Of native histograms last_over_time has nothing: their counts and sums, which never
-//  fall, one after the other.
-static void
-s_prometheus_query_native (const server_t *self, cJSON *rows)
-{
-    static const char *const fields[] = {"count", "sum"};
-    cJSON *json = server_get (self, "/api/v1/label/__name__/values");
-    const cJSON *name;
-    cJSON_ArrayForEach (name, cJSON_GetObjectItem (json, "data"))
-    {
-        size_t size = strlen (name->valuestring);
-        if (size < 8 || strcmp (name->valuestring + size - 8, "_seconds"))
-            continue;
-        for (int i = 0; i < 2; i++)
-            s_prometheus_query (
-              self,
-              text_new (
-                "label_replace(max_over_time(histogram_%s(%s)[10m:500ms]),"
-                "\"__name__\",\"%s_%s\",\"\",\"\")",
-                fields[i], name->valuestring, name->valuestring, fields[i]),
-              rows);
-    }
-    cJSON_Delete (json);
-}
-
-//  The last sample of each series, also of those that have ended, as an object of its
-//  labels, the measurement's name, and one field. Caller deletes the return value.
-static cJSON *
-prometheus_rows (const server_t *self, const char *database)
-{
-    cJSON *rows = cJSON_CreateArray ();
-    (void) database;
-    s_prometheus_query (self, "last_over_time({worker!=\"\"}[30m])", rows);
-    s_prometheus_query_native (self, rows);
     return rows;
 }
 

@@ -10,9 +10,7 @@
 
 //  ctest: TIMEOUT 300 NOTSAN - the servers take their time beside it
 
-#include "stores.h"
-
-#include <ctype.h>
+#include "prometheus.h"
 
 //  --------------------------------------------------------------------------
 //  The worker and its server
@@ -90,46 +88,8 @@ s_await_line (const char *url, const char *line)
     return NULL;
 }
 
-//  Waits until the server has such a value of a query.
-static void
-s_await_number (const server_t *server, const char *query, double value)
-{
-    int64_t until = now_ms () + WAIT_MS;
-    double number;
-    while ((number = prometheus_number (server, query)) != value) {
-        poll_pause ();
-        if (now_ms () > until)
-            fail_msg ("%s is %.17g, not %.17g", query, number, value);
-    }
-}
-
 //  --------------------------------------------------------------------------
 //  Totals
-
-//  No total has ever fallen, so what a server makes of them is right.
-static void
-s_check_increase (const server_t *server)
-{
-    static const char *const names[] = {
-      "indexer_files_total", "indexer_bytes_total", "indexer_words_total"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *name = names[i];
-        double first, last, increase;
-        assert_true (
-          prometheus_number (server, text_new ("sum(resets(%s[1h]))", name))
-          == 0);
-        first = prometheus_number (
-          server, text_new ("sum(min_over_time(%s[1h]))", name));
-        last = prometheus_number (
-          server, text_new ("sum(last_over_time(%s[1h]))", name));
-        increase =
-          prometheus_number (server, text_new ("sum(increase(%s[1h]))", name));
-        //  it assumes that it went on for a moment at either end
-        if (increase < last - first || increase > 1.1 * (last - first))
-            fail_msg ("%s: from %.17g to %.17g, increase %.17g", name, first,
-                      last, increase);
-    }
-}
 
 static void
 prometheus_has_the_programs_totals_after_kills (void)
@@ -137,7 +97,7 @@ prometheus_has_the_programs_totals_after_kills (void)
     server_t *server = server_start (&server_prometheus);
     store_t store = s_scraped (server);
     store_survives_kills (&store, NULL);
-    s_check_increase (server);
+    prometheus_check_increase (server);
 }
 
 static void
@@ -146,7 +106,7 @@ native_histograms_are_exact_after_kills (void)
     server_t *server = server_start (&server_prometheus_native);
     store_t store = s_scraped (server);
     store_survives_kills (&store, NULL);
-    s_check_increase (server);
+    prometheus_check_increase (server);
 }
 
 //  1 ms to 1 s, evenly: the share q of them is below q s.
@@ -172,8 +132,8 @@ percentiles_of_native_histograms_are_within_a_percent (void)
     store_t store = s_scraped (server);
     store_work (&store, broker, NULL);
     publisher_send (publisher_new (broker, ""), s_durations ());
-    s_await_number (server, "histogram_count(wait_seconds)", 1000);
-    s_await_number (server, "histogram_sum(wait_seconds)", 500.5);
+    prometheus_await (server, "histogram_count(wait_seconds)", 1000);
+    prometheus_await (server, "histogram_sum(wait_seconds)", 500.5);
     for (int i = 5; i < 100; i += 5) {
         double q = i / 100.0;
         double found = prometheus_number (
@@ -297,46 +257,6 @@ a_port_in_use_ends_it_with_one_line (void)
 //  --------------------------------------------------------------------------
 //  Names
 
-//  Of each byte that a name, a tag's value and a source may have, in their midst.
-static void
-s_send_bytes (void *publisher)
-{
-    for (int byte = 0x20; byte <= 0xff; byte++)
-        if (byte != '|' && byte != ';' && byte != 0x7f)
-            publisher_send (
-              publisher, text_new ("info|Counter|n%cm;tag=t%c.|1|%ld|s%cs%d",
-                                   byte, byte, (long) time (NULL), byte, byte));
-}
-
-//  What contrib/docs/prometheus.md says that becomes of it.
-static const char *
-s_label_of (const char *format, int byte)
-{
-    const char *value = text_new (format, byte >= 0x80 ? '?' : byte, byte);
-    char *escaped = text_new ("%*s", 64, "");
-    size_t size = 0;
-    for (; *value; value++) {
-        if (strchr ("\\\"", *value))
-            escaped[size++] = '\\';
-        escaped[size++] = *value;
-    }
-    escaped[size] = 0;
-    return escaped;
-}
-
-static void
-s_check_byte (const server_t *server, int byte)
-{
-    bool letter = byte < 0x80 && isalnum (byte);
-    const char *query =
-      text_new ("n%cm_total{tag=\"%s\",source=\"%s\",worker=\"bytes\"}",
-                letter ? byte : '_', s_label_of ("t%c.", byte),
-                s_label_of ("s%cs%d", byte));
-    double found = prometheus_number (server, query);
-    if (!(found == 1))
-        fail_msg ("byte %d, %s: %g", byte, query, found);
-}
-
 static void
 each_byte_is_stored_under_the_name_that_the_handbook_says (void)
 {
@@ -345,14 +265,14 @@ each_byte_is_stored_under_the_name_that_the_handbook_says (void)
     store_t store = s_scraped (server);
     store_work (&store, broker, LIST ("--worker", "bytes"));
     void *publisher = publisher_new (broker, "");
-    s_send_bytes (publisher);
+    bytes_send (publisher);
     publisher_send (publisher,
                     text_new ("info|Counter|last|1|%ld|s", (long) time (NULL)));
-    s_await_number (server, "last_total{worker=\"bytes\"}", 1);
+    prometheus_await (server, "last_total{worker=\"bytes\"}", 1);
     for (int byte = 0x20; byte <= 0xff; byte++)
         if (byte != '|' && byte != ';' && byte != 0x7f)
-            s_check_byte (server, byte);
-    s_await_number (server, "up", 1);
+            prometheus_check_byte (server, byte);
+    prometheus_await (server, "up", 1);
     store_end (&store);
 }
 
@@ -400,10 +320,10 @@ what_rests_for_too_long_is_no_longer_there (void)
     int64_t until = now_ms () + WAIT_MS;
     //  it takes a server some seconds to find out whom to scrape
     publisher_send (publisher, alive);
-    s_await_number (server, "up", 1);
+    prometheus_await (server, "up", 1);
     publisher_send (
       publisher, text_new ("info|Counter|short|7|%ld|s", (long) time (NULL)));
-    s_await_number (server, "short_total{worker=\"ends\"}", 7);
+    prometheus_await (server, "short_total{worker=\"ends\"}", 7);
     while (
       !isnan (prometheus_number (server, "short_total{worker=\"ends\"}"))) {
         publisher_send (publisher, alive);
@@ -414,7 +334,7 @@ what_rests_for_too_long_is_no_longer_there (void)
     //  it has a new start, and what was is not counted again
     publisher_send (
       publisher, text_new ("info|Counter|short|2|%ld|s", (long) time (NULL)));
-    s_await_number (server, "short_total{worker=\"ends\"}", 2);
+    prometheus_await (server, "short_total{worker=\"ends\"}", 2);
     store_end (&store);
 }
 
