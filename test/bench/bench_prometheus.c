@@ -1,0 +1,132 @@
+/*  bench_prometheus - what a scrape of 100,000 series takes, in each form, and what it
+    takes to write requests of remote write
+
+    Against it, a copy of the bytes that come out of it.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "bench.h"
+
+#include "exposition.h"
+#include "write_request.h"
+
+#include <string.h>
+
+enum {
+    SERIES = 100000,
+    BUCKETS = 40,
+    BATCH = 500,
+    PIECE_MAX = 4 * 1024 * 1024,
+    NAME_SIZE = 32
+};
+
+static zb_row_t s_rows[SERIES];
+static char s_names[SERIES][NAME_SIZE], s_values[SERIES][NAME_SIZE];
+static zb_tag_t s_tags[SERIES];
+static zb_total_t s_totals[SERIES];
+static zb_bucket_t s_buckets[BUCKETS];
+static char s_copy[PIECE_MAX];
+
+//  A hundred names, and a tag that tells their series apart.
+static void
+s_make_rows (zb_type_t type)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        s_buckets[i] = (zb_bucket_t){(int) i - 320, i * i + 1};
+    for (size_t i = 0; i < SERIES; i++) {
+        snprintf (s_names[i], NAME_SIZE, "bench_requests_%02zu", i % 100);
+        snprintf (s_values[i], NAME_SIZE, "customer-%zu", i);
+        s_tags[i] = (zb_tag_t){"customer", s_values[i]};
+        s_totals[i] = (zb_total_t){.start_ns = 1,
+                                   .value = (double) i * 12.5,
+                                   .count = BUCKETS,
+                                   .sum = (double) i * 0.001,
+                                   .buckets = s_buckets,
+                                   .bucket_count = BUCKETS};
+        s_rows[i] = (zb_row_t){.type = type,
+                               .name = s_names[i],
+                               .source = "web-01",
+                               .tags = &s_tags[i],
+                               .tag_count = 1,
+                               .start_ns = INT64_C (1795689090000000000),
+                               .time_ns = INT64_C (1795689091000000000),
+                               .count = 1,
+                               .total = &s_totals[i]};
+    }
+}
+
+static double
+s_seconds (uint64_t begin)
+{
+    return (double) (bench_thread_ns () - begin) / 1e9;
+}
+
+//  Of so many bytes, a piece at a time.
+static double
+s_copied (const char *data, size_t piece, size_t size)
+{
+    uint64_t begin = bench_thread_ns ();
+    piece = piece < PIECE_MAX ? piece : PIECE_MAX;
+    for (; size > piece; size -= piece) {
+        memcpy (s_copy, data, piece);
+        __asm__ volatile("" ::"r"(s_copy) : "memory");
+    }
+    return s_seconds (begin);
+}
+
+static void
+s_bench_scrape (latest_t *latest, exposition_form_t form, const char *figure)
+{
+    uint64_t begin = bench_thread_ns ();
+    exposition_t *exposition = exposition_new (latest, form, false);
+    const char *piece = NULL, *last = NULL;
+    size_t size, sum = 0, most = 0;
+    double seconds;
+    while ((size = exposition_next (exposition, &piece))) {
+        sum += size;
+        most = size > most ? size : most;
+        last = piece;
+    }
+    seconds = s_seconds (begin);
+    bench_figure (figure, seconds * 1e3, s_copied (last, most, sum) * 1e3);
+    exposition_destroy (&exposition);
+}
+
+//  For a million rows.
+static void
+s_bench_write (bool native, const char *figure)
+{
+    write_form_t form = {.worker = "host.worker", .native = native};
+    protobuf_t out = {.size = 0};
+    uint64_t begin = bench_thread_ns ();
+    double scale = 1e6 / SERIES, seconds;
+    size_t sum = 0;
+    for (size_t i = 0; i < SERIES; i += BATCH) {
+        out.size = 0;
+        for (size_t j = i; j < i + BATCH; j++)
+            write_request_add (&out, &form, &s_rows[j]);
+        sum += out.size;
+    }
+    seconds = s_seconds (begin);
+    bench_figure (figure, seconds * scale,
+                  s_copied (out.data, out.size, sum) * scale);
+    protobuf_clear (&out);
+}
+
+int
+main (void)
+{
+    latest_t *latest = latest_new ("host.worker", 0);
+    bench_pin (1);
+    s_make_rows (ZB_TYPE_COUNTER);
+    latest_put (latest, s_rows, SERIES, 0);
+    s_bench_scrape (latest, EXPOSITION_TEXT, "prometheus.text");
+    s_bench_scrape (latest, EXPOSITION_OPENMETRICS, "prometheus.openmetrics");
+    s_bench_scrape (latest, EXPOSITION_PROTOBUF, "prometheus.protobuf");
+    latest_destroy (&latest);
+    s_bench_write (false, "remote-write.counter");
+    s_make_rows (ZB_TYPE_TIMER);
+    s_bench_write (true, "remote-write.native");
+    s_bench_write (false, "remote-write.classic");
+    return 0;
+}
