@@ -1,7 +1,5 @@
-/*  bench_prometheus - what a scrape of 100,000 series takes, in each form, and what it
-    takes to write requests of remote write
-
-    Against it, a copy of the bytes that come out of it.
+/*  bench_prometheus - what a scrape of 100,000 series takes, in each form, against the
+    goal; and requests of remote write, against a copy of their bytes
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -14,6 +12,7 @@
 
 enum {
     SERIES = 100000,
+    SCRAPE_MS = 150,
     BUCKETS = 40,
     BATCH = 500,
     PIECE_MAX = 4 * 1024 * 1024,
@@ -74,21 +73,16 @@ s_copied (const char *data, size_t piece, size_t size)
     return s_seconds (begin);
 }
 
+//  Milliseconds, against the goal.
 static void
 s_bench_scrape (latest_t *latest, exposition_form_t form, const char *figure)
 {
     uint64_t begin = bench_thread_ns ();
     exposition_t *exposition = exposition_new (latest, form, false);
-    const char *piece = NULL, *last = NULL;
-    size_t size, sum = 0, most = 0;
-    double seconds;
-    while ((size = exposition_next (exposition, &piece))) {
-        sum += size;
-        most = size > most ? size : most;
-        last = piece;
+    const char *piece;
+    while (exposition_next (exposition, &piece)) {
     }
-    seconds = s_seconds (begin);
-    bench_figure (figure, seconds * 1e3, s_copied (last, most, sum) * 1e3);
+    bench_figure (figure, s_seconds (begin) * 1e3, SCRAPE_MS);
     exposition_destroy (&exposition);
 }
 
