@@ -138,14 +138,18 @@ typedef struct {
 } zb_option_t;
 
 //  What rows a backend wants, in zb_backend_t.wants, added up. Gauges have a row
-//  for each second in which they were read.
+//  for each second in which they were read, unless all rows are of flushes.
 enum {
     ZB_WANTS_SECONDS = 1,  //  of timers, too; else they have one a flush
     ZB_WANTS_TOTALS = 2,  //  rows with totals. A counter that falls is refused,
                           //  unless --signed names it
-    ZB_WANTS_IDLE = 4     //  and those of series that rest, in each flush until
+    ZB_WANTS_IDLE = 4,    //  and those of series that rest, in each flush until
                           //  --stale is over. Without it they have a row in the
                           //  first flush of a process, and one that ends
+    ZB_WANTS_SLOTS =
+      8  //  of all types one a flush, its time a multiple of --flush,
+         //  since the place keeps one value for such a time. No
+         //  two flushes have the same, whatever came between them
 };
 
 typedef struct {

@@ -434,7 +434,7 @@ s_clear (zb_line_t *line)
     line->value_ns = line->sum_ns = 0;
     line->min_ns = line->max_ns = 0;
     line->seq = line->first = line->sent = line->count = 0;
-    line->sent_given = line->recent_given = 0;
+    line->sent_given = line->recent_given = line->by_flush = 0;
     line->recent = 0;
     line->age_ms = -1;
 }

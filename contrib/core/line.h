@@ -39,6 +39,7 @@ typedef struct {
     zb_ns_t value_ns;
     int64_t time;     //  Unix seconds, rounded down,
     int32_t time_ns;  //  and what is left of them
+    int by_flush;     //  1: its row is the flush's, not one of its second
     uint64_t seq, first;
     uint64_t sent;   //  Gauge, if it says so:
     int sent_given;  //  1: it does

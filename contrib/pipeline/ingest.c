@@ -228,6 +228,7 @@ ingest_take_all (ingest_t *self)
 static void
 ingest_second (const ingest_t *self, zb_line_t *line)
 {
+    line->by_flush = self->all_by_flush;
     if (line->type == ZB_TYPE_TIMER && self->by_flush)
         line->time = 0;
     else if (line->time == 0)
@@ -328,7 +329,8 @@ ingest_own (ingest_t *self, const char *name, uint64_t value, uint64_t *told,
                       .source = self->source,
                       .source_size = strlen (self->source),
                       .value = (double) value,
-                      .time = second};
+                      .time = second,
+                      .by_flush = self->all_by_flush};
     if (told) {
         line.value -= (double) *told;
         *told = value;

@@ -45,8 +45,9 @@ typedef struct {
     window_t window;        //  being filled
     malformed_t malformed[MALFORMED_KINDS];
     uint64_t received, malformed_lines;
-    bool by_flush;     //  timers have a row a flush, not one a second
-    char source[256];  //  of what is folded away, and of our health
+    bool by_flush;      //  timers have a row a flush, not one a second,
+    bool all_by_flush;  //  and so do gauges
+    char source[256];   //  of what is folded away, and of our health
 } ingest_t;
 
 //  Series with names of their own: at most so many.

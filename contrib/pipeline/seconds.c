@@ -128,10 +128,22 @@ seconds_turn_back (seconds_t *self, int64_t base)
     self->flush = self->closed = self->sifted = base;
 }
 
+//  The first second of a slot, from that one on.
+static int64_t
+seconds_of_slot (const seconds_t *self, int64_t second)
+{
+    int64_t rest = second % self->slot;
+    return rest > 0 ? second + self->slot - rest : second - rest;
+}
+
 int64_t
 seconds_next (seconds_t *self, int64_t due)
 {
-    int64_t second = taken_free (&self->taken, due);
+    int64_t second = due, slot;
+    do {
+        slot = seconds_of_slot (self, second);
+        second = taken_free (&self->taken, slot);
+    } while (second != slot);
     if (second < self->flush)
         seconds_turn_back (self, taken_before (&self->taken, second));
     return second;
@@ -360,6 +372,7 @@ seconds_init (seconds_t *self, const zb_backend_t *backend)
 {
     memset (self, 0, sizeof *self);
     self->backend = backend;
+    self->slot = 1;
     self->flush = self->closed = self->floor = -1;
     taken_begin (&self->taken, -1);
     window_begin (&self->open);
@@ -369,7 +382,8 @@ void
 seconds_start (seconds_t *self, int64_t now)
 {
     if (!self->known && !self->backend->adds)
-        self->flush = self->closed = self->floor = now + 1;
+        self->flush = self->closed = self->floor =
+          seconds_of_slot (self, now + 1);
     if (!self->known)
         taken_begin (&self->taken, self->flush);
     self->known = true;

@@ -18,6 +18,10 @@
     on where they were before: those of that moment are left out when their time
     comes.
 
+    A place may keep one value for some seconds, a slot. Then all rows are the
+    flush's, whose second is a multiple of them: one between two boundaries, as a
+    stop is, gets the next slot, which the flush of that boundary leaves out.
+
     With a backend that adds up (zb_backend_t.adds) none of this is needed.
 
     All functions are for the thread that does flushes, or for ingest while no
@@ -49,6 +53,7 @@ typedef struct {
 
 typedef struct {
     const zb_backend_t *backend;
+    int64_t slot;    //  flushes get multiples of so many seconds
     uint64_t key;    //  of the hashes, the same for all the folder's life
     bool known;      //  what was before this worker
     int64_t flush;   //  the last one's second

@@ -66,11 +66,11 @@ entry_same (const void *item, const void *key)
                 == 0;
 }
 
-//  The second that a line's entry is of. A line of time 0 is the flush's.
+//  The second that a line's entry is of. One of time 0 is the flush's, too.
 static inline int64_t
 entry_second (const zb_line_t *line)
 {
-    return line->type == ZB_TYPE_COUNTER ? 0 : line->time;
+    return line->type == ZB_TYPE_COUNTER || line->by_flush ? 0 : line->time;
 }
 
 static inline uint64_t

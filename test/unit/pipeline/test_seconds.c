@@ -255,6 +255,32 @@ test_start (void **state)
     seconds_clear (&self);
 }
 
+//  A place that keeps one value for ten seconds: a flush between two boundaries gets
+//  the next slot, and so does one that comes when that is taken. A worker that does
+//  not know of the one before it leaves that one's last slot out.
+static void
+test_slots (void **state)
+{
+    seconds_t self;
+    (void) state;
+    seconds_init (&self, &s_overwrites);
+    self.slot = 10;
+    assert_int_equal (seconds_next (&self, 100), 100);
+    assert_int_equal (seconds_next (&self, 101), 110);
+    self.flush = 110;
+    taken_add (&self.taken, 110);
+    assert_int_equal (seconds_next (&self, 103), 120);
+    assert_int_equal (seconds_next (&self, 110), 120);
+    assert_int_equal (seconds_next (&self, 120), 120);
+    seconds_clear (&self);
+    seconds_init (&self, &s_overwrites);
+    self.slot = 10;
+    seconds_start (&self, 101);
+    assert_int_equal (self.flush, 110);
+    assert_int_equal (seconds_next (&self, 110), 120);
+    seconds_clear (&self);
+}
+
 //  Where rows add up, all goes out at once.
 static void
 test_adds (void **state)
@@ -603,6 +629,7 @@ main (void)
       cmocka_unit_test (test_fit),         cmocka_unit_test (test_restart),
       cmocka_unit_test (test_entry_lines), cmocka_unit_test (test_bad_lines),
       cmocka_unit_test (test_percentile),  cmocka_unit_test (test_clock_ahead),
-      cmocka_unit_test (test_clock_jumps), cmocka_unit_test (test_random)};
+      cmocka_unit_test (test_clock_jumps), cmocka_unit_test (test_slots),
+      cmocka_unit_test (test_random)};
     return cmocka_run_group_tests_name ("seconds", tests, NULL, NULL);
 }
