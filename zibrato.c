@@ -351,10 +351,12 @@ worker_tick (zloop_t *loop, int timer, void *argument)
 {
     worker_t *self = (worker_t *) argument;
     int64_t boundary = self->boundary, now_us = wall_us ();
+    int64_t slot_ms = self->flush->seconds.slot * 1000;
     (void) timer;
     flush_look (self->flush);
     if (boundary > self->second
-        || zclock_mono () - self->flushed_ms >= CATCH_UP_MS)
+        || zclock_mono () - self->flushed_ms
+             >= (slot_ms > CATCH_UP_MS ? slot_ms : CATCH_UP_MS))
         worker_flush_soon (self, loop, boundary);
     self->boundary = boundary_next (boundary, now_us, s_worker.flush);
     zloop_timer (loop, boundary_ms (self->boundary, now_us), 1, worker_tick,
@@ -466,7 +468,8 @@ worker_last_second (const worker_t *self)
     int64_t now = wall_us () / 1000000;
     int64_t ahead = seconds_next (&self->flush->seconds, now) - 1 - now;
     bool any = self->ingest.window.entries.count || self->flush->seconds.opens;
-    if (any && !self->spool && !self->backend->adds && ahead > 0)
+    if (any && !self->spool && !self->backend->adds && ahead > 0
+        && self->flush->seconds.slot == 1)
         zclock_sleep (ahead < CATCH_UP_MS / 1000 ? (int) ahead * 1000
                                                  : CATCH_UP_MS);
     return wall_us () / 1000000;
@@ -610,10 +613,13 @@ worker_init (worker_t *self, const zb_backend_t *backend)
     self->backend = backend;
     ingest_init (&self->ingest, (size_t) s_worker.max_series);
     self->ingest.by_flush = !(backend->wants & ZB_WANTS_SECONDS);
+    self->ingest.all_by_flush = backend->wants & ZB_WANTS_SLOTS;
     self->ingest.ledger->several =
       s_worker.endpoint && strchr (s_worker.endpoint, ',');
     self->queue = queue_new ((size_t) s_worker.spool_max);
     self->flush = flush_new (backend, self->queue);
+    if (backend->wants & ZB_WANTS_SLOTS)
+        self->flush->seconds.slot = s_worker.flush;
     self->flush->batch = (size_t) s_worker.batch;
     self->flush->reader = &s_worker_reader;
     self->flush->reader_argument = self;
@@ -1054,6 +1060,7 @@ broker_run (void)
 //  Backends in contrib/backends, a file and a row each.
 // clang-format off
 extern const zb_backend_t zb_exec_backend;
+extern const zb_backend_t zb_graphite_backend;
 extern const zb_backend_t zb_influx_backend;
 extern const zb_backend_t zb_librato_backend;
 extern const zb_backend_t zb_otlp_backend;
@@ -1064,6 +1071,7 @@ extern const zb_backend_t zb_stdout_backend;
 
 static const zb_backend_t *const s_backends[] = {
   &zb_exec_backend,
+  &zb_graphite_backend,
   &zb_influx_backend,
   &zb_librato_backend,
   &zb_otlp_backend,
