@@ -307,14 +307,15 @@ influxdb_rows (const server_t *self, const char *database)
 }
 
 //  The line's sample as an object of name and source, and what of a row it has: the
-//  name's end, behind its last '_'.
+//  name's end, behind its last '_' or dot.
 static void
 s_victoriametrics_add (cJSON *rows, const cJSON *line)
 {
     const cJSON *metric = cJSON_GetObjectItem (line, "metric"), *value;
     char *name =
       text_new ("%s", cJSON_GetObjectItem (metric, "__name__")->valuestring);
-    char *field = strrchr (name, '_');
+    char *field = strrchr (name, '_'), *dot = strrchr (name, '.');
+    field = !field || (dot && dot > field) ? dot : field;
     cJSON_ArrayForEach (value, cJSON_GetObjectItem (line, "values"))
     {
         cJSON *row = cJSON_Duplicate (metric, 1);

@@ -23,6 +23,9 @@ typedef struct {
     //  What the server has. Caller deletes the return value.
     cJSON *(*rows) (const server_t *server, const char *database);
     const char *database;
+    //  Waits until the server has on disk what it has read, if a stop would lose it;
+    //  or NULL
+    void (*settle) (const server_t *server);
     process_t *worker;
 } store_t;
 
@@ -132,8 +135,11 @@ store_survives_kills (store_t *self, const char *const *more)
         int ms = rand_r (&seed) % PAUSE_MS;
         nanosleep (&(struct timespec){0, ms * 1000000L}, NULL);
         process_stop (self->worker, SIGKILL);
-        if (kills % 10 == 4)
+        if (kills % 10 == 4) {
+            if (self->settle)
+                self->settle (self->server);
             server_stop (self->server);
+        }
         if (kills % 10 == 7)
             server_launch (self->server);
         store_work (self, broker, options);
