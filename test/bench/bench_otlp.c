@@ -6,7 +6,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "bench_child.h"
+#include "bench_sink.h"
 
 #include "otlp_encode.h"
 #include "service.h"
@@ -15,50 +15,6 @@
 #include <string.h>
 
 enum { ROWS = 100000, BATCH = 2000, BUCKETS = 40 };
-
-//  --------------------------------------------------------------------------
-//  The receiver
-
-//  Reads a request to its end. Returns 0, or -1 if there is no more.
-static int
-s_read_request (int fd)
-{
-    static char text[1 << 20];
-    static const char header[] = "Content-Length: ";
-    size_t size = 0;
-    char *end = NULL;
-    while (!end) {
-        ssize_t got = recv (fd, text + size, sizeof text - 1 - size, 0);
-        if (got <= 0)
-            return -1;
-        size += (size_t) got;
-        text[size] = 0;
-        end = strstr (text, "\r\n\r\n");
-    }
-    size_t left = strtoul (strstr (text, header) + sizeof header - 1, NULL, 10)
-                  - (size_t) (text + size - end - 4);
-    while (left) {
-        ssize_t got =
-          recv (fd, text, left < sizeof text ? left : sizeof text, 0);
-        if (got <= 0)
-            return -1;
-        left -= (size_t) got;
-    }
-    return 0;
-}
-
-//  Child. Its argument is the socket that listens.
-static void
-s_receive (void *argument)
-{
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    for (;;) {
-        int fd = accept (*(int *) argument, NULL, NULL);
-        while (fd != -1 && s_read_request (fd) == 0)
-            send (fd, answer, sizeof answer - 1, MSG_NOSIGNAL);
-        close (fd);
-    }
-}
 
 //  --------------------------------------------------------------------------
 //  Rows: of a program's usual names, with a tag
@@ -167,18 +123,10 @@ s_measure (const char *url, zb_type_t type, const char *name, double goal)
 int
 main (void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof address;
-    int fd = socket (AF_INET, SOCK_STREAM, 0);
     char url[64];
     bench_child_t child;
-    address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
-    BENCH_CHECK (bind (fd, (struct sockaddr *) &address, size) == 0
-                 && listen (fd, 8) == 0
-                 && getsockname (fd, (struct sockaddr *) &address, &size) == 0);
-    snprintf (url, sizeof url, "http://127.0.0.1:%u/",
-              (unsigned) ntohs (address.sin_port));
-    child = bench_child (s_receive, &fd, NULL, 0);
+    snprintf (url, sizeof url, "http://127.0.0.1:%d/",
+              bench_sink (&child, bench_sink_http));
     bench_pin (1);
     s_measure (url, ZB_TYPE_COUNTER, "counter", 1);
     s_measure (url, ZB_TYPE_TIMER, "timer", 3);
