@@ -359,6 +359,7 @@ enum { SHARED_MAX = 4 };
 
 static server_t *s_shared[SHARED_MAX];
 static void **s_shared_kept;  //  the memory that is theirs
+static size_t s_shared_kept_count;
 
 static server_t *
 server_shared (const server_kind_t *kind)
@@ -383,12 +384,16 @@ servers_run (const struct CMUnitTest *tests, size_t count,
         s_shared[i] = server_start (kinds[i]);
     memcpy (folder, s_folder, sizeof folder);
     s_shared_kept = s_kept;
+    s_shared_kept_count = s_kept_count;
     s_process_count = s_kept_count = 0;
     s_kept = NULL;
     rc = jobs_run (tests, count, NULL);
     s_passed = rc == 0;
     for (i = 0; kinds[i]; i++)
         process_destroy (&s_shared[i]->process);
+    while (s_shared_kept_count)
+        free (s_shared_kept[--s_shared_kept_count]);
+    free (s_shared_kept);
     return folder_remove (folder) == 0 ? rc : 1;
 }
 
