@@ -97,17 +97,13 @@ server_stop (server_t *self)
     process_stop (self->process, SIGTERM);
 }
 
-//  Takes ports that are free, all at once, or two may be the same.
+//  Takes ports that are free. Who holds one does not listen: the server may, with
+//  SO_REUSEADDR, but no connection gets it as its own, also while the server is away.
 static void
 server_take_ports (server_t *self)
 {
-    int fd[SERVER_PORTS];
-    for (int i = 0; i < self->kind->ports; i++) {
-        fd[i] = port_take ("127.0.0.1", 0);
-        self->port[i] = port_of (fd[i]);
-    }
     for (int i = 0; i < self->kind->ports; i++)
-        close (fd[i]);
+        self->port[i] = port_of (port_take ("127.0.0.1", 0));
 }
 
 //  Starts a server in a folder of that name. The harness ends it.
