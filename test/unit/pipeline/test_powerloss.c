@@ -23,7 +23,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 400 NOTSAN - there is one thread
+//  ctest: TIMEOUT 400 LONG 900 NOTSAN - there is one thread
 
 #define _GNU_SOURCE  //  nftw
 
@@ -1018,13 +1018,15 @@ world_fork (const image_t *image)
     assert_int_equal (status, 0);
 }
 
-//  Tries what the disk might have now: all of it, or one image of eight with a
-//  sanitizer. The second time less, or there would be no end.
+//  Tries what the disk might have now: all of it in the long run, else one image of
+//  three, and of eight with a sanitizer. The second time less, or there would be no
+//  end.
 static void
 world_lose_power (void)
 {
-    enum { ANY = 4, EVERY = 40, ONE_IN = SANITIZED ? 8 : 1 };
+    enum { ANY = 4, EVERY = 40, ONE_IN = SANITIZED ? 8 : 3 };
     static size_t tried;
+    const size_t one_in = getenv ("ZB_LONG") ? 1 : ONE_IN;
     bool done[CHANGES_MAX], second = s_world.second;
     size_t choice, most = s_disk.changes * (second ? 1 : 3);
     image_t image;
@@ -1040,7 +1042,7 @@ world_lose_power (void)
             image_new (&image, done, way);
             snprintf (what, sizeof what, "%s time, choice %zu of %zu, way %d",
                       second ? "second" : "first", choice, s_disk.changes, way);
-            if (image_is_new (&image) && tried++ % ONE_IN == 0)
+            if (image_is_new (&image) && tried++ % one_in == 0)
                 image_check (&image, what);
             if (choice == most + ANY && way == again && !second)
                 world_fork (&image);
