@@ -52,7 +52,6 @@
 #include "contrib/modes/modes.h"
 
 #include <czmq.h>
-#include <dlfcn.h>
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
@@ -647,6 +646,26 @@ worker_clear (worker_t *self)
         spool_destroy (&self->spool);
 }
 
+//  Ends the program if the options do not go together.
+static void
+worker_check (const zb_backend_t *backend)
+{
+    const char *name = s_worker.worker;
+    const char *wrong = backend->check ? backend->check () : NULL;
+    if (wrong)
+        die ("%s", wrong);
+    if (backend->flush_most && s_worker.flush > backend->flush_most)
+        die ("--flush: expected at most %d for %s", (int) backend->flush_most,
+             backend->name);
+    wrong = levels_check (s_worker.levels);
+    if (wrong)
+        die ("--levels: %s", wrong);
+    if (name && !line_label_ok (name, strlen (name)))
+        die ("--worker %s: expected a label", name);
+    if (!s_worker.server != !s_worker.cert)
+        die ("--curve-server and --curve-cert: give both, or neither");
+}
+
 //  A worker from beginning to end: check, subscribe, ingest, drain, deliver.
 static int
 worker_run (const zb_backend_t *given)
@@ -656,24 +675,12 @@ worker_run (const zb_backend_t *given)
     worker_t self;
     sender_t sender = {.backend = backend};
     int stop = process_stop_fd (), hangup = process_hangup_fd ();
-    const char *wrong = backend->check ? backend->check () : NULL;
+    const char *wrong;
     pthread_t thread;
-    if (wrong)
-        die ("%s", wrong);
-    if (backend->flush_most && s_worker.flush > backend->flush_most)
-        die ("--flush: expected at most %d for %s", (int) backend->flush_most,
-             backend->name);
+    worker_check (backend);
     process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
     if (own.wants_too)
         own.wants |= *own.wants_too;
-    wrong = levels_check (s_worker.levels);
-    if (wrong)
-        die ("--levels: %s", wrong);
-    if (s_worker.worker
-        && !line_label_ok (s_worker.worker, strlen (s_worker.worker)))
-        die ("--worker %s: expected a label", s_worker.worker);
-    if (!s_worker.server != !s_worker.cert)
-        die ("--curve-server and --curve-cert: give both, or neither");
     wrong = totals_check (backend, s_worker.signs, s_worker.stale);
     if (wrong)
         die ("%s", wrong);
@@ -1129,21 +1136,11 @@ mode_backend (const zb_backend_t *backend, int argc, char **argv)
 static int
 mode_plugin (int argc, char **argv)
 {
-    const zb_backend_t *(*backend) (void) = NULL;
-    void *library, *symbol;
     if (argc < 2 || !streq (argv[0], "--plugin"))
         options_parse (&s_plugin_mode, argc, argv);
     if (argc < 2 || !streq (argv[0], "--plugin"))
         usage_die (&s_plugin_mode, "expected --plugin FILE.so first");
-    library = dlopen (argv[1], RTLD_NOW | RTLD_LOCAL);
-    symbol = library ? dlsym (library, "zibrato_backend") : NULL;
-    if (!symbol)
-        die ("--plugin %s", dlerror ());
-    memcpy (&backend, &symbol, sizeof backend);
-    if (backend ()->abi != ZB_BACKEND_ABI)
-        die ("--plugin %s: made for another version: %d, expected %d", argv[1],
-             backend ()->abi, ZB_BACKEND_ABI);
-    return mode_backend (backend (), argc - 2, argv + 2);
+    return mode_backend (plugin_load (argv[1]), argc - 2, argv + 2);
 }
 
 //  The overview: one line a mode, from the rows that dispatch.

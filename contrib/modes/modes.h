@@ -1,4 +1,4 @@
-/*  modes - those that are neither broker nor worker, a file each
+/*  modes - those that are neither broker nor worker, a file each, and plug-ins
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -8,5 +8,9 @@
 #include "options.h"
 
 extern const zb_mode_t zb_keygen_mode, zb_replay_mode;
+
+//  The backend of a shared object, for `zibrato worker --plugin`. Ends the program
+//  if it is none, or one for another version.
+const zb_backend_t *plugin_load (const char *path);
 
 #endif
