@@ -437,13 +437,11 @@ static void
 worker_connect (subscriber_t *subscriber)
 {
     char endpoint[ADDRESS_MAX];
-    const char *endpoints = s_worker.endpoint;
-    if (!endpoints) {
-        address_endpoint (endpoint, sizeof endpoint, s_worker.host,
-                          (int) s_worker.port);
-        endpoints = endpoint;
-    }
-    subscriber_connect (subscriber, endpoints, s_worker.server, s_worker.cert);
+    address_endpoint (endpoint, sizeof endpoint, s_worker.host,
+                      (int) s_worker.port);
+    subscriber_connect (subscriber,
+                        s_worker.endpoint ? s_worker.endpoint : endpoint,
+                        s_worker.server, s_worker.cert);
 }
 
 //  Ends the flush that is under way.
@@ -558,15 +556,6 @@ worker_seconds_begin (worker_t *self)
     self->flushed_ms = zclock_mono ();
 }
 
-//  Whose rows are in a spool: the backend's, with what it makes of names.
-static void
-worker_owner (const zb_backend_t *backend, char owner[FILE_OWNER_MAX])
-{
-    const char *naming = backend->naming ? backend->naming () : "";
-    snprintf (owner, FILE_OWNER_MAX, "%s%s%.100s", backend->name,
-              *naming ? " " : "", naming);
-}
-
 //  Goes on where the last worker with this folder ended, however it did.
 static void
 worker_load (worker_t *self)
@@ -574,7 +563,7 @@ worker_load (worker_t *self)
     char owner[FILE_OWNER_MAX];
     const char *waits;
     bool fresh;
-    worker_owner (self->backend, owner);
+    spool_owner (self->backend, owner);
     self->spool = self->queue->spool =
       spool_new (s_worker.spool, owner, s_worker.spool_max);
     if (!self->spool && errno == EWOULDBLOCK)
@@ -1136,10 +1125,10 @@ mode_backend (const zb_backend_t *backend, int argc, char **argv)
 static int
 mode_plugin (int argc, char **argv)
 {
-    if (argc < 2 || !streq (argv[0], "--plugin"))
+    if (argc < 2 || !streq (argv[0], "--plugin")) {
         options_parse (&s_plugin_mode, argc, argv);
-    if (argc < 2 || !streq (argv[0], "--plugin"))
         usage_die (&s_plugin_mode, "expected --plugin FILE.so first");
+    }
     return mode_backend (plugin_load (argv[1]), argc - 2, argv + 2);
 }
 
@@ -1185,8 +1174,7 @@ s_mode (const char *mode, int argc, char **argv)
 int
 main (int argc, char **argv)
 {
-    static char help[] = "--help";
-    char *ask[] = {help};
+    static char help[] = "--help", *ask[] = {help};
     const char *mode = argc > 1 ? argv[1] : "";
     int rc = -1;
     process_open_standard ();

@@ -264,7 +264,7 @@ s_point (const otlp_form_t *form, const zb_row_t *row, otlp_out_t *out)
 //  --------------------------------------------------------------------------
 //  Metrics: rows of one name and type
 
-enum { NO_ROW = UINT32_MAX };
+#define NO_ROW UINT32_MAX
 
 //  Rows of a metric are a chain. Each array has an element a row, but slots.
 typedef struct {

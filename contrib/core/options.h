@@ -18,11 +18,10 @@ enum { TABLES_MAX = 2 };
 typedef struct {
     const char *name, *summary;
     const zb_option_t *tables[TABLES_MAX];
-    const zb_option_t *arguments;  //  without "--", in this order; who has no
-                                   //  default must be given. A list, which is
-                                   //  the last one, takes all words that are left
-    int (*run) (void);             //  with the options read; returns the exit
-                                   //  status
+    //  Without "--", in this order; who has no default must be given. A list, which
+    //  is the last one, takes all words that are left
+    const zb_option_t *arguments;
+    int (*run) (void);  //  with the options read; returns the exit status
 } zb_mode_t;
 
 //  A whole number, with K, M or G for 1024 and its powers. Returns 0, or -1.

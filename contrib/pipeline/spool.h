@@ -55,8 +55,10 @@ typedef struct {
                       int64_t came_ms);
 } spool_reader_t;
 
-//  Opens the folder, makes it if it is not there, and takes the lock. owner: the
-//  backend, and how it names things. The caller sees to it that the folder stays
+//  Whose rows are in a folder: the backend's, with what it makes of names.
+void spool_owner (const zb_backend_t *backend, char owner[FILE_OWNER_MAX]);
+
+//  Opens the folder, makes it if it is not there, and takes the lock. The caller sees to it that the folder stays
 //  below so many bytes; here only the ledger is kept short. Returns NULL, errno
 //  set; EWOULDBLOCK: another worker has it. Caller owns the return value.
 spool_t *spool_new (const char *dir, const char *owner, int64_t bytes_max);

@@ -17,6 +17,14 @@
 //  --------------------------------------------------------------------------
 //  Who may have the folder
 
+void
+spool_owner (const zb_backend_t *backend, char owner[FILE_OWNER_MAX])
+{
+    const char *naming = backend->naming ? backend->naming () : "";
+    snprintf (owner, FILE_OWNER_MAX, "%s%s%.100s", backend->name,
+              *naming ? " " : "", naming);
+}
+
 //  Is it a request that another backend has made, or one that names things
 //  otherwise? Says whose it is.
 static bool

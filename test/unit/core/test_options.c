@@ -410,8 +410,8 @@ test_check (void **state)
       "  text             said                             command line\n",
       "  count            7                                default\n",
       "  flag             no                               default\n",
-      "  word             a                                command line\n"
-      "  word             b                                command line\n",
+      ("  word             a                                command line\n"
+       "  word             b                                command line\n"),
       "  secret           (not shown)                      ZB_TEST_SECRET\n"};
     char *words[WORDS + 1] = {"--config", s_path,     "--check",
                               "--word=a", "--word=b", "--text=said"};
