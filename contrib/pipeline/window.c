@@ -276,11 +276,10 @@ window_restore (window_t *self, const char *text, size_t size)
     return -1;
 }
 
-//  One sample is what it is: rounding makes nothing else of it.
+//  One sample is the sum: range and square may only be known by its bucket.
 static void
 row_single (zb_row_t *row)
 {
-    row->value = row->sum = row->min = row->max;
     row->min = row->max = row->value;
     row->sum_squares = row->value * row->value;
 }

@@ -191,6 +191,26 @@ test_row_timer (void **state)
     window_clear (&window);
 }
 
+//  Of one sample the sum is exact, though its range may be that of its bucket.
+static void
+test_row_single (void **state)
+{
+    window_t window = {.number = 0};
+    const increment_t increment = {
+      .count = 1, .sum_ns = 1000, .min_ns = 996, .max_ns = 1018};
+    zb_row_t row;
+    entry_t *entry;
+    (void) state;
+    window_begin (&window);
+    entry = s_entry (&window, "a|Timer|n|1|100|s");
+    entry_increment (entry, &increment);
+    entry_row (entry, 12300, 12345, &row);
+    assert_true (row.value == 1e-6 && row.sum == 1e-6);
+    assert_true (row.min == 1e-6 && row.max == 1e-6);
+    assert_true (row.sum_squares == 1e-6 * 1e-6);
+    window_clear (&window);
+}
+
 //  What two publishers of one name measured is one row.
 static void
 test_row_merge (void **state)
@@ -558,6 +578,7 @@ main (void)
                                        cmocka_unit_test (test_row_counter),
                                        cmocka_unit_test (test_row_gauge),
                                        cmocka_unit_test (test_row_timer),
+                                       cmocka_unit_test (test_row_single),
                                        cmocka_unit_test (test_row_merge),
                                        cmocka_unit_test (test_row_huge),
                                        cmocka_unit_test (test_json),
