@@ -1141,13 +1141,13 @@ s_help (FILE *out)
                   "Carries measurements from programs to where they are looked "
                   "at.\n\n");
     for (i = 0; i < MODES; i++)
-        fprintf (out, "  %-10s %s\n", s_modes[i]->name, s_modes[i]->summary);
+        fprintf (out, "  %-12s %s\n", s_modes[i]->name, s_modes[i]->summary);
     for (i = 0; i < BACKENDS; i++)
-        fprintf (out, "  %-10s %s\n", s_backends[i]->name,
+        fprintf (out, "  %-12s %s\n", s_backends[i]->name,
                  s_backends[i]->summary);
-    fprintf (out, "  %-10s %s\n", "worker",
+    fprintf (out, "  %-12s %s\n", "worker",
              "Runs a backend from a shared object: --plugin FILE.so");
-    fprintf (out, "  %-10s %s\n", "help",
+    fprintf (out, "  %-12s %s\n", "help",
              "Prints this, or with MODE the mode's options");
     fprintf (out, "\n`zibrato MODE --help` prints a mode's options, "
                   "`zibrato --version` the version.\n");
