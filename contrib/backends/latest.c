@@ -110,6 +110,7 @@ latest_labels (latest_t *self, const zb_row_t *row)
     zb_tag_t labels[PROM_LABELS_MAX];
     size_t count = prom_labels (row, self->worker, labels);
     self->scratch.size = 0;
+    buffer_room (&self->scratch, 1);  //  a text, if it is empty, too
     for (size_t i = 0; i < count; i++) {
         buffer_add (&self->scratch, labels[i].key, strlen (labels[i].key) + 1);
         buffer_add (&self->scratch, labels[i].value,

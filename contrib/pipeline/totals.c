@@ -232,7 +232,7 @@ totals_unpack (totals_t *self, const total_t *total)
 static int64_t
 totals_start_ns (const totals_t *self, const zb_row_t *row)
 {
-    int64_t start_ns = self->from * SECOND_NS + self->part_ns;
+    int64_t start_ns = window_ns (self->from) + self->part_ns;
     return start_ns < row->time_ns ? start_ns
                                    : row->time_ns - SECOND_NS + self->part_ns;
 }
@@ -364,8 +364,8 @@ static void
 totals_give (totals_t *self, total_t *total, bool ends, totals_give_fn *give,
              void *argument)
 {
-    int64_t time_ns = self->second * SECOND_NS;
-    int64_t from_ns = self->from * SECOND_NS;
+    int64_t time_ns = window_ns (self->second);
+    int64_t from_ns = window_ns (self->from);
     zb_row_t row = {.name = total->text,
                     .source = total_source (total),
                     .time_ns = time_ns,

@@ -10,6 +10,13 @@
 
 enum { BILLION = 1000000000 };  //  nanoseconds a second
 
+int64_t
+window_ns (int64_t second)
+{
+    static const int64_t most = INT64_MAX / BILLION - 1;
+    return (second < most ? second : most) * BILLION;
+}
+
 entry_t *
 window_add (window_t *self, const zb_line_t *line, uint64_t hash)
 {
@@ -72,7 +79,7 @@ entry_sample (entry_t *self, const zb_line_t *line)
         samples->sum_squares += value * value;
     samples->sum += value;
     samples_range (samples, 1, value, value);
-    samples_last (samples, value, line->time * BILLION + line->time_ns);
+    samples_last (samples, value, window_ns (line->time) + line->time_ns);
 }
 
 void
@@ -221,7 +228,7 @@ samples_restore_last (samples_t *self, span_t last, int64_t second)
     if (sscanf (copy, "%la|%" SCNd64, &self->last, &self->last_ns) == 2)
         return;
     self->last = self->count ? self->sum / (double) self->count : 0;
-    self->last_ns = second * BILLION;
+    self->last_ns = window_ns (second);
 }
 
 //  The text up to the next bar, over which it steps.
@@ -318,9 +325,9 @@ entry_row (const entry_t *self, int64_t from, int64_t flush_second,
     *row = (zb_row_t){.type = (zb_type_t) self->type,
                       .name = self->text,
                       .source = self->text + self->name_size + 1,
-                      .start_ns = from * BILLION,
-                      .time_ns = second * BILLION,
-                      .last_ns = second * BILLION};
+                      .start_ns = window_ns (from),
+                      .time_ns = window_ns (second),
+                      .last_ns = window_ns (second)};
     if (self->type != ZB_TYPE_COUNTER) {
         row_samples (row, self->samples);
         return;

@@ -89,6 +89,10 @@ window_find (const window_t *self, const zb_line_t *line, uint64_t hash)
     return table_find (&self->entries, hash, entry_same, &key);
 }
 
+//  Unix time in nanoseconds, for which 63 bits last until 2262: what is later, which a
+//  line may say, is then.
+int64_t window_ns (int64_t second);
+
 //  Bytes of a line's entry, with its samples, which are next to it.
 static inline size_t
 entry_size (const zb_line_t *line)

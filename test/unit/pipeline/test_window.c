@@ -241,6 +241,27 @@ test_row_merge (void **state)
     window_clear (&window);
 }
 
+//  However late a line says it is, its row has a time that there is.
+static void
+test_row_late (void **state)
+{
+    window_t window = {.number = 0};
+    const int64_t last = INT64_C (9223372035) * s_billion;
+    zb_row_t row;
+    entry_t *entry;
+    (void) state;
+    window_begin (&window);
+    entry = s_sample (&window, "a|Gauge|n|1|99999999999.9|s");
+    entry_row (entry, 0, 1, &row);
+    assert_true (row.time_ns == last && row.start_ns == last);
+    assert_true (row.last_ns >= last);
+    entry = s_sample (&window, "a|Gauge|o|1|9223372034.25|s");
+    entry_row (entry, 0, 1, &row);
+    assert_true (row.time_ns == last - s_billion);
+    assert_true (row.last_ns == row.time_ns + s_billion / 4);
+    window_clear (&window);
+}
+
 //  However long the durations that peers write are: no signed overflow.
 static void
 test_row_huge (void **state)
@@ -579,6 +600,7 @@ main (void)
                                        cmocka_unit_test (test_row_gauge),
                                        cmocka_unit_test (test_row_timer),
                                        cmocka_unit_test (test_row_single),
+                                       cmocka_unit_test (test_row_late),
                                        cmocka_unit_test (test_row_merge),
                                        cmocka_unit_test (test_row_huge),
                                        cmocka_unit_test (test_json),
