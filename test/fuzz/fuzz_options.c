@@ -47,7 +47,8 @@ s_check_ranges (const zb_option_t *option)
 static void
 s_parse (int argc, char **argv)
 {
-    flush_t flush = {.percentiles = 0};
+    static const zb_backend_t backend = {.name = "fuzz"};
+    flush_t flush = {.backend = &backend};
     size_t i;
     options_parse (&s_usage, argc, argv);
     s_check_ranges (s_broker_options);
