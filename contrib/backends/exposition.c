@@ -26,7 +26,6 @@ struct exposition {
     size_t aspect;
     bool headed, ended;
     buffer_t out, labels;
-    protobuf_t bytes;
 };
 
 //  --------------------------------------------------------------------------
@@ -282,7 +281,7 @@ static const prom_native_t s_native = {.count = 1,
 
 //  Classic buckets, too: a server that knows native ones does not look at them.
 static void
-s_write_histogram (protobuf_t *out, const latest_series_t *series)
+s_write_histogram (buffer_t *out, const latest_series_t *series)
 {
     uint64_t counts[PROM_BOUNDS];
     size_t begin = protobuf_begin (out, METRIC_HISTOGRAM);
@@ -301,7 +300,7 @@ s_write_histogram (protobuf_t *out, const latest_series_t *series)
 static void
 exposition_write_series (exposition_t *self, const latest_series_t *series)
 {
-    protobuf_t *out = &self->bytes;
+    buffer_t *out = &self->out;
     const aspect_t *aspect = exposition_aspect (self);
     size_t metric = protobuf_begin (out, FAMILY_METRIC), part;
     const char *at = series->text;
@@ -338,7 +337,7 @@ s_skip_gone (const latest_series_t *series)
 static void
 exposition_write_some (exposition_t *self)
 {
-    protobuf_t *out = &self->bytes;
+    buffer_t *out = &self->out;
     const aspect_t *aspect = exposition_aspect (self);
     char name[PROM_NAME_MAX + 8];
     size_t family = protobuf_begin (out, 0);
@@ -408,17 +407,16 @@ exposition_new (latest_t *latest, exposition_form_t form, bool ranges)
 size_t
 exposition_next (exposition_t *self, const char **piece)
 {
-    bool bytes = self->form == EXPOSITION_PROTOBUF;
-    self->out.size = self->bytes.size = 0;
+    self->out.size = 0;
     latest_lock (self->latest);
-    while (self->family && self->out.size + self->bytes.size < PIECE_BYTES)
+    while (self->family && self->out.size < PIECE_BYTES)
         exposition_step (self);
     latest_unlock (self->latest);
     if (!self->family && !self->ended && self->form == EXPOSITION_OPENMETRICS)
         buffer_add_text (&self->out, "# EOF\n");
     self->ended = !self->family;
-    *piece = bytes ? self->bytes.data : self->out.text;
-    return bytes ? self->bytes.size : self->out.size;
+    *piece = self->out.text;
+    return self->out.size;
 }
 
 void
@@ -430,7 +428,6 @@ exposition_destroy (exposition_t **self_p)
     latest_close (self->latest);
     buffer_clear (&self->out);
     buffer_clear (&self->labels);
-    protobuf_clear (&self->bytes);
     free (self);
     *self_p = NULL;
 }

@@ -33,7 +33,7 @@ static struct {
     zb_list_t attributes;
     otlp_form_t form;
     int wants;
-    protobuf_t body;  //  sender's thread, the following too
+    buffer_t body;  //  sender's thread, the following too
     zb_tag_t resource[RESOURCE_MAX];
     char warning[256];
 } s_otlp = {.service = {SERVICE_DEFAULTS,
@@ -204,7 +204,7 @@ otlp_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
     s_otlp.body.size = 0;
     if (!otlp_encode (&s_otlp.form, rows, count, &s_otlp.body))
         return ZB_DELIVERED;
-    return service_post (&s_otlp.service, s_otlp.body.data, s_otlp.body.size,
+    return service_post (&s_otlp.service, s_otlp.body.text, s_otlp.body.size,
                          reply, otlp_read);
 }
 
@@ -212,7 +212,7 @@ static void
 otlp_close (void)
 {
     service_close (&s_otlp.service);
-    protobuf_clear (&s_otlp.body);
+    buffer_clear (&s_otlp.body);
     fitted_forget ();
 }
 

@@ -405,7 +405,7 @@ s_request (const otlp_form_t *self, const zb_row_t *rows,
 
 size_t
 otlp_encode (const otlp_form_t *self, const zb_row_t *rows, size_t count,
-             protobuf_t *out)
+             buffer_t *out)
 {
     otlp_out_t fields = {out, self->json};
     chains_t chains;

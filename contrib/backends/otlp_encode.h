@@ -28,6 +28,6 @@ typedef struct {
 //  Appends the request. Returns how many points it has; nothing is appended for
 //  none. Rows of series that rest are no points of delta.
 size_t otlp_encode (const otlp_form_t *self, const zb_row_t *rows, size_t count,
-                    protobuf_t *out);
+                    buffer_t *out);
 
 #endif

@@ -17,7 +17,7 @@
 static void
 s_add (otlp_out_t *self, const char *text, size_t size)
 {
-    memcpy (protobuf_room (self->bytes, size), text, size);
+    memcpy (buffer_room (self->bytes, size), text, size);
     self->bytes->size += size;
 }
 
@@ -26,7 +26,7 @@ static void
 s_separate (otlp_out_t *self)
 {
     size_t size = self->bytes->size;
-    if (size && !strchr ("{[", self->bytes->data[size - 1]))
+    if (size && !strchr ("{[", self->bytes->text[size - 1]))
         s_add (self, ",", 1);
 }
 
@@ -62,7 +62,7 @@ static void
 s_digits (otlp_out_t *self, uint64_t value)
 {
     self->bytes->size +=
-      digits_write_whole (protobuf_room (self->bytes, DIGITS_MAX), value);
+      digits_write_whole (buffer_room (self->bytes, DIGITS_MAX), value);
 }
 
 //  --------------------------------------------------------------------------
@@ -88,7 +88,7 @@ otlp_double (otlp_out_t *self, const otlp_field_t *field, double value)
     }
     s_name (self, field);
     self->bytes->size +=
-      digits_write (protobuf_room (self->bytes, DIGITS_MAX), value);
+      digits_write (buffer_room (self->bytes, DIGITS_MAX), value);
 }
 
 void
@@ -213,7 +213,7 @@ otlp_number (otlp_out_t *self, uint64_t value)
         protobuf_varint (self->bytes, value);
         return;
     }
-    if (self->bytes->data[self->bytes->size - 1] != ':')
+    if (self->bytes->text[self->bytes->size - 1] != ':')
         s_separate (self);
     s_add (self, "\"", 1);
     s_digits (self, value);

@@ -12,7 +12,7 @@
 #include "protobuf.h"
 
 typedef struct {
-    protobuf_t *bytes;
+    buffer_t *bytes;
     int json;
 } otlp_out_t;
 

@@ -286,7 +286,7 @@ prom_classic (const zb_bucket_t *buckets, size_t count,
 
 //  Prometheus calls a bucket by what is one more than our index.
 static void
-s_write_spans (protobuf_t *out, int field, const zb_bucket_t *buckets,
+s_write_spans (buffer_t *out, int field, const zb_bucket_t *buckets,
                size_t count)
 {
     int next = -1;  //  index behind the span before
@@ -305,7 +305,7 @@ s_write_spans (protobuf_t *out, int field, const zb_bucket_t *buckets,
 
 //  Each count as the difference to the one before.
 static void
-s_write_deltas (protobuf_t *out, int field, const zb_bucket_t *buckets,
+s_write_deltas (buffer_t *out, int field, const zb_bucket_t *buckets,
                 size_t count)
 {
     size_t begin = protobuf_begin (out, field);
@@ -321,7 +321,7 @@ s_write_deltas (protobuf_t *out, int field, const zb_bucket_t *buckets,
 //  What took no time at all is in the bucket of a nanosecond, which is the zero
 //  bucket there.
 void
-prom_native (protobuf_t *out, const prom_native_t *fields, double sum,
+prom_native (buffer_t *out, const prom_native_t *fields, double sum,
              const zb_bucket_t *buckets, size_t count)
 {
     bool zero = count && buckets->index == ZB_BUCKET_ZERO;

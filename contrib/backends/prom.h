@@ -68,7 +68,7 @@ typedef struct {
 } prom_native_t;
 
 //  Writes a native histogram of schema 5, which has our own buckets.
-void prom_native (protobuf_t *out, const prom_native_t *fields, double sum,
+void prom_native (buffer_t *out, const prom_native_t *fields, double sum,
                   const zb_bucket_t *buckets, size_t count);
 
 #endif

@@ -22,24 +22,6 @@ enum {
 //  --------------------------------------------------------------------------
 //  Writing
 
-char *
-protobuf_room (protobuf_t *self, size_t size)
-{
-    if (self->max - self->size < size) {
-        self->max = (self->size + size) * 2;
-        self->data = (char *) realloc (self->data, self->max);
-        assert (self->data);
-    }
-    return self->data + self->size;
-}
-
-void
-protobuf_clear (protobuf_t *self)
-{
-    free (self->data);
-    memset (self, 0, sizeof *self);
-}
-
 //  Returns how many bytes it takes.
 static size_t
 s_varint (char *data, uint64_t value)
@@ -52,44 +34,44 @@ s_varint (char *data, uint64_t value)
 }
 
 void
-protobuf_varint (protobuf_t *self, uint64_t value)
+protobuf_varint (buffer_t *self, uint64_t value)
 {
-    self->size += s_varint (protobuf_room (self, VARINT_MAX), value);
+    self->size += s_varint (buffer_room (self, VARINT_MAX), value);
 }
 
 static void
-s_tag (protobuf_t *self, int field, int kind)
+s_tag (buffer_t *self, int field, int kind)
 {
     protobuf_varint (self, (uint64_t) field << KIND_BITS | (uint64_t) kind);
 }
 
 void
-protobuf_unsigned (protobuf_t *self, int field, uint64_t value)
+protobuf_unsigned (buffer_t *self, int field, uint64_t value)
 {
     s_tag (self, field, PROTOBUF_VARINT);
     protobuf_varint (self, value);
 }
 
 void
-protobuf_signed (protobuf_t *self, int field, int64_t value)
+protobuf_signed (buffer_t *self, int field, int64_t value)
 {
     protobuf_unsigned (self, field, protobuf_zigzag (value));
 }
 
 //  Its bytes go from the lowest to the highest, on every machine.
 void
-protobuf_fixed (protobuf_t *self, int field, uint64_t value)
+protobuf_fixed (buffer_t *self, int field, uint64_t value)
 {
     char *data;
     s_tag (self, field, PROTOBUF_FIXED64);
-    data = protobuf_room (self, sizeof value);
+    data = buffer_room (self, sizeof value);
     for (size_t i = 0; i < sizeof value; i++)
         data[i] = (char) (value >> 8 * i);
     self->size += sizeof value;
 }
 
 void
-protobuf_double (protobuf_t *self, int field, double value)
+protobuf_double (buffer_t *self, int field, double value)
 {
     uint64_t bits;
     memcpy (&bits, &value, sizeof bits);
@@ -97,45 +79,45 @@ protobuf_double (protobuf_t *self, int field, double value)
 }
 
 void
-protobuf_bytes (protobuf_t *self, int field, const void *data, size_t size)
+protobuf_bytes (buffer_t *self, int field, const void *data, size_t size)
 {
     s_tag (self, field, PROTOBUF_BYTES);
     protobuf_varint (self, size);
-    memcpy (protobuf_room (self, size), data, size);
+    memcpy (buffer_room (self, size), data, size);
     self->size += size;
 }
 
 void
-protobuf_text (protobuf_t *self, int field, const char *text)
+protobuf_text (buffer_t *self, int field, const char *text)
 {
     size_t size = strlen (text);
     protobuf_bytes (self, field, text, size);
-    *protobuf_room (self, 1) = 0;
-    utf8_mend (self->data + self->size - size);
+    *buffer_room (self, 1) = 0;
+    utf8_mend (self->text + self->size - size);
 }
 
 //  Most are shorter than 128 bytes, so that their size takes one.
 size_t
-protobuf_begin (protobuf_t *self, int field)
+protobuf_begin (buffer_t *self, int field)
 {
     if (field)
         s_tag (self, field, PROTOBUF_BYTES);
-    protobuf_room (self, 1);
+    buffer_room (self, 1);
     return ++self->size;
 }
 
 void
-protobuf_end (protobuf_t *self, size_t begin)
+protobuf_end (buffer_t *self, size_t begin)
 {
     char size[VARINT_MAX];
     size_t bytes = s_varint (size, self->size - begin);
     if (bytes > 1) {
-        protobuf_room (self, bytes - 1);
-        memmove (self->data + begin + bytes - 1, self->data + begin,
+        buffer_room (self, bytes - 1);
+        memmove (self->text + begin + bytes - 1, self->text + begin,
                  self->size - begin);
         self->size += bytes - 1;
     }
-    memcpy (self->data + begin - 1, size, bytes);
+    memcpy (self->text + begin - 1, size, bytes);
 }
 
 //  --------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-/*  protobuf - writes Protocol Buffers into a buffer that grows, and reads them
-    within their bounds
+/*  protobuf - writes Protocol Buffers into a buffer, and reads them within their
+    bounds
 
     A message within a message is what stands between protobuf_begin and
     protobuf_end. So one can be written from front to back, with no pass before it
@@ -14,46 +14,33 @@
 #ifndef ZB_PROTOBUF_H
 #define ZB_PROTOBUF_H
 
-#include <stddef.h>
+#include "buffer.h"
+
 #include <stdint.h>
 
 //  --------------------------------------------------------------------------
 //  Writing
 
-//  All zero at first. Kept from message to message, it needs no memory any more.
-typedef struct {
-    char *data;
-    size_t size, max;
-} protobuf_t;
-
-//  Makes room for so many more bytes. Returns where they go; the caller moves size.
-char *protobuf_room (protobuf_t *self, size_t size);
-
-//  Frees it.
-void protobuf_clear (protobuf_t *self);
-
 //  A field: its number, and a value in the form that the schema wants. What is not
 //  written has the schema's default.
-void
-protobuf_unsigned (protobuf_t *self, int field, uint64_t value);    //  uint64
-void protobuf_signed (protobuf_t *self, int field, int64_t value);  //  sint64
-void protobuf_fixed (protobuf_t *self, int field, uint64_t value);  //  fixed64
-void protobuf_double (protobuf_t *self, int field, double value);
-void
-protobuf_bytes (protobuf_t *self, int field, const void *data, size_t size);
+void protobuf_unsigned (buffer_t *self, int field, uint64_t value);  //  uint64
+void protobuf_signed (buffer_t *self, int field, int64_t value);     //  sint64
+void protobuf_fixed (buffer_t *self, int field, uint64_t value);     //  fixed64
+void protobuf_double (buffer_t *self, int field, double value);
+void protobuf_bytes (buffer_t *self, int field, const void *data, size_t size);
 
 //  A string. Bytes that are no UTF-8 become '?', since those who read refuse the
 //  whole message for one of them.
-void protobuf_text (protobuf_t *self, int field, const char *text);
+void protobuf_text (buffer_t *self, int field, const char *text);
 
 //  Numbers of a packed field, without a tag: between begin and end.
-void protobuf_varint (protobuf_t *self, uint64_t value);
+void protobuf_varint (buffer_t *self, uint64_t value);
 
 //  A message or a packed field begins. What end needs is returned. Field 0 has no
 //  tag, only its size: for messages that are sent one after the other.
-size_t protobuf_begin (protobuf_t *self, int field);
+size_t protobuf_begin (buffer_t *self, int field);
 
-void protobuf_end (protobuf_t *self, size_t begin);
+void protobuf_end (buffer_t *self, size_t begin);
 
 //  As sint32 and sint64 write it.
 static inline uint64_t

@@ -39,7 +39,7 @@ static struct {
     write_form_t form;
     int native;
     char worker[ZB_NAME_MAX + 1];
-    protobuf_t body;  //  sender's thread, the following too
+    buffer_t body;  //  sender's thread, the following too
     char *packed;
     size_t packed_max;
     claims_t claims;
@@ -102,7 +102,7 @@ write_pack (void)
         assert (s_write.packed);
         s_write.packed_max = size;
     }
-    rc = snappy_compress (s_write.body.data, s_write.body.size, s_write.packed,
+    rc = snappy_compress (s_write.body.text, s_write.body.size, s_write.packed,
                           &size);
     assert (rc == SNAPPY_OK);
 #endif
@@ -273,7 +273,7 @@ static void
 write_close (void)
 {
     service_close (&s_write.service);
-    protobuf_clear (&s_write.body);
+    buffer_clear (&s_write.body);
     free (s_write.packed);
     s_write.packed = NULL;
     claims_clear (&s_write.claims);

@@ -189,24 +189,12 @@ s_deliver_table (const zb_row_t *rows, size_t count)
         freelocale (utf8);
 }
 
-static void
-s_deliver_json (const zb_row_t *rows, size_t count)
-{
-    size_t row;
-    for (row = 0; row < count; row++) {
-        char *text = zb_row_json (&rows[row], 0);
-        puts (text);
-        free (text);
-    }
-}
-
 static zb_outcome_t
 s_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
-    if (s_table ())
-        s_deliver_table (rows, count);
-    else
-        s_deliver_json (rows, count);
+    if (!s_table ())
+        return zb_rows_print (rows, count, reply);
+    s_deliver_table (rows, count);
     if (fflush (stdout) == 0)
         return ZB_DELIVERED;
     snprintf (reply->reason, sizeof reply->reason, "standard output: %s",

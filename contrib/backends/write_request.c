@@ -36,7 +36,7 @@ static const prom_native_t s_native = {.count = 1,
 
 //  What is being written of a row.
 typedef struct {
-    protobuf_t *out;
+    buffer_t *out;
     const zb_row_t *row;
     bool zero;
     zb_tag_t labels[PROM_LABELS_MAX + 2];
@@ -65,7 +65,7 @@ s_zero_ms (const zb_row_t *row)
 }
 
 static void
-s_write_sample (protobuf_t *out, double value, bool ends, int64_t ms)
+s_write_sample (buffer_t *out, double value, bool ends, int64_t ms)
 {
     size_t sample = protobuf_begin (out, SERIES_SAMPLE);
     if (ends)
@@ -77,7 +77,7 @@ s_write_sample (protobuf_t *out, double value, bool ends, int64_t ms)
 }
 
 static void
-s_write_label (protobuf_t *out, const char *name, const char *value)
+s_write_label (buffer_t *out, const char *name, const char *value)
 {
     size_t label = protobuf_begin (out, SERIES_LABEL);
     protobuf_text (out, LABEL_NAME, name);
@@ -133,7 +133,7 @@ writing_classic (writing_t *self)
 }
 
 static void
-s_write_histogram (protobuf_t *out, const zb_total_t *total, int64_t ms)
+s_write_histogram (buffer_t *out, const zb_total_t *total, int64_t ms)
 {
     size_t histogram = protobuf_begin (out, SERIES_HISTOGRAM);
     prom_native (out, &s_native, total->sum, total->buckets,
@@ -162,8 +162,7 @@ writing_native (writing_t *self)
 //  Rows
 
 void
-write_request_add (protobuf_t *out, const write_form_t *form,
-                   const zb_row_t *row)
+write_request_add (buffer_t *out, const write_form_t *form, const zb_row_t *row)
 {
     writing_t self = {
       .out = out, .row = row, .zero = form->zeros && write_begins (row)};

@@ -23,7 +23,7 @@ typedef struct {
 bool write_begins (const zb_row_t *row);
 
 //  Adds a row's series.
-void write_request_add (protobuf_t *out, const write_form_t *form,
+void write_request_add (buffer_t *out, const write_form_t *form,
                         const zb_row_t *row);
 
 #endif

@@ -241,6 +241,10 @@ const zb_backend_t *zibrato_backend (void);
 //  become '?'. Caller owns the return value, and frees it.
 char *zb_row_json (const zb_row_t *row, int whole);
 
+//  Prints each as such a line on standard output: the default of deliver.
+zb_outcome_t
+zb_rows_print (const zb_row_t *rows, size_t count, zb_reply_t *reply);
+
 //  Milliseconds that a delivery may still take: a stop sets a deadline.
 int64_t zb_time_left_ms (void);
 

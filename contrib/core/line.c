@@ -489,7 +489,7 @@ line_parse (const char *text, size_t size, zb_line_t *line)
 }
 
 //  --------------------------------------------------------------------------
-//  Labels that are in no line
+//  Labels and fields that are in no line
 
 int
 line_label_ok (const char *text, size_t size)
@@ -501,4 +501,14 @@ int
 line_name_ok (const char *text, size_t size)
 {
     return s_name ((span_t){text, size}, 0) == 0 && !memchr (text, '|', size);
+}
+
+span_t
+line_field (span_t *rest)
+{
+    const char *bar = memchr (rest->text, '|', rest->size);
+    span_t field = {rest->text, bar ? (size_t) (bar - rest->text) : rest->size};
+    rest->text += field.size + (bar != NULL);
+    rest->size -= field.size + (bar != NULL);
+    return field;
 }

@@ -69,6 +69,9 @@ int line_label_ok (const char *text, size_t size);
 //  The same of a name: with tags it may have LINE_NAME_MAX bytes.
 int line_name_ok (const char *text, size_t size);
 
+//  The text up to the next bar, over which it steps: of a line, or of what is saved.
+span_t line_field (span_t *rest);
+
 //  Reads the buckets of a timer's line, in place of what hist has. Returns -1 if
 //  they are none, or none that durations can have.
 int line_buckets (const zb_line_t *line, hist_t *hist);

@@ -187,6 +187,7 @@ flush_percentile (flush_t *self, const entry_t *timer, double percentile,
     row.sum = row.min = row.max = row.last = row.value;
     row.sum_squares = row.value * row.value;
     row.bucket_count = 0;
+    row.total = NULL;
     //  a gauge may have the name, too
     if (seconds_take (&self->seconds, name, row.source,
                       row.time_ns / INT64_C (1000000000)))

@@ -8,6 +8,7 @@
 #include "digits.h"
 #include "utf8.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,4 +137,20 @@ zb_row_json (const zb_row_t *row, int whole)
     text = cJSON_PrintUnformatted (object);
     cJSON_Delete (object);
     return text;
+}
+
+zb_outcome_t
+zb_rows_print (const zb_row_t *rows, size_t count, zb_reply_t *reply)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        char *text = zb_row_json (&rows[i], 0);
+        puts (text);
+        free (text);
+    }
+    if (fflush (stdout) == 0)
+        return ZB_DELIVERED;
+    snprintf (reply->reason, sizeof reply->reason, "standard output: %s",
+              strerror (errno));
+    return ZB_RETRY;
 }

@@ -22,22 +22,6 @@ enum {
 //  --------------------------------------------------------------------------
 //  One request: hands its rows to the backend
 
-static zb_outcome_t
-s_print (const zb_row_t *rows, size_t count, zb_reply_t *reply)
-{
-    size_t i;
-    for (i = 0; i < count; i++) {
-        char *text = zb_row_json (&rows[i], 0);
-        puts (text);
-        free (text);
-    }
-    if (fflush (stdout) == 0)
-        return ZB_DELIVERED;
-    snprintf (reply->reason, sizeof reply->reason, "standard output: %s",
-              strerror (errno));
-    return ZB_RETRY;
-}
-
 static const char *
 sender_id (const sender_t *self)
 {
@@ -74,7 +58,7 @@ sender_call (sender_t *self, const rows_t *rows, zb_reply_t *reply)
     FAULT (send_before);
     return self->backend->deliver
              ? self->backend->deliver (rows->row, rows->count, reply)
-             : s_print (rows->row, rows->count, reply);
+             : zb_rows_print (rows->row, rows->count, reply);
 }
 
 //  A file that was edited may have a row that is none. Caller owns

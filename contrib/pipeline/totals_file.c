@@ -127,22 +127,11 @@ totals_save (totals_t *self, bool whole, ledger_write_fn *write, void *argument)
 //  --------------------------------------------------------------------------
 //  Restoring
 
-//  The text up to the next bar, over which it steps.
-static span_t
-s_field (span_t *rest)
-{
-    const char *bar = memchr (rest->text, '|', rest->size);
-    span_t field = {rest->text, bar ? (size_t) (bar - rest->text) : rest->size};
-    rest->text += field.size + (bar != NULL);
-    rest->size -= field.size + (bar != NULL);
-    return field;
-}
-
 //  Reads a whole number that is not negative, and its bar.
 static int
 s_take_number (span_t *rest, uint64_t most, uint64_t *number)
 {
-    span_t field = s_field (rest);
+    span_t field = line_field (rest);
     size_t i;
     *number = 0;
     for (i = 0; i < field.size; i++) {
@@ -158,7 +147,7 @@ s_take_number (span_t *rest, uint64_t most, uint64_t *number)
 static int
 s_take_value (span_t *rest, double *value)
 {
-    span_t field = s_field (rest);
+    span_t field = line_field (rest);
     char copy[64], *end;
     if (!field.size || field.size >= sizeof copy)
         return -1;
@@ -172,8 +161,8 @@ s_take_value (span_t *rest, double *value)
 static int
 s_take_key (span_t *rest, total_key_t *key)
 {
-    key->name = s_field (rest);
-    key->source = s_field (rest);
+    key->name = line_field (rest);
+    key->source = line_field (rest);
     return line_name_ok (key->name.text, key->name.size)
                && line_label_ok (key->source.text, key->source.size)
              ? 0
@@ -254,7 +243,7 @@ totals_restore_one (totals_t *self, total_kind_t kind, span_t rest)
 static int
 totals_restore_end (totals_t *self, span_t rest)
 {
-    int kind = s_kind (s_field (&rest));
+    int kind = s_kind (line_field (&rest));
     total_key_t key = {.timer = kind == TOTAL_TIMER};
     total_t *total;
     if (kind == -1 || s_take_key (&rest, &key) == -1 || rest.size)
@@ -282,7 +271,7 @@ totals_restore_ran (totals_t *self, span_t rest)
 static int
 totals_restore_line (totals_t *self, span_t rest)
 {
-    span_t word = s_field (&rest);
+    span_t word = line_field (&rest);
     int kind = s_kind (word);
     if (kind != -1)
         return totals_restore_one (self, (total_kind_t) kind, rest);

@@ -231,17 +231,6 @@ samples_restore_last (samples_t *self, span_t last, int64_t second)
     self->last_ns = window_ns (second);
 }
 
-//  The text up to the next bar, over which it steps.
-static span_t
-s_field (span_t *rest)
-{
-    const char *bar = memchr (rest->text, '|', rest->size);
-    span_t field = {rest->text, bar ? (size_t) (bar - rest->text) : rest->size};
-    rest->text += field.size + (bar != NULL);
-    rest->size -= field.size + (bar != NULL);
-    return field;
-}
-
 static int
 s_number (span_t field, int64_t *number)
 {
@@ -253,8 +242,10 @@ s_number (span_t field, int64_t *number)
 int
 window_restore (window_t *self, const char *text, size_t size)
 {
-    span_t rest = {text, size}, type = s_field (&rest), at = s_field (&rest);
-    span_t name = s_field (&rest), source = s_field (&rest), numbers = rest;
+    span_t rest = {text, size}, type = line_field (&rest),
+           at = line_field (&rest);
+    span_t name = line_field (&rest), source = line_field (&rest),
+           numbers = rest;
     span_t buckets;
     zb_line_t line = {.name = name.text,
                       .name_size = name.size,
@@ -263,9 +254,9 @@ window_restore (window_t *self, const char *text, size_t size)
     entry_t *entry;
     int i;
     for (i = 0; i < 7; i++)
-        s_field (&rest);
+        line_field (&rest);
     numbers.size -= rest.size;
-    buckets = s_field (&rest);
+    buckets = line_field (&rest);
     if (type.size != 1 || (*type.text != '2' && *type.text != '3')
         || s_number (at, &line.time) == -1
         || !line_name_ok (name.text, name.size)

@@ -53,7 +53,7 @@ s_make_rows (zb_type_t type)
 //  Delivery
 
 static void
-s_post (service_t *service, const protobuf_t *body)
+s_post (service_t *service, const buffer_t *body)
 {
     zb_reply_t reply = {.at_fault = NULL};
     BENCH_CHECK (service_post (service, body->data, body->size, &reply, NULL)
@@ -64,7 +64,7 @@ s_post (service_t *service, const protobuf_t *body)
 static double
 s_deliver (service_t *service, const otlp_form_t *form)
 {
-    static protobuf_t body;
+    static buffer_t body;
     uint64_t begin = bench_thread_ns ();
     for (size_t i = 0; i < ROWS; i += BATCH) {
         body.size = 0;
@@ -78,11 +78,11 @@ s_deliver (service_t *service, const otlp_form_t *form)
 static double
 s_copy (service_t *service, const otlp_form_t *form)
 {
-    static protobuf_t made, body;
+    static buffer_t made, body;
     uint64_t begin;
     made.size = 0;
     otlp_encode (form, s_rows, BATCH, &made);
-    protobuf_room (&body, made.size);
+    buffer_room (&body, made.size);
     begin = bench_thread_ns ();
     for (size_t i = 0; i < ROWS; i += BATCH) {
         memcpy (body.data, made.data, made.size);

@@ -91,7 +91,7 @@ static void
 s_bench_write (bool native, const char *figure)
 {
     write_form_t form = {.worker = "host.worker", .native = native};
-    protobuf_t out = {.size = 0};
+    buffer_t out = {.size = 0};
     uint64_t begin = bench_thread_ns ();
     double scale = 1e6 / SERIES, seconds;
     size_t sum = 0;
@@ -104,7 +104,7 @@ s_bench_write (bool native, const char *figure)
     seconds = s_seconds (begin);
     bench_figure (figure, seconds * scale,
                   s_copied (out.data, out.size, sum) * scale);
-    protobuf_clear (&out);
+    buffer_clear (&out);
 }
 
 int

@@ -206,22 +206,22 @@ s_write_later (const server_t *server, const char *name)
                     .source = "s",
                     .time_ns = ((int64_t) time (NULL) + 300) * 1000000000,
                     .last = 1};
-    protobuf_t body = {.size = 0}, block = {.size = 0};
+    buffer_t body = {.size = 0}, block = {.size = 0};
     zb_reply_t reply = {.at_fault = NULL};
     http_t *client = http_new (&config);
     write_request_add (&body, &(write_form_t){.worker = name}, &row);
     assert_true (body.size > 60 && body.size < 128);
-    protobuf_room (&block, body.size + 3);
-    block.data[block.size++] = (char) body.size;
-    block.data[block.size++] = (char) (60 << 2);
-    block.data[block.size++] = (char) (body.size - 1);
-    memcpy (block.data + block.size, body.data, body.size);
+    buffer_room (&block, body.size + 3);
+    block.text[block.size++] = (char) body.size;
+    block.text[block.size++] = (char) (60 << 2);
+    block.text[block.size++] = (char) (body.size - 1);
+    memcpy (block.text + block.size, body.text, body.size);
     block.size += body.size;
     http_header (client, "Content-Encoding: snappy");
-    assert_int_equal (http_send (client, block.data, block.size, &reply), 204);
+    assert_int_equal (http_send (client, block.text, block.size, &reply), 204);
     http_destroy (&client);
-    protobuf_clear (&body);
-    protobuf_clear (&block);
+    buffer_clear (&body);
+    buffer_clear (&block);
 }
 
 //  A reading that the server has a later one of; it takes none of a request then.

@@ -10,7 +10,7 @@
 #include "../../contrib/backends/protobuf.h"
 
 static void
-s_write (protobuf_t *out, const protobuf_field_t *field)
+s_write (buffer_t *out, const protobuf_field_t *field)
 {
     if (field->kind == PROTOBUF_VARINT)
         protobuf_unsigned (out, (int) field->field, field->number);
@@ -24,7 +24,7 @@ s_write (protobuf_t *out, const protobuf_field_t *field)
 static void
 fuzz (const char *text, size_t size)
 {
-    static protobuf_t out;
+    static buffer_t out;
     protobuf_rest_t rest = {text, size}, again;
     protobuf_field_t field, same;
     int rc;
@@ -37,7 +37,7 @@ fuzz (const char *text, size_t size)
             continue;
         out.size = 0;
         s_write (&out, &field);
-        again = (protobuf_rest_t){out.data, out.size};
+        again = (protobuf_rest_t){out.text, out.size};
         CHECK (protobuf_next (&again, &same) == 1 && again.size == 0);
         CHECK (same.field == field.field && same.number == field.number);
         CHECK (same.bytes.size == field.bytes.size);

@@ -40,16 +40,16 @@ static otlp_form_t s_form = {
 static cJSON *
 s_encode (const zb_row_t *rows, size_t count, size_t points)
 {
-    protobuf_t out = {.size = 0};
+    buffer_t out = {.size = 0};
     cJSON *json = NULL;
     assert_int_equal (otlp_encode (&s_form, rows, count, &out), points);
     if (points) {
-        json = cJSON_ParseWithLength (out.data, out.size);
+        json = cJSON_ParseWithLength (out.text, out.size);
         if (!json)
-            fail_msg ("%.*s", (int) out.size, out.data);
+            fail_msg ("%.*s", (int) out.size, out.text);
     }
     assert_true (points || out.size == 0);
-    protobuf_clear (&out);
+    buffer_clear (&out);
     return json;
 }
 

@@ -154,14 +154,14 @@ test_native (void **state)
       "\x32\x04\x08\x7f\x10\x02"      //  at -64, 2 of them
       "\x32\x05\x08\xa2\x01\x10\x01"  //  81 between
       "\x3a\x03\x02\x04\x01";         //  1, +2, -1
-    protobuf_t out = {.size = 0};
+    buffer_t out = {.size = 0};
     (void) state;
     prom_native (&out, &fields, 1.5, buckets, 4);
-    assert_memory_equal (out.data, "\x08\x09\x11", 3);
+    assert_memory_equal (out.text, "\x08\x09\x11", 3);
     assert_true (out.size > sizeof spans - 1);
-    assert_memory_equal (out.data + out.size - (sizeof spans - 1), spans,
+    assert_memory_equal (out.text + out.size - (sizeof spans - 1), spans,
                          sizeof spans - 1);
-    protobuf_clear (&out);
+    buffer_clear (&out);
 }
 
 static void

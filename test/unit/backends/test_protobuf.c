@@ -21,17 +21,17 @@
 
 //  And is empty again.
 static void
-s_expect (protobuf_t *self, const char *bytes, size_t size)
+s_expect (buffer_t *self, const char *bytes, size_t size)
 {
     assert_int_equal (self->size, size);
-    assert_memory_equal (self->data, bytes, size);
+    assert_memory_equal (self->text, bytes, size);
     self->size = 0;
 }
 
 static void
 test_numbers (void **state)
 {
-    protobuf_t out = {.size = 0};
+    buffer_t out = {.size = 0};
     (void) state;
     protobuf_unsigned (&out, 1, 150);
     EXPECT (&out, "\x08\x96\x01");
@@ -49,13 +49,13 @@ test_numbers (void **state)
     EXPECT (&out, "\x11\x01\x02\x03\x04\x05\x06\x07\x08");
     protobuf_double (&out, 3, 1.5);
     EXPECT (&out, "\x19\x00\x00\x00\x00\x00\x00\xf8\x3f");
-    protobuf_clear (&out);
+    buffer_clear (&out);
 }
 
 static void
 test_texts (void **state)
 {
-    protobuf_t out = {.size = 0};
+    buffer_t out = {.size = 0};
     (void) state;
     protobuf_text (&out, 2, "testing");
     EXPECT (&out, "\x12\x07testing");
@@ -65,7 +65,7 @@ test_texts (void **state)
     EXPECT (&out, "\x12\x06\xc3\xa4? ??");
     protobuf_bytes (&out, 2, "\xff\0", 2);
     EXPECT (&out, "\x12\x02\xff\0");
-    protobuf_clear (&out);
+    buffer_clear (&out);
 }
 
 //  Of each size there is one that takes a byte more.
@@ -73,7 +73,7 @@ static void
 test_messages (void **state)
 {
     static const size_t sizes[] = {0, 1, 125, 126, 16379, 16380, 3000000};
-    protobuf_t out = {.size = 0};
+    buffer_t out = {.size = 0};
     char *text = calloc (1, 3000001);
     size_t i, inner, outer;
     (void) state;
@@ -88,7 +88,7 @@ test_messages (void **state)
         protobuf_end (&out, inner);
         protobuf_unsigned (&out, 4, 5);
         protobuf_end (&out, outer);
-        rest = (protobuf_rest_t){out.data, out.size};
+        rest = (protobuf_rest_t){out.text, out.size};
         assert_int_equal (protobuf_next (&rest, &field), 1);
         assert_int_equal (field.field, 1);
         assert_int_equal (rest.size, 0);
@@ -111,7 +111,7 @@ test_messages (void **state)
     protobuf_end (&out, inner);
     EXPECT (&out, "\x03\x03\x8e\x02");
     free (text);
-    protobuf_clear (&out);
+    buffer_clear (&out);
 }
 
 //  Cut anywhere it is no message, or one that ends before.

@@ -49,13 +49,13 @@ s_print_histogram (FILE *out, protobuf_rest_t rest)
 static char *
 s_series (const write_form_t *form, const zb_row_t *row)
 {
-    protobuf_t body = {.size = 0};
+    buffer_t body = {.size = 0};
     protobuf_field_t series, field;
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream (&text, &size);
     write_request_add (&body, form, row);
-    protobuf_rest_t rest = {body.data, body.size};
+    protobuf_rest_t rest = {body.text, body.size};
     while (protobuf_next (&rest, &series) == 1) {
         assert_int_equal (series.field, 1);
         while (protobuf_next (&series.bytes, &field) == 1)
@@ -66,7 +66,7 @@ s_series (const write_form_t *form, const zb_row_t *row)
         fputc ('\n', out);
     }
     fclose (out);
-    protobuf_clear (&body);
+    buffer_clear (&body);
     return text;
 }
 
