@@ -56,7 +56,7 @@ static void
 s_post (service_t *service, const buffer_t *body)
 {
     zb_reply_t reply = {.at_fault = NULL};
-    BENCH_CHECK (service_post (service, body->data, body->size, &reply, NULL)
+    BENCH_CHECK (service_post (service, body->text, body->size, &reply, NULL)
                  == ZB_DELIVERED);
 }
 
@@ -85,7 +85,7 @@ s_copy (service_t *service, const otlp_form_t *form)
     buffer_room (&body, made.size);
     begin = bench_thread_ns ();
     for (size_t i = 0; i < ROWS; i += BATCH) {
-        memcpy (body.data, made.data, made.size);
+        memcpy (body.text, made.text, made.size);
         body.size = made.size;
         s_post (service, &body);
         body.size = 0;

@@ -103,7 +103,7 @@ s_bench_write (bool native, const char *figure)
     }
     seconds = s_seconds (begin);
     bench_figure (figure, seconds * scale,
-                  s_copied (out.data, out.size, sum) * scale);
+                  s_copied (out.text, out.size, sum) * scale);
     buffer_clear (&out);
 }
 
