@@ -1,0 +1,170 @@
+/*  store - measurements on disk: an SQLite database with one writer
+
+        rows ─▶ writer (group commit) ─▶ inbox ─▶ packer ─▶ chunks
+                                           └──── reader ────┘
+
+    One thread writes: it takes all batches that wait, commits them in one
+    transaction, synced, and only then says of each what became of it. Readers have
+    connections of their own, and see each batch whole or not at all. What is in which
+    table is in store_schema.c.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_STORE_H
+#define ZB_STORE_H
+
+#include "point.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+//  What a metric is. It never changes: the first row of a name decides.
+typedef enum {
+    METRIC_GAUGE,      //  readings; also what clients of Librato send as gauges
+    METRIC_COUNTER,    //  readings that rise, as Librato's clients send them
+    METRIC_INCREMENT,  //  a counter of ours: increments, which add up
+    METRIC_TIMER       //  seconds, with buckets
+} metric_type_t;
+
+typedef struct {
+    const char *name;      //  1 to 255 bytes
+    const char *source;    //  or NULL: none
+    const zb_tag_t *tags;  //  their keys ascend; none is "source"
+    size_t tag_count;
+    metric_type_t type;
+    int64_t period_s;  //  as the client said, for a new metric; 0: unknown
+    point_t point;
+} store_row_t;
+
+//  Why a row is refused; store_refusal_text says it.
+typedef enum {
+    ROW_TAKEN,
+    ROW_TYPE,    //  the metric has another type
+    ROW_SERIES,  //  there are --max-series, and this would be one more
+    ROW_OLD      //  older than --max-age
+} row_result_t;
+
+typedef enum {
+    BATCH_STORED,    //  on disk: rows that are not refused
+    BATCH_REPEATED,  //  the key is known: was stored before, nothing is now
+    BATCH_CONFLICT,  //  the key is known, of other rows
+    BATCH_REFUSED,  //  `whole`, and at least one row is refused: nothing is stored
+    BATCH_FAILED  //  disk full or the like: nothing is stored, try again later
+} batch_result_t;
+
+//  Rows that are committed together. The caller owns it, and what it points to, and
+//  leaves it alone until `done` is called.
+typedef struct batch {
+    const store_row_t *rows;
+    size_t count;
+    const void *key;  //  of the request, 1 to 255 bytes; NULL: none
+    size_t key_size;
+    uint64_t digest;  //  of the body, to tell another one with the same key
+    bool whole;       //  one refused row refuses all
+    //  Results
+    batch_result_t result;
+    unsigned char
+      *refused;  //  a row_result_t for each row; the caller's, zeroed;
+    size_t refused_count;
+    //  Called on the writer's thread, once.
+    void (*done) (struct batch *batch);
+    void *argument;
+    struct batch *next;  //  the store's
+} batch_t;
+
+//  Settings, in place before store_open.
+typedef struct {
+    const char *folder;
+    int64_t max_bytes;  //  of the database, about
+    int64_t max_series;
+    int64_t keep_raw_s, keep_60_s, keep_900_s, keep_3600_s;  //  retention
+    int64_t max_age_s;  //  of a row when it comes
+} store_options_t;
+
+typedef struct store store_t;
+
+//  Opens or makes the database, and starts its writer. Returns NULL with the reason
+//  in *why, a static text. Caller owns the return value.
+store_t *store_open (const store_options_t *options, const char **why);
+
+//  Commits what was submitted, and ends.
+void store_close (store_t **self_p);
+
+//  Hands a batch to the writer. Never waits. Returns 0, or -1 if too much waits
+//  (then the batch stays the caller's, and the client is told to come again).
+int store_submit (store_t *self, batch_t *batch);
+
+//  Submits, and waits until it is done.
+void store_write (store_t *self, batch_t *batch);
+
+//  Runs a function in a transaction of its own on the writer's thread, and waits.
+//  Returns what it returns: 0 commits; -1 takes all back.
+typedef int store_change_fn (sqlite3 *db, void *argument);
+int store_change (store_t *self, store_change_fn *change, void *argument);
+
+//  What has become of rows since the store was opened, and how large it is.
+typedef struct {
+    uint64_t received, stored, repeated, refused, late, packed;
+    uint64_t refused_type, refused_series, refused_old;
+    uint64_t dropped;  //  points that --max-bytes has ended before their time
+    size_t metrics, series;
+    int64_t bytes, wal_bytes, newest_s;
+} store_stats_t;
+
+void store_stats (store_t *self, store_stats_t *stats);
+
+const char *store_refusal_text (row_result_t result);
+
+//  --------------------------------------------------------------------------
+//  Reading: a connection of its own; one thread at a time uses it
+
+typedef struct reader reader_t;
+
+reader_t *reader_new (store_t *store);
+void reader_destroy (reader_t **self_p);
+
+//  For tables that are not measurements (annotations, spaces ...).
+sqlite3 *reader_db (reader_t *self);
+
+typedef struct {
+    int64_t id;
+    const char *name;
+    metric_type_t type;
+    int64_t period_s, first_s, last_s;  //  of points; 0: none
+    const char *display_name, *description, *attributes,
+      *composite;  //  or NULL
+} metric_t;
+
+typedef struct {
+    int64_t id, metric, first_s, last_s;
+    const char *source;  //  "" is none
+    const char *tags;    //  KEY=VALUE;..., their keys ascend, without source
+} series_t;
+
+//  Called for each; a return of 1 ends it.
+typedef int metric_fn (void *argument, const metric_t *metric);
+typedef int series_fn (void *argument, const series_t *series);
+typedef int point_fn (void *argument, const point_t *point);
+
+//  Metrics whose names hold all words of `search` (any order, any case; "" is all),
+//  by name; so many after so many. Returns how many there are in all, or -1.
+int64_t reader_metrics (reader_t *self, const char *search, int64_t offset,
+                        int64_t length, metric_fn *each, void *argument);
+
+//  One by its name, in any case. Returns 1, or 0 if there is none; its texts are valid
+//  until the next call.
+int reader_metric (reader_t *self, const char *name, metric_t *metric);
+
+//  Series of a metric. Returns how many, or -1.
+int64_t
+reader_series (reader_t *self, int64_t metric, series_fn *each, void *argument);
+
+//  Points of a series from one time up to (not with) another, ascending, folded to
+//  intervals of resolution_s, which is 1 or a multiple of it. What is asked for finer
+//  than it is kept comes as coarse as it is kept. Returns how coarse the coarsest is,
+//  or -1.
+int64_t
+reader_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
+               int64_t resolution_s, point_fn *each, void *argument);
+
+#endif

@@ -1,0 +1,74 @@
+/*  web - requests of the server: routes, who may, bodies, answers
+
+    A row of a table is a route. Handlers on the server's thread must be quick; those
+    that read the store run in a pool (route_t.pool), and one that writes submits a
+    batch and answers when that is committed (web_later, web_answer).
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_WEB_H
+#define ZB_WEB_H
+
+#include "buffer.h"
+#include "store.h"
+
+typedef enum { ROLE_NOBODY, ROLE_VIEWER, ROLE_RECORDER, ROLE_ADMIN } role_t;
+
+enum { WEB_CAPTURES = 3, WEB_HEADERS = 4 };
+
+//  A request with its answer. The handler fills in the answer.
+typedef struct web_request {
+    const char *method, *path;
+    const char
+      *captured[WEB_CAPTURES];  //  what :name of the route stands for, decoded
+    const char *body;           //  terminated; unpacked
+    size_t body_size;
+    role_t role;
+    bool by_cookie;    //  a browser's session, not a client's credentials
+    reader_t *reader;  //  of a route in the pool; else NULL
+    store_t *store;
+    //  The answer
+    unsigned status;   //  200 at first
+    const char *type;  //  "application/json" at first
+    buffer_t out;
+    const char *header[WEB_HEADERS][2];  //  further ones, a copy is made
+    void *own;                           //  web's
+} web_request_t;
+
+typedef void web_fn (web_request_t *request);
+
+typedef struct {
+    const char *method;
+    const char *path;  //  "/v1/metrics/:name"
+    role_t role;  //  who may, at least. A recorder may write what ROLE_RECORDER
+                  //  says, and read what Librato's tokens could
+    bool pool;
+    web_fn *handler;
+} route_t;
+
+//  Tables of routes end with a null method. Librato's API for writing, for reading and
+//  managing, and what the page asks for.
+extern const route_t api_write_routes[], api_read_routes[], page_routes[];
+
+//  A parameter of the query, decoded, or NULL. The name as sent, e.g. "tags[host]".
+const char *web_parameter (const web_request_t *request, const char *name);
+
+//  Calls for each, in order.
+void web_parameters (const web_request_t *request,
+                     void (*each) (void *argument, const char *name,
+                                   const char *value),
+                     void *argument);
+
+const char *web_header (const web_request_t *request, const char *name);
+
+//  The handler returns without an answer; web_answer is called later, on any thread.
+void web_later (web_request_t *request);
+void web_answer (web_request_t *request);
+
+//  An error as Librato's clients read it: {"errors":{KIND:{PARAM:[TEXT]}}} with
+//  KIND "params", or {"errors":{"request":[TEXT]}} without PARAM.
+void
+web_error (web_request_t *request, unsigned status, const char *param,
+           const char *format, ...) __attribute__ ((format (printf, 4, 5)));
+
+#endif
