@@ -102,6 +102,15 @@ void store_write (store_t *self, batch_t *batch);
 typedef int store_change_fn (sqlite3 *db, void *argument);
 int store_change (store_t *self, store_change_fn *change, void *argument);
 
+//  Makes a metric that has no rows yet. Returns 1, 0 if there is one by that name, or
+//  -1 if it could not be written.
+int store_metric_new (store_t *self, const char *name, metric_type_t type);
+
+//  Ends metrics, by their ids: no reader finds them from then on, and a row by such a
+//  name makes a new metric. Their points are deleted later, in slices between batches.
+//  An id that is unknown is passed over. Returns 0, or -1 if it could not be written.
+int store_metrics_end (store_t *self, const int64_t *metrics, size_t count);
+
 //  What has become of rows since the store was opened, and how large it is.
 typedef struct {
     uint64_t received, stored, repeated, refused, late, packed;

@@ -12,6 +12,8 @@
 #include "buffer.h"
 #include "store.h"
 
+#include <cjson/cJSON.h>
+
 typedef enum { ROLE_NOBODY, ROLE_VIEWER, ROLE_RECORDER, ROLE_ADMIN } role_t;
 
 enum { WEB_CAPTURES = 3, WEB_HEADERS = 4 };
@@ -60,6 +62,12 @@ void web_parameters (const web_request_t *request,
                      void *argument);
 
 const char *web_header (const web_request_t *request, const char *name);
+
+//  The body, sent as JSON or as a form: a[0][b]=c is {"a":[{"b":"c"}]}, a[]=b and a
+//  repeated a are arrays, and numbers stay texts. None is an empty object. Returns
+//  NULL, with status 400 in the answer, if it is not to be read. Caller deletes the
+//  return value.
+cJSON *web_json (web_request_t *request);
 
 //  The handler returns without an answer; web_answer is called later, on any thread.
 void web_later (web_request_t *request);
