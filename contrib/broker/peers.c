@@ -162,23 +162,39 @@ peers_met (peers_t *self, zmq_msg_t *message)
     peer->met_ms = s_now_ms ();
 }
 
-//  Much came since the last message that we looked at. From then on we look at
-//  all; when as much came again, and all messages that are whole were read, it
-//  is in the midst of one that has no end.
+//  Bytes that libzmq has read of a connection; what still waits in the kernel it
+//  does not know. Never fewer than before: more may come between the two calls.
+static uint64_t
+peers_bytes_read (const peers_t *self, const peer_t *peer)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    int fd = peers_fd (self, peer), waits = 0;
+    uint64_t bytes;
+    if (getsockopt (fd, IPPROTO_TCP, TCP_INFO, &info, &size) == -1
+        || ioctl (fd, SIOCINQ, &waits) == -1)
+        return peer->bytes;
+    bytes = (uint64_t) info.tcpi_bytes_received - (unsigned) waits;
+    return (int64_t) (bytes - peer->bytes) > 0 ? bytes : peer->bytes;
+}
+
+//  Much was read since the last message that we looked at. From then on we look at
+//  all messages; when as much was read again by the last look, and all that were
+//  whole have been looked at since, it is in the midst of one that has no end. What
+//  was read after the last look may be whole messages that are on their way to us.
 static void
-peers_look_endless (peers_t *self, peer_t *peer, uint64_t bytes, int64_t now)
+peers_look_endless (peers_t *self, peer_t *peer, int64_t now)
 {
     uint64_t max = peers_end (self, peer) == PEER_WORKER ? WORKER_BYTES_MAX
                                                          : PROGRAM_BYTES_MAX;
+    uint64_t last = peer->bytes;
     max += (uint64_t) (now - peer->met_ms) * BEATS_PER_SECOND / 1000;
-    peer->bytes = bytes;
-    if (bytes - peer->bytes_met <= max)
-        return;
-    if (peer->suspect && self->drained)
+    peer->bytes = peers_bytes_read (self, peer);
+    if (peer->suspect && self->drained && last - peer->bytes_met > max)
         peers_cut (self, peer, PEERS_ENDLESS);
-    else if (!peer->suspect) {
+    else if (!peer->suspect && peer->bytes - peer->bytes_met > max) {
         peer->suspect = 1;
-        peer->bytes_met = bytes;
+        peer->bytes_met = peer->bytes;
         self->suspects++;
     }
 }
@@ -477,21 +493,16 @@ peers_cut_workers (peers_t *self)
 int
 peers_look (peers_t *self)
 {
-    struct tcp_info info;
     int64_t now = s_now_ms ();
     int looked = 0;
     for (; self->looked < self->size && looked < LOOKS; self->looked++) {
         peer_t *peer = self->peer + self->looked;
-        socklen_t size = sizeof info;
         peer->changes -=
           peer->changes < CHANGES_A_LOOK ? peer->changes : CHANGES_A_LOOK;
         if (!peer->here || peer->cut)
             continue;
         looked++;
-        if (getsockopt (peers_fd (self, peer), IPPROTO_TCP, TCP_INFO, &info,
-                        &size)
-            == 0)
-            peers_look_endless (self, peer, info.tcpi_bytes_received, now);
+        peers_look_endless (self, peer, now);
     }
     self->drained = 0;
     if (self->looked < self->size)

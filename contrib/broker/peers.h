@@ -48,7 +48,7 @@ typedef struct {
     int cut;
     int spoke;           //  a worker that has said something
     int suspect;         //  much came, but no message
-    uint64_t bytes;      //  received, at the last look
+    uint64_t bytes;      //  that libzmq had read, at the last look
     uint64_t bytes_met;  //  and when there was a message last
     int64_t met_ms;
     const char *identity;  //  of who wants the topics; a descriptor is not
