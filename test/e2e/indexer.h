@@ -46,6 +46,13 @@ indexer_start (const broker_t *broker, const char *tree, int repeat,
                           broker_environment (broker));
 }
 
+//  Starts one that works until tree_empty, however slow everybody is.
+static process_t *
+indexer_start_lasting (const broker_t *broker, const char *tree)
+{
+    return indexer_start (broker, tree, 10000, 300);
+}
+
 //  Returns what the indexer counted. Caller deletes the return value.
 static cJSON *
 indexer_totals (process_t *self)

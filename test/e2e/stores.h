@@ -130,7 +130,7 @@ store_survives_kills (store_t *self, const char *const *more)
         options[2 + i] = more[i];
     store_work (self, broker, options);
     const char *tree = tree_new ();
-    process_t *indexer = indexer_start (broker, tree, 10000, 300);
+    process_t *indexer = indexer_start_lasting (broker, tree);
     for (int kills = 0; kills < KILLS; kills++) {
         int ms = rand_r (&seed) % PAUSE_MS;
         nanosleep (&(struct timespec){0, ms * 1000000L}, NULL);

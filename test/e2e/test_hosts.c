@@ -29,7 +29,7 @@ host_start (host_t *self, const store_t *store, int number, const char *tree)
     self->options =
       s_list_keep (LIST ("--worker", name, "--spool", temporary_path (name)));
     store_work (&self->store, self->broker, self->options);
-    self->indexer = indexer_start (self->broker, tree, 10000, 300);
+    self->indexer = indexer_start_lasting (self->broker, tree);
 }
 
 static void

@@ -54,7 +54,8 @@ a_worker_killed_at_any_moment_changes_nothing (void)
     standin_t *receiver = receiver_start (NULL);
     const char *const options[] = {"--spool", temporary_path ("spool"), NULL};
     sink_t sink = {receiver_work (receiver, broker, options), receiver};
-    process_t *indexer = indexer_start (broker, tree_new (), 100, 500);
+    const char *tree = tree_new ();
+    process_t *indexer = indexer_start_lasting (broker, tree);
     srand ((unsigned) getpid ());
     for (int kill = 0; kill < KILLS; kill++) {
         //  the moment is what is tried, so nothing is waited for
@@ -62,7 +63,7 @@ a_worker_killed_at_any_moment_changes_nothing (void)
         process_stop (sink.worker, SIGKILL);
         sink.worker = receiver_work (receiver, broker, options);
     }
-    assert_true (process_alive (indexer));
+    tree_empty (tree);
     s_check_program (&sink, indexer);
 }
 
