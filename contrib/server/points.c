@@ -1,0 +1,173 @@
+/*  points - lists of points. The contract is in points.h.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "points.h"
+#include "levels.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+//  The points go on to point to theirs.
+static void
+s_more_buckets (points_t *self, size_t most)
+{
+    zb_bucket_t *bucket = (zb_bucket_t *) malloc (most * sizeof *bucket);
+    assert (bucket);
+    if (self->buckets)
+        memcpy (bucket, self->bucket, self->buckets * sizeof *bucket);
+    for (size_t i = 0; i < self->count; i++)
+        self->point[i].buckets =
+          bucket + (self->point[i].buckets - self->bucket);
+    free (self->bucket);
+    self->bucket = bucket;
+    self->buckets_max = most;
+}
+
+zb_bucket_t *
+points_room (points_t *self, size_t buckets)
+{
+    if (self->buckets + buckets >= self->buckets_max)
+        s_more_buckets (self, (self->buckets + buckets) * 2 + 16);
+    return self->bucket + self->buckets;
+}
+
+void
+points_add (points_t *self, const point_t *point)
+{
+    zb_bucket_t *bucket = points_room (self, point->bucket_count);
+    if (self->count == self->max) {
+        self->max = self->max ? self->max * 2 : 64;
+        self->point =
+          (point_t *) realloc (self->point, self->max * sizeof (point_t));
+        assert (self->point);
+    }
+    if (point->bucket_count && bucket != point->buckets)
+        memcpy (bucket, point->buckets, point->bucket_count * sizeof *bucket);
+    self->point[self->count] = *point;
+    self->point[self->count++].buckets = bucket;
+    self->buckets += point->bucket_count;
+}
+
+void
+points_empty (points_t *self)
+{
+    self->count = self->buckets = 0;
+}
+
+void
+points_clear (points_t *self)
+{
+    free (self->point);
+    free (self->bucket);
+    fold_clear (&self->fold);
+    *self = (points_t){.count = 0};
+}
+
+size_t
+points_at (const points_t *self, int64_t time_s)
+{
+    size_t from = 0, to = self->count;
+    while (from < to) {
+        size_t middle = (from + to) / 2;
+        if (self->point[middle].time_s < time_s)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+bool
+points_are_apart (const points_t *self, int64_t step_s)
+{
+    for (size_t i = 1; i < self->count; i++)
+        if (level_floor (self->point[i].time_s, step_s)
+            <= self->point[i - 1].time_s)
+            return false;
+    return true;
+}
+
+//  The end of those that are in the same interval as the one at this place.
+static size_t
+s_interval_end (const points_t *self, size_t at, int64_t begin_s,
+                int64_t step_s)
+{
+    while (at < self->count
+           && level_floor (self->point[at].time_s, step_s) == begin_s)
+        at++;
+    return at;
+}
+
+//  Folds those of an interval. Returns the place behind them.
+static size_t
+s_fold_interval (fold_t *fold, const points_t *from, size_t at, int64_t begin_s,
+                 int64_t step_s)
+{
+    size_t end = s_interval_end (from, at, begin_s, step_s);
+    for (; at < end; at++)
+        fold_add (fold, &from->point[at]);
+    return end;
+}
+
+void
+points_merge (points_t *self, const points_t *a, const points_t *b,
+              int64_t step_s)
+{
+    fold_t *fold = &self->fold;
+    size_t i = 0, j = 0;
+    points_empty (self);
+    while (i < a->count || j < b->count) {
+        int64_t time_s = INT64_MAX;
+        double last = -INFINITY;
+        size_t end;
+        if (i < a->count)
+            time_s = level_floor (a->point[i].time_s, step_s);
+        if (j < b->count && b->point[j].time_s < time_s)
+            time_s = level_floor (b->point[j].time_s, step_s);
+        fold_begin (fold, time_s);
+        end = s_fold_interval (fold, a, i, time_s, step_s);
+        if (end > i)
+            last = fold->point.last;
+        i = end;
+        j = s_fold_interval (fold, b, j, time_s, step_s);
+        fold->point.last = fmax (fold->point.last, last);
+        points_add (self, fold_point (fold));
+    }
+}
+
+//  Neighbours of a coarser scale become one. The index is that of scale 5 that lies
+//  in the middle, rounded down: what is done to it again changes nothing.
+static void
+s_coarser (hist_t *hist, int shift)
+{
+    uint32_t size = 0;
+    for (uint32_t i = 0; i < hist->size; i++) {
+        int index = (hist->bucket[i].index >> shift) * (1 << shift)
+                    + (1 << shift) / 2 - 1;
+        if (index < BUCKET_MIN)
+            index = BUCKET_MIN;
+        if (size && hist->bucket[size - 1].index == index)
+            hist->bucket[size - 1].count += hist->bucket[i].count;
+        else
+            hist->bucket[size++] = (bucket_t){index, hist->bucket[i].count};
+    }
+    hist->size = size;
+}
+
+void
+points_fold (points_t *self, const points_t *from, int64_t begin_s,
+             int64_t end_s, int64_t step_s, int shift)
+{
+    fold_t *fold = &self->fold;
+    size_t at = points_at (from, begin_s), end = points_at (from, end_s);
+    while (at < end) {
+        fold_begin (fold, level_floor (from->point[at].time_s, step_s));
+        at = s_fold_interval (fold, from, at, fold->point.time_s, step_s);
+        if (shift)
+            s_coarser (&fold->hist, shift);
+        points_add (self, fold_point (fold));
+    }
+}
