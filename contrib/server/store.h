@@ -18,6 +18,9 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
+//  Bytes of a source and of all tags of a series together, as KEY=VALUE;...
+enum { STORE_LABEL_MAX = 1023 };
+
 //  What a metric is. It never changes: the first row of a name decides.
 typedef enum {
     METRIC_GAUGE,      //  readings; also what clients of Librato send as gauges
@@ -27,9 +30,10 @@ typedef enum {
 } metric_type_t;
 
 typedef struct {
-    const char *name;      //  1 to 255 bytes
+    const char *name;      //  1 to 255 bytes; case does not count
     const char *source;    //  or NULL: none
-    const zb_tag_t *tags;  //  their keys ascend; none is "source"
+    const zb_tag_t *tags;  //  their keys ascend; none is "source", and no value
+                           //  has a ';'
     size_t tag_count;
     metric_type_t type;
     int64_t period_s;  //  as the client said, for a new metric; 0: unknown
@@ -41,7 +45,11 @@ typedef enum {
     ROW_TAKEN,
     ROW_TYPE,    //  the metric has another type
     ROW_SERIES,  //  there are --max-series, and this would be one more
-    ROW_OLD      //  older than --max-age
+    ROW_OLD,     //  older than --max-age
+    ROW_AHEAD,   //  more than a day ahead of the clock here
+    ROW_NUMBER,  //  a sum, or the like, that is no number; n is 0
+    ROW_LONG,    //  its name, or source and tags, are too long
+    ROW_RESULTS
 } row_result_t;
 
 typedef enum {
@@ -64,7 +72,7 @@ typedef struct batch {
     //  Results
     batch_result_t result;
     unsigned char
-      *refused;  //  a row_result_t for each row; the caller's, zeroed;
+      *refused;  //  a row_result_t for each row; the caller's, zeroed
     size_t refused_count;
     //  Called on the writer's thread, once.
     void (*done) (struct batch *batch);
@@ -87,7 +95,7 @@ typedef struct store store_t;
 //  in *why, a static text. Caller owns the return value.
 store_t *store_open (const store_options_t *options, const char **why);
 
-//  Commits what was submitted, and ends.
+//  Commits what was submitted, and ends. Readers have gone before.
 void store_close (store_t **self_p);
 
 //  Hands a batch to the writer. Never waits. Returns 0, or -1 if too much waits
@@ -103,21 +111,26 @@ typedef int store_change_fn (sqlite3 *db, void *argument);
 int store_change (store_t *self, store_change_fn *change, void *argument);
 
 //  Makes a metric that has no rows yet. Returns 1, 0 if there is one by that name, or
-//  -1 if it could not be written.
+//  -1 if it could not be written. What else is in table `metric` may be changed by
+//  store_change; name and type may not.
 int store_metric_new (store_t *self, const char *name, metric_type_t type);
 
 //  Ends metrics, by their ids: no reader finds them from then on, and a row by such a
-//  name makes a new metric. Their points are deleted later, in slices between batches.
-//  An id that is unknown is passed over. Returns 0, or -1 if it could not be written.
+//  name makes a new metric. Their points go when their time is over. An id that is
+//  unknown is passed over. Returns 0, or -1 if it could not be written.
 int store_metrics_end (store_t *self, const int64_t *metrics, size_t count);
 
 //  What has become of rows since the store was opened, and how large it is.
+//  received = stored + repeated + refused + failed.
 typedef struct {
-    uint64_t received, stored, repeated, refused, late, packed;
-    uint64_t refused_type, refused_series, refused_old;
+    uint64_t received, stored, repeated, refused, failed;
+    uint64_t reason[ROW_RESULTS];  //  of those refused, if they were at fault
+    uint64_t late;     //  of those stored, rows of hours that were over
+    uint64_t packed;   //  rows that went from the inbox to chunks
     uint64_t dropped;  //  points that --max-bytes has ended before their time
     size_t metrics, series;
-    int64_t bytes, wal_bytes, newest_s;
+    int64_t bytes, wal_bytes;  //  of the database in use, of its log
+    int64_t newest_s;          //  of the newest row
 } store_stats_t;
 
 void store_stats (store_t *self, store_stats_t *stats);
@@ -150,7 +163,8 @@ typedef struct {
     const char *tags;    //  KEY=VALUE;..., their keys ascend, without source
 } series_t;
 
-//  Called for each; a return of 1 ends it.
+//  Called for each; a return of 1 ends it. Nothing that waits may be done here, for
+//  the store keeps all that has changed since.
 typedef int metric_fn (void *argument, const metric_t *metric);
 typedef int series_fn (void *argument, const series_t *series);
 typedef int point_fn (void *argument, const point_t *point);
@@ -171,7 +185,8 @@ reader_series (reader_t *self, int64_t metric, series_fn *each, void *argument);
 //  Points of a series from one time up to (not with) another, ascending, folded to
 //  intervals of resolution_s, which is 1 or a multiple of it. What is asked for finer
 //  than it is kept comes as coarse as it is kept. Returns how coarse the coarsest is,
-//  or -1.
+//  or -1. Resolutions that are kept are 1, 60, 900 and 3600 s. Buckets of 900 s and
+//  more have the precision of scale 3: theirs stand for four of scale 5.
 int64_t
 reader_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
                int64_t resolution_s, point_fn *each, void *argument);

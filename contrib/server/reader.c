@@ -1,0 +1,336 @@
+/*  reader - points of a series, from chunks and inbox. The contract is in store.h.
+
+    Sections: a connection, which rows there are, points of a span, points of a
+    level, all of them.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "reader_own.h"
+#include "chunk.h"
+#include "levels.h"
+#include "log.h"
+#include "sql.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+//  --------------------------------------------------------------------------
+//  A connection
+
+static const char s_settings[] = "PRAGMA query_only = ON;"
+                                 "PRAGMA cache_size = -4096;";
+
+static const char *const s_chunks[LEVELS] = {
+  "SELECT data FROM chunk_0 WHERE id = ?1",
+  "SELECT data FROM chunk_1 WHERE id = ?1",
+  "SELECT data FROM chunk_2 WHERE id = ?1",
+  "SELECT data FROM chunk_3 WHERE id = ?1",
+};
+
+static int
+s_open (reader_t *self)
+{
+    if (sqlite3_open_v2 (self->store->path, &self->db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL)
+        != SQLITE_OK)
+        return -1;
+    sqlite3_busy_timeout (self->db, SQL_BUSY_MS);
+    if (sql_run (self->db, s_settings) == -1)
+        return -1;
+    for (int level = 0; level < LEVELS; level++)
+        self->chunk[level] = sql_prepare (self->db, s_chunks[level]);
+    self->inbox = sql_prepare (self->db, "SELECT " INBOX_COLUMNS " FROM inbox"
+                                         " WHERE time = ?1 AND series = ?2");
+    self->since =
+      sql_prepare (self->db, "SELECT level, since FROM level ORDER BY level");
+    return self->inbox && self->since && reader_list_open (self) == 0 ? 0 : -1;
+}
+
+reader_t *
+reader_new (store_t *store)
+{
+    reader_t *self = (reader_t *) calloc (1, sizeof *self);
+    assert (self);
+    self->store = store;
+    if (s_open (self) == -1)
+        reader_destroy (&self);
+    return self;
+}
+
+void
+reader_destroy (reader_t **self_p)
+{
+    reader_t *self = *self_p;
+    if (!self)
+        return;
+    for (int level = 0; level < LEVELS; level++)
+        sqlite3_finalize (self->chunk[level]);
+    sqlite3_finalize (self->inbox);
+    sqlite3_finalize (self->since);
+    reader_list_close (self);
+    sqlite3_close (self->db);
+    points_clear (&self->packed);
+    points_clear (&self->waiting);
+    fold_clear (&self->fold);
+    buffer_clear (&self->hours);
+    buffer_clear (&self->text);
+    free (self);
+    *self_p = NULL;
+}
+
+sqlite3 *
+reader_db (reader_t *self)
+{
+    return self->db;
+}
+
+int
+reader_begin (reader_t *self)
+{
+    gate_enter (&self->store->gate);
+    if (sql_run (self->db, "BEGIN") == 0)
+        return 0;
+    gate_leave (&self->store->gate);
+    return -1;
+}
+
+void
+reader_end (reader_t *self)
+{
+    sql_run (self->db, "COMMIT");
+    gate_leave (&self->store->gate);
+}
+
+//  --------------------------------------------------------------------------
+//  Points of a span: chunk and inbox
+
+//  Adds what the chunk has, if there is one. Returns 0 or -1.
+static int
+s_read_chunk (reader_t *self, int level, int64_t begin_s, bool *exact)
+{
+    sqlite3_stmt *chunk = self->chunk[level];
+    int rc;
+    *exact = false;
+    sqlite3_bind_int64 (chunk, 1,
+                        level_chunk (level, begin_s, self->query.series));
+    rc = sqlite3_step (chunk);
+    if (rc == SQLITE_ROW
+        && chunk_read (sqlite3_column_blob (chunk, 0),
+                       (size_t) sqlite3_column_bytes (chunk, 0), begin_s,
+                       levels[level].span_s, &self->packed, exact)
+             == -1) {
+        zb_log (LOG_WARNING, "chunk_damaged", "series=%lld level=%d hour=%lld",
+                (long long) self->query.series, level, (long long) begin_s);
+        points_empty (&self->packed);
+    }
+    sqlite3_reset (chunk);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;
+}
+
+//  Where nothing is finer than a minute, there is no chunk of raw points.
+static int
+s_read_packed (reader_t *self, int level, int64_t begin_s)
+{
+    bool exact;
+    points_empty (&self->packed);
+    if (s_read_chunk (self, level, begin_s, &exact) == -1)
+        return -1;
+    if (level != LEVEL_RAW || self->packed.count)
+        return 0;
+    if (s_read_chunk (self, LEVEL_MINUTE, begin_s, &exact) == -1)
+        return -1;
+    if (!exact)
+        points_empty (&self->packed);
+    return 0;
+}
+
+static int
+s_read_second (reader_t *self, int64_t time_s)
+{
+    int rc;
+    sqlite3_bind_int64 (self->inbox, 1, time_s);
+    sqlite3_bind_int64 (self->inbox, 2, self->query.series);
+    rc = sqlite3_step (self->inbox);
+    if (rc == SQLITE_ROW)
+        inbox_read (self->inbox, 0, time_s, &self->waiting);
+    sqlite3_reset (self->inbox);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;
+}
+
+//  The seconds of a minute that the series has had are looked up one by one: the inbox
+//  is in order of time.
+static int
+s_read_seconds (reader_t *self, int64_t begin_s, int64_t end_s)
+{
+    for (int64_t time_s = begin_s; time_s < end_s; time_s++)
+        if (self->query.seconds >> time_s % 60 & 1
+            && s_read_second (self, time_s) == -1)
+            return -1;
+    return 0;
+}
+
+//  Reads what waits in the inbox.
+static int
+s_read_waiting (reader_t *self, int64_t begin_s, int64_t end_s)
+{
+    const int64_t *hour = (const int64_t *) (void *) self->hours.text;
+    size_t count = self->hours.size / sizeof *hour;
+    points_empty (&self->waiting);
+    for (size_t i = 0; i < count && hour[i] < end_s; i++) {
+        int64_t from = hour[i] > begin_s ? hour[i] : begin_s;
+        int64_t to = hour[i] + HOUR_S < end_s ? hour[i] + HOUR_S : end_s;
+        if (s_read_seconds (self, from, to) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Points of a level
+
+//  Hands over the interval that is done. Returns 1 to go on.
+static bool
+s_give (reader_t *self)
+{
+    const point_t *point = fold_point (&self->fold);
+    return point->n == 0 || !self->query.each (self->query.argument, point);
+}
+
+static bool
+s_take (reader_t *self, const point_t *point, int64_t step_s)
+{
+    int64_t begin_s = level_floor (point->time_s, step_s);
+    bool more = true;
+    if (self->fold.point.n == 0 || self->fold.point.time_s != begin_s) {
+        more = s_give (self);
+        fold_begin (&self->fold, begin_s);
+    }
+    fold_add (&self->fold, point);
+    return more;
+}
+
+//  Both lists ascend.
+static bool
+s_take_both (reader_t *self, int64_t begin_s, int64_t end_s, int64_t step_s)
+{
+    const points_t *a = &self->packed, *b = &self->waiting;
+    size_t i = points_at (a, begin_s), j = 0, end = points_at (a, end_s);
+    bool more = true;
+    while (more && (i < end || j < b->count))
+        if (j == b->count
+            || (i < end && a->point[i].time_s <= b->point[j].time_s))
+            more = s_take (self, &a->point[i++], step_s);
+        else
+            more = s_take (self, &b->point[j++], step_s);
+    return more;
+}
+
+//  Returns 1 to go on, 0 to end, or -1.
+static int
+s_read_level (reader_t *self, int level, int64_t begin_s, int64_t end_s,
+              int64_t step_s)
+{
+    int64_t at = level_floor (begin_s, levels[level].span_s);
+    for (; at < end_s; at += levels[level].span_s) {
+        int64_t next = at + levels[level].span_s;
+        int64_t from = at > begin_s ? at : begin_s;
+        int64_t to = next < end_s ? next : end_s;
+        if (s_read_packed (self, level, at) == -1
+            || s_read_waiting (self, from, to) == -1)
+            return -1;
+        if (!s_take_both (self, from, to, step_s))
+            return 0;
+    }
+    return 1;
+}
+
+//  --------------------------------------------------------------------------
+//  All levels: what is older is coarser
+
+static int
+s_read_since (reader_t *self, int64_t since[LEVELS])
+{
+    int level = 0;
+    while (level < LEVELS && sqlite3_step (self->since) == SQLITE_ROW)
+        since[level++] = sqlite3_column_int64 (self->since, 1);
+    sqlite3_reset (self->since);
+    return level == LEVELS ? 0 : -1;
+}
+
+//  The coarsest that such intervals can be made of.
+static int
+s_level_for (int64_t resolution_s)
+{
+    int level = LEVELS - 1;
+    while (resolution_s % levels[level].step_s)
+        level--;
+    return level;
+}
+
+//  Returns how coarse the coarsest is, or -1.
+static int64_t
+s_read (reader_t *self, int64_t from_s, int64_t to_s, int64_t resolution_s)
+{
+    int64_t coarsest = resolution_s;
+    int finest = s_level_for (resolution_s), rc = 1;
+    fold_begin (&self->fold, 0);
+    for (int level = LEVELS - 1; level >= finest && rc == 1; level--) {
+        int64_t step_s = levels[level].step_s;
+        int64_t begin_s =
+          self->since_s[level] > from_s ? self->since_s[level] : from_s;
+        int64_t end_s = to_s;
+        if (level > finest && self->since_s[level - 1] < to_s)
+            end_s = self->since_s[level - 1];
+        if (step_s < resolution_s)
+            step_s = resolution_s;
+        if (begin_s >= end_s)
+            continue;
+        if (step_s > coarsest)
+            coarsest = step_s;
+        rc = s_read_level (self, level, begin_s, end_s, step_s);
+    }
+    if (rc == 1)
+        s_give (self);
+    return rc == -1 ? -1 : coarsest;
+}
+
+//  Begins to read, and makes a list of the hours that have rows in the inbox. If a
+//  packing has emptied one of them meanwhile, its rows may still be there for us, so
+//  all begins again.
+static int
+s_begin (reader_t *self, int64_t from_s, int64_t to_s)
+{
+    hours_t *hours = &self->store->hours;
+    uint64_t removals;
+    for (;;) {
+        removals = hours_copy (hours, from_s, to_s, &self->hours);
+        if (reader_begin (self) == -1)
+            return -1;
+        if (s_read_since (self, self->since_s) == -1) {
+            reader_end (self);
+            return -1;
+        }
+        if (hours_copy (hours, from_s, to_s, &self->hours) == removals)
+            return 0;
+        reader_end (self);
+    }
+}
+
+int64_t
+reader_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
+               int64_t resolution_s, point_fn *each, void *argument)
+{
+    const series_entry_t *entry =
+      catalog_series_of (self->store->catalog, series);
+    int64_t rc;
+    if (!entry || resolution_s < 1)
+        return entry ? -1 : resolution_s;
+    from_s = from_s > 0 ? from_s : 0;
+    if (s_begin (self, from_s, to_s) == -1)
+        return -1;
+    self->query =
+      (query_t){series, atomic_load (&entry->seconds), each, argument};
+    rc = s_read (self, from_s, to_s, resolution_s);
+    reader_end (self);
+    return rc;
+}

@@ -1,0 +1,406 @@
+/*  store - opened, closed, and its writer. The contract is in store.h.
+
+    Sections: what is there already, the writer, what others ask of it, opening.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "store_own.h"
+#include "clock.h"
+#include "sql.h"
+#include "store_schema.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    GROUP_ROWS = 20000,     //  that are committed together, about
+    WAITING_ROWS = 100000,  //  that may wait
+};
+
+//  --------------------------------------------------------------------------
+//  What is there already
+
+static int
+s_load_metrics (store_t *self)
+{
+    sqlite3_stmt *row =
+      sql_prepare (self->db, "SELECT id, name, type FROM metric");
+    int rc;
+    while ((rc = sqlite3_step (row)) == SQLITE_ROW)
+        catalog_add_metric (self->catalog, sqlite3_column_int64 (row, 0),
+                            sql_text (row, 1),
+                            (metric_type_t) sqlite3_column_int (row, 2));
+    sqlite3_finalize (row);
+    return rc == SQLITE_DONE ? 0 : -1;
+}
+
+static void
+s_load_one_series (store_t *self, sqlite3_stmt *row)
+{
+    char label[LABEL_MAX];
+    metric_entry_t *metric =
+      catalog_metric_of (self->catalog, sqlite3_column_int64 (row, 1));
+    size_t source = (size_t) sqlite3_column_bytes (row, 2);
+    size_t tags = (size_t) sqlite3_column_bytes (row, 3);
+    series_entry_t *series;
+    if (!metric || source + tags + 1 > sizeof label)
+        return;
+    memcpy (label, sql_text (row, 2), source);
+    label[source] = 0;
+    memcpy (label + source + 1, sql_text (row, 3), tags);
+    series = catalog_add_series (self->catalog, sqlite3_column_int64 (row, 0),
+                                 metric, label, source + 1 + tags);
+    for (int column = 4; column <= 5; column++)
+        if (sqlite3_column_type (row, column) != SQLITE_NULL)
+            catalog_point (metric, series, sqlite3_column_int64 (row, column));
+}
+
+static int
+s_load_series (store_t *self)
+{
+    sqlite3_stmt *row = sql_prepare (
+      self->db, "SELECT id, metric, source, tags, first, last FROM series");
+    int rc;
+    while ((rc = sqlite3_step (row)) == SQLITE_ROW)
+        s_load_one_series (self, row);
+    sqlite3_finalize (row);
+    return rc == SQLITE_DONE ? 0 : -1;
+}
+
+//  What waits for the packer is a few million rows at most.
+static int
+s_load_inbox (store_t *self)
+{
+    sqlite3_stmt *row =
+      sql_prepare (self->db, "SELECT time, series FROM inbox");
+    int rc;
+    while ((rc = sqlite3_step (row)) == SQLITE_ROW) {
+        int64_t time_s = sqlite3_column_int64 (row, 0);
+        series_entry_t *series =
+          catalog_series_of (self->catalog, sqlite3_column_int64 (row, 1));
+        hours_add (&self->hours, time_s);
+        if (!series)
+            continue;
+        series->seconds |= UINT64_C (1) << time_s % 60;
+        catalog_point (catalog_metric_of (self->catalog, series->metric),
+                       series, time_s);
+    }
+    sqlite3_finalize (row);
+    return rc == SQLITE_DONE ? 0 : -1;
+}
+
+static int
+s_load (store_t *self)
+{
+    int rc = s_load_metrics (self);
+    if (rc == 0)
+        rc = s_load_series (self);
+    if (rc == 0)
+        rc = s_load_inbox (self);
+    catalog_settle (self->catalog);
+    return rc;
+}
+
+//  --------------------------------------------------------------------------
+//  The writer
+
+//  Takes what may be committed together off the list. Called with self->lock held.
+static batch_t *
+s_take (store_t *self)
+{
+    batch_t *list = self->first, *last = list;
+    size_t rows = last ? last->count : 0;
+    if (!list)
+        return NULL;
+    while (last->next && rows < GROUP_ROWS) {
+        last = last->next;
+        rows += last->count;
+    }
+    self->first = last->next;
+    last->next = NULL;
+    return list;
+}
+
+//  Called with self->lock held.
+static change_t *
+s_take_change (store_t *self)
+{
+    change_t *change = self->first ? NULL : self->change;
+    if (change)
+        self->change = change->next;
+    return change;
+}
+
+static void
+s_do_change (store_t *self, change_t *change)
+{
+    change->rc = change->run (self, change->argument);
+    pthread_mutex_lock (&self->lock);
+    change->done = true;
+    pthread_cond_broadcast (&self->done);
+    pthread_mutex_unlock (&self->lock);
+}
+
+//  Until there is something to do, or the time is over. Called with self->lock held.
+static void
+s_wait (store_t *self, int64_t wait_ms)
+{
+    struct timespec until;
+    clock_gettime (CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_ms / 1000;
+    if (wait_ms > 0 && !self->first && !self->change && !self->closing)
+        pthread_cond_timedwait (&self->work, &self->lock, &until);
+}
+
+//  A change comes after the batches that were there before it.
+static void *
+s_writer (void *argument)
+{
+    store_t *self = (store_t *) argument;
+    int64_t wait_ms = 0;
+    bool closing = false;
+    while (!closing) {
+        batch_t *list;
+        change_t *change;
+        pthread_mutex_lock (&self->lock);
+        s_wait (self, wait_ms);
+        list = s_take (self);
+        change = s_take_change (self);
+        closing = self->closing && !list && !change;
+        pthread_mutex_unlock (&self->lock);
+        self->now_s = wall_us () / 1000000;
+        if (list)
+            store_write_group (self, list);
+        if (change)
+            s_do_change (self, change);
+        wait_ms = store_tend (self);
+    }
+    return NULL;
+}
+
+//  --------------------------------------------------------------------------
+//  What others ask of it
+
+//  Called with self->lock held.
+static void
+s_append (store_t *self, batch_t *batch)
+{
+    batch->next = NULL;
+    if (self->first)
+        self->last->next = batch;
+    else
+        self->first = batch;
+    self->last = batch;
+    self->waiting += batch->count;
+    pthread_cond_signal (&self->work);
+}
+
+int
+store_submit (store_t *self, batch_t *batch)
+{
+    int rc = -1;
+    pthread_mutex_lock (&self->lock);
+    if (self->waiting < WAITING_ROWS) {
+        s_append (self, batch);
+        rc = 0;
+    }
+    pthread_mutex_unlock (&self->lock);
+    return rc;
+}
+
+typedef struct {
+    store_t *store;
+    bool done;
+} waiter_t;
+
+static void
+s_wake (batch_t *batch)
+{
+    waiter_t *waiter = (waiter_t *) batch->argument;
+    store_t *store = waiter->store;
+    pthread_mutex_lock (&store->lock);
+    waiter->done = true;
+    pthread_cond_broadcast (&store->done);
+    pthread_mutex_unlock (&store->lock);
+}
+
+void
+store_write (store_t *self, batch_t *batch)
+{
+    waiter_t waiter = {self, false};
+    batch->done = s_wake;
+    batch->argument = &waiter;
+    pthread_mutex_lock (&self->lock);
+    s_append (self, batch);
+    while (!waiter.done)
+        pthread_cond_wait (&self->done, &self->lock);
+    pthread_mutex_unlock (&self->lock);
+}
+
+int
+store_run (store_t *self, int (*run) (store_t *store, void *argument),
+           void *argument)
+{
+    change_t change = {.run = run, .argument = argument};
+    change_t **place;
+    pthread_mutex_lock (&self->lock);
+    for (place = &self->change; *place; place = &(*place)->next) {
+    }
+    *place = &change;
+    pthread_cond_signal (&self->work);
+    while (!change.done)
+        pthread_cond_wait (&self->done, &self->lock);
+    pthread_mutex_unlock (&self->lock);
+    return change.rc;
+}
+
+typedef struct {
+    store_change_fn *change;
+    void *argument;
+} asked_t;
+
+static int
+s_run_change (store_t *self, void *argument)
+{
+    const asked_t *asked = (const asked_t *) argument;
+    int rc = store_begin (self);
+    if (rc == 0)
+        rc = asked->change (self->db, asked->argument);
+    if (rc == 0)
+        rc = store_commit (self);
+    if (rc)
+        store_rollback (self);
+    return rc;
+}
+
+int
+store_change (store_t *self, store_change_fn *change, void *argument)
+{
+    asked_t asked = {change, argument};
+    return store_run (self, s_run_change, &asked);
+}
+
+void
+store_stats (store_t *self, store_stats_t *stats)
+{
+    pthread_mutex_lock (&self->lock);
+    *stats = self->stats;
+    pthread_mutex_unlock (&self->lock);
+    stats->metrics = catalog_metrics (self->catalog);
+    stats->series = catalog_series_count (self->catalog);
+}
+
+//  --------------------------------------------------------------------------
+//  Opening
+
+//  Two processes that write would not know of each other's series.
+static int
+s_lock (store_t *self, const char **why)
+{
+    char path[4096];
+    *why = "the folder cannot be written to";
+    if (mkdir (self->options.folder, 0700) == -1 && errno != EEXIST)
+        return -1;
+    snprintf (path, sizeof path, "%s/store.lock", self->options.folder);
+    self->lock_fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (self->lock_fd == -1)
+        return -1;
+    *why = "another process has the store";
+    return flock (self->lock_fd, LOCK_EX | LOCK_NB);
+}
+
+static int
+s_open (store_t *self, const char **why)
+{
+    size_t size = strlen (self->options.folder) + sizeof "/store.db";
+    if (s_lock (self, why) == -1)
+        return -1;
+    self->path = (char *) malloc (size);
+    assert (self->path);
+    snprintf (self->path, size, "%s/store.db", self->options.folder);
+    *why = "the database cannot be opened";
+    if (sqlite3_open_v2 (self->path, &self->db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                           | SQLITE_OPEN_NOMUTEX,
+                         NULL)
+          != SQLITE_OK
+        || store_schema_open (self->db, why) == -1)
+        return -1;
+    *why = "the database cannot be read";
+    return store_write_open (self) == 0 && s_load (self) == 0
+               && store_tend_open (self) == 0
+             ? 0
+             : -1;
+}
+
+static void
+s_init (store_t *self, const store_options_t *options)
+{
+    pthread_condattr_t attributes;
+    self->options = *options;
+    self->lock_fd = -1;
+    self->catalog = catalog_new ();
+    hours_init (&self->hours);
+    gate_init (&self->gate);
+    pthread_mutex_init (&self->lock, NULL);
+    pthread_condattr_init (&attributes);
+    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init (&self->work, &attributes);
+    pthread_condattr_destroy (&attributes);
+    pthread_cond_init (&self->done, NULL);
+}
+
+static void
+s_free (store_t *self)
+{
+    store_tend_close (self);
+    store_write_close (self);
+    sqlite3_close (self->db);
+    if (self->lock_fd != -1)
+        close (self->lock_fd);
+    catalog_destroy (&self->catalog);
+    hours_clear (&self->hours);
+    gate_clear (&self->gate);
+    pthread_mutex_destroy (&self->lock);
+    pthread_cond_destroy (&self->work);
+    pthread_cond_destroy (&self->done);
+    free (self->path);
+    free (self);
+}
+
+store_t *
+store_open (const store_options_t *options, const char **why)
+{
+    store_t *self = (store_t *) calloc (1, sizeof *self);
+    assert (self);
+    s_init (self, options);
+    if (s_open (self, why) == 0) {
+        *why = "there is no thread to be had";
+        if (pthread_create (&self->thread, NULL, s_writer, self) == 0)
+            return self;
+    }
+    s_free (self);
+    return NULL;
+}
+
+void
+store_close (store_t **self_p)
+{
+    store_t *self = *self_p;
+    if (!self)
+        return;
+    pthread_mutex_lock (&self->lock);
+    self->closing = true;
+    pthread_cond_signal (&self->work);
+    pthread_mutex_unlock (&self->lock);
+    pthread_join (self->thread, NULL);
+    s_free (self);
+    *self_p = NULL;
+}

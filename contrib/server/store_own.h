@@ -1,0 +1,92 @@
+/*  store_own - what the files of the store know of each other
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_STORE_OWN_H
+#define ZB_STORE_OWN_H
+
+#include "catalog.h"
+#include "gate.h"
+#include "hours.h"
+#include "inbox.h"
+#include "store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+//  A change that waits for the writer; its caller waits for it.
+typedef struct change {
+    int (*run) (store_t *store, void *argument);
+    void *argument;
+    int rc;
+    bool done;  //  guarded by the store's lock
+    struct change *next;
+} change_t;
+
+struct store {
+    store_options_t options;
+    char *path;
+    int lock_fd;  //  no other process writes while this is open
+    catalog_t *catalog;
+    hours_t hours;
+    gate_t gate;  //  readers
+
+    //  The writer's thread
+    sqlite3 *db;
+    inbox_t inbox;
+    sqlite3_stmt *begin, *commit, *rollback;
+    sqlite3_stmt *key_find, *key_add, *metric_add, *series_add;
+    series_entry_t **found;  //  of the rows of a batch
+    size_t found_max;
+    bool failing;         //  it was said that nothing can be written
+    int64_t full_said_s;  //  when it was last said that there are enough series
+    int64_t now_s;        //  the wall clock, when the writer last looked
+    _Atomic int wal_pages;  //  relaxed; readers of statistics look, too
+
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work;    //  for the writer: there is some
+    pthread_cond_t done;    //  for others: a change is done
+    batch_t *first, *last;  //  what waits; guarded by lock, and so is the rest
+    size_t waiting;         //  rows of it
+    change_t *change, *change_last;
+    bool closing;
+    store_stats_t stats;
+};
+
+//  The following are of the writer's thread.
+
+//  Commits batches together, and calls `done` of each.
+void store_write_group (store_t *self, batch_t *list);
+
+//  Prepares what that needs. Returns 0 or -1.
+int store_write_open (store_t *self);
+void store_write_close (store_t *self);
+
+//  A transaction. The first two return 0 or -1; then what was done is taken back by
+//  store_rollback.
+int store_begin (store_t *self);
+int store_commit (store_t *self);
+void store_rollback (store_t *self);
+
+//  Finds the series of a row; `add` makes what is not there. *series is NULL if there
+//  is none, or if the row is refused. Returns 0, or -1 if the database fails.
+int store_series_find (store_t *self, const store_row_t *row, bool add,
+                       series_entry_t **series, row_result_t *result);
+
+int store_series_open (store_t *self);
+void store_series_close (store_t *self);
+
+//  Does a slice of what is to be done between batches. Returns for how many
+//  milliseconds there is nothing else.
+int64_t store_tend (store_t *self);
+
+int store_tend_open (store_t *self);
+void store_tend_close (store_t *self);
+
+//  Runs a function on the writer's thread, in no transaction, and waits. Any thread
+//  but the writer's.
+int store_run (store_t *self, int (*run) (store_t *store, void *argument),
+               void *argument);
+
+#endif

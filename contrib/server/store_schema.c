@@ -1,0 +1,106 @@
+/*  store_schema - the tables of the database. The contract is in store_schema.h.
+
+    Whoever needs a table adds a row to the end of s_steps. A database says in
+    user_version how many of the rows it has; the others are done when it is opened.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "store_schema.h"
+#include "sql.h"
+
+#include <stdio.h>
+
+//  Pages and vacuum can be chosen before the first table only. The rest is of the
+//  connection. A commit is synced; the log is written back by the writer, which
+//  knows when nobody waits. Debian's SQLite would overwrite what is deleted.
+static const char s_settings[] = "PRAGMA page_size = 8192;"
+                                 "PRAGMA auto_vacuum = INCREMENTAL;"
+                                 "PRAGMA journal_mode = WAL;"
+                                 "PRAGMA synchronous = FULL;"
+                                 "PRAGMA secure_delete = OFF;"
+                                 "PRAGMA wal_autocheckpoint = 0;"
+                                 "PRAGMA journal_size_limit = 67108864;"
+                                 "PRAGMA cache_size = -16384;";
+
+static const char *const s_steps[] = {
+  //  IDs are never used again: what was of a removed one is found by nobody.
+  "CREATE TABLE metric ("
+  " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+  " name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+  " type INTEGER NOT NULL,"  //  metric_type_t
+  " period INTEGER NOT NULL DEFAULT 0,"
+  " display_name TEXT, description TEXT, attributes TEXT, composite TEXT)"
+  " STRICT",
+
+  "CREATE TABLE series ("
+  " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+  " metric INTEGER NOT NULL,"
+  " source TEXT NOT NULL,"         //  "": none
+  " tags TEXT NOT NULL,"           //  KEY=VALUE;..., keys ascend
+  " first INTEGER, last INTEGER)"  //  points that were packed
+  " STRICT;"
+  "CREATE INDEX series_metric ON series (metric)",
+
+  //  Rows as they came, until the packer takes them. By time first: a batch is of
+  //  one time, mostly, and touches few pages. What is null follows from the
+  //  columns before it: n is 1, min, max and last are the sum, and so on.
+  "CREATE TABLE inbox ("
+  " time INTEGER NOT NULL, series INTEGER NOT NULL,"
+  " sum REAL NOT NULL, n INTEGER, min REAL, max REAL, sum_squares REAL,"
+  " last REAL, buckets BLOB,"
+  " PRIMARY KEY (time, series)) WITHOUT ROWID, STRICT",
+
+  //  A table for each of the levels (levels.h), since what is added at the end of a
+  //  table fills its pages. id is the hour of its begin << 32 | series; data is in
+  //  chunk.h.
+  "CREATE TABLE chunk_0 (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+  "CREATE TABLE chunk_1 (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+  "CREATE TABLE chunk_2 (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+  "CREATE TABLE chunk_3 (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
+
+  //  What is before `since` is not kept at this level.
+  "CREATE TABLE level ("
+  " level INTEGER PRIMARY KEY, since INTEGER NOT NULL) STRICT;"
+  "INSERT INTO level VALUES (0, 0), (1, 0), (2, 0), (3, 0)",
+
+  //  Requests that were stored, so that a repeated one is not. The oldest have the
+  //  lowest IDs.
+  "CREATE TABLE request ("
+  " id INTEGER PRIMARY KEY,"
+  " key BLOB NOT NULL UNIQUE, digest INTEGER NOT NULL, time INTEGER NOT NULL)"
+  " STRICT",
+};
+
+enum { STEPS = sizeof s_steps / sizeof *s_steps };
+
+static int
+s_do_step (sqlite3 *db, int64_t step)
+{
+    char version[64];
+    snprintf (version, sizeof version, "PRAGMA user_version = %d",
+              (int) step + 1);
+    if (sql_run (db, "BEGIN IMMEDIATE") == 0 && sql_run (db, s_steps[step]) == 0
+        && sql_run (db, version) == 0 && sql_run (db, "COMMIT") == 0)
+        return 0;
+    sql_run (db, "ROLLBACK");
+    return -1;
+}
+
+int
+store_schema_open (sqlite3 *db, const char **why)
+{
+    int64_t step;
+    *why = "the database cannot be opened";
+    sqlite3_busy_timeout (db, SQL_BUSY_MS);
+    if (sql_run (db, s_settings) == -1)
+        return -1;
+    step = sql_number (db, "PRAGMA user_version");
+    if (step > STEPS) {
+        *why = "the database is of a later version of zibrato";
+        return -1;
+    }
+    for (*why = "tables cannot be made"; step < STEPS; step++)
+        if (s_do_step (db, step) == -1)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,179 @@
+/*  store_series - the metrics and series of the store: found, added, removed
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "store_own.h"
+#include "log.h"
+#include "sql.h"
+
+#include <string.h>
+
+enum { SAY_S = 60 };
+
+int
+store_series_open (store_t *self)
+{
+    self->metric_add = sql_prepare (
+      self->db, "INSERT INTO metric (name, type, period) VALUES (?1, ?2, ?3)");
+    self->series_add = sql_prepare (
+      self->db,
+      "INSERT INTO series (metric, source, tags) VALUES (?1, ?2, ?3)");
+    return self->metric_add && self->series_add ? 0 : -1;
+}
+
+void
+store_series_close (store_t *self)
+{
+    sqlite3_finalize (self->metric_add);
+    sqlite3_finalize (self->series_add);
+}
+
+//  --------------------------------------------------------------------------
+//  Those of a row
+
+static metric_entry_t *
+s_add_metric (store_t *self, const char *name, metric_type_t type,
+              int64_t period_s)
+{
+    sqlite3_bind_text (self->metric_add, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_int (self->metric_add, 2, (int) type);
+    sqlite3_bind_int64 (self->metric_add, 3, period_s);
+    if (sql_done (self->metric_add) == -1)
+        return NULL;
+    return catalog_add_metric (
+      self->catalog, sqlite3_last_insert_rowid (self->db), name, type);
+}
+
+static series_entry_t *
+s_add_series (store_t *self, metric_entry_t *metric, const char *label,
+              size_t size)
+{
+    size_t source = strlen (label);
+    sqlite3_bind_int64 (self->series_add, 1, metric->id);
+    sqlite3_bind_text (self->series_add, 2, label, -1, SQLITE_STATIC);
+    sqlite3_bind_text (self->series_add, 3, label + source + 1,
+                       (int) (size - source - 1), SQLITE_STATIC);
+    if (sql_done (self->series_add) == -1)
+        return NULL;
+    return catalog_add_series (
+      self->catalog, sqlite3_last_insert_rowid (self->db), metric, label, size);
+}
+
+//  Says who makes so many series, once a minute at most.
+static void
+s_say_full (store_t *self, const char *name)
+{
+    const metric_entry_t *largest = catalog_largest (self->catalog);
+    if (self->now_s < self->full_said_s + SAY_S)
+        return;
+    self->full_said_s = self->now_s;
+    zb_log (LOG_WARNING, "series_full",
+            "max=%lld refused=\"%s\" largest=\"%s\" series=%lu",
+            (long long) self->options.max_series, name,
+            largest ? largest->name : "",
+            largest ? (unsigned long) largest->series : 0);
+}
+
+int
+store_series_find (store_t *self, const store_row_t *row, bool add,
+                   series_entry_t **series, row_result_t *result)
+{
+    char label[LABEL_MAX];
+    size_t size = catalog_label (label, row->source, row->tags, row->tag_count);
+    metric_entry_t *metric = catalog_metric (self->catalog, row->name);
+    *series = NULL;
+    if (!size)
+        *result = ROW_LONG;
+    else if (metric && metric->type != row->type)
+        *result = ROW_TYPE;
+    else if (metric)
+        *series = catalog_series (self->catalog, metric, label, size);
+    if (*series || *result || !add)
+        return 0;
+    if (catalog_series_count (self->catalog)
+        >= (size_t) self->options.max_series) {
+        s_say_full (self, row->name);
+        *result = ROW_SERIES;
+        return 0;
+    }
+    if (!metric)
+        metric = s_add_metric (self, row->name, row->type, row->period_s);
+    if (metric)
+        *series = s_add_series (self, metric, label, size);
+    return *series ? 0 : -1;
+}
+
+//  --------------------------------------------------------------------------
+//  Metrics by themselves
+
+typedef struct {
+    const char *name;
+    metric_type_t type;
+} named_t;
+
+static int
+s_run_new (store_t *self, void *argument)
+{
+    const named_t *named = (const named_t *) argument;
+    if (catalog_metric (self->catalog, named->name))
+        return 0;
+    if (store_begin (self) == 0
+        && s_add_metric (self, named->name, named->type, 0)
+        && store_commit (self) == 0)
+        return 1;
+    store_rollback (self);
+    return -1;
+}
+
+int
+store_metric_new (store_t *self, const char *name, metric_type_t type)
+{
+    named_t named = {name, type};
+    size_t size = strlen (name);
+    return size < 1 || size > 255 ? -1 : store_run (self, s_run_new, &named);
+}
+
+typedef struct {
+    const int64_t *metrics;
+    size_t count;
+} ended_t;
+
+static int
+s_delete (store_t *self, const char *text, const ended_t *ended)
+{
+    sqlite3_stmt *statement = sql_prepare (self->db, text);
+    int rc = 0;
+    for (size_t i = 0; i < ended->count && rc == 0; i++) {
+        sqlite3_bind_int64 (statement, 1, ended->metrics[i]);
+        rc = sql_done (statement);
+    }
+    sqlite3_finalize (statement);
+    return rc;
+}
+
+static int
+s_run_end (store_t *self, void *argument)
+{
+    const ended_t *ended = (const ended_t *) argument;
+    if (store_begin (self) == -1
+        || s_delete (self, "DELETE FROM series WHERE metric = ?1", ended) == -1
+        || s_delete (self, "DELETE FROM metric WHERE id = ?1", ended) == -1
+        || store_commit (self) == -1) {
+        store_rollback (self);
+        return -1;
+    }
+    for (size_t i = 0; i < ended->count; i++) {
+        metric_entry_t *metric =
+          catalog_metric_of (self->catalog, ended->metrics[i]);
+        if (metric)
+            catalog_remove_metric (self->catalog, metric);
+    }
+    return 0;
+}
+
+int
+store_metrics_end (store_t *self, const int64_t *metrics, size_t count)
+{
+    ended_t ended = {metrics, count};
+    return store_run (self, s_run_end, &ended);
+}

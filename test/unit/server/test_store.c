@@ -1,0 +1,263 @@
+/*  test_store.c - what is written is read, once, also after a restart
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "server.h"
+
+#include "clock.h"
+#include "stored.h"
+
+static int64_t
+s_now_s (void)
+{
+    return wall_us () / 1000000;
+}
+
+//  Equal seconds add up; the name's case is nothing.
+static void
+test_adds_up (void **state)
+{
+    static stored_t stored;
+    int64_t at = s_now_s () - 100;
+    store_row_t rows[] = {stored_row ("requests", "web", at, 4),
+                          stored_row ("Requests", "web", at, 7),
+                          stored_row ("requests", "db", at, 1),
+                          stored_row ("requests", "web", at + 1, 2.5)};
+    (void) state;
+    stored_new (&stored);
+    assert_int_equal (stored_write (&stored, rows, 4, NULL, NULL),
+                      BATCH_STORED);
+    assert_int_equal (stored_write (&stored, rows, 1, NULL, NULL),
+                      BATCH_STORED);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal (
+          stored_ask (&stored, "REQUESTS", "web", at, at + 10, 1), 1);
+        assert_int_equal (stored.count, 2);
+        assert_int_equal (stored.said[0].time_s, at);
+        assert_int_equal (stored.said[0].n, 3);
+        assert_true (stored.said[0].sum == 15 && stored.said[0].min == 4);
+        assert_true (stored.said[0].max == 7);
+        assert_true (stored.said[0].sum_squares == 16 + 49 + 16);
+        assert_true (stored.said[1].sum == 2.5 && stored.said[1].n == 1);
+        stored_ask (&stored, "requests", "db", at, at + 1, 1);
+        assert_int_equal (stored.count, 1);
+        stored_stop (&stored);
+        stored_start (&stored);
+    }
+    stored_end (&stored);
+}
+
+static void
+test_buckets (void **state)
+{
+    static stored_t stored;
+    static const zb_bucket_t first[] = {{-957, 1}, {5, 2}}, second[] = {{5, 3}};
+    int64_t at = s_now_s () - 100;
+    store_row_t row = stored_row ("latency", NULL, at, 4);
+    (void) state;
+    stored_new (&stored);
+    row.type = METRIC_TIMER;
+    row.point.n = 3;
+    row.point.buckets = first;
+    row.point.bucket_count = 2;
+    stored_write (&stored, &row, 1, NULL, NULL);
+    row.point.buckets = second;
+    row.point.bucket_count = 1;
+    stored_write (&stored, &row, 1, NULL, NULL);
+    stored_ask (&stored, "latency", "", at, at + 1, 1);
+    assert_int_equal (stored.count, 1);
+    assert_int_equal (stored.said[0].n, 6);
+    assert_int_equal (stored.said[0].bucket_count, 2);
+    assert_int_equal (stored.said[0].buckets[0].index, -957);
+    assert_int_equal (stored.said[0].buckets[1].count, 5);
+    stored_end (&stored);
+}
+
+//  A key is kept with its rows, and only with them.
+static void
+test_keys (void **state)
+{
+    static stored_t stored;
+    int64_t at = s_now_s ();
+    store_row_t row = stored_row ("a", NULL, at, 1);
+    store_row_t rows[] = {row, stored_row ("b", NULL, 1, 1)};
+    unsigned char refused[2] = {0};
+    batch_t batch = {.rows = rows,
+                     .count = 2,
+                     .key = "k",
+                     .key_size = 1,
+                     .digest = 7,
+                     .whole = true,
+                     .refused = refused};
+    (void) state;
+    stored_new (&stored);
+    stored.options.max_age_s = 1000;
+    stored_stop (&stored);
+    stored_start (&stored);
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_REFUSED);
+    assert_int_equal (batch.refused_count, 1);
+    assert_int_equal (refused[0], ROW_TAKEN);
+    assert_int_equal (refused[1], ROW_OLD);
+    assert_int_equal (stored_ask (&stored, "a", "", at, at + 1, 1), 1);
+    assert_int_equal (stored.count, 0);
+    batch.count = 1;
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_STORED);
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_REPEATED);
+    batch.digest = 8;
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_CONFLICT);
+    stored_ask (&stored, "a", "", at, at + 1, 1);
+    assert_true (stored.count == 1 && stored.said[0].n == 1);
+    stored_end (&stored);
+}
+
+static void
+test_refusals (void **state)
+{
+    static stored_t stored;
+    int64_t at = s_now_s ();
+    store_row_t rows[] = {
+      stored_row ("a", NULL, at, 1),         stored_row ("A", NULL, at, 1),
+      stored_row ("a", NULL, at, INFINITY),  stored_row ("a", NULL, at, 5),
+      stored_row ("a", NULL, at + 90000, 1), stored_row ("b", NULL, at, 1),
+      stored_row ("c", NULL, at, 1),         stored_row ("", NULL, at, 1)};
+    static const unsigned char expected[] = {ROW_TAKEN,  ROW_TYPE,  ROW_NUMBER,
+                                             ROW_TAKEN,  ROW_AHEAD, ROW_TAKEN,
+                                             ROW_SERIES, ROW_LONG};
+    unsigned char refused[8] = {0};
+    store_stats_t stats;
+    (void) state;
+    stored_new (&stored);
+    stored_stop (&stored);
+    stored.options.max_series = 2;
+    stored_start (&stored);
+    rows[1].type = METRIC_TIMER;
+    assert_int_equal (stored_write (&stored, rows, 8, NULL, refused),
+                      BATCH_STORED);
+    assert_memory_equal (refused, expected, 8);
+    store_stats (stored.store, &stats);
+    assert_int_equal (stats.received, 8);
+    assert_int_equal (stats.stored, 3);
+    assert_int_equal (stats.refused, 5);
+    assert_int_equal (stats.series, 2);
+    assert_int_equal (stats.newest_s, at);
+    stored_end (&stored);
+}
+
+//  What a refused batch would have made is not there.
+static void
+test_refused_makes_nothing (void **state)
+{
+    static stored_t stored;
+    int64_t at = s_now_s ();
+    store_row_t rows[] = {stored_row ("a", NULL, at, 1),
+                          stored_row ("a", "x", at, 1)};
+    unsigned char refused[2] = {0};
+    batch_t batch = {
+      .rows = rows, .count = 2, .whole = true, .refused = refused};
+    metric_t metric;
+    store_stats_t stats;
+    (void) state;
+    stored_new (&stored);
+    rows[1].type = METRIC_COUNTER;
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_REFUSED);
+    assert_int_equal (reader_metric (stored.reader, "a", &metric), 0);
+    store_stats (stored.store, &stats);
+    assert_int_equal (stats.metrics, 0);
+    assert_int_equal (stats.series, 0);
+    rows[1].type = METRIC_GAUGE;
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_STORED);
+    assert_int_equal (reader_metric (stored.reader, "a", &metric), 1);
+    assert_int_equal (metric.last_s, at);
+    stored_end (&stored);
+}
+
+static int
+s_name (void *argument, const metric_t *metric)
+{
+    strcat ((char *) argument, metric->name);
+    strcat ((char *) argument, " ");
+    return 0;
+}
+
+static void
+test_metrics (void **state)
+{
+    static stored_t stored;
+    static const char *const names[] = {"web.requests", "Web.errors",
+                                        "db_requests", "db.100%"};
+    char said[256] = "";
+    store_row_t row;
+    metric_t metric;
+    (void) state;
+    stored_new (&stored);
+    for (int i = 0; i < 4; i++) {
+        row = stored_row (names[i], NULL, s_now_s (), 1);
+        stored_write (&stored, &row, 1, NULL, NULL);
+    }
+    assert_int_equal (reader_metrics (stored.reader, "", 1, 2, s_name, said),
+                      4);
+    assert_string_equal (said, "db_requests Web.errors ");
+    *said = 0;
+    assert_int_equal (
+      reader_metrics (stored.reader, " quest  WEB", 0, 9, s_name, said), 1);
+    assert_string_equal (said, "web.requests ");
+    *said = 0;
+    assert_int_equal (reader_metrics (stored.reader, "_", 0, 9, s_name, said),
+                      1);
+    assert_int_equal (reader_metrics (stored.reader, "%", 0, 9, s_name, said),
+                      1);
+    assert_string_equal (said, "db_requests db.100% ");
+    //  Made and ended by themselves
+    assert_int_equal (store_metric_new (stored.store, "n", METRIC_TIMER), 1);
+    assert_int_equal (store_metric_new (stored.store, "N", METRIC_GAUGE), 0);
+    assert_int_equal (reader_metric (stored.reader, "n", &metric), 1);
+    assert_int_equal (metric.type, METRIC_TIMER);
+    assert_string_equal (metric.name, "n");
+    assert_null (metric.display_name);
+    assert_int_equal (reader_metric (stored.reader, "web.requests", &metric),
+                      1);
+    assert_int_equal (store_metrics_end (stored.store, &metric.id, 1), 0);
+    assert_int_equal (reader_metric (stored.reader, "web.requests", &metric),
+                      0);
+    row = stored_row ("web.requests", NULL, s_now_s (), 1);
+    row.type = METRIC_COUNTER;
+    assert_int_equal (stored_write (&stored, &row, 1, NULL, NULL),
+                      BATCH_STORED);
+    stored_ask (&stored, "web.requests", "", 0, s_now_s () + 1, 60);
+    assert_int_equal (stored.count, 1);
+    stored_end (&stored);
+}
+
+//  The second one would not know of the first one's series.
+static void
+test_one_writer (void **state)
+{
+    static stored_t stored;
+    const char *why = NULL;
+    (void) state;
+    stored_new (&stored);
+    assert_null (store_open (&stored.options, &why));
+    assert_string_equal (why, "another process has the store");
+    stored_end (&stored);
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+      cmocka_unit_test (test_adds_up),
+      cmocka_unit_test (test_buckets),
+      cmocka_unit_test (test_keys),
+      cmocka_unit_test (test_refusals),
+      cmocka_unit_test (test_refused_makes_nothing),
+      cmocka_unit_test (test_metrics),
+      cmocka_unit_test (test_one_writer),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
