@@ -1,0 +1,178 @@
+//  chart - one metric over time: what is asked for, drawn, and kept up to date
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {get, now} from "./api.js";
+import {header} from "./chart_header.js";
+import {continued, fits, lines, times} from "./columns.js";
+import {el, fill} from "./dom.js";
+import {duration, moment, number, plural, span} from "./format.js";
+import {Legend} from "./legend.js";
+import {notes} from "./notes.js";
+import {dataOf, newPlot} from "./plot.js";
+import {change, state} from "./state.js";
+import {shown} from "./range.js";
+
+const OVERLAP = 70;     //  seconds: a worker that flushes once a minute is so late
+const RELOAD = 60;      //  seconds, after which all is asked for again
+const HEAT_POINTS = 240;
+const TOP = 10;
+
+export class Chart {
+    constructor (settings) {
+        this.settings = settings;
+        this.hidden = new Set ();
+        this.plot = this.block = this.model = null;
+        this.wanted = 0;        //  the latest request
+        this.due = 0;           //  when it is to be asked for more
+        this.canvas = el ("div", {class: "plot"});
+        this.about = el ("p", {class: "resolution"});
+        this.legend = new Legend (() => this.draw ());
+        this.element = el ("section", {class: "chart", "data-name": settings.name,
+                                       "aria-label": `chart of ${settings.name}`,
+                                       tabindex: "0"},
+                           el ("div"), this.canvas, this.about, this.legend.element);
+    }
+
+    //  What the server is asked for.
+    query () {
+        const {name, over, look, source} = this.settings;
+        const [from, to] = shown ();
+        const heat = look === "heat", pixels = this.canvas.clientWidth - 80;
+        return {name, from: Math.floor (from), to: Math.floor (to), source, over,
+                points: Math.max (50, heat ? Math.min (HEAT_POINTS, pixels) : pixels),
+                top: TOP, heat: heat ? 1 : null};
+    }
+
+    //  Everything that is in sight, again.
+    async load () {
+        const mine = ++this.wanted;
+        this.element.classList.add ("loading");
+        try {
+            const block = await get ("/api/points", this.query ());
+            if (mine !== this.wanted)
+                return;
+            this.stale = now () + RELOAD;
+            this.take (block);
+            this.draw ();
+        } catch (error) {
+            if (mine === this.wanted && error.status)
+                this.explain (error.message);
+        } finally {
+            if (mine === this.wanted)
+                this.element.classList.remove ("loading");
+        }
+    }
+
+    take (block) {
+        this.block = block;
+        this.due = now () + Math.min (Math.max (block.resolution / 2, 1), 30);
+    }
+
+    explain (text) {
+        this.destroyPlot ();
+        fill (this.canvas, el ("p", {class: "nothing"}, text));
+        this.about.textContent = "";
+    }
+
+    //  Called each second while live: asks for what came since, and moves on.
+    async tick () {
+        if (!this.block || !this.plot || now () < this.due)
+            return this.move ();
+        if (now () > this.stale)
+            return this.load ();
+        const {block} = this, mine = this.wanted, [from] = shown ();
+        const end = block.from + block.count * block.resolution;
+        const since = Math.max (block.from, end - Math.max (OVERLAP, block.resolution));
+        this.due = Infinity;
+        try {
+            const more = await get ("/api/points", {
+                ...this.query (), from: since, resolution: block.resolution,
+                ids: block.groups.map ((group) => group.id).filter ((id) => id).join (",")});
+            if (mine !== this.wanted)
+                return undefined;
+            if (!fits (block, more))
+                return this.load ();
+            this.take (continued (block, more, from));
+            this.update ();
+        } catch {
+            this.due = now () + 1;
+        }
+        return undefined;
+    }
+
+    //  The window goes on, though nothing new is there.
+    move () {
+        this.plot?.redraw (false, true);
+    }
+
+    makeModel () {
+        const {settings, block} = this;
+        const heat = Boolean (block.cells), timer = block.type === "timer";
+        return {block, times: times (block), lines: lines (settings, block), heat,
+                log: settings.scale === "log", hidden: this.hidden,
+                zero: settings.axis === "zero" || block.type !== "gauge",
+                utc: state.utc, format: timer ? duration : number, span: shown,
+                notes: () => notes.filter (({stream}) => stream)};
+    }
+
+    //  All of it, after settings, theme or size have changed.
+    draw () {
+        if (!this.block)
+            return;
+        fill (this.element.firstChild, header (this));
+        if (!this.block.groups.length)
+            return this.explain ("Nothing was measured in this time.");
+        this.destroyPlot ();
+        fill (this.canvas);
+        this.model = this.makeModel ();
+        this.plot = newPlot (this.canvas, this.model, {
+            point: (index) => this.legend.point (index),
+            zoom: (from, to) => this.zoom (from, to), unzoom: () => history.back ()});
+        this.legend.show (this.model);
+        this.tell ();
+        return undefined;
+    }
+
+    //  Newer numbers of the same lines.
+    update () {
+        const model = this.makeModel ();
+        if (model.lines.length !== this.model.lines.length)
+            return this.draw ();
+        Object.assign (this.model, model);
+        this.plot.setData (dataOf (this.model), true);
+        this.legend.update (this.model);
+        this.tell ();
+        return undefined;
+    }
+
+    zoom (from, to) {
+        const {resolution} = this.block;
+        const least = Math.max (1, Math.floor (from));
+        change ({from: least, to: Math.max (Math.ceil (to), least + 10 * Math.min (resolution, 6)),
+                 live: false}, true);
+    }
+
+    //  What each point is, always.
+    tell () {
+        const {block, settings} = this, step = span (block.resolution);
+        const what = {counter: settings.per === "second" ? "per second" : `in ${step}`,
+                      total: settings.per === "second" ? "per second" : `in ${step}`,
+                      timer: block.cells ? "samples by how long they took" : "durations",
+                      gauge: "means"}[block.type];
+        const coarse = block.kept > block.asked
+            ? ` · kept by ${span (block.kept)} at that time` : "";
+        this.about.textContent = `${step} ${what} · ${plural (block.series, "source")}${coarse}`;
+        this.about.title = `${moment (block.from, state.utc)} and on`;
+    }
+
+    resize () {
+        if (this.plot && this.canvas.clientWidth !== this.plot.width)
+            this.draw ();
+    }
+
+    destroyPlot () {
+        this.plot?.destroy ();
+        this.plot = null;
+    }
+}

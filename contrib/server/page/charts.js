@@ -1,0 +1,47 @@
+//  charts - those that are chosen, below each other
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {Chart} from "./chart.js";
+import {chartKeys} from "./chart_header.js";
+import {fill, find} from "./dom.js";
+import {loadNotes} from "./notes.js";
+import {state} from "./state.js";
+
+const place = find ("#charts");
+let charts = [];
+
+//  Makes the page's charts those of the state; what was there stays.
+export function follow () {
+    const before = new Map (charts.map ((chart) => [chart.settings.name, chart]));
+    charts = state.charts.map ((settings) => {
+        const known = before.get (settings.name) ?? new Chart (settings);
+        known.settings = settings;
+        return known;
+    });
+    fill (place, charts.map ((chart) => chart.element));
+    document.body.classList.toggle ("with-charts", charts.length > 0);
+    charts.filter ((chart) => !chart.block).forEach ((chart) => chart.load ());
+}
+
+export async function loadAll () {
+    if (!charts.length)
+        return;
+    await loadNotes ();
+    await Promise.all (charts.map ((chart) => chart.load ()));
+}
+
+export const drawAll = () => charts.forEach ((chart) => chart.draw ());
+
+export const tick = () => charts.forEach ((chart) => chart.tick ());
+
+//  A key for the chart that has the focus, or for all of them.
+export function key (name) {
+    const focused = charts.filter (
+        (chart) => chart.element.contains (document.activeElement));
+    for (const chart of focused.length ? focused : [...charts])
+        chartKeys[name]?.(chart);
+    return name in chartKeys;
+}
+
+new ResizeObserver (() => charts.forEach ((chart) => chart.resize ())).observe (place);

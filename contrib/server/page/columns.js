@@ -1,0 +1,110 @@
+//  columns - answers of /api/points, and the lines that a chart makes of them
+//
+//  An answer is columnar: `from`, `resolution` and `count` say what times there are;
+//  each group has columns of that length, with null where nothing was measured.
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {reachOf} from "./spark.js";
+
+const COLUMNS = ["value", "n", "sum", "min", "max", "p50", "p95", "p99"];
+
+export const times = (block) =>
+    Array.from ({length: block.count}, (_, i) => block.from + i * block.resolution);
+
+export const keyOf = (group) => group.id ?? group.label;
+
+//  May an answer continue a block?
+export function fits (block, more) {
+    return block.resolution === more.resolution
+        && more.from <= block.from + block.count * block.resolution
+        && block.groups.length === more.groups.length
+        && block.groups.every ((group, i) => keyOf (group) === keyOf (more.groups[i]));
+}
+
+//  What a column has from a time on, continued by another one from its start.
+function joined (column, skip, keep, more) {
+    return column.slice (skip, keep).concat (more);
+}
+
+//  The block from a time on, with all that the answer has. It overlaps, since an
+//  interval that had not ended may have more by now.
+export function continued (block, more, from) {
+    const {resolution} = block;
+    const keep = Math.round ((more.from - block.from) / resolution);
+    const skip = Math.max (0, Math.min (keep, Math.ceil ((from - block.from) / resolution)));
+    const groups = block.groups.map ((group, i) => {
+        const next = {...group};
+        for (const name of COLUMNS)
+            if (group[name])
+                next[name] = joined (group[name], skip, keep, more.groups[i][name]);
+        return next;
+    });
+    return {...block, from: block.from + skip * resolution,
+            count: keep - skip + more.count, groups,
+            cells: more.cells
+                ? joined (block.cells, skip, keep, more.cells) : undefined};
+}
+
+//  A counter that was not counted up has no row: between its first and its last one
+//  that is zero, and beyond them nobody knows.
+function filled (values) {
+    const first = values.findIndex ((value) => value !== null);
+    const last = values.findLastIndex ((value) => value !== null);
+    return values.map ((value, i) => value ?? (i > first && i < last ? 0 : null));
+}
+
+const WORD = {p50: "p50", p95: "p95", p99: "p99", average: "value", highest: "max"};
+
+//  Of a timer: lines of percentiles if there is one group, and one of each otherwise.
+function timerLines (chart, block) {
+    const [group] = block.groups;
+    const hasBuckets = block.groups.some (({p95}) => p95?.some ((p) => p !== null));
+    if (block.groups.length === 1) {
+        const names = hasBuckets ? ["p50", "p95", "p99"] : ["value", "max"];
+        return names.map ((name) => ({
+            label: {value: "mean", max: "max"}[name] ?? name, values: group[name] ?? [],
+            counts: group.n}));
+    }
+    const name = hasBuckets ? WORD[chart.line]
+        : chart.line === "highest" ? "max" : "value";
+    return block.groups.map ((one) => ({label: one.label, values: one[name],
+                                        counts: one.n}));
+}
+
+function counterLines (chart, block) {
+    const share = chart.per === "second" ? 1 / block.resolution : 1;
+    return block.groups.map ((group) => {
+        const whole = filled (group.value);
+        return {label: group.label, total: whole,
+                values: whole.map ((value) => value === null ? null : value * share)};
+    });
+}
+
+function gaugeLines (block) {
+    const alone = block.groups.length === 1;
+    return block.groups.map ((group) => ({
+        label: group.label, values: group.value, counts: group.n,
+        band: alone && group.n.some ((n) => n > 1) ? [group.min, group.max] : null}));
+}
+
+//  The lines: {label, values, band, counts or total}, and what is no gap in them.
+export function lines (chart, block) {
+    const made = block.type === "timer" ? timerLines (chart, block)
+        : block.type === "gauge" ? gaugeLines (block) : counterLines (chart, block);
+    for (const line of made)
+        line.reach = reachOf (line.values) * block.resolution;
+    return made;
+}
+
+//  What a legend says of a line.
+export function summary (line) {
+    const there = line.values.filter ((value) => value !== null);
+    const add = (values) => values.reduce ((sum, value) => sum + (value ?? 0), 0);
+    if (!there.length)
+        return {last: null, min: null, mean: null, max: null, total: null};
+    return {last: there.at (-1), mean: add (there) / there.length,
+            min: there.reduce ((a, b) => Math.min (a, b)),
+            max: there.reduce ((a, b) => Math.max (a, b)),
+            total: add (line.total ?? line.counts ?? [])};
+}

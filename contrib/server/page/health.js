@@ -1,0 +1,116 @@
+//  health - what became of everything, from the programs to the store
+//
+//  Workers and brokers measure themselves, as zibrato.*; contrib/docs/workers.md says
+//  what each name means.
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {get, now} from "./api.js";
+import {el, fill, find} from "./dom.js";
+import {ago, bytes, duration, exact, span} from "./format.js";
+import {shown} from "./range.js";
+
+const place = find ("#health");
+
+//  What a stage passes on, what it loses, and what is no loss. Rows are [name, text].
+const STAGES = [
+    {title: "Programs", flow: [], of: "program",
+     loss: [["zibrato.dropped", "dropped: a full buffer"]], fine: []},
+    {title: "Broker", of: "any", flow: [["zibrato.broker.messages", "messages"]],
+     loss: [["zibrato.broker.refused", "connections refused"],
+            ["zibrato.broker.missed", "missed by workers that went"]],
+     fine: [["zibrato.broker.ignored", "ignored"]]},
+    {title: "Workers", of: "worker", flow: [["zibrato.received", "lines"]],
+     loss: [["zibrato.missed", "messages missed"], ["zibrato.lost", "readings lost"],
+            ["zibrato.incomplete", "streams incomplete"],
+            ["zibrato.malformed", "malformed"], ["zibrato.dropped", "beyond --max-series"]],
+     fine: [["zibrato.duplicate", "duplicates, told apart"], ["zibrato.late", "late"]]},
+    {title: "Delivery", of: "worker", flow: [["zibrato.delivered", "rows"]],
+     loss: [["zibrato.rejected", "rejected by a service"],
+            ["zibrato.overflowed", "beyond --spool-max"],
+            ["zibrato.refused", "below zero"]],
+     fine: [["zibrato.superseded", "superseded"]]}];
+const STORE = {flow: [["stored", "rows"]],
+               loss: [["refused_type", "refused: another type"],
+                      ["refused_series", "refused: --max-series"],
+                      ["refused_old", "refused: too old"], ["dropped", "ended by --max-bytes"]],
+               fine: [["repeated", "repeated, told apart"], ["late", "late"]]};
+
+//  Who has received lines is a worker.
+const workersOf = (health) => new Set (health.measures
+    .filter (({name}) => name === "zibrato.received").map (({source}) => source));
+
+function totalOf (health, name, of, workers) {
+    return health.measures
+        .filter ((one) => one.name === name && (of === "any"
+            || workers.has (one.source) === (of === "worker")))
+        .reduce ((sum, {total}) => sum + total, 0);
+}
+
+function ledgerRow (text, value, kind) {
+    return el ("div", {class: value && kind === "loss" ? "ledger-row wrong" : `ledger-row ${kind}`},
+               el ("dt", {}, text), el ("dd", {}, exact (value)));
+}
+
+function stage (title, {flow, loss, fine}, value, since) {
+    const lost = loss.reduce ((sum, [name]) => sum + value (name), 0);
+    return el ("section", {class: lost ? "stage wrong" : "stage", "data-stage": title},
+        el ("h3", {}, title),
+        flow.map (([name, text]) => el ("p", {class: "flow"},
+            el ("strong", {}, exact (value (name))), ` ${text}`)),
+        el ("p", {class: "verdict"}, lost ? `${exact (lost)} lost` : "nothing lost"),
+        el ("dl", {}, loss.map (([name, text]) => ledgerRow (text, value (name), "loss")),
+            fine.map (([name, text]) => ledgerRow (text, value (name), "fine"))),
+        el ("p", {class: "since"}, since));
+}
+
+function stages (health) {
+    const workers = workersOf (health), [from, to] = shown ();
+    const since = `in ${span (Math.round (to - from))}`;
+    return el ("div", {class: "stages"},
+        STAGES.map ((one) => stage (one.title, one,
+            (name) => totalOf (health, name, one.of, workers), since)),
+        stage ("Store", STORE, (name) => health.store[name] ?? 0,
+               "since the server was started"));
+}
+
+const LOST = STAGES.filter (({of}) => of === "worker").flatMap (({loss}) => loss)
+    .map (([name]) => name);
+
+function workerRow (source, health) {
+    const mine = health.measures.filter ((one) => one.source === source);
+    const one = (name) => mine.find ((row) => row.name === name);
+    const lost = LOST.reduce ((sum, name) => sum + (one (name)?.total ?? 0), 0);
+    const seen = now () - Math.max (...mine.map (({last_time}) => last_time));
+    const cells = [exact (one ("zibrato.received")?.total ?? 0),
+                   exact (one ("zibrato.delivered")?.total ?? 0), exact (lost),
+                   exact (one ("zibrato.series")?.last),
+                   bytes (one ("zibrato.queue_bytes")?.last),
+                   duration (one ("zibrato.success_age")?.last), ago (Math.max (0, seen))];
+    return el ("tr", {class: lost || seen > 180 ? "wrong" : ""},
+               el ("th", {scope: "row"}, source || "(no source)"),
+               cells.map ((text) => el ("td", {}, text)));
+}
+
+function workerTable (health) {
+    const workers = [...workersOf (health)].sort ();
+    if (!workers.length)
+        return el ("p", {class: "nothing"},
+                   "No worker has reported in this time. Clients that post to this "
+                   + "server themselves are in the store's column.");
+    return el ("table", {class: "rows"},
+        el ("thead", {}, el ("tr", {},
+            ["worker", "lines", "rows delivered", "lost", "series", "waits",
+             "last delivery", "seen"].map ((name) => el ("th", {scope: "col"}, name)))),
+        el ("tbody", {}, workers.map ((source) => workerRow (source, health))));
+}
+
+export async function loadHealth () {
+    const [from, to] = shown ();
+    const health = await get ("/api/health", {from: Math.floor (from), to: Math.ceil (to)})
+        .catch (() => null);
+    if (!health)
+        return;
+    fill (place, el ("h2", {}, "From program to store"), stages (health),
+          el ("h2", {}, "Workers"), workerTable (health));
+}

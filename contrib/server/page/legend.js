@@ -1,0 +1,88 @@
+//  legend - a table below a chart: what each line is, and its numbers
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {summary} from "./columns.js";
+import {el, fill} from "./dom.js";
+import {exact} from "./format.js";
+import {lineColor} from "./theme.js";
+
+const NUMBERS = ["last", "min", "mean", "max"];
+
+//  A click shows that line alone, and another click all of them again; with Ctrl or
+//  Shift it hides or shows the one.
+export class Legend {
+    constructor (onhidden) {
+        this.element = el ("table", {class: "legend"});
+        this.onhidden = onhidden;
+        this.rows = [];
+    }
+
+    show (model) {
+        this.model = model;
+        const total = model.lines.some ((line) => line.total) ? "total" : "count";
+        this.rows = model.lines.map ((line, i) => this.row (line, i));
+        fill (this.element,
+              el ("thead", {}, el ("tr", {},
+                  el ("th", {scope: "col"}, "line"), el ("th", {scope: "col"}, "cursor"),
+                  NUMBERS.map ((name) => el ("th", {scope: "col"}, name)),
+                  el ("th", {scope: "col"}, total))),
+              el ("tbody", {}, this.rows));
+        this.update (model);
+    }
+
+    row (line, i) {
+        const mark = el ("span", {class: "mark"});
+        mark.style.background = lineColor (i);
+        return el ("tr", {"data-label": line.label},
+                   el ("th", {scope: "row"},
+                       el ("button", {type: "button", title: "Show this line alone",
+                                      onclick: (event) => this.click (event, line.label)},
+                           mark, el ("span", {class: "label"}, line.label))),
+                   ["cursor", ...NUMBERS, "total"].map (
+                       (name) => el ("td", {class: name})));
+    }
+
+    //  New numbers for the same lines.
+    update (model) {
+        this.model = model;
+        model.lines.forEach ((line, i) => {
+            const row = this.rows[i], told = summary (line);
+            for (const name of NUMBERS)
+                this.write (row, name, model.format (told[name]));
+            this.write (row, "total", exact (told.total));
+            row.classList.toggle ("off", model.hidden.has (line.label));
+        });
+        this.point (this.index);
+    }
+
+    write (row, name, text) {
+        const cell = row.querySelector (`.${name}`);
+        if (cell.textContent !== text)
+            cell.textContent = text;
+    }
+
+    //  What is under the cursor, by the index of its time.
+    point (index) {
+        this.index = index;
+        this.rows.forEach ((row, i) => this.write (
+            row, "cursor", index === null || index === undefined ? ""
+                : this.model.format (this.model.lines[i]?.values[index])));
+    }
+
+    click (event, label) {
+        const {hidden, lines} = this.model;
+        const others = lines.filter ((line) => line.label !== label);
+        const alone = !hidden.has (label)
+            && others.every ((line) => hidden.has (line.label));
+        if (event.ctrlKey || event.shiftKey || event.metaKey) {
+            if (!hidden.delete (label))
+                hidden.add (label);
+        } else {
+            hidden.clear ();
+            if (!alone)
+                others.forEach ((line) => hidden.add (line.label));
+        }
+        this.onhidden ();
+    }
+}

@@ -1,0 +1,199 @@
+//  list - all metrics: name, a small line, the last value
+//
+//  There may be 100,000 of them: only those in sight have elements, names come from
+//  the server by the page, and lines for what is in sight. One column beside charts,
+//  several where there are none.
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {get, now} from "./api.js";
+import {el, find} from "./dom.js";
+import {ago, duration, number, plural} from "./format.js";
+import {drawSpark} from "./spark.js";
+import {state, toggleChart} from "./state.js";
+import {color} from "./theme.js";
+
+const PAGE = 200, ROW = 60, WIDTH = 300, SILENT = 180;
+const SPAN = 600, STEP = 10, OVERLAP = 70, DELAY = 3;     //  seconds
+
+const scroller = find ("#list"), space = el ("div", {class: "space"});
+const count = find ("#found");
+const sparks = new Map ();      //  by id
+let pages = new Map (), found = 0, columns = 1, active = -1, search = null;
+
+scroller.append (space);
+
+const item = (i) => pages.get (Math.floor (i / PAGE))?.[i % PAGE];
+
+async function loadPage (page) {
+    if (pages.has (page))
+        return;
+    pages.set (page, null);
+    const mine = pages;
+    try {
+        const answer = await get ("/api/metrics", {search: state.search,
+                                                   offset: page * PAGE, length: PAGE});
+        if (mine !== pages)
+            return;
+        pages.set (page, answer.metrics);
+        found = answer.found;
+    } catch {
+        mine.delete (page);
+        return;
+    }
+    draw ();
+}
+
+//  The value that a row shows, as its type is read.
+function lastText (metric, spark) {
+    const value = spark.values.findLast ((some) => some !== null);
+    if (value === undefined)
+        return "";
+    if (metric.type === "timer")
+        return duration (value);
+    return metric.type === "gauge" ? number (value) : `${number (value)}/s`;
+}
+
+function drawRow (row, metric) {
+    const silent = now () - metric.last > SILENT, spark = sparks.get (metric.id);
+    const chosen = state.charts.some ((chart) => chart.name === metric.name);
+    row.classList.toggle ("silent", silent);
+    row.setAttribute ("aria-selected", String (chosen));
+    row.querySelector (".last").textContent =
+        silent ? `last seen ${ago (now () - metric.last)}`
+            : spark ? lastText (metric, spark) : "";
+    if (spark && !silent)
+        drawSpark (row.querySelector ("canvas"), spark.values, color ("accent"),
+                   color ("accent-soft"), metric.type !== "gauge");
+}
+
+function newRow (i, metric) {
+    return el ("div", {class: "metric", role: "option", id: `metric-${i}`,
+                       title: metric.name, "data-index": i,
+                       onclick: () => pick (i)},
+               el ("div", {class: "words"},
+                   el ("div", {class: "name"}, metric.name),
+                   el ("div", {class: "about"},
+                       `${metric.type} · ${plural (metric.series, "source")}`)),
+               el ("canvas", {"aria-hidden": "true"}),
+               el ("div", {class: "last"}));
+}
+
+function place (row, i) {
+    const width = scroller.clientWidth / columns;
+    row.style.transform = `translate(${i % columns * width}px, ${
+        Math.floor (i / columns) * ROW}px)`;
+    row.style.width = `${width}px`;
+    row.classList.toggle ("active", i === active);
+}
+
+//  The first and the one past the last of those in sight.
+function sight () {
+    const first = Math.floor (scroller.scrollTop / ROW) * columns;
+    const rows = Math.ceil (scroller.clientHeight / ROW) + 1;
+    return [first, Math.min (first + rows * columns, found)];
+}
+
+export function draw () {
+    columns = Math.max (1, Math.floor (scroller.clientWidth / WIDTH));
+    space.style.height = `${Math.ceil (found / columns) * ROW}px`;
+    count.textContent = plural (found, "metric");
+    const [first, end] = sight (), rows = [];
+    const there = new Map ([...space.children].map ((row) => [row.dataset.key, row]));
+    for (let i = first; i < end; i++) {
+        const metric = item (i);
+        if (!metric) {
+            loadPage (Math.floor (i / PAGE));
+            continue;
+        }
+        const row = there.get (`${i} ${metric.name}`) ?? newRow (i, metric);
+        row.dataset.key = `${i} ${metric.name}`;
+        place (row, i);
+        rows.push ([row, metric]);
+    }
+    space.replaceChildren (...rows.map (([row]) => row));
+    rows.forEach (([row, metric]) => drawRow (row, metric));
+    wantSparks ();
+}
+
+//  Lines of what is in sight, once scrolling rests for a moment.
+let timer = 0;
+function wantSparks () {
+    clearTimeout (timer);
+    timer = setTimeout (loadSparks, 60);
+}
+
+//  What is to be asked for, by the time from which on: of a line that is there, its
+//  end, for which rows may still have come.
+function wanted (to) {
+    const [first, end] = sight (), ids = new Map ();
+    for (let i = first; i < end; i++) {
+        const metric = item (i), known = sparks.get (metric?.id)?.to ?? 0;
+        if (!metric || now () - metric.last > SPAN || known >= to)
+            continue;
+        const from = Math.max (to - SPAN, known - OVERLAP);
+        ids.set (from, [...ids.get (from) ?? [], metric]);
+    }
+    return ids;
+}
+
+//  The line goes on; what it is made of stays as long.
+function extend (metric, spark, from, to) {
+    const known = sparks.get (metric.id), size = SPAN / STEP;
+    const before = known ? known.values.slice (0, (from - known.to) / STEP) : [];
+    sparks.set (metric.id, {to, values: before.concat (spark.values).slice (-size)});
+    metric.last = Math.max (metric.last, spark.last);
+}
+
+async function loadSparks () {
+    const to = Math.floor ((now () - DELAY) / STEP) * STEP;
+    for (const [from, metrics] of wanted (to)) {
+        const answer = await get ("/api/sparks", {
+            ids: metrics.map (({id}) => id).join (","), from, to, resolution: STEP})
+            .catch (() => ({sparks: []}));
+        for (const spark of answer.sparks)
+            extend (metrics.find (({id}) => id === spark.id), spark, from, to);
+    }
+    for (const row of space.children) {
+        const metric = item (Number (row.dataset.index));
+        if (metric)
+            drawRow (row, metric);
+    }
+}
+
+//  What is asked for has changed: names come again.
+export function reload () {
+    if (search !== state.search) {
+        scroller.scrollTop = 0;
+        active = -1;
+        sparks.clear ();
+    }
+    search = state.search;
+    pages = new Map ();
+    return loadPage (Math.floor (sight ()[0] / PAGE)).then (() => found);
+}
+
+//  Each second: lines that are ten seconds old are drawn anew.
+export const tick = () => loadSparks ();
+
+function pick (i) {
+    active = i;
+    if (item (i))
+        toggleChart (item (i).name);
+}
+
+//  Moves by so many, and keeps it in sight.
+export function step (by) {
+    active = Math.min (Math.max (active + by, 0), found - 1);
+    const top = Math.floor (active / columns) * ROW;
+    scroller.scrollTop = Math.min (Math.max (scroller.scrollTop,
+                                             top + ROW - scroller.clientHeight), top);
+    scroller.setAttribute ("aria-activedescendant", `metric-${active}`);
+    draw ();
+}
+
+export const columnCount = () => columns;
+export const pickActive = () => pick (Math.max (active, 0));
+
+scroller.addEventListener ("scroll", draw, {passive: true});
+new ResizeObserver (draw).observe (scroller);

@@ -1,0 +1,33 @@
+//  login - who we are, asked for when the server does not know
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {post} from "./api.js";
+import {find} from "./dom.js";
+
+const dialog = find ("#login"), form = dialog.querySelector ("form");
+const field = form.querySelector ("input"), error = form.querySelector (".error");
+
+export function askLogin () {
+    if (dialog.open)
+        return;
+    error.textContent = "";
+    field.value = "";
+    dialog.showModal ();
+}
+
+//  `done` is called when the server knows us.
+export function startLogin (done) {
+    dialog.addEventListener ("cancel", (event) => event.preventDefault ());
+    form.addEventListener ("submit", async (event) => {
+        event.preventDefault ();
+        try {
+            await post ("/login", {token: field.value.trim ()});
+            dialog.close ();
+            done ();
+        } catch (failure) {
+            error.textContent = failure.status ? "This token is not known here."
+                : "The server does not answer.";
+        }
+    });
+}

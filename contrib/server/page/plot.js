@@ -1,0 +1,132 @@
+//  plot - uPlot as charts need it: one cursor over all, times of 24 hours, colours of
+//  the theme, gaps that are gaps
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {drawHeat, heatRange} from "./heat.js";
+import {tick} from "./format.js";
+import {color, lineColor} from "./theme.js";
+
+const {uPlot} = window;
+const FONT = "12px Inter, system-ui, sans-serif";
+export const HEIGHT = 240;
+const DASHES = [undefined, [6, 4], [2, 4]];     //  percentiles over a heat map
+
+function axis (more) {
+    const grid = {stroke: color ("grid"), width: 1};
+    return {stroke: color ("muted"), font: FONT, grid, ticks: {...grid, size: 4}, ...more};
+}
+
+//  A hole is a gap only if it is longer than a line's usual distance.
+const gaps = (line) => (plot, series, first, last, holes) => {
+    const {min, max} = plot.scales.x;
+    const reach = line ().reach * plot.bbox.width / (max - min);
+    return holes.filter (([from, to]) => to - from > reach);
+};
+
+//  Lines, and behind each that has a band, its two edges.
+function seriesOf (model) {
+    const series = [{}], bands = [];
+    model.lines.forEach ((line, i) => {
+        const stroke = model.heat ? color ("text") : lineColor (i);
+        series.push ({
+            label: line.label, stroke, width: 1.75,
+            fill: model.lines.length === 1 && !line.band && !model.heat
+                ? color ("accent-soft") : undefined,
+            dash: model.heat ? DASHES[i] : undefined, show: !model.hidden.has (line.label), points: {size: 4},
+            gaps: gaps (() => model.lines[i])});
+    });
+    model.lines.forEach ((line) => {
+        if (!line.band)
+            return;
+        for (const label of ["min", "max"])
+            series.push ({label, stroke: color ("band-edge"), width: 0.5,
+                          points: {show: false}, gaps: gaps (() => line)});
+        bands.push ({series: [series.length - 1, series.length - 2],
+                     fill: color ("band")});
+    });
+    return {series, bands};
+}
+
+export function dataOf (model) {
+    return [model.times, ...model.lines.map (({values}) => values),
+            ...model.lines.flatMap (({band}) => band ?? [])];
+}
+
+//  The y axis: from zero where it is asked for, or where counts are.
+function range (model) {
+    return (plot, min, max) => {
+        if (model.heat)
+            return heatRange (model.block.cells);
+        if (min === null)
+            return model.log ? [1, 10] : [0, 1];
+        if (model.log)
+            return uPlot.rangeLog (min, max, 10, false);
+        const bottom = model.zero && min > 0 ? 0 : min;
+        if (bottom === max)
+            return max === 0 ? [0, 1] : [Math.min (0, max * 1.2), Math.max (0, max * 1.2)];
+        const room = (max - bottom) * 0.08;
+        return [bottom === 0 ? 0 : bottom - room, max + room];
+    };
+}
+
+//  Annotations are lines from top to bottom, with a flag to point at.
+function drawNotes (plot, notes) {
+    const {ctx, bbox} = plot, {min, max} = plot.scales.x;
+    ctx.save ();
+    ctx.strokeStyle = ctx.fillStyle = color ("note");
+    ctx.lineWidth = window.devicePixelRatio;
+    ctx.setLineDash ([4, 3]);
+    for (const {time} of notes) {
+        if (time < min || time > max)
+            continue;
+        const x = Math.round (plot.valToPos (time, "x", true)) + 0.5;
+        ctx.beginPath ();
+        ctx.moveTo (x, bbox.top);
+        ctx.lineTo (x, bbox.top + bbox.height);
+        ctx.stroke ();
+        ctx.fillRect (x - 3, bbox.top, 6, 6);
+    }
+    ctx.restore ();
+}
+
+function hooks (model, handlers) {
+    return {
+        drawAxes: [(plot) => model.heat && drawHeat (plot, model.block)],
+        draw: [(plot) => drawNotes (plot, model.notes ())],
+        setCursor: [(plot) => handlers.point (plot.cursor.idx)],
+        setSelect: [(plot) => {
+            const {left, width} = plot.select;
+            if (width < 3)
+                return;
+            const from = plot.posToVal (left, "x"), to = plot.posToVal (left + width, "x");
+            plot.setSelect ({left: 0, top: 0, width: 0, height: 0}, false);
+            handlers.zoom (from, to);
+        }]
+    };
+}
+
+//  Makes a chart of a model {times, lines, block, heat, log, zero, utc, span (), notes (),
+//  hidden, format}; handlers are zoom (from, to) and point (index).
+export function newPlot (parent, model, handlers) {
+    const {series, bands} = seriesOf (model);
+    const options = {
+        width: parent.clientWidth, height: HEIGHT, legend: {show: false}, series, bands,
+        padding: [8, 12, 0, 0],
+        scales: {x: {range: () => model.span ()},
+                 y: {range: range (model), distr: model.log || model.heat ? 3 : 1,
+                     log: 10}},
+        axes: [axis ({space: 70, size: 30, values: (plot, splits, i, space, apart) =>
+                          splits.map ((time) => tick (time, apart, model.utc))}),
+               axis ({size: 68, values: (plot, splits) =>
+                          splits.map ((value) => value === null ? "" : model.format (value))})],
+        tzDate: (time) => model.utc ? uPlot.tzDate (new Date (time * 1000), "Etc/UTC")
+            : new Date (time * 1000),
+        cursor: {sync: {key: "zibrato", scales: ["x", null], setSeries: false},
+                 drag: {x: true, y: false, setScale: false},
+                 bind: {dblclick: () => () => handlers.unzoom ()},
+                 points: {size: 7, width: 2}, y: false},
+        hooks: hooks (model, handlers)
+    };
+    return new uPlot (options, dataOf (model), parent);
+}

@@ -1,0 +1,71 @@
+//  spark - a line as small as a word
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+//  The least and the largest number; of a flat line a little around it.
+function bounds (values, fromZero) {
+    let min = fromZero ? 0 : Infinity, max = -Infinity;
+    for (const value of values)
+        if (value !== null) {
+            min = Math.min (min, value);
+            max = Math.max (max, value);
+        }
+    return max > min ? [min, max] : [min - 1, max + 1];
+}
+
+//  Runs of values beside each other, with a hole of at most `reach` in them.
+function runs (values, reach) {
+    const found = [];
+    let last = -Infinity;
+    values.forEach ((value, i) => {
+        if (value === null)
+            return;
+        if (i - last > reach)
+            found.push ([]);
+        found.at (-1).push (i);
+        last = i;
+    });
+    return found;
+}
+
+//  The usual distance between values, doubled and a bit: what is further is a gap.
+export function reachOf (values) {
+    const apart = [];
+    let last = -1;
+    values.forEach ((value, i) => {
+        if (value === null)
+            return;
+        if (last >= 0)
+            apart.push (i - last);
+        last = i;
+    });
+    apart.sort ((a, b) => a - b);
+    return apart.length ? 2.5 * apart[apart.length >> 1] : 1;
+}
+
+//  Draws values over the whole canvas; `from zero` for what is a count.
+export function drawSpark (canvas, values, stroke, fill, fromZero) {
+    const scale = window.devicePixelRatio || 1;
+    const width = canvas.clientWidth, height = canvas.clientHeight;
+    canvas.width = width * scale;
+    canvas.height = height * scale;
+    const context = canvas.getContext ("2d");
+    context.scale (scale, scale);
+    const [min, max] = bounds (values, fromZero);
+    const x = (i) => 1.5 + i * (width - 3) / Math.max (values.length - 1, 1);
+    const y = (value) => height - 2 - (value - min) / (max - min) * (height - 4);
+    context.lineWidth = 1.5;
+    context.lineJoin = "round";
+    context.strokeStyle = context.fillStyle = stroke;
+    for (const run of runs (values, reachOf (values))) {
+        const line = new Path2D ();
+        run.forEach ((i) => line.lineTo (x (i), y (values[i])));
+        if (run.length === 1)
+            line.arc (x (run[0]), y (values[run[0]]), 0.75, 0, 7);
+        context.stroke (line);
+        line.lineTo (x (run.at (-1)), height);
+        line.lineTo (x (run[0]), height);
+        context.fillStyle = fill;
+        context.fill (line);
+    }
+}
