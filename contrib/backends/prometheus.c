@@ -12,6 +12,7 @@
 #include "exposition.h"
 #include "fitted.h"
 #include "httpd.h"
+#include "listen.h"
 #include "utf8.h"
 
 #include <czmq.h>
@@ -50,7 +51,7 @@ static const char *
 prometheus_check (void)
 {
     static char wrong[64];
-    const char *why = httpd_check (s_prometheus.listen);
+    const char *why = listen_check (s_prometheus.listen);
     if (!httpd_is_there ())
         return "prometheus: built without libmicrohttpd";
     if (!why)
@@ -117,13 +118,14 @@ prometheus_serve (const httpd_request_t *request, httpd_answer_t *answer)
 
 //  Handler for httpd_start.
 static void
-prometheus_answer (void *argument, const httpd_request_t *request,
+prometheus_answer (void *argument, httpd_request_t *request,
                    httpd_answer_t *answer)
 {
     (void) argument;
     if (!streq (request->method, "GET") && !streq (request->method, "HEAD")) {
         answer->status = 405;
-        answer->allow = "GET, HEAD";
+        answer->header[0][0] = "Allow";
+        answer->header[0][1] = "GET, HEAD";
         answer->text = "GET or HEAD\n";
     }
     else if (streq (request->path, "/"))
@@ -148,8 +150,8 @@ prometheus_open (void)
     s_prometheus.began_ms = zclock_mono ();
     s_prometheus.latest =
       latest_new (s_prometheus.worker, s_prometheus.began_ms);
-    s_prometheus.server =
-      httpd_start (s_prometheus.listen, prometheus_answer, NULL);
+    s_prometheus.server = httpd_start (&(httpd_options_t){
+      .listen = s_prometheus.listen, .handler = prometheus_answer});
     if (!s_prometheus.server) {
         snprintf (wrong, sizeof wrong, "--listen %.64s: %s",
                   s_prometheus.listen, strerror (errno));

@@ -1,212 +1,164 @@
 /*  httpd - a small HTTP server. The contract is in httpd.h.
 
-    Sections: where it listens, answers, the server.
+    Sections: a request, answers, what libmicrohttpd calls, the server.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "httpd.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { HOST_MAX = NI_MAXHOST };
-
-//  --------------------------------------------------------------------------
-//  Where it listens
-
-//  Splits HOST:PORT; an IPv6 address has brackets. Returns the port, or NULL.
-static const char *
-s_split (const char *listen, char host[HOST_MAX])
-{
-    const char *colon = strrchr (listen, ':');
-    size_t size = colon ? (size_t) (colon - listen) : 0;
-    bool brackets = size > 2 && *listen == '[' && listen[size - 1] == ']';
-    if (!size || size >= HOST_MAX || !colon[1]
-        || strspn (colon + 1, "0123456789") != strlen (colon + 1)
-        || strlen (colon + 1) > 5 || atoi (colon + 1) > 65535)
-        return NULL;
-    if (!brackets && memchr (listen, ':', size))
-        return NULL;
-    snprintf (host, HOST_MAX, "%.*s", (int) size - 2 * brackets,
-              listen + brackets);
-    return colon + 1;
-}
-
-const char *
-httpd_check (const char *listen)
-{
-    char host[HOST_MAX];
-    return s_split (listen, host) ? NULL : "expected HOST:PORT";
-}
-
 #ifdef ZIBRATO_MICROHTTPD
 
+#include "buffer.h"
+#include "listen.h"
+#include "watch.h"
+
 #include <microhttpd.h>
-
-//  Returns a socket that listens, or -1 with errno.
-static int
-s_listen (const char *listen_at)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    char host[HOST_MAX];
-    const char *port = s_split (listen_at, host);
-    int fd, on = 1, error;
-    if (getaddrinfo (host, port, &hints, &found) != 0) {
-        errno = EADDRNOTAVAIL;
-        return -1;
-    }
-    fd = socket (found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd != -1) {
-        setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (bind (fd, found->ai_addr, found->ai_addrlen) == -1
-            || listen (fd, HTTPD_CONNECTIONS_MAX) == -1) {
-            error = errno;
-            close (fd);
-            fd = -1;
-            errno = error;
-        }
-    }
-    freeaddrinfo (found);
-    return fd;
-}
-
-//  The socket's own, since port 0 is none.
-static void
-s_name (int fd, char *address, size_t size)
-{
-    struct sockaddr_storage name;
-    socklen_t name_size = sizeof name;
-    char host[HOST_MAX] = "", port[16] = "";
-    getsockname (fd, (struct sockaddr *) &name, &name_size);
-    getnameinfo ((struct sockaddr *) &name, name_size, host, sizeof host, port,
-                 sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-    snprintf (address, size, strchr (host, ':') ? "[%s]:%s" : "%s:%s", host,
-              port);
-}
+#include <strings.h>
 
 //  --------------------------------------------------------------------------
-//  Answers
+//  A request
 
 enum {
     PIECE_BYTES = 32 * 1024,
-    CONNECTION_BYTES = 48 * 1024  //  head, and what is being sent
+    CONNECTION_BYTES = 48 * 1024,  //  head, and what is being sent
+    TICK_MS = 1000,
+    LAST_ANSWERS_MS = 1000  //  that a stop waits until they are sent
 };
 
 struct httpd {
+    httpd_options_t options;
     struct MHD_Daemon *daemon;
-    httpd_fn *handler;
-    void *argument;
-    char address[HOST_MAX + 16];
+    watch_t *watch;
+    char address[LISTEN_MAX];
 };
 
-//  An answer in pieces, and until when.
+//  One request, from the first line of its head until its answer is sent.
 typedef struct {
-    httpd_answer_t answer;
-    int64_t until_s;
-} pieces_t;
+    httpd_request_t request;  //  the first member
+    httpd_t *server;
+    char *uri;  //  path, and query behind its end
+    buffer_t body;
+    bool began, keep, later;
+    size_t drained;                 //  bytes of the body so far
+    struct MHD_Response *response;  //  of httpd_answer
+    unsigned status;
+} transfer_t;
 
-bool
-httpd_is_there (void)
+static watched_t *
+transfer_watched (const transfer_t *self)
 {
-    return true;
-}
-
-static int64_t
-s_now_s (void)
-{
-    struct timespec now;
-    clock_gettime (CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
-//  Handler for libmicrohttpd: there is room for more. Who reads so slowly that it
-//  never ends keeps a connection from others.
-static ssize_t
-s_read (void *argument, uint64_t at, char *data, size_t most)
-{
-    pieces_t *pieces = (pieces_t *) argument;
-    ssize_t size;
-    (void) at;
-    if (s_now_s () > pieces->until_s)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    size = pieces->answer.read (pieces->answer.state, data, most);
-    if (size < 0)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    return size ? size : MHD_CONTENT_READER_END_OF_STREAM;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info (
+      (struct MHD_Connection *) self->request.connection,
+      MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? (watched_t *) info->socket_context : NULL;
 }
 
 static void
-s_end (void *argument)
+transfer_phase (const transfer_t *self, watch_phase_t phase)
 {
-    pieces_t *pieces = (pieces_t *) argument;
-    pieces->answer.end (pieces->answer.state);
-    free (pieces);
+    watch_phase (self->server->watch, transfer_watched (self), phase);
 }
 
-static struct MHD_Response *
-s_response (const httpd_answer_t *answer)
+//  Handler for libmicrohttpd: a request has begun. Returns what it is known by.
+static void *
+transfer_new (void *argument, const char *uri,
+              struct MHD_Connection *connection)
 {
-    pieces_t *pieces;
-    const char *text = answer->text ? answer->text : "";
-    if (!answer->read)
-        return MHD_create_response_from_buffer (
-          strlen (text), (void *) (uintptr_t) text, MHD_RESPMEM_MUST_COPY);
-    pieces = (pieces_t *) malloc (sizeof *pieces);
-    if (!pieces) {
-        answer->end (answer->state);
+    transfer_t *self = (transfer_t *) calloc (1, sizeof *self);
+    char *mark;
+    if (!self)
         return NULL;
-    }
-    *pieces = (pieces_t){*answer, s_now_s () + HTTPD_ANSWER_S};
-    return MHD_create_response_from_callback (MHD_SIZE_UNKNOWN, PIECE_BYTES,
-                                              s_read, pieces, s_end);
+    self->server = (httpd_t *) argument;
+    self->uri = strdup (uri);
+    mark = self->uri ? strchr (self->uri, '?') : NULL;
+    if (mark)
+        *mark++ = 0;
+    self->request = (httpd_request_t){.path = self->uri ? self->uri : "",
+                                      .query = mark ? mark : "",
+                                      .body = "",
+                                      .connection = connection};
+    return self;
 }
 
-static enum MHD_Result
-s_queue (struct MHD_Connection *connection, const httpd_answer_t *answer)
+//  Handler for libmicrohttpd: it is over, however it ended.
+static void
+transfer_end (void *argument, struct MHD_Connection *connection, void **state,
+              enum MHD_RequestTerminationCode code)
 {
-    struct MHD_Response *response = s_response (answer);
-    enum MHD_Result rc;
-    if (!response)
-        return MHD_NO;
-    MHD_add_response_header (response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                             answer->type);
-    if (answer->allow)
-        MHD_add_response_header (response, MHD_HTTP_HEADER_ALLOW,
-                                 answer->allow);
-    rc = MHD_queue_response (connection, answer->status, response);
-    MHD_destroy_response (response);
-    return rc;
+    transfer_t *self = (transfer_t *) *state;
+    (void) argument, (void) connection, (void) code;
+    if (!self)
+        return;
+    transfer_phase (self, WATCH_IDLE);
+    if (self->server->options.end)
+        self->server->options.end (self->server->options.argument,
+                                   &self->request);
+    if (self->response)
+        MHD_destroy_response (self->response);
+    buffer_clear (&self->body);
+    free (self->uri);
+    free (self);
+    *state = NULL;
 }
 
-//  Handler for libmicrohttpd: called with the head, with each piece of a body, which
-//  nobody wants, and at its end. Who answers before that ends the connection.
-static enum MHD_Result
-s_handle (void *argument, struct MHD_Connection *connection, const char *path,
-          const char *method, const char *version, const char *data,
-          size_t *size, void **state)
+//  Takes a piece of the body.
+static void
+transfer_take (transfer_t *self, const char *data, size_t size)
 {
-    static int began;
-    httpd_t *self = (httpd_t *) argument;
-    httpd_request_t request = {method, path, connection};
-    httpd_answer_t answer = {.status = MHD_HTTP_OK, .type = "text/plain"};
-    (void) version, (void) data;
-    if (!*state || *size) {
-        *state = &began;
-        *size = 0;
-        return MHD_YES;
+    size_t most = self->server->options.body_max;
+    self->drained += size;
+    if (!self->keep)
+        return;
+    if (self->drained <= most) {
+        buffer_add (&self->body, data, size);
+        return;
     }
-    self->handler (self->argument, &request, &answer);
-    return s_queue (connection, &answer);
+    self->request.too_large = true;
+    self->keep = false;
+    buffer_clear (&self->body);
+}
+
+//  How the head says that a body ends.
+typedef struct {
+    int lengths, chunked;
+    const char *length;
+} framing_t;
+
+static enum MHD_Result
+s_frame (void *argument, enum MHD_ValueKind kind, const char *name,
+         const char *value)
+{
+    framing_t *framing = (framing_t *) argument;
+    (void) kind;
+    if (strcasecmp (name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+        framing->lengths++;
+        framing->length = value;
+    }
+    else if (strcasecmp (name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0)
+        framing->chunked++;
+    return MHD_YES;
+}
+
+//  Returns the status with which a head is refused, or 0.
+static unsigned
+transfer_framing (const transfer_t *self)
+{
+    framing_t framing = {.length = "0"};
+    MHD_get_connection_values (
+      (struct MHD_Connection *) self->request.connection, MHD_HEADER_KIND,
+      s_frame, &framing);
+    if (framing.lengths + framing.chunked > 1)
+        return MHD_HTTP_BAD_REQUEST;
+    return strtoull (framing.length, NULL, 10) > HTTPD_DRAIN_BYTES
+             ? MHD_HTTP_CONTENT_TOO_LARGE
+             : 0;
 }
 
 const char *
@@ -217,7 +169,178 @@ httpd_header (const httpd_request_t *request, const char *name)
 }
 
 //  --------------------------------------------------------------------------
-//  The server
+//  Answers
+
+bool
+httpd_is_there (void)
+{
+    return true;
+}
+
+//  Handler for libmicrohttpd: there is room for more.
+static ssize_t
+s_read (void *argument, uint64_t at, char *data, size_t most)
+{
+    httpd_answer_t *answer = (httpd_answer_t *) argument;
+    ssize_t size = answer->read (answer->state, data, most);
+    (void) at;
+    if (size < 0)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    return size ? size : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void
+s_end (void *argument)
+{
+    httpd_answer_t *answer = (httpd_answer_t *) argument;
+    answer->end (answer->state);
+    free (answer);
+}
+
+static struct MHD_Response *
+s_content (const httpd_answer_t *answer)
+{
+    httpd_answer_t *pieces;
+    const char *text = answer->text ? answer->text : "";
+    if (answer->bytes)
+        return MHD_create_response_from_buffer (answer->size, answer->bytes,
+                                                MHD_RESPMEM_MUST_FREE);
+    if (!answer->read)
+        return MHD_create_response_from_buffer (
+          strlen (text), (void *) (uintptr_t) text, MHD_RESPMEM_MUST_COPY);
+    pieces = (httpd_answer_t *) malloc (sizeof *pieces);
+    if (!pieces) {
+        answer->end (answer->state);
+        return NULL;
+    }
+    *pieces = *answer;
+    return MHD_create_response_from_callback (MHD_SIZE_UNKNOWN, PIECE_BYTES,
+                                              s_read, pieces, s_end);
+}
+
+static struct MHD_Response *
+s_response (const httpd_answer_t *answer)
+{
+    struct MHD_Response *response = s_content (answer);
+    size_t i;
+    if (!response)
+        return NULL;
+    if (answer->type)
+        MHD_add_response_header (response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                 answer->type);
+    for (i = 0; i < HTTPD_HEADERS && answer->header[i][0]; i++)
+        MHD_add_response_header (response, answer->header[i][0],
+                                 answer->header[i][1]);
+    return response;
+}
+
+//  Sends what transfer_t has.
+static enum MHD_Result
+transfer_send (transfer_t *self)
+{
+    if (!self->response)
+        return MHD_NO;
+    transfer_phase (self, WATCH_ANSWER);
+    return MHD_queue_response (
+      (struct MHD_Connection *) self->request.connection, self->status,
+      self->response);
+}
+
+static enum MHD_Result
+transfer_answer (transfer_t *self, const httpd_answer_t *answer)
+{
+    self->status = answer->status;
+    self->response = s_response (answer);
+    return transfer_send (self);
+}
+
+//  --------------------------------------------------------------------------
+//  What libmicrohttpd calls
+
+//  With the head. Who is answered before its body was read loses the connection.
+static enum MHD_Result
+s_begin (transfer_t *self, const char *method)
+{
+    httpd_t *server = self->server;
+    unsigned status = transfer_framing (self);
+    self->began = true;
+    self->request.method = method;
+    if (status)
+        return transfer_answer (
+          self, &(httpd_answer_t){.status = status,
+                                  .type = "text/plain",
+                                  .text = "bad length of body\n",
+                                  .header = {{"Connection", "close"}}});
+    self->keep =
+      server->options.head
+      && server->options.head (server->options.argument, &self->request);
+    return MHD_YES;
+}
+
+//  With the whole request.
+static enum MHD_Result
+s_whole (transfer_t *self)
+{
+    httpd_t *server = self->server;
+    httpd_answer_t answer = {.status = MHD_HTTP_OK, .type = "text/plain"};
+    if (self->body.size) {
+        *buffer_room (&self->body, 1) = 0;
+        self->request.body = self->body.text;
+        self->request.body_size = self->body.size;
+    }
+    transfer_phase (self, WATCH_WORK);
+    server->options.handler (server->options.argument, &self->request, &answer);
+    return self->later ? MHD_YES : transfer_answer (self, &answer);
+}
+
+//  Handler for libmicrohttpd: called with the head, with each piece of a body, at
+//  its end, and once more when an answer has come later.
+static enum MHD_Result
+s_handle (void *argument, struct MHD_Connection *connection, const char *path,
+          const char *method, const char *version, const char *data,
+          size_t *size, void **state)
+{
+    transfer_t *self = (transfer_t *) *state;
+    (void) argument, (void) connection, (void) path, (void) version;
+    if (!self)
+        return MHD_NO;
+    if (!self->began)
+        return s_begin (self, method);
+    if (self->later)
+        return transfer_send (self);
+    if (!*size)
+        return s_whole (self);
+    transfer_take (self, data, *size);
+    *size = 0;
+    return self->drained > HTTPD_DRAIN_BYTES ? MHD_NO : MHD_YES;
+}
+
+//  Handler for libmicrohttpd.
+static enum MHD_Result
+s_admit (void *argument, const struct sockaddr *address, socklen_t size)
+{
+    httpd_t *self = (httpd_t *) argument;
+    (void) size;
+    return watch_admits (self->watch, address) ? MHD_YES : MHD_NO;
+}
+
+//  Handler for libmicrohttpd. The socket is open in both cases.
+static void
+s_connection (void *argument, struct MHD_Connection *connection, void **state,
+              enum MHD_ConnectionNotificationCode code)
+{
+    httpd_t *self = (httpd_t *) argument;
+    int fd =
+      MHD_get_connection_info (connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+        ->connect_fd;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *state = watch_add (self->watch, fd,
+                            MHD_get_connection_info (
+                              connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+                              ->client_addr);
+    else
+        watch_remove (self->watch, (watched_t *) *state);
+}
 
 //  Handler for libmicrohttpd. What a client does wrong is no business of the log.
 static void
@@ -226,29 +349,93 @@ s_log (void *argument, const char *format, va_list arguments)
     (void) argument, (void) format, (void) arguments;
 }
 
+//  Handler for libmicrohttpd: paths stay as they were sent.
+static size_t
+s_unescape (void *argument, struct MHD_Connection *connection, char *text)
+{
+    (void) argument, (void) connection;
+    return strlen (text);
+}
+
+//  --------------------------------------------------------------------------
+//  The server
+
+static void
+httpd_defaults (httpd_options_t *options)
+{
+    if (!options->connections)
+        options->connections = HTTPD_CONNECTIONS;
+    if (!options->per_address)
+        options->per_address = options->connections;
+    if (!options->idle_s)
+        options->idle_s = HTTPD_IDLE_S;
+    if (!options->request_ms)
+        options->request_ms = INT64_C (1000) * HTTPD_REQUEST_S;
+    if (!options->slow_ms)
+        options->slow_ms = INT64_C (1000) * HTTPD_SLOW_S;
+}
+
+//  Connections are limited by the watch; libmicrohttpd's own limit would let them
+//  wait without an end.
+static struct MHD_Daemon *
+httpd_daemon (httpd_t *self, int fd)
+{
+    const httpd_options_t *options = &self->options;
+    struct MHD_OptionItem tls[] = {
+      {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) (uintptr_t) options->certificate},
+      {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) options->key},
+      {MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL
+                     | MHD_ALLOW_SUSPEND_RESUME;
+    if (options->certificate)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0].option = MHD_OPTION_END;
+    return MHD_start_daemon (
+      flags, 0, s_admit, self, s_handle, self, MHD_OPTION_EXTERNAL_LOGGER,
+      s_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+      (unsigned) options->connections + 16, MHD_OPTION_CONNECTION_TIMEOUT,
+      options->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      (size_t) CONNECTION_BYTES, MHD_OPTION_URI_LOG_CALLBACK, transfer_new,
+      self, MHD_OPTION_NOTIFY_COMPLETED, transfer_end, self,
+      MHD_OPTION_NOTIFY_CONNECTION, s_connection, self,
+      MHD_OPTION_UNESCAPE_CALLBACK, s_unescape, NULL, MHD_OPTION_ARRAY, tls,
+      MHD_OPTION_END);
+}
+
+static watch_t *
+httpd_watch (const httpd_options_t *options)
+{
+    return watch_new (&(watch_limits_t){
+      .connections = options->connections,
+      .per_address = options->per_address,
+      .request_ms = options->request_ms,
+      .slow_ms = options->slow_ms,
+      .answer_ms = INT64_C (1000) * HTTPD_ANSWER_S,
+      .tick_ms = options->slow_ms < TICK_MS ? options->slow_ms : TICK_MS});
+}
+
 httpd_t *
-httpd_start (const char *listen_at, httpd_fn *handler, void *argument)
+httpd_start (const httpd_options_t *options)
 {
     httpd_t *self;
-    int fd = s_listen (listen_at);
+    int fd = listen_open (options->listen);
     if (fd == -1)
         return NULL;
     self = (httpd_t *) calloc (1, sizeof *self);
     if (self) {
-        self->handler = handler;
-        self->argument = argument;
-        s_name (fd, self->address, sizeof self->address);
-        self->daemon = MHD_start_daemon (
-          MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL,
-          s_handle, self, MHD_OPTION_EXTERNAL_LOGGER, s_log, NULL,
-          MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-          (unsigned) HTTPD_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-          (unsigned) HTTPD_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-          (size_t) CONNECTION_BYTES, MHD_OPTION_END);
+        self->options = *options;
+        httpd_defaults (&self->options);
+        listen_name (fd, self->address);
+        self->watch = httpd_watch (&self->options);
+        self->daemon = self->watch ? httpd_daemon (self, fd) : NULL;
     }
     if (!self || !self->daemon) {
+        if (self)
+            watch_destroy (&self->watch);
         free (self);
         close (fd);
+        errno = options->certificate ? EINVAL : EAGAIN;
         return NULL;
     }
     return self;
@@ -261,12 +448,32 @@ httpd_address (const httpd_t *self)
 }
 
 void
+httpd_later (httpd_request_t *request)
+{
+    transfer_t *self = (transfer_t *) request;
+    self->later = true;
+    MHD_suspend_connection ((struct MHD_Connection *) request->connection);
+}
+
+void
+httpd_answer (httpd_request_t *request, const httpd_answer_t *answer)
+{
+    transfer_t *self = (transfer_t *) request;
+    self->status = answer->status;
+    self->response = s_response (answer);
+    MHD_resume_connection ((struct MHD_Connection *) request->connection);
+}
+
+void
 httpd_stop (httpd_t **self_p)
 {
     httpd_t *self = *self_p;
     if (!self)
         return;
+    for (int ms = 0; ms < LAST_ANSWERS_MS && watch_busy (self->watch); ms++)
+        nanosleep (&(struct timespec){0, 1000000}, NULL);
     MHD_stop_daemon (self->daemon);
+    watch_destroy (&self->watch);
     free (self);
     *self_p = NULL;
 }
@@ -287,9 +494,9 @@ httpd_header (const httpd_request_t *request, const char *name)
 }
 
 httpd_t *
-httpd_start (const char *listen_at, httpd_fn *handler, void *argument)
+httpd_start (const httpd_options_t *options)
 {
-    (void) listen_at, (void) handler, (void) argument;
+    (void) options;
     errno = ENOSYS;
     return NULL;
 }
@@ -299,6 +506,18 @@ httpd_address (const httpd_t *self)
 {
     (void) self;
     return "";
+}
+
+void
+httpd_later (httpd_request_t *request)
+{
+    (void) request;
+}
+
+void
+httpd_answer (httpd_request_t *request, const httpd_answer_t *answer)
+{
+    (void) request, (void) answer;
 }
 
 void
