@@ -293,6 +293,7 @@ store_stats (store_t *self, store_stats_t *stats)
     pthread_mutex_lock (&self->lock);
     *stats = self->stats;
     pthread_mutex_unlock (&self->lock);
+    stats->max_bytes = self->options.max_bytes;
     stats->metrics = catalog_metrics (self->catalog);
     stats->series = catalog_series_count (self->catalog);
 }

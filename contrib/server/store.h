@@ -130,6 +130,7 @@ typedef struct {
     uint64_t dropped;  //  points that --max-bytes has ended before their time
     size_t metrics, series;
     int64_t bytes, wal_bytes;  //  of the database in use, of its log
+    int64_t max_bytes;         //  as the options said
     int64_t newest_s;          //  of the newest row
 } store_stats_t;
 

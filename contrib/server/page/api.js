@@ -44,7 +44,8 @@ function reason (text, status) {
 async function ask (path, options) {
     let answer;
     try {
-        answer = await fetch (path, {credentials: "same-origin", ...options});
+        answer = await fetch (path, {credentials: "same-origin", ...options,
+                                     headers: {...options.headers, "X-Zibrato": "1"}});
     } catch (error) {
         if (error.name !== "AbortError")
             say (false);

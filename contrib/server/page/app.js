@@ -74,7 +74,7 @@ function follow (names) {
 async function look () {
     const status = await loadStatus ();
     if (metrics < 0) {
-        setFallback (status.oldest ? status.now - status.oldest : 0);
+        setFallback (status.oldest ? status.now - status.oldest : Infinity);
         showControls ();
     }
     showEmpty (status.metrics === 0);
