@@ -4,9 +4,9 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {events, now} from "./api.js";
+import {events} from "./api.js";
 import * as charts from "./charts.js";
-import {choice, choose, fill, find} from "./dom.js";
+import {choice, choose, find} from "./dom.js";
 import {showEmpty} from "./empty.js";
 import {moment} from "./format.js";
 import {loadHealth} from "./health.js";

@@ -75,30 +75,37 @@ export class Chart {
         this.about.textContent = "";
     }
 
-    //  Called each second while live: asks for what came since, and moves on.
+    //  Called each second while live: asks for what came since, or moves on.
     async tick () {
-        if (!this.block || !this.plot || now () < this.due)
-            return this.move ();
-        if (now () > this.stale)
-            return this.load ();
+        if (!this.block)
+            return;
+        if (now () < this.due)
+            this.move ();
+        else if (!this.plot || now () > this.stale)
+            await this.load ();
+        else
+            await this.loadMore ();
+    }
+
+    async loadMore () {
         const {block} = this, mine = this.wanted, [from] = shown ();
         const end = block.from + block.count * block.resolution;
         const since = Math.max (block.from, end - Math.max (OVERLAP, block.resolution));
+        const ids = block.groups.map ((group) => group.id).filter ((id) => id);
         this.due = Infinity;
-        try {
-            const more = await get ("/api/points", {
-                ...this.query (), from: since, resolution: block.resolution,
-                ids: block.groups.map ((group) => group.id).filter ((id) => id).join (",")});
-            if (mine !== this.wanted)
-                return undefined;
-            if (!fits (block, more))
-                return this.load ();
+        const more = await get ("/api/points", {
+            ...this.query (), from: since, resolution: block.resolution,
+            ids: ids.join (",")}).catch (() => null);
+        if (mine !== this.wanted)
+            return;
+        if (!more)
+            this.due = now () + 1;
+        else if (!fits (block, more))
+            await this.load ();
+        else {
             this.take (continued (block, more, from));
             this.update ();
-        } catch {
-            this.due = now () + 1;
         }
-        return undefined;
     }
 
     //  The window goes on, though nothing new is there.
@@ -121,8 +128,10 @@ export class Chart {
         if (!this.block)
             return;
         fill (this.element.firstChild, header (this));
-        if (!this.block.groups.length)
-            return this.explain ("Nothing was measured in this time.");
+        if (!this.block.groups.length) {
+            this.explain ("Nothing was measured in this time.");
+            return;
+        }
         this.destroyPlot ();
         fill (this.canvas);
         this.model = this.makeModel ();
@@ -131,19 +140,19 @@ export class Chart {
             zoom: (from, to) => this.zoom (from, to), unzoom: () => history.back ()});
         this.legend.show (this.model);
         this.tell ();
-        return undefined;
     }
 
     //  Newer numbers of the same lines.
     update () {
         const model = this.makeModel ();
-        if (model.lines.length !== this.model.lines.length)
-            return this.draw ();
+        if (model.lines.length !== this.model.lines.length) {
+            this.draw ();
+            return;
+        }
         Object.assign (this.model, model);
         this.plot.setData (dataOf (this.model), true);
         this.legend.update (this.model);
         this.tell ();
-        return undefined;
     }
 
     zoom (from, to) {

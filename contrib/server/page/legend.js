@@ -49,14 +49,14 @@ export class Legend {
         model.lines.forEach ((line, i) => {
             const row = this.rows[i], told = summary (line);
             for (const name of NUMBERS)
-                this.write (row, name, model.format (told[name]));
-            this.write (row, "total", exact (told.total));
+                this.put (row, name, model.format (told[name]));
+            this.put (row, "total", exact (told.total));
             row.classList.toggle ("off", model.hidden.has (line.label));
         });
         this.point (this.index);
     }
 
-    write (row, name, text) {
+    put (row, name, text) {
         const cell = row.querySelector (`.${name}`);
         if (cell.textContent !== text)
             cell.textContent = text;
@@ -65,7 +65,7 @@ export class Legend {
     //  What is under the cursor, by the index of its time.
     point (index) {
         this.index = index;
-        this.rows.forEach ((row, i) => this.write (
+        this.rows.forEach ((row, i) => this.put (
             row, "cursor", index === null || index === undefined ? ""
                 : this.model.format (this.model.lines[i]?.values[index])));
     }

@@ -31,6 +31,8 @@ export function shown () {
     return [to - length (), to];
 }
 
+export const live = () => change ({from: null, to: null, live: true}, true);
+
 function stay (from, to) {
     change ({from: Math.round (from), to: Math.round (to), live: false}, true);
 }
@@ -58,8 +60,6 @@ export function zoom (factor) {
     const middle = (from + to) / 2;
     stay (middle - size / 2, Math.min (middle + size / 2, now ()));
 }
-
-export const live = () => change ({from: null, to: null, live: true}, true);
 
 export function toggleLive () {
     if (state.live)

@@ -56,6 +56,8 @@ function read () {
                 ?? null};
 }
 
+export const state = read ();
+
 function write () {
     const query = new URLSearchParams ();
     if (state.view !== VIEWS[0])
@@ -81,7 +83,6 @@ function write () {
     return text ? `?${text}` : location.pathname;
 }
 
-export const state = read ();
 const listeners = [];
 
 //  Calls the function with the names of what has changed.
