@@ -3,7 +3,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "hours.h"
-#include "levels.h"
+#include "kept.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ s_insert (hours_t *self, size_t at, int64_t begin_s)
 void
 hours_add (hours_t *self, int64_t time_s)
 {
-    int64_t begin_s = level_floor (time_s, HOUR_S);
+    int64_t begin_s = time_floor (time_s, HOUR_S);
     size_t at = self->latest;
     if (at >= self->count || self->hour[at].begin_s != begin_s) {
         at = s_place (self, begin_s);
@@ -100,7 +100,7 @@ hours_copy (hours_t *self, int64_t from_s, int64_t to_s, buffer_t *list)
     uint64_t removals;
     list->size = 0;
     pthread_mutex_lock (&self->lock);
-    for (size_t at = s_place (self, level_floor (from_s, HOUR_S));
+    for (size_t at = s_place (self, time_floor (from_s, HOUR_S));
          at < self->count && self->hour[at].begin_s < to_s; at++)
         buffer_add (list, &self->hour[at].begin_s, sizeof (int64_t));
     removals = self->removals;

@@ -3,7 +3,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "points.h"
-#include "levels.h"
+#include "kept.h"
 
 #include <assert.h>
 #include <math.h>
@@ -84,7 +84,7 @@ bool
 points_are_apart (const points_t *self, int64_t step_s)
 {
     for (size_t i = 1; i < self->count; i++)
-        if (level_floor (self->point[i].time_s, step_s)
+        if (time_floor (self->point[i].time_s, step_s)
             <= self->point[i - 1].time_s)
             return false;
     return true;
@@ -96,7 +96,7 @@ s_interval_end (const points_t *self, size_t at, int64_t begin_s,
                 int64_t step_s)
 {
     while (at < self->count
-           && level_floor (self->point[at].time_s, step_s) == begin_s)
+           && time_floor (self->point[at].time_s, step_s) == begin_s)
         at++;
     return at;
 }
@@ -124,9 +124,9 @@ points_merge (points_t *self, const points_t *a, const points_t *b,
         double last = -INFINITY;
         size_t end;
         if (i < a->count)
-            time_s = level_floor (a->point[i].time_s, step_s);
+            time_s = time_floor (a->point[i].time_s, step_s);
         if (j < b->count && b->point[j].time_s < time_s)
-            time_s = level_floor (b->point[j].time_s, step_s);
+            time_s = time_floor (b->point[j].time_s, step_s);
         fold_begin (fold, time_s);
         end = s_fold_interval (fold, a, i, time_s, step_s);
         if (end > i)
@@ -164,7 +164,7 @@ points_fold (points_t *self, const points_t *from, int64_t begin_s,
     fold_t *fold = &self->fold;
     size_t at = points_at (from, begin_s), end = points_at (from, end_s);
     while (at < end) {
-        fold_begin (fold, level_floor (from->point[at].time_s, step_s));
+        fold_begin (fold, time_floor (from->point[at].time_s, step_s));
         at = s_fold_interval (fold, from, at, fold->point.time_s, step_s);
         if (shift)
             s_coarser (&fold->hist, shift);

@@ -7,7 +7,7 @@
 
 #include "reader_own.h"
 #include "chunk.h"
-#include "levels.h"
+#include "kept.h"
 #include "log.h"
 #include "sql.h"
 
@@ -112,12 +112,12 @@ s_read_chunk (reader_t *self, int level, int64_t begin_s, bool *exact)
     int rc;
     *exact = false;
     sqlite3_bind_int64 (chunk, 1,
-                        level_chunk (level, begin_s, self->query.series));
+                        kept_chunk (level, begin_s, self->query.series));
     rc = sqlite3_step (chunk);
     if (rc == SQLITE_ROW
         && chunk_read (sqlite3_column_blob (chunk, 0),
                        (size_t) sqlite3_column_bytes (chunk, 0), begin_s,
-                       levels[level].span_s, &self->packed, exact)
+                       kept[level].span_s, &self->packed, exact)
              == -1) {
         zb_log (LOG_WARNING, "chunk_damaged", "series=%lld level=%d hour=%lld",
                 (long long) self->query.series, level, (long long) begin_s);
@@ -199,7 +199,7 @@ s_give (reader_t *self)
 static bool
 s_take (reader_t *self, const point_t *point, int64_t step_s)
 {
-    int64_t begin_s = level_floor (point->time_s, step_s);
+    int64_t begin_s = time_floor (point->time_s, step_s);
     bool more = true;
     if (self->fold.point.n == 0 || self->fold.point.time_s != begin_s) {
         more = s_give (self);
@@ -230,9 +230,9 @@ static int
 s_read_level (reader_t *self, int level, int64_t begin_s, int64_t end_s,
               int64_t step_s)
 {
-    int64_t at = level_floor (begin_s, levels[level].span_s);
-    for (; at < end_s; at += levels[level].span_s) {
-        int64_t next = at + levels[level].span_s;
+    int64_t at = time_floor (begin_s, kept[level].span_s);
+    for (; at < end_s; at += kept[level].span_s) {
+        int64_t next = at + kept[level].span_s;
         int64_t from = at > begin_s ? at : begin_s;
         int64_t to = next < end_s ? next : end_s;
         if (s_read_packed (self, level, at) == -1
@@ -262,7 +262,7 @@ static int
 s_level_for (int64_t resolution_s)
 {
     int level = LEVELS - 1;
-    while (resolution_s % levels[level].step_s)
+    while (resolution_s % kept[level].step_s)
         level--;
     return level;
 }
@@ -275,7 +275,7 @@ s_read (reader_t *self, int64_t from_s, int64_t to_s, int64_t resolution_s)
     int finest = s_level_for (resolution_s), rc = 1;
     fold_begin (&self->fold, 0);
     for (int level = LEVELS - 1; level >= finest && rc == 1; level--) {
-        int64_t step_s = levels[level].step_s;
+        int64_t step_s = kept[level].step_s;
         int64_t begin_s =
           self->since_s[level] > from_s ? self->since_s[level] : from_s;
         int64_t end_s = to_s;
@@ -325,7 +325,8 @@ reader_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
     int64_t rc;
     if (!entry || resolution_s < 1)
         return entry ? -1 : resolution_s;
-    from_s = from_s > 0 ? from_s : 0;
+    from_s = from_s > 0 ? time_floor (from_s, resolution_s) : 0;
+    to_s = time_floor (to_s + resolution_s - 1, resolution_s);
     if (s_begin (self, from_s, to_s) == -1)
         return -1;
     self->query =

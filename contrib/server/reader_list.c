@@ -154,11 +154,11 @@ reader_metrics (reader_t *self, const char *search, int64_t offset,
 static const char *
 s_keep (reader_t *self, const char *text)
 {
-    char *kept = self->text.text + self->text.size;
+    char *copy = self->text.text + self->text.size;
     if (!text)
         return NULL;
     buffer_add (&self->text, text, strlen (text) + 1);
-    return kept;
+    return copy;
 }
 
 //  The texts of a row go with it.

@@ -5,7 +5,7 @@
 #ifndef ZB_READER_OWN_H
 #define ZB_READER_OWN_H
 
-#include "levels.h"
+#include "kept.h"
 #include "store_own.h"
 
 //  What is asked for.

@@ -184,7 +184,8 @@ int64_t
 reader_series (reader_t *self, int64_t metric, series_fn *each, void *argument);
 
 //  Points of a series from one time up to (not with) another, ascending, folded to
-//  intervals of resolution_s, which is 1 or a multiple of it. What is asked for finer
+//  intervals of resolution_s, which is 1 or a multiple of it; of an interval, all is
+//  there, or nothing. What is asked for finer
 //  than it is kept comes as coarse as it is kept. Returns how coarse the coarsest is,
 //  or -1. Resolutions that are kept are 1, 60, 900 and 3600 s. Buckets of 900 s and
 //  more have the precision of scale 3: theirs stand for four of scale 5.

@@ -9,7 +9,9 @@
 #include "gate.h"
 #include "hours.h"
 #include "inbox.h"
+#include "pack.h"
 #include "store.h"
+#include "trim.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,7 +43,12 @@ struct store {
     bool failing;         //  it was said that nothing can be written
     int64_t full_said_s;  //  when it was last said that there are enough series
     int64_t now_s;        //  the wall clock, when the writer last looked
-    _Atomic int wal_pages;  //  relaxed; readers of statistics look, too
+    int64_t pack_at_s;    //  the next pass
+    int64_t restart_at_s;     //  the log is not made to begin anew before
+    int64_t since_s[LEVELS];  //  what is before is not kept at this level
+    packer_t packer;
+    trim_t trim;
+    int wal_pages;  //  of the log
 
     pthread_t thread;
     pthread_mutex_t lock;

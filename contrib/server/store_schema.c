@@ -50,7 +50,7 @@ static const char *const s_steps[] = {
   " last REAL, buckets BLOB,"
   " PRIMARY KEY (time, series)) WITHOUT ROWID, STRICT",
 
-  //  A table for each of the levels (levels.h), since what is added at the end of a
+  //  A table for each of the levels (kept.h), since what is added at the end of a
   //  table fills its pages. id is the hour of its begin << 32 | series; data is in
   //  chunk.h.
   "CREATE TABLE chunk_0 (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"

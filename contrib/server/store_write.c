@@ -5,7 +5,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "store_own.h"
-#include "levels.h"
+#include "kept.h"
 #include "log.h"
 #include "sql.h"
 
@@ -281,7 +281,10 @@ s_say_failing (store_t *self, bool failing)
 static int
 s_try (store_t *self, batch_t *list)
 {
-    int rc = store_begin (self);
+    int rc;
+    if (self->trim.full)
+        return -1;
+    rc = store_begin (self);
     for (batch_t *batch = list; batch && rc == 0; batch = batch->next)
         rc = s_write_batch (self, batch);
     if (rc == 0)
@@ -296,7 +299,7 @@ static void
 s_account_rows (store_t *self, const batch_t *batch)
 {
     store_stats_t *stats = &self->stats;
-    int64_t hour_s = level_floor (self->now_s, HOUR_S);
+    int64_t hour_s = time_floor (self->now_s, HOUR_S);
     for (size_t i = 0; i < batch->count; i++) {
         int64_t time_s = batch->rows[i].point.time_s;
         if (batch->refused[i]) {

@@ -1,4 +1,4 @@
-/*  levels - at which resolutions points are kept, and in chunks of which spans
+/*  kept - at which resolutions points are kept, and in chunks of which spans
 
     All points of an hour are in one chunk of each level. A point of a rollup is of
     an interval that lies within an hour, so that those of an hour can be made anew
@@ -6,8 +6,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#ifndef ZB_LEVELS_H
-#define ZB_LEVELS_H
+#ifndef ZB_KEPT_H
+#define ZB_KEPT_H
 
 #include <stdint.h>
 
@@ -19,22 +19,22 @@ typedef struct {
     int64_t step_s, span_s;
     int
       shift;  //  buckets have lost so many bits of their index: scale 5 - shift
-} level_t;
+} kept_t;
 
-extern const level_t levels[LEVELS];
+extern const kept_t kept[LEVELS];
 
 //  The begin of the interval, or span, that a time is in.
 static inline int64_t
-level_floor (int64_t time_s, int64_t step_s)
+time_floor (int64_t time_s, int64_t step_s)
 {
     return time_s - time_s % step_s;
 }
 
 //  The key of a series' chunk that a time is in.
 static inline int64_t
-level_chunk (int level, int64_t time_s, int64_t series)
+kept_chunk (int level, int64_t time_s, int64_t series)
 {
-    int64_t hour = level_floor (time_s, levels[level].span_s) / HOUR_S;
+    int64_t hour = time_floor (time_s, kept[level].span_s) / HOUR_S;
     return hour << 32 | series;
 }
 

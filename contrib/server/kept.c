@@ -1,10 +1,10 @@
-/*  levels - what is kept. The contract is in levels.h.
+/*  kept - what is kept. The contract is in kept.h.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "levels.h"
+#include "kept.h"
 
-const level_t levels[LEVELS] = {
+const kept_t kept[LEVELS] = {
   {1, HOUR_S, 0},
   {60, HOUR_S, 0},
   {900, 24 * HOUR_S, 2},
