@@ -69,6 +69,15 @@ static const char *const s_steps[] = {
   " id INTEGER PRIMARY KEY,"
   " key BLOB NOT NULL UNIQUE, digest INTEGER NOT NULL, time INTEGER NOT NULL)"
   " STRICT",
+
+  //  What users keep beside measurements: documents.h.
+  "CREATE TABLE document ("
+  " id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL,"
+  " parent INTEGER NOT NULL, time INTEGER NOT NULL,"
+  " changed INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE,"
+  " body TEXT NOT NULL) STRICT;"
+  "CREATE INDEX document_name ON document (kind, parent, name);"
+  "CREATE INDEX document_time ON document (kind, parent, time)",
 };
 
 enum { STEPS = sizeof s_steps / sizeof *s_steps };
