@@ -63,6 +63,10 @@ void web_parameters (const web_request_t *request,
 
 const char *web_header (const web_request_t *request, const char *name);
 
+//  Adds a header of the answer. What it points to must stay until it is given.
+void
+web_add_header (web_request_t *request, const char *name, const char *value);
+
 //  The body, sent as JSON or as a form: a[0][b]=c is {"a":[{"b":"c"}]}, a[]=b and a
 //  repeated a are arrays, and numbers stay texts. None is an empty object. Returns
 //  NULL, with status 400 in the answer, if it is not to be read. Caller deletes the

@@ -1,0 +1,392 @@
+/*  api_metric - one metric, with its measurements by source
+
+    A client of the API of sources knows no tags: what one source has measured with
+    several tags is one trace here.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "api.h"
+
+#include "traces.h"
+#include "filter.h"
+#include "interval.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct {
+    const char *source;
+    trace_t trace;
+} source_t;
+
+typedef struct {
+    const metric_t *metric;
+    interval_t interval;
+    bool over_time, over_sources;  //  what is summarized,
+    bool each_source;              //  and whether sources are shown beside it
+    bool deltas;                   //  readings that rise became differences
+    const char *function;          //  group_by, or NULL
+    traces_t traces;
+    source_t *source;
+    size_t sources;
+} answer_t;
+
+static const char s_nobody[] = "unassigned";
+
+static const char *
+s_source_name (const series_t *series)
+{
+    return *series->source ? series->source : s_nobody;
+}
+
+//  --------------------------------------------------------------------------
+//  Which sources
+
+typedef struct {
+    const char *name;
+    bool wanted, found;
+} sources_t;
+
+static void
+s_match_source (void *argument, const char *name, const char *value)
+{
+    sources_t *self = (sources_t *) argument;
+    if (strcmp (name, "source") != 0 && strcmp (name, "sources[]") != 0
+        && strcmp (name, "sources") != 0)
+        return;
+    self->wanted = true;
+    if (pattern_match (value, self->name, strlen (self->name)))
+        self->found = true;
+}
+
+static bool
+s_is_wanted (void *argument, const series_t *series)
+{
+    sources_t sources = {.name = s_source_name (series)};
+    web_parameters ((const web_request_t *) argument, s_match_source, &sources);
+    return sources.found || !sources.wanted;
+}
+
+//  --------------------------------------------------------------------------
+//  From series to sources
+
+//  What several series of one source have; so many as were asked for.
+static void
+s_join (answer_t *self, source_t *source)
+{
+    size_t most = self->interval.range.most;
+    trace_t *trace = &source->trace;
+    trace_sort (trace);
+    trace_fold (trace);
+    if (!self->interval.counted || trace->count <= most)
+        return;
+    if (self->interval.last)
+        memmove (trace->item, trace->item + trace->count - most,
+                 most * sizeof *trace->item);
+    trace->count = most;
+}
+
+static void
+s_make_sources (answer_t *self)
+{
+    self->source =
+      (source_t *) calloc (self->traces.count + 1, sizeof *self->source);
+    assert (self->source);
+    for (size_t i = 0; i < self->traces.count;) {
+        source_t *source = &self->source[self->sources++];
+        size_t first = i;
+        source->source = s_source_name (&self->traces.item[i].series);
+        for (; i < self->traces.count
+               && strcmp (source->source,
+                          s_source_name (&self->traces.item[i].series))
+                    == 0;
+             i++)
+            trace_append (&source->trace, &self->traces.item[i].trace, 0);
+        if (i - first > 1)
+            s_join (self, source);
+    }
+}
+
+//  One record of all times: its time is that of the first.
+static void
+s_sum_up_time (trace_t *trace)
+{
+    for (size_t i = 1; i < trace->count; i++)
+        trace->item[i].point.time_s = trace->item[0].point.time_s;
+    trace_fold (trace);
+}
+
+//  --------------------------------------------------------------------------
+//  Records
+
+//  The members of a measurement but for its time.
+typedef struct {
+    double value, count, sum, min, max, sum_squares;
+} record_t;
+
+static record_t
+s_record (const point_t *point)
+{
+    return (record_t){.value = point->sum / (double) point->n,
+                      .count = (double) point->n,
+                      .sum = point->sum,
+                      .min = point->min,
+                      .max = point->max,
+                      .sum_squares = point->sum_squares};
+}
+
+static void
+s_write_record (buffer_t *out, int64_t time_s, const record_t *record)
+{
+    out_key (out, "measure_time");
+    out_integer (out, time_s);
+    out_key (out, "value");
+    out_number (out, record->value);
+    out_key (out, "count");
+    out_number (out, record->count);
+    out_key (out, "sum");
+    out_number (out, record->sum);
+    out_key (out, "min");
+    out_number (out, record->min);
+    out_key (out, "max");
+    out_number (out, record->max);
+    out_key (out, "sum_squares");
+    out_number (out, record->sum_squares);
+}
+
+//  A reading that rises is read back as it was sent.
+static void
+s_write_reading (buffer_t *out, const point_t *point)
+{
+    out_key (out, "measure_time");
+    out_integer (out, point->time_s);
+    out_key (out, "value");
+    out_number (out, point->last);
+    out_key (out, "count");
+    out_integer (out, (int64_t) point->n);
+}
+
+static void
+s_write_source (buffer_t *out, const answer_t *self, const source_t *source)
+{
+    bool readings = self->metric->type == METRIC_COUNTER && !self->deltas;
+    out_key (out, source->source);
+    out_begin (out, '[');
+    for (size_t i = 0; i < source->trace.count; i++) {
+        const point_t *point = &source->trace.item[i].point;
+        record_t record = s_record (point);
+        out_begin (out, '{');
+        if (readings)
+            s_write_reading (out, point);
+        else
+            s_write_record (out, point->time_s, &record);
+        out_end (out, '}');
+    }
+    out_end (out, ']');
+}
+
+//  --------------------------------------------------------------------------
+//  All sources as one
+
+typedef double join_fn (double a, double b);
+
+static double
+s_plus (double a, double b)
+{
+    return a + b;
+}
+
+static const struct {
+    const char *name;
+    join_fn *join;
+} s_functions[] = {{"min", fmin},
+                   {"max", fmax},
+                   {"sum", s_plus},
+                   {"mean", s_plus},
+                   {"count", s_plus}};
+
+static join_fn *
+s_function (const char *name)
+{
+    for (size_t i = 0; i < sizeof s_functions / sizeof *s_functions; i++)
+        if (strcasecmp (name, s_functions[i].name) == 0)
+            return s_functions[i].join;
+    return NULL;
+}
+
+//  The function over each member of what the sources have, but for count, which is
+//  that of all samples.
+static record_t
+s_group (const char *function, const trace_point_t *item, size_t count)
+{
+    join_fn *join = s_function (function);
+    record_t all = s_record (&item->point);
+    double share = strcasecmp (function, "mean") == 0 ? (double) count : 1;
+    for (size_t i = 1; i < count; i++) {
+        record_t one = s_record (&item[i].point);
+        all.value = join (all.value, one.value);
+        all.sum = join (all.sum, one.sum);
+        all.min = join (all.min, one.min);
+        all.max = join (all.max, one.max);
+        all.sum_squares = join (all.sum_squares, one.sum_squares);
+        all.count += one.count;
+    }
+    if (strcasecmp (function, "count") == 0)
+        return (record_t){(double) count, all.count,      (double) count,
+                          (double) count, (double) count, (double) count};
+    return (record_t){all.value / share, all.count,
+                      all.sum / share,   all.min / share,
+                      all.max / share,   all.sum_squares / share};
+}
+
+//  Samples of all sources together.
+static record_t
+s_together (const trace_point_t *item, size_t count)
+{
+    fold_t fold = {.hist.size = 0};
+    record_t record;
+    fold_begin (&fold, item->point.time_s);
+    for (size_t i = 0; i < count; i++)
+        fold_add (&fold, &item[i].point);
+    record = s_record (fold_point (&fold));
+    fold_clear (&fold);
+    return record;
+}
+
+static void
+s_write_all (buffer_t *out, const answer_t *self)
+{
+    trace_t all = {.item = NULL};
+    for (size_t i = 0; i < self->sources; i++)
+        trace_append (&all, &self->source[i].trace, (uint32_t) i);
+    trace_sort (&all);
+    out_key (out, "all");
+    out_begin (out, '[');
+    for (size_t i = 0, count; i < all.count; i += count) {
+        const trace_point_t *item = &all.item[i];
+        record_t record;
+        for (count = 1; i + count < all.count
+                        && (self->over_time
+                            || item[count].point.time_s == item->point.time_s);
+             count++) {
+        }
+        record = self->function ? s_group (self->function, item, count)
+                                : s_together (item, count);
+        out_begin (out, '{');
+        s_write_record (out, item->point.time_s, &record);
+        out_key (out, "summarized");
+        out_integer (out, (int64_t) count);
+        out_end (out, '}');
+    }
+    out_end (out, ']');
+    trace_clear (&all);
+}
+
+//  --------------------------------------------------------------------------
+//  The answer
+
+//  Reads what is asked for. Returns 0 or -1.
+static int
+s_collect (web_request_t *request, answer_t *self)
+{
+    const range_t *range = &self->interval.range;
+    if (traces_list (&self->traces, request->reader, self->metric->id,
+                     s_is_wanted, request)
+          == -1
+        || (self->interval.counted
+              ? traces_read_count (&self->traces, request->reader, range,
+                                   self->interval.last)
+              : traces_read (&self->traces, request->reader, range))
+             == -1)
+        return -1;
+    self->deltas = self->metric->type == METRIC_COUNTER
+                   && (self->over_time || self->over_sources);
+    if (self->deltas
+        && traces_deltas (&self->traces, request->reader, range, true) == -1)
+        return -1;
+    s_make_sources (self);
+    for (size_t i = 0; self->over_time && i < self->sources; i++)
+        s_sum_up_time (&self->source[i].trace);
+    return 0;
+}
+
+static void
+s_write_measurements (buffer_t *out, const answer_t *self)
+{
+    int64_t resolution = self->interval.range.resolution_s;
+    if (resolution < self->traces.resolution_s)
+        resolution = self->traces.resolution_s;
+    out_key (out, "resolution");
+    out_integer (out, resolution);
+    out_key (out, "measurements");
+    out_begin (out, '{');
+    for (size_t i = 0; self->each_source && i < self->sources; i++)
+        if (self->source[i].trace.count)
+            s_write_source (out, self, &self->source[i]);
+    if (self->over_sources)
+        s_write_all (out, self);
+    out_end (out, '}');
+    if (self->traces.next_s) {
+        out_key (out, "query");
+        out_begin (out, '{');
+        out_key (out, "next_time");
+        out_integer (out, self->traces.next_s);
+        out_end (out, '}');
+    }
+}
+
+//  Returns 0, or -1 with the answer.
+static int
+s_parameters (web_request_t *request, answer_t *self)
+{
+    self->function = web_parameter (request, "group_by");
+    if (self->function && !s_function (self->function)) {
+        web_error (request, 400, "group_by", "%s is not a function",
+                   self->function);
+        return -1;
+    }
+    self->over_time = api_flag (request, "summarize_time", false);
+    self->over_sources =
+      self->function || api_flag (request, "summarize_sources", false);
+    self->each_source =
+      !self->over_sources
+      || api_flag (request, "breakout_sources", !self->function);
+    return interval_read (request, &self->interval);
+}
+
+static void
+s_clear (answer_t *self)
+{
+    for (size_t i = 0; i < self->sources; i++)
+        trace_clear (&self->source[i].trace);
+    free (self->source);
+    traces_clear (&self->traces);
+}
+
+void
+api_metric_get (web_request_t *request)
+{
+    buffer_t *out = &request->out;
+    metric_t metric;
+    answer_t answer = {.metric = &metric};
+    if (s_parameters (request, &answer) == -1)
+        return;
+    if (reader_metric (request->reader, request->captured[0], &metric) != 1) {
+        api_absent (request);
+        return;
+    }
+    out_begin (out, '{');
+    api_metric_members (out, &metric);
+    if (answer.interval.given) {
+        if (s_collect (request, &answer) == 0)
+            s_write_measurements (out, &answer);
+        else
+            api_failed (request);
+        s_clear (&answer);
+    }
+    if (request->status == 200)
+        out_end (out, '}');
+}

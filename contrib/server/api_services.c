@@ -1,0 +1,134 @@
+/*  api_services - whom an alert would notify
+
+    Nobody is notified yet. They are kept, so that clients that set alerts up can do
+    it. Their settings are secrets, often: only an admin reads them.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "api.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+//  Texts, all of them: a client in Go reads them as such.
+static void
+s_write_settings (buffer_t *out, const cJSON *settings)
+{
+    const cJSON *setting;
+    cJSON_ArrayForEach (setting, settings)
+    {
+        char *text = cJSON_PrintUnformatted (setting);
+        out_key (out, setting->string);
+        out_text (out, cJSON_IsString (setting) ? setting->valuestring : text);
+        free (text);
+    }
+}
+
+void
+api_service_write (void *argument, const document_t *service)
+{
+    web_request_t *request = (web_request_t *) argument;
+    buffer_t *out = &request->out;
+    out_begin (out, '{');
+    out_key (out, "id");
+    out_integer (out, service->id);
+    out_key (out, "type");
+    out_text (out, api_text (service->body, "type"));
+    out_key (out, "settings");
+    out_begin (out, '{');
+    if (request->role == ROLE_ADMIN)
+        s_write_settings (out, cJSON_GetObjectItem (service->body, "settings"));
+    out_end (out, '}');
+    out_key (out, "title");
+    out_text (out, service->name);
+    out_end (out, '}');
+}
+
+void
+api_services_list (web_request_t *request)
+{
+    api_documents (request, DOCUMENT_SERVICE, "services", api_service_write);
+}
+
+void
+api_service_get (web_request_t *request)
+{
+    document_t service = {.id = 0};
+    if (api_document (request, DOCUMENT_SERVICE, 0, api_id (request, 0),
+                      &service))
+        api_service_write (request, &service);
+    document_clear (&service);
+}
+
+static void
+s_change (void *argument, document_t *service)
+{
+    const cJSON *body = (const cJSON *) argument;
+    const char *title = api_text (body, "title");
+    if (title) {
+        free (service->name);
+        service->name = strdup (title);
+    }
+    api_take (service->body, body, "type");
+    api_take (service->body, body, "settings");
+}
+
+//  Returns 0, or -1 with the answer.
+static int
+s_check (web_request_t *request, const cJSON *body, bool whole)
+{
+    static const char *const texts[] = {"title", "type"};
+    const cJSON *settings = cJSON_GetObjectItem (body, "settings");
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = api_text (body, texts[i]);
+        if (text ? !*text : whole || cJSON_GetObjectItem (body, texts[i])) {
+            web_error (request, 400, texts[i], "is required");
+            return -1;
+        }
+    }
+    if (settings ? cJSON_IsObject (settings) : !whole)
+        return 0;
+    web_error (request, 400, "settings", "is required");
+    return -1;
+}
+
+void
+api_services_post (web_request_t *request)
+{
+    cJSON *body = web_json (request);
+    if (body && s_check (request, body, true) == 0) {
+        document_t service = {.kind = DOCUMENT_SERVICE,
+                              .body = cJSON_CreateObject ()};
+        document_result_t result;
+        s_change (body, &service);
+        result = documents_new (request->store, &service);
+        if (result == DOCUMENT_DONE) {
+            api_created (request, "/v1/services/%" PRId64, service.id);
+            api_service_write (request, &service);
+        }
+        else
+            api_result (request, result);
+        document_clear (&service);
+    }
+    cJSON_Delete (body);
+}
+
+void
+api_service_update (web_request_t *request)
+{
+    cJSON *body = web_json (request);
+    if (body && s_check (request, body, false) == 0)
+        api_result (request,
+                    documents_change (request->store, DOCUMENT_SERVICE, 0,
+                                      api_id (request, 0), s_change, body));
+    cJSON_Delete (body);
+}
+
+//  Alerts may still name it: what is not there is left out when they are read.
+void
+api_service_delete (web_request_t *request)
+{
+    api_result (request, documents_delete (request->store, DOCUMENT_SERVICE, 0,
+                                           api_id (request, 0)));
+}
