@@ -4,6 +4,10 @@
     that read the store run in a pool (route_t.pool), and one that writes submits a
     batch and answers when that is committed (web_later, web_answer).
 
+    A request that is refused (nobody known, no such path) is read to its end all the
+    same, since a client that still writes does not see an answer: python's http.client
+    gets EPIPE.
+
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #ifndef ZB_WEB_H
@@ -16,7 +20,11 @@
 
 typedef enum { ROLE_NOBODY, ROLE_VIEWER, ROLE_RECORDER, ROLE_ADMIN } role_t;
 
-enum { WEB_CAPTURES = 3, WEB_HEADERS = 4 };
+enum {
+    WEB_CAPTURES = 3,
+    WEB_HEADERS = 4,
+    WEB_BODY_MAX = 3 * 1024 * 1024  //  bytes, unpacked too; Librato's limit
+};
 
 //  A request with its answer. The handler fills in the answer.
 typedef struct web_request {
@@ -41,7 +49,8 @@ typedef void web_fn (web_request_t *request);
 
 typedef struct {
     const char *method;
-    const char *path;  //  "/v1/metrics/:name"
+    const char
+      *path;      //  "/v1/metrics/:name"; a literal part goes before a :name
     role_t role;  //  who may, at least. A recorder may write what ROLE_RECORDER
                   //  says, and read what Librato's tokens could
     bool pool;
@@ -63,6 +72,9 @@ void web_parameters (const web_request_t *request,
 
 const char *web_header (const web_request_t *request, const char *name);
 
+//  Is the body of this type, whatever follows it? ("application/json")
+bool web_is_type (const web_request_t *request, const char *type);
+
 //  Adds a header of the answer. What it points to must stay until it is given.
 void
 web_add_header (web_request_t *request, const char *name, const char *value);
@@ -73,14 +85,36 @@ web_add_header (web_request_t *request, const char *name, const char *value);
 //  return value.
 cJSON *web_json (web_request_t *request);
 
-//  The handler returns without an answer; web_answer is called later, on any thread.
+//  To be called before anybody else gets the request. The handler returns without an
+//  answer; web_answer is called later, on any thread, and ends the request.
 void web_later (web_request_t *request);
 void web_answer (web_request_t *request);
 
 //  An error as Librato's clients read it: {"errors":{KIND:{PARAM:[TEXT]}}} with
-//  KIND "params", or {"errors":{"request":[TEXT]}} without PARAM.
+//  KIND "params", or {"errors":{"request":[TEXT]}} without PARAM ("system" instead of
+//  "request" from status 500 on).
 void
 web_error (web_request_t *request, unsigned status, const char *param,
            const char *format, ...) __attribute__ ((format (printf, 4, 5)));
+
+//  --------------------------------------------------------------------------
+//  The server
+
+typedef struct {
+    const char *listen;                //  HOST:PORT
+    const char *folder;                //  of tokens
+    const char *certificate, *key;     //  files in PEM: serve TLS; or NULL
+    zb_list_t host_names, embed_from;  //  of --host-name and --embed-from
+    store_t *store;
+} web_options_t;
+
+typedef struct web web_t;
+
+//  Listens, and serves all tables of routes. Returns NULL, or what is wrong, a static
+//  text. Caller owns *self_p.
+const char *web_start (web_t **self_p, const web_options_t *options);
+
+//  Answers what has come, then ends. The store must be open until then.
+void web_stop (web_t **self_p);
 
 #endif

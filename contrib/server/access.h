@@ -1,0 +1,54 @@
+/*  access - who asks, and may this request be?
+
+    A client of Librato's API sends credentials with each request: Basic, with the
+    token as password or, before a ':', as user; or Bearer. The page has a cookie.
+
+    What a browser sends by itself proves nothing about who made it send that. So a
+    request without credentials of its own must come to a name that is ours (or a page
+    elsewhere could give its own name our address), and one that changes something must
+    come from a page of ours, in JSON, which a form cannot send.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#ifndef ZB_ACCESS_H
+#define ZB_ACCESS_H
+
+#include "httpd.h"
+#include "tokens.h"
+
+typedef struct {
+    tokens_t *tokens;
+    zb_list_t names;  //  by which the server may be asked, beside numbers
+    bool tls;
+    char cookie[24];  //  its name
+} access_t;
+
+typedef struct {
+    role_t role;
+    bool by_cookie;
+    bool credentials;  //  there were some, good or not
+} caller_t;
+
+//  With tokens, names and tls in place.
+void access_begin (access_t *self);
+
+caller_t access_caller (access_t *self, const httpd_request_t *request);
+
+//  The token of the request's credentials, or NULL. Caller owns the return value.
+char *access_token (const httpd_request_t *request);
+
+//  Is the name in the header Host one of ours?
+bool access_host_is_ours (const access_t *self, const httpd_request_t *request);
+
+//  Does the page itself send this, in JSON?
+bool
+access_origin_is_ours (const access_t *self, const httpd_request_t *request);
+
+//  Does a browser ask for the page? Then a dialog for credentials would be in the way.
+bool access_is_page (const access_t *self, const httpd_request_t *request);
+
+//  Writes the header Set-Cookie of a session, or of its end if that is "".
+void access_cookie (const access_t *self, const char *session, char *text,
+                    size_t size);
+
+#endif
