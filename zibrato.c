@@ -16,8 +16,8 @@
     map.
 
     To see what happens to a measurement, start at worker_receive, then
-    ingest_lines. To add a backend, write one file like contrib/backends/stdout.c
-    and one row in s_backends.
+    ingest_lines. To add a backend, write one file like contrib/backends/stdout.c,
+    a line in backends.h there, and a row in s_backends.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -49,6 +49,7 @@
 #include "contrib/pipeline/subscriber.h"
 #include "contrib/pipeline/window.h"
 
+#include "contrib/backends/backends.h"
 #include "contrib/modes/modes.h"
 
 #include <czmq.h>
@@ -670,6 +671,8 @@ worker_run (const zb_backend_t *given)
     process_need (NEEDED_THREADS, NEEDED_DESCRIPTORS);
     if (own.wants_too)
         own.wants |= *own.wants_too;
+    if (!s_worker.spool && own.spool)
+        s_worker.spool = own.spool ();
     wrong = totals_check (backend, s_worker.signs, s_worker.stale);
     if (wrong)
         die ("%s", wrong);
@@ -1053,18 +1056,8 @@ broker_run (void)
 //  --------------------------------------------------------------------------
 //  Modes: one row each
 
-//  Backends in contrib/backends, a file and a row each.
+//  Backends, a file and a row each.
 // clang-format off
-extern const zb_backend_t zb_exec_backend;
-extern const zb_backend_t zb_graphite_backend;
-extern const zb_backend_t zb_influx_backend;
-extern const zb_backend_t zb_librato_backend;
-extern const zb_backend_t zb_otlp_backend;
-extern const zb_backend_t zb_prometheus_backend;
-extern const zb_backend_t zb_remote_write_backend;
-extern const zb_backend_t zb_statsd_backend;
-extern const zb_backend_t zb_stdout_backend;
-
 static const zb_backend_t *const s_backends[] = {
   &zb_exec_backend,
   &zb_graphite_backend,
@@ -1073,6 +1066,9 @@ static const zb_backend_t *const s_backends[] = {
   &zb_otlp_backend,
   &zb_prometheus_backend,
   &zb_remote_write_backend,
+#ifdef ZIBRATO_SERVER
+  &zb_serve_backend,
+#endif
   &zb_statsd_backend,
   &zb_stdout_backend,
 };

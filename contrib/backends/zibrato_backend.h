@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define ZB_BACKEND_ABI 5
+#define ZB_BACKEND_ABI 6
 
 enum { ZB_NAME_MAX = 1023 };  //  bytes of a name with its tags
 
@@ -224,6 +224,11 @@ typedef struct {
     //  without a line's end. A spool keeps it, and a start with another one is
     //  refused while rows wait. Default: nothing.
     const char *(*naming) (void);
+
+    //  The folder of the spool where --spool names none. Asked after check, made
+    //  after open; the folder that it is in must be there by then. Default: there
+    //  is no spool.
+    const char *(*spool) (void);
 } zb_backend_t;
 
 //  A shared object for `zibrato worker --plugin` defines this one.

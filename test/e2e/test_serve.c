@@ -1,0 +1,116 @@
+/*  test_serve.c - what programs publish and what clients post is stored once, and a
+    2xx means stored, however the server ends
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 240
+
+#include "serve.h"
+#include "site.h"
+
+enum { KILLS = 4, POSTS = 200 };
+
+//  --------------------------------------------------------------------------
+//  What programs publish
+
+//  The server is killed again and again while two programs measure.
+static void
+what_programs_publish_is_stored_once (void)
+{
+    broker_t *broker = broker_start ();
+    serve_t *serve = serve_start (broker, "data", NULL);
+    load_t load[2] = {load_start (broker, 2, 1000),
+                      load_start (broker, 2, 700)};
+    double count = 0, times = 0;
+    serve_await (serve, "load.count", 0, 1);
+    for (int i = 0; i < KILLS; i++) {
+        double before = serve_total (serve, NULL, "load.count").sum;
+        serve_await (serve, "load.count", 0, before + 1);
+        serve_kill (serve);
+        serve_launch (serve);
+    }
+    for (int i = 0; i < 2; i++) {
+        load_end (&load[i]);
+        count += load[i].count;
+        times += load[i].times;
+    }
+    serve_await (serve, "load.count", 0, count);
+    serve_await (serve, "load.time", times, 0);
+    serve_stop (serve);
+    assert_true (serve_total (serve, NULL, "load.count").sum == count);
+    assert_true (serve_total (serve, NULL, "load.time").count == times);
+    assert_true (serve_total (serve, NULL, "load.time").sum_ns
+                 == load[0].time_ns + load[1].time_ns);
+}
+
+//  --------------------------------------------------------------------------
+//  What clients post
+
+//  The answer of the last one is no sooner than the disk has it.
+static void
+a_200_means_stored (void)
+{
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    for (int i = 0; i < POSTS; i++) {
+        reply_t reply =
+          serve_post (serve, "/v1/metrics", JSON,
+                      text_new ("{\"gauges\":[{\"name\":\"a\",\"value\":1,"
+                                "\"source\":\"%d\"}]}",
+                                i));
+        assert_int_equal (reply.status, 200);
+        assert_string_equal (reply.body, "");
+        if (i % 20 == 19) {
+            serve_kill (serve);
+            serve_launch (serve);
+        }
+    }
+    serve_stop (serve);
+    serve_check (serve, "a", POSTS, POSTS);
+}
+
+//  A client that does not know whether its request was taken sends it again, with the
+//  same key.
+static void
+a_key_is_stored_once (void)
+{
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    static const char body[] = "{\"gauges\":{\"a\":{\"value\":2}}}";
+    static const char other[] = "{\"gauges\":{\"a\":{\"value\":3}}}";
+    static const char bad[] = "{\"gauges\":{\"a b\":{\"value\":3}}}";
+    const char *const *once = LIST (JSON, "Idempotency-Key: \"one\"");
+    const char *const *unquoted = LIST (JSON, "Idempotency-Key: one");
+    const char *const *twice = LIST (JSON, "Idempotency-Key: two");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal (serve_ask (serve, "POST", "/v1/metrics", NULL, once,
+                                     body, strlen (body))
+                            .status,
+                          200);
+        serve_kill (serve);
+        serve_launch (serve);
+    }
+    assert_int_equal (serve_ask (serve, "POST", "/v1/metrics", NULL, unquoted,
+                                 body, strlen (body))
+                        .status,
+                      200);
+    assert_int_equal (serve_ask (serve, "POST", "/v1/metrics", NULL, once,
+                                 other, strlen (other))
+                        .status,
+                      422);
+    //  one that was refused leaves no key
+    assert_int_equal (
+      serve_ask (serve, "POST", "/v1/metrics", NULL, twice, bad, strlen (bad))
+        .status,
+      400);
+    assert_int_equal (
+      serve_ask (serve, "POST", "/v1/metrics", NULL, twice, body, strlen (body))
+        .status,
+      200);
+    serve_stop (serve);
+    serve_check (serve, "a", 2, 4);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (what_programs_publish_is_stored_once), TEST (a_200_means_stored),
+  TEST (a_key_is_stored_once)};
+
+HARNESS_MAIN (tests)
