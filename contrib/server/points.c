@@ -157,6 +157,22 @@ s_coarser (hist_t *hist, int shift)
     hist->size = size;
 }
 
+//  A sum of numbers with a few decimals is one, too, but for the last digits, which
+//  come of how computers add. It takes half of the room without them. What is no such
+//  number stays as it is.
+static double
+s_without_noise (double sum)
+{
+    static const double power[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    double noise = fabs (sum) * 0x1p-51;
+    for (size_t i = 0; i < sizeof power / sizeof *power; i++) {
+        double rounded = rint (sum * power[i]) / power[i];
+        if (fabs (sum) * power[i] < 0x1p50 && fabs (rounded - sum) <= noise)
+            return rounded;
+    }
+    return sum;
+}
+
 void
 points_fold (points_t *self, const points_t *from, int64_t begin_s,
              int64_t end_s, int64_t step_s, int shift)
@@ -168,6 +184,9 @@ points_fold (points_t *self, const points_t *from, int64_t begin_s,
         at = s_fold_interval (fold, from, at, fold->point.time_s, step_s);
         if (shift)
             s_coarser (&fold->hist, shift);
-        points_add (self, fold_point (fold));
+        fold_point (fold);
+        fold->point.sum = s_without_noise (fold->point.sum);
+        fold->point.sum_squares = s_without_noise (fold->point.sum_squares);
+        points_add (self, &fold->point);
     }
 }

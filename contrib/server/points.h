@@ -37,7 +37,8 @@ void points_merge (points_t *self, const points_t *a, const points_t *b,
                    int64_t step_s);
 
 //  Adds those of `from` that are in begin .. end, an interval of step_s a point.
-//  Bits are taken off the indexes of buckets: points of 1 << shift of them are one.
+//  Bits are taken off the indexes of buckets: 1 << shift of them become one. Of sums the
+//  last digits may change, but not of whole numbers.
 void points_fold (points_t *self, const points_t *from, int64_t begin_s,
                   int64_t end_s, int64_t step_s, int shift);
 

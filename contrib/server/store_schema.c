@@ -63,12 +63,10 @@ static const char *const s_steps[] = {
   " level INTEGER PRIMARY KEY, since INTEGER NOT NULL) STRICT;"
   "INSERT INTO level VALUES (0, 0), (1, 0), (2, 0), (3, 0)",
 
-  //  Requests that were stored, so that a repeated one is not. The oldest have the
-  //  lowest IDs.
+  //  Requests that were stored, so that a repeated one is not.
   "CREATE TABLE request ("
-  " id INTEGER PRIMARY KEY,"
-  " key BLOB NOT NULL UNIQUE, digest INTEGER NOT NULL, time INTEGER NOT NULL)"
-  " STRICT",
+  " key BLOB PRIMARY KEY, digest INTEGER NOT NULL, time INTEGER NOT NULL)"
+  " WITHOUT ROWID, STRICT",
 
   //  What users keep beside measurements: documents.h.
   "CREATE TABLE document ("

@@ -63,9 +63,11 @@ trim_open (store_t *store)
     bool ready = true;
     self->keep =
       sql_prepare (db, "UPDATE level SET since = ?2 WHERE level = ?1");
+    self->key = sql_prepare (db, "SELECT key, time FROM request WHERE key > ?1"
+                                 " ORDER BY key LIMIT ?2");
     self->forget = sql_prepare (
-      db, "DELETE FROM request WHERE id < (SELECT min (id) FROM request) + ?1"
-          " AND (time < ?2 OR id < (SELECT max (id) FROM request) - ?3)");
+      db, "DELETE FROM request WHERE key > ?1 AND key <= ?2 AND time < ?3");
+    self->keep_keys_s = KEYS_S;
     self->pages = sql_prepare (db, "PRAGMA page_count");
     self->free_pages = sql_prepare (db, "PRAGMA freelist_count");
     for (int level = 0; level < LEVELS; level++) {
@@ -75,7 +77,7 @@ trim_open (store_t *store)
         ready &= self->oldest[level] && self->some[level] && self->erase[level];
         self->dirty[level] = true;
     }
-    return ready && self->keep && self->forget && self->pages
+    return ready && self->keep && self->key && self->forget && self->pages
                && self->free_pages
              ? s_read_since (store)
              : -1;
@@ -85,6 +87,7 @@ void
 trim_close (trim_t *self)
 {
     sqlite3_finalize (self->keep);
+    sqlite3_finalize (self->key);
     sqlite3_finalize (self->forget);
     sqlite3_finalize (self->pages);
     sqlite3_finalize (self->free_pages);
@@ -189,15 +192,52 @@ s_erase_some (store_t *store, int level)
 //  --------------------------------------------------------------------------
 //  Keys of requests
 
+//  After a round, they are kept for less time if there are too many, else for more.
+static void
+s_end_round (trim_t *self)
+{
+    if (self->keys > KEYS_MOST)
+        self->keep_keys_s = self->keep_keys_s * KEYS_MOST / self->keys;
+    else if (self->keep_keys_s < KEYS_S)
+        self->keep_keys_s += self->keep_keys_s / 16 + 1;
+    self->keys = 0;
+    self->at_size = 0;
+}
+
+//  Goes on through the keys, in their order. Deletes those of a slice that are too
+//  old, if there are any.
 static void
 s_forget_some (store_t *store)
 {
     trim_t *self = &store->trim;
-    sqlite3_bind_int64 (self->forget, 1, SLICE_KEYS);
-    sqlite3_bind_int64 (self->forget, 2, store->now_s - KEYS_S);
-    sqlite3_bind_int64 (self->forget, 3, KEYS_MOST);
-    self->keys =
-      sql_done (self->forget) == 0 && sqlite3_changes (store->db) == SLICE_KEYS;
+    int64_t old_s = store->now_s - self->keep_keys_s;
+    unsigned char last[256];
+    size_t size = 0;
+    int count = 0;
+    bool old = false;
+    sqlite3_bind_blob (self->key, 1, self->at, (int) self->at_size,
+                       SQLITE_STATIC);
+    sqlite3_bind_int (self->key, 2, SLICE_KEYS);
+    for (; sqlite3_step (self->key) == SQLITE_ROW; count++) {
+        const void *key = sqlite3_column_blob (self->key, 0);
+        size = (size_t) sqlite3_column_bytes (self->key, 0);
+        memcpy (last, key, size);
+        old |= sqlite3_column_int64 (self->key, 1) < old_s;
+    }
+    sqlite3_reset (self->key);
+    self->keys += count;
+    if (old) {
+        sqlite3_bind_blob (self->forget, 1, self->at, (int) self->at_size,
+                           SQLITE_STATIC);
+        sqlite3_bind_blob (self->forget, 2, last, (int) size, SQLITE_STATIC);
+        sqlite3_bind_int64 (self->forget, 3, old_s);
+        if (sql_done (self->forget) == 0)
+            self->keys -= sqlite3_changes (store->db);
+    }
+    memcpy (self->at, last, size);
+    self->at_size = size;
+    if (count < SLICE_KEYS)
+        s_end_round (self);
 }
 
 //  --------------------------------------------------------------------------
@@ -315,7 +355,6 @@ s_check_times (store_t *store)
     if (store->now_s < store->trim.check_at_s)
         return;
     store->trim.check_at_s = store->now_s + CHECK_S;
-    store->trim.keys = true;
     s_end_what_is_old (store);
 }
 
@@ -331,9 +370,9 @@ trim_slice (store_t *store)
             s_erase_some (store, level);
             return true;
         }
-    if (self->keys) {
+    if (store->now_s >= self->keys_at_s) {
+        self->keys_at_s = store->now_s + 1;
         s_forget_some (store);
-        return self->keys;
     }
     if (self->give_back > 0)
         s_give_back_some (store);

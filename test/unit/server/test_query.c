@@ -7,6 +7,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: TIMEOUT 300
+
 #include "server.h"
 
 #include "clock.h"
@@ -272,7 +274,7 @@ s_happen (void)
 static void
 test_any (void **state)
 {
-    enum { ROUNDS = SANITIZED ? 60 : 250 };
+    enum { ROUNDS = SANITIZED ? 60 : 120 };
     store_stats_t stats;
     (void) state;
     stored_new (&s_stored);
