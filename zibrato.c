@@ -944,7 +944,6 @@ broker_mark (zloop_t *loop, int timer, void *argument)
 {
     (void) loop, (void) timer, (void) argument;
     topics_mark (&s_broker.peers.topics);
-    farewell_ask (&s_broker.peers.farewell);
     return 0;
 }
 
