@@ -156,12 +156,14 @@ s_collect (tagged_t *self)
 
 //  --------------------------------------------------------------------------
 
-static int
-s_read (tagged_t *self)
+int
+tagged_read (tagged_t *self, web_request_t *request)
 {
-    web_request_t *request = self->request;
-    int rc =
-      reader_metric (request->reader, request->captured[0], &self->metric);
+    int rc;
+    *self = (tagged_t){.request = request};
+    if (interval_read_tagged (request, &self->interval) == -1)
+        return -1;
+    rc = reader_metric (request->reader, request->captured[0], &self->metric);
     if (rc != 1) {
         api_changed (request, rc);
         return -1;
@@ -172,22 +174,6 @@ s_read (tagged_t *self)
     rc = s_collect (self);
     if (rc == -1)
         api_failed (request);
-    return rc;
-}
-
-int
-tagged_read (tagged_t *self, web_request_t *request)
-{
-    int rc;
-    *self = (tagged_t){.request = request};
-    if (interval_read_tagged (request, &self->interval) == -1)
-        return -1;
-    if (reader_begin (request->reader) == -1) {
-        api_failed (request);
-        return -1;
-    }
-    rc = s_read (self);
-    reader_end (request->reader);
     return rc;
 }
 
