@@ -12,7 +12,7 @@ import {moment} from "./format.js";
 import {loadHealth} from "./health.js";
 import {startKeys} from "./keys.js";
 import * as list from "./list.js";
-import {askLogin, startLogin} from "./login.js";
+import {askLogin, isAsking, startLogin} from "./login.js";
 import {length, setFallback, setRange, shown, toggleLive} from "./range.js";
 import {loadSeries} from "./series.js";
 import {change, onChange, RANGES, state} from "./state.js";
@@ -85,21 +85,21 @@ async function look () {
 
 //  Once a second: what is in sight is kept up to date.
 async function tick () {
-    if (document.hidden)
+    if (document.hidden || isAsking ())
         return;
-    const started = performance.now ();
     ticks++;
     const fresh = await look ().catch (() => null);
     if (fresh === null)
         return;
     if (fresh || ticks % RELOAD_S === 0)
         list.reload ();
+    if (ticks % RELOAD_S === 0)
+        charts.showNotes ();
     if (state.live && state.view === "metrics") {
         list.tick ();
         charts.tick ();
     } else if (state.live && ticks % SLOW_S === 0)
         loadTables ();
-    performance.measure ("tick", {start: started});
 }
 
 function startControls () {
@@ -125,6 +125,8 @@ function startControls () {
 }
 
 async function begin () {
+    if (state.range !== null || state.from !== null)
+        charts.follow ();
     await look ().catch (() => null);
     charts.follow ();
     list.reload ();

@@ -4,11 +4,11 @@
 
 import {get, now} from "./api.js";
 import {header} from "./chart_header.js";
-import {continued, fits, lines, times} from "./columns.js";
+import {about, areSame, continued, fits, lines, times} from "./columns.js";
 import {el, fill} from "./dom.js";
-import {duration, moment, number, plural, span} from "./format.js";
+import {duration, number} from "./format.js";
 import {Legend} from "./legend.js";
-import {notes} from "./notes.js";
+import {noteAt, notes} from "./notes.js";
 import {dataOf, newPlot} from "./plot.js";
 import {change, state} from "./state.js";
 import {shown} from "./range.js";
@@ -24,6 +24,7 @@ export class Chart {
         this.hidden = new Set ();
         this.plot = this.block = this.model = null;
         this.wanted = 0;        //  the latest request
+        this.drawn = 0;         //  up to when
         this.due = 0;           //  when it is to be asked for more
         this.canvas = el ("div", {class: "plot"});
         this.about = el ("p", {class: "resolution"});
@@ -44,8 +45,8 @@ export class Chart {
                 top: TOP, heat: heat ? 1 : null};
     }
 
-    //  Everything that is in sight, again.
-    async load () {
+    //  Everything that is in sight, again. `anew` builds the chart anew, too.
+    async load (anew = true) {
         const mine = ++this.wanted;
         this.element.classList.add ("loading");
         try {
@@ -54,7 +55,10 @@ export class Chart {
                 return;
             this.stale = now () + RELOAD;
             this.take (block);
-            this.draw ();
+            if (anew || !this.plot)
+                this.draw ();
+            else
+                this.update ();
         } catch (error) {
             if (mine === this.wanted && error.status)
                 this.explain (error.message);
@@ -82,7 +86,7 @@ export class Chart {
         if (now () < this.due)
             this.move ();
         else if (!this.plot || now () > this.stale)
-            await this.load ();
+            await this.load (false);
         else
             await this.loadMore ();
     }
@@ -101,16 +105,22 @@ export class Chart {
         if (!more)
             this.due = now () + 1;
         else if (!fits (block, more))
-            await this.load ();
+            await this.load (false);
         else {
             this.take (continued (block, more, from));
             this.update ();
         }
     }
 
-    //  The window goes on, though nothing new is there.
+    //  The window goes on by pixels, though nothing new is there.
     move () {
-        this.plot?.redraw (false, true);
+        if (!this.plot)
+            return;
+        const [from, to] = shown ();
+        if ((to - this.drawn) * this.plot.width < to - from)
+            return;
+        this.drawn = to;
+        this.plot.redraw (true, true);
     }
 
     makeModel () {
@@ -120,7 +130,7 @@ export class Chart {
                 log: settings.scale === "log", hidden: this.hidden,
                 zero: settings.axis === "zero" || block.type !== "gauge",
                 utc: state.utc, format: timer ? duration : number, span: shown,
-                notes: () => notes.filter (({stream}) => stream)};
+                notes: () => notes};
     }
 
     //  All of it, after settings, theme or size have changed.
@@ -136,7 +146,7 @@ export class Chart {
         fill (this.canvas);
         this.model = this.makeModel ();
         this.plot = newPlot (this.canvas, this.model, {
-            point: (index) => this.legend.point (index),
+            point: (index) => this.point (index),
             zoom: (from, to) => this.zoom (from, to), unzoom: () => history.back ()});
         this.legend.show (this.model);
         this.tell ();
@@ -145,7 +155,7 @@ export class Chart {
     //  Newer numbers of the same lines.
     update () {
         const model = this.makeModel ();
-        if (model.lines.length !== this.model.lines.length) {
+        if (!areSame (model.lines, this.model.lines)) {
             this.draw ();
             return;
         }
@@ -153,6 +163,7 @@ export class Chart {
         this.plot.setData (dataOf (this.model), true);
         this.legend.update (this.model);
         this.tell ();
+        [, this.drawn] = shown ();
     }
 
     zoom (from, to) {
@@ -162,17 +173,19 @@ export class Chart {
                  live: false}, true);
     }
 
-    //  What each point is, always.
-    tell () {
-        const {block, settings} = this, step = span (block.resolution);
-        const what = {counter: settings.per === "second" ? "per second" : `in ${step}`,
-                      total: settings.per === "second" ? "per second" : `in ${step}`,
-                      timer: block.cells ? "samples by how long they took" : "durations",
-                      gauge: "means"}[block.type];
-        const coarse = block.kept > block.asked
-            ? ` · kept by ${span (block.kept)} at that time` : "";
-        this.about.textContent = `${step} ${what} · ${plural (block.series, "source")}${coarse}`;
-        this.about.title = `${moment (block.from, state.utc)} and on`;
+    //  What each point is, always; and the annotation that the cursor is at.
+    tell (index = null) {
+        const time = this.model.times[index];
+        const note = time === undefined ? ""
+            : noteAt (time, 4 * (this.plot.scales.x.max - this.plot.scales.x.min)
+                            / this.plot.width);
+        this.about.textContent = note || about (this.settings, this.block);
+        this.about.classList.toggle ("note", Boolean (note));
+    }
+
+    point (index) {
+        this.legend.point (index);
+        this.tell (index);
     }
 
     resize () {

@@ -21,13 +21,22 @@ export function follow () {
     });
     fill (place, charts.map ((chart) => chart.element));
     document.body.classList.toggle ("with-charts", charts.length > 0);
-    charts.filter ((chart) => !chart.block).forEach ((chart) => chart.load ());
+    const fresh = charts.filter ((chart) => !chart.wanted);
+    fresh.forEach ((chart) => chart.load ());
+    if (fresh.length)
+        showNotes ();
+}
+
+//  Annotations come by themselves, and are drawn over what is there.
+export async function showNotes () {
+    await loadNotes ();
+    charts.forEach ((chart) => chart.plot?.redraw (false));
 }
 
 export async function loadAll () {
     if (!charts.length)
         return;
-    await loadNotes ();
+    showNotes ();
     await Promise.all (charts.map ((chart) => chart.load ()));
 }
 

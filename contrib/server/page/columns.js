@@ -5,6 +5,7 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
+import {plural, span} from "./format.js";
 import {reachOf} from "./spark.js";
 
 const COLUMNS = ["value", "n", "sum", "min", "max", "p50", "p95", "p99"];
@@ -46,20 +47,31 @@ export function continued (block, more, from) {
                 ? joined (block.cells, skip, keep, more.cells) : undefined};
 }
 
-//  A counter that was not counted up has no row: between its first and its last one
-//  that is zero, and beyond them nobody knows.
+//  A counter that was not counted up has no row: that is zero, unless there is none
+//  for so long that it may be a gap.
 function filled (values) {
-    const first = values.findIndex ((value) => value !== null);
-    const last = values.findLastIndex ((value) => value !== null);
-    return values.map ((value, i) => value ?? (i > first && i < last ? 0 : null));
+    const reach = reachOf (values), whole = [...values];
+    let last = values.length;
+    values.forEach ((value, i) => {
+        if (value === null)
+            return;
+        if (i - last <= reach)
+            whole.fill (0, last + 1, i);
+        last = i;
+    });
+    return whole;
 }
 
 const WORD = {p50: "p50", p95: "p95", p99: "p99", average: "value", highest: "max"};
 
+//  Clients of Librato send none, and then there are no percentiles.
+const haveBuckets = ({groups}) =>
+    groups.some (({p95}) => p95?.some ((value) => value !== null));
+
 //  Of a timer: lines of percentiles if there is one group, and one of each otherwise.
 function timerLines (chart, block) {
     const [group] = block.groups;
-    const hasBuckets = block.groups.some (({p95}) => p95?.some ((p) => p !== null));
+    const hasBuckets = haveBuckets (block);
     if (block.groups.length === 1) {
         const names = hasBuckets ? ["p50", "p95", "p99"] : ["value", "max"];
         return names.map ((name) => ({
@@ -96,6 +108,23 @@ export function lines (chart, block) {
         line.reach = reachOf (line.values) * block.resolution;
     return made;
 }
+
+//  What a point of a chart is.
+export function about ({per}, block) {
+    const {type, resolution, series, asked, kept, cells} = block;
+    const step = span (resolution);
+    const counts = per === "second" ? `${step} points, per second` : `counts of ${step}`;
+    const what = {counter: counts, total: counts, gauge: `means of ${step}`,
+                  timer: cells ? `samples of ${step}, by how long they took`
+                      : `${haveBuckets (block) ? "percentiles" : "means"} of ${step}`}[type];
+    const coarse = kept > asked ? ` · finer is not kept for so long` : "";
+    return `${what} · ${plural (series, "source")}${coarse}`;
+}
+
+//  Are they the same lines, with other numbers?
+export const areSame = (some, others) => some.length === others.length
+    && some.every (({label, band}, i) =>
+        label === others[i].label && !band === !others[i].band);
 
 //  What a legend says of a line.
 export function summary (line) {

@@ -10,18 +10,20 @@ import {get, now} from "./api.js";
 import {el, find} from "./dom.js";
 import {ago, duration, number, plural} from "./format.js";
 import {drawSpark} from "./spark.js";
+import {extendSparks, sparks} from "./sparks.js";
 import {state, toggleChart} from "./state.js";
 import {color} from "./theme.js";
 
-const PAGE = 200, ROW = 60, WIDTH = 300, SILENT = 180;
-const SPAN = 600, STEP = 10, OVERLAP = 70, DELAY = 3;     //  seconds
+const PAGE = 200, WIDTH = 300, SILENT = 180;
 
 const scroller = find ("#list"), space = el ("div", {class: "space"});
 const count = find ("#found");
-const sparks = new Map ();      //  by id
 let pages = new Map (), found = 0, columns = 1, active = -1, search = null;
 
 scroller.append (space);
+
+//  Pixels of a row, as page.css has them.
+const height = () => document.body.classList.contains ("with-charts") ? 60 : 116;
 
 const item = (i) => pages.get (Math.floor (i / PAGE))?.[i % PAGE];
 
@@ -82,21 +84,21 @@ function newRow (i, metric) {
 function place (row, i) {
     const width = scroller.clientWidth / columns;
     row.style.transform = `translate(${i % columns * width}px, ${
-        Math.floor (i / columns) * ROW}px)`;
+        Math.floor (i / columns) * height ()}px)`;
     row.style.width = `${width}px`;
     row.classList.toggle ("active", i === active);
 }
 
 //  The first and the one past the last of those in sight.
 function sight () {
-    const first = Math.floor (scroller.scrollTop / ROW) * columns;
-    const rows = Math.ceil (scroller.clientHeight / ROW) + 1;
+    const first = Math.floor (scroller.scrollTop / height ()) * columns;
+    const rows = Math.ceil (scroller.clientHeight / height ()) + 1;
     return [first, Math.min (first + rows * columns, found)];
 }
 
 export function draw () {
     columns = Math.max (1, Math.floor (scroller.clientWidth / WIDTH));
-    space.style.height = `${Math.ceil (found / columns) * ROW}px`;
+    space.style.height = `${Math.ceil (found / columns) * height ()}px`;
     count.textContent = plural (found, "metric");
     const [first, end] = sight (), rows = [];
     const there = new Map ([...space.children].map ((row) => [row.dataset.key, row]));
@@ -123,37 +125,12 @@ function wantSparks () {
     timer = setTimeout (loadSparks, 60);
 }
 
-//  What is to be asked for, by the time from which on: of a line that is there, its
-//  end, for which rows may still have come.
-function wanted (to) {
-    const [first, end] = sight (), ids = new Map ();
-    for (let i = first; i < end; i++) {
-        const metric = item (i), known = sparks.get (metric?.id)?.to ?? 0;
-        if (!metric || now () - metric.last > SPAN || known >= to)
-            continue;
-        const from = Math.max (to - SPAN, known - OVERLAP);
-        ids.set (from, [...ids.get (from) ?? [], metric]);
-    }
-    return ids;
-}
-
-//  The line goes on; what it is made of stays as long.
-function extend (metric, spark, from, to) {
-    const known = sparks.get (metric.id), size = SPAN / STEP;
-    const before = known ? known.values.slice (0, (from - known.to) / STEP) : [];
-    sparks.set (metric.id, {to, values: before.concat (spark.values).slice (-size)});
-    metric.last = Math.max (metric.last, spark.last);
-}
-
 async function loadSparks () {
-    const to = Math.floor ((now () - DELAY) / STEP) * STEP;
-    for (const [from, metrics] of wanted (to)) {
-        const answer = await get ("/api/sparks", {
-            ids: metrics.map (({id}) => id).join (","), from, to, resolution: STEP})
-            .catch (() => ({sparks: []}));
-        for (const spark of answer.sparks)
-            extend (metrics.find (({id}) => id === spark.id), spark, from, to);
-    }
+    const [first, end] = sight (), metrics = [];
+    for (let i = first; i < end; i++)
+        if (item (i))
+            metrics.push (item (i));
+    await extendSparks (metrics);
     for (const row of space.children) {
         const metric = item (Number (row.dataset.index));
         if (metric)
@@ -185,9 +162,9 @@ function pick (i) {
 //  Moves by so many, and keeps it in sight.
 export function step (by) {
     active = Math.min (Math.max (active + by, 0), found - 1);
-    const top = Math.floor (active / columns) * ROW;
+    const row = height (), top = Math.floor (active / columns) * row;
     scroller.scrollTop = Math.min (Math.max (scroller.scrollTop,
-                                             top + ROW - scroller.clientHeight), top);
+                                             top + row - scroller.clientHeight), top);
     scroller.setAttribute ("aria-activedescendant", `metric-${active}`);
     draw ();
 }

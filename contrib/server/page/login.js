@@ -8,6 +8,8 @@ import {find} from "./dom.js";
 const dialog = find ("#login"), form = dialog.querySelector ("form");
 const field = form.querySelector ("input"), error = form.querySelector (".error");
 
+export const isAsking = () => dialog.open;
+
 export function askLogin () {
     if (dialog.open)
         return;

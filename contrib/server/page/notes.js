@@ -3,7 +3,9 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {get} from "./api.js";
+import {clock} from "./format.js";
 import {shown} from "./range.js";
+import {state} from "./state.js";
 
 //  {stream, title, time, end, description}; charts draw them.
 export const notes = [];
@@ -16,6 +18,9 @@ export async function loadNotes () {
         notes.splice (0, notes.length, ...answer.annotations);
 }
 
-//  Those that are so near to a time that the cursor is on them.
-export const notesAt = (time, reach) =>
-    notes.filter ((note) => Math.abs (note.time - time) <= reach);
+//  What those say that are so near to a time that the cursor is on them.
+export const noteAt = (time, reach) => notes
+    .filter ((note) => Math.abs (note.time - time) <= reach)
+    .map ((note) => [`${note.stream}: ${note.title}`, note.description,
+                     clock (note.time, state.utc)].filter (Boolean).join (" · "))
+    .join ("; ");

@@ -12,8 +12,12 @@ const FONT = "12px Inter, system-ui, sans-serif";
 export const HEIGHT = 240;
 const DASHES = [undefined, [6, 4], [2, 4]];     //  percentiles over a heat map
 
-function axis (more) {
-    const grid = {stroke: color ("grid"), width: 1};
+//  A logarithmic axis has lines at powers of ten only.
+const powers = (plot, splits) => splits.map ((value) =>
+    Math.abs (Math.log10 (value) - Math.round (Math.log10 (value))) < 1e-9 ? value : null);
+
+function axis (more, log = false) {
+    const grid = {stroke: color ("grid"), width: 1, ...log ? {filter: powers} : {}};
     return {stroke: color ("muted"), font: FONT, grid, ticks: {...grid, size: 4}, ...more};
 }
 
@@ -119,7 +123,8 @@ export function newPlot (parent, model, handlers) {
         axes: [axis ({space: 70, size: 30, values: (plot, splits, i, space, apart) =>
                           splits.map ((time) => tick (time, apart, model.utc))}),
                axis ({size: 68, values: (plot, splits) =>
-                          splits.map ((value) => value === null ? "" : model.format (value))})],
+                          splits.map ((value) => value === null ? "" : model.format (value))},
+                     model.log || model.heat)],
         tzDate: (time) => model.utc ? uPlot.tzDate (new Date (time * 1000), "Etc/UTC")
             : new Date (time * 1000),
         cursor: {sync: {key: "zibrato", scales: ["x", null], setSeries: false},

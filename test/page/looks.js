@@ -1,0 +1,143 @@
+//  looks - that everybody can read it, in light and dark; and its picture for README
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import assert from "node:assert/strict";
+import {now, until} from "./harness.js";
+
+const TEXT = 4.5, LINE = 3;     //  contrasts of WCAG 2.1, 1.4.3 and 1.4.11
+
+//  In the page: the contrast of each text that is seen to what is behind it, and of
+//  each line's colour to a chart's ground. Returns those below.
+function poor ([text, line]) {
+    const canvas = document.createElement ("canvas").getContext ("2d", {willReadFrequently: true});
+    const rgb = (colour) => {
+        canvas.clearRect (0, 0, 1, 1);
+        canvas.fillStyle = colour;
+        canvas.fillRect (0, 0, 1, 1);
+        const [r, g, b, a] = canvas.getImageData (0, 0, 1, 1).data;
+        return {light: [r, g, b].map ((one) => one / 255).map ((one) =>
+            one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)
+            .reduce ((sum, one, i) => sum + one * [0.2126, 0.7152, 0.0722][i], 0), a};
+    };
+    const contrast = (a, b) => (Math.max (a, b) + 0.05) / (Math.min (a, b) + 0.05);
+    const ground = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+            const {light, a} = rgb (getComputedStyle (at).backgroundColor);
+            if (a === 255)
+                return light;
+        }
+        return 1;
+    };
+    const found = [];
+    for (const element of document.querySelectorAll ("body *")) {
+        const own = [...element.childNodes].some ((node) =>
+            node.nodeType === 3 && node.textContent.trim ());
+        if (!own || !element.checkVisibility () || element.closest (".off"))
+            continue;
+        const style = getComputedStyle (element);
+        const is = contrast (rgb (style.color).light, ground (element));
+        if (is < text)
+            found.push (`${element.tagName}.${element.className} ${is.toFixed (2)}`);
+    }
+    const root = getComputedStyle (document.documentElement);
+    for (let i = 1; i <= 10; i++) {
+        const is = contrast (rgb (root.getPropertyValue (`--line-${i}`)).light,
+                             rgb (root.getPropertyValue ("--panel")).light);
+        if (is < line)
+            found.push (`line ${i} ${is.toFixed (2)}`);
+    }
+    return found;
+}
+
+async function postSome (site) {
+    const gauges = [], from = now () - 1200;
+    for (let time = from; time < now (); time += 10)
+        for (const [i, source] of ["web1", "web2", "web3"].entries ())
+            gauges.push ({name: "queue.depth", source, measure_time: time,
+                          value: Math.round (40 + 20 * Math.sin (time / 90 + 2 * i))});
+    await site.gauges (gauges);
+}
+
+export async function contrast_in_light_and_dark (site, watched) {
+    const {page} = watched;
+    await postSome (site);
+    await watched.enter ("?m=queue.depth&o=split&range=1800");
+    await page.waitForSelector (".legend tbody tr");
+    for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia ({colorScheme});
+        await page.waitForSelector (`html[data-theme=${colorScheme}]`);
+        for (const view of ["series", "health", "metrics"]) {
+            await page.click (`nav [data-view=${view}]`);
+            await page.waitForSelector (view === "metrics" ? ".u-over" : `#${view} h2`);
+            assert.deepEqual (await page.evaluate (poor, [TEXT, LINE]), [],
+                              `${colorScheme} ${view}`);
+        }
+    }
+}
+
+//  Times are of 24 hours, and UTC if that is wanted.
+export async function times (site, watched) {
+    const {page} = watched;
+    await watched.enter ();
+    const told = await page.evaluate (async () => {
+        const {clock, tick, day} = await import ("/page/format.js");
+        return [clock (1700000000, true), tick (1700000000, 60, true),
+                tick (1700006400, 3600, true), day (1700000000, true)];
+    });
+    assert.deepEqual (told, ["22:13:20", "22:13", "11-15", "2023-11-14"]);
+}
+
+//  Arbitrary, but the same each time.
+function* numbers (seed) {
+    for (let state = seed;; state = state * 48271 % 2147483647)
+        yield state / 2147483647;
+}
+
+//  What a shop measures in half an hour, as it looks in README.
+async function postShop (site) {
+    const any = numbers (20250101), gauges = [], to = now (), from = to - 1800;
+    const next = () => any.next ().value;
+    for (let time = from; time < to; time += 2) {
+        const load = 1 + 0.45 * Math.sin (time / 310) + 0.2 * Math.sin (time / 47);
+        for (const [i, source] of ["web1", "web2", "web3"].entries ()) {
+            gauges.push ({name: "queue.depth", source, measure_time: time,
+                          value: Math.round (18 * load + 9 * i + 4 * next ())});
+            gauges.push ({name: "workers.busy", source, measure_time: time,
+                          value: Math.round (6 * load + 2 * next ())});
+        }
+        const buckets = new Map ();
+        let sum = 0, squares = 0, min = Infinity, max = 0;
+        for (let i = 0; i < 60; i++) {
+            const took = 0.004 * load * Math.exp (1.3 * (next () + next () - 0.9));
+            const index = Math.ceil (Math.log2 (took) * 32) - 1;
+            buckets.set (index, (buckets.get (index) ?? 0) + 1);
+            sum += took;
+            squares += took * took;
+            min = Math.min (min, took);
+            max = Math.max (max, took);
+        }
+        const index = [...buckets.keys ()].sort ((a, b) => a - b);
+        gauges.push ({name: "checkout.seconds", source: "web1", measure_time: time,
+                      count: 60, sum, min, max, sum_squares: squares,
+                      buckets: {scale: 5, index,
+                                count: index.map ((one) => buckets.get (one))}});
+    }
+    await site.gauges (gauges);
+}
+
+//  Made for the handbook when ZB_PICTURE says where: contrib/docs/page.png.
+export async function picture (site, watched) {
+    const {page} = watched, path = process.env.ZB_PICTURE;
+    const program = site.program ("web1");
+    await postShop (site);
+    for (let i = 0; i < 200; i++)
+        program.process.stdin.write (`count\tinfo\torders\t${1 + i % 4}\n`);
+    await watched.enter ("?m=checkout.seconds&o=heat&m=queue.depth&o=&range=1800&utc=1");
+    await until ("orders", async () => /orders/.test (await page.textContent ("#list")));
+    await page.waitForFunction (() => document.querySelectorAll (".u-over").length === 2);
+    await until ("small lines", () => page.$$eval (".metric canvas", (all) =>
+        all.some ((one) => one.width > 0)));
+    if (path)
+        await page.screenshot ({path});
+}

@@ -1,0 +1,46 @@
+//  run - the page's tests, one after the other; ZB_TEST=NAME runs one
+//
+//      node test/page/run.js
+//
+//  Environment: ZB_BIN, the executable; ZB_PROGRAMS, the folder of measure;
+//  ZB_PAGE_JUDGE, where playwright-core is.
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {launch, Site, Watched} from "./harness.js";
+import * as charts from "./charts.js";
+import * as looks from "./looks.js";
+import * as many from "./many.js";
+import * as use from "./use.js";
+
+const tests = {...charts, ...use, ...looks, ...many};
+const only = process.env.ZB_TEST;
+let passed = 0, failed = 0;
+
+//  Each test has a server of its own. What it throws fails it, and what the page did
+//  wrong meanwhile does.
+async function run (browser, name) {
+    const site = new Site (), watched = new Watched (site);
+    try {
+        await site.open ();
+        await watched.open (browser);
+        await tests[name] (site, watched);
+        await watched.close ();
+        passed++;
+        console.log (`ok      ${name}`);
+    } catch (error) {
+        failed++;
+        console.log (`FAILED  ${name}\n${error.stack}\n${watched.wrong.slice (0, 5).join ("\n")}`);
+        await watched.context?.close ().catch (() => {});
+    } finally {
+        await site.close ();
+    }
+}
+
+const browser = await launch ();
+for (const name of Object.keys (tests))
+    if (!only || only === name)
+        await run (browser, name);
+await browser.close ();
+console.log (`${passed} passed, ${failed} failed`);
+process.exitCode = failed || !passed ? 1 : 0;

@@ -1,0 +1,161 @@
+//  use - what people do with the page: log in, search, keys, wait, lose the server
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import assert from "node:assert/strict";
+import {now, until} from "./harness.js";
+
+const names = (page) => page.$$eval (".metric .name",
+                                     (found) => found.map ((one) => one.textContent));
+const chartNames = (page) => page.$$eval (".chart",
+                                          (found) => found.map ((one) => one.dataset.name));
+
+const some = (name, source, value = 1) => ({name, source, value, measure_time: now ()});
+
+export async function nobody_gets_in_without_a_token (site, watched) {
+    const {page} = watched;
+    await site.gauges ([some ("depth", "web")]);
+    await page.goto (site.url);
+    await page.waitForSelector ("#login[open]");
+    assert.deepEqual (await names (page), []);
+    await page.fill ("#login input", "wrong");
+    await page.keyboard.press ("Enter");
+    await page.waitForSelector ("#login .error:has-text('not known')");
+    await page.fill ("#login input", site.token);
+    await page.keyboard.press ("Enter");
+    await page.waitForSelector (".metric .name:has-text('depth')");
+    assert.equal (await page.$ ("#login[open]"), null);
+    watched.pardon (/401/);
+}
+
+//  Who may only look cannot write, though the page has a session.
+export async function a_viewer_cannot_write (site, watched) {
+    const {page} = watched;
+    await site.gauges ([some ("depth", "web")]);
+    await watched.enter ("", await site.newToken ("viewer"));
+    await page.waitForSelector (".metric");
+    const status = await page.evaluate (() => fetch ("/v1/metrics", {
+        method: "POST", headers: {"Content-Type": "application/json"},
+        body: '{"gauges":[{"name":"evil","value":1}]}'}).then ((answer) => answer.status));
+    assert.equal (status, 403);
+    const {found} = await site.get ("/api/metrics?search=evil");
+    assert.equal (found, 0);
+    watched.pardon (/403/);
+}
+
+//  Words in any order, in names and sources.
+export async function search (site, watched) {
+    const {page} = watched;
+    await site.gauges ([some ("api.response.time", "web1"), some ("api.errors", "web2"),
+                        some ("db.time", "db1")]);
+    await watched.enter ();
+    await until ("all", async () => (await names (page)).length >= 3);
+    for (const [words, found] of [["time api", ["api.response.time"]],
+                                  ["WEB2", ["api.errors"]], ["db1 time", ["db.time"]],
+                                  ["nothing", []]]) {
+        await page.fill ("#search", words);
+        await until (words, async () =>
+            JSON.stringify (await names (page)) === JSON.stringify (found));
+    }
+    assert.equal (new URL (page.url ()).searchParams.get ("q"), "nothing");
+}
+
+//  A name may be anything; it is text.
+export async function names_are_text (site, watched) {
+    const {page} = watched, name = "<img src=x onerror=window.pwned=1>";
+    const program = site.program ("<b>web</b>");
+    program.process.stdin.end (`gauge\tinfo\t${name}\t5\n`);
+    await program.end;
+    await watched.enter (`?m=${encodeURIComponent (name)}&o=&range=300`);
+    for (const view of ["metrics", "series"]) {
+        await page.click (`nav [data-view=${view}]`);
+        await page.waitForFunction ((text) => document.querySelector ("main")
+            .innerText.includes (text), "onerror");
+    }
+    await page.click ("#series tbody button.link >> nth=0");
+    await page.waitForSelector ("#series .inner li");
+    assert.equal (await page.$ ("main img"), null);
+    assert.equal (await page.$ ("main b"), null);
+    assert.equal (await page.evaluate (() => window.pwned), undefined);
+}
+
+//  Everything without a mouse.
+export async function keyboard_only (site, watched) {
+    const {page} = watched, press = (key) => page.keyboard.press (key);
+    const query = () => new URL (page.url ()).searchParams;
+    const gone = (name, value) => until (`${name}=${value}`, () =>
+        query ().get (name) === value);
+    await site.gauges ([some ("one", "web"), some ("two", "web"), some ("three", "web")]);
+    await watched.enter ("?range=3600");
+    await until ("the list", async () => (await names (page)).length >= 3);
+    await press ("/");
+    await page.keyboard.type ("tw");
+    await until ("one row", async () => (await names (page)).join () === "two");
+    await press ("Enter");
+    await until ("a chart", async () => (await chartNames (page)).join () === "two");
+    await press ("Escape");
+    await page.waitForSelector (".legend tbody tr");
+    for (const [key, word] of [["l", "log"], ["0", "zero"]]) {
+        await press (key);
+        await until (word, () => query ().get ("o").split (",").includes (word));
+    }
+    await press ("+");
+    await gone ("range", "1800");
+    await press ("-");
+    await gone ("range", "3600");
+    await press ("r");
+    await gone ("live", "0");
+    await press ("ArrowLeft");
+    await until ("another time", () => query ().has ("from"));
+    await press ("r");
+    await until ("live", () => !query ().has ("from") && !query ().has ("live"));
+    await press ("u");
+    await gone ("utc", "1");
+    await press ("t");
+    await gone ("theme", "dark");
+    await press ("?");
+    await page.waitForSelector ("#help[open]");
+    await press ("Escape");
+    for (const [key, view] of [["2", "series"], ["3", "health"]]) {
+        await press (key);
+        await gone ("view", view);
+        await page.waitForSelector (`#${view} h2`);
+    }
+    await press ("1");
+    await press ("x");
+    await until ("no chart", async () => (await chartNames (page)).length === 0);
+}
+
+//  News are drawn, also after the server was killed and is back.
+export async function live_and_killed (site, watched) {
+    const {page} = watched;
+    const last = () => page.textContent ("[data-name=depth] .legend .last");
+    await site.gauges ([some ("depth", "web", 17)]);
+    await watched.enter ("?m=depth&o=&range=300");
+    await until ("the first", async () => await last () === "17");
+    await site.gauges ([some ("depth", "web", 4242)]);
+    await until ("the second", async () => await last () === "4242");
+    await site.server.stop ("SIGKILL");
+    await page.waitForSelector ("[data-part=offline]");
+    await site.serve ();
+    await page.waitForSelector ("[data-part=metrics]");
+    await site.gauges ([some ("depth", "web", 4711)]);
+    await until ("the third", async () => await last () === "4711");
+    watched.pardon (/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/);
+}
+
+//  The two commands that send something, and then what they have sent.
+export async function nothing_yet (site, watched) {
+    const {page} = watched;
+    await page.route ("**/api/status", async (route) => {
+        const answer = await route.fetch (), status = await answer.json ();
+        await route.fulfill ({json: {...status, metrics: 0}});
+    });
+    await watched.enter ();
+    await page.waitForSelector ("#empty h2");
+    assert.match (await page.textContent ("#empty"),
+                  new RegExp (`${site.url.replaceAll (".", "\\.")}/v1/metrics`));
+    await page.unroute ("**/api/status");
+    await site.gauges ([some ("depth", "web")]);
+    await page.waitForSelector (".metric .name:has-text('depth')");
+}
