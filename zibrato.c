@@ -15,7 +15,7 @@
     main. What they stand on is a class a file in contrib, whose README.md is the
     map.
 
-    To see what happens to a measurement, start at worker_receive, then
+    To see what happens to a measurement, start at worker_receive_some, then
     ingest_lines. To add a backend, write one file like contrib/backends/stdout.c,
     a line in backends.h there, and a row in s_backends.
 
@@ -159,45 +159,57 @@ typedef struct {
     int unread;        //  nobody reads standard output any more
 } worker_t;
 
-//  Reads the lines of a message that has come, and throws away what is more than
-//  one frame.
-static void
+//  Receives a message, of which only the first frame is kept. Returns false if there
+//  is none.
+static bool
 worker_receive (worker_t *self, zmq_msg_t *message)
+{
+    void *xsub = zsock_resolve (self->subscriber.socket);
+    zmq_msg_t further;
+    bool came;
+    zmq_msg_init (message);
+    came = zmq_msg_recv (message, xsub, ZMQ_DONTWAIT) != -1;
+    if (!came || !zmq_msg_more (message))
+        return came;
+    zmq_msg_init (&further);
+    while (zmq_msg_recv (&further, xsub, ZMQ_DONTWAIT) != -1
+           && zmq_msg_more (&further)) {
+    }
+    zmq_msg_close (&further);
+    return true;
+}
+
+//  Reads the lines of a message.
+static void
+worker_take (worker_t *self, zmq_msg_t *message)
 {
     const char *text = (const char *) zmq_msg_data (message);
     size_t size = zmq_msg_size (message);
-    int more = zmq_msg_more (message);
     if (!subscriber_take (&self->subscriber, message))
         return;
-    if (more)
+    if (zmq_msg_more (message)) {
         ingest_malformed (&self->ingest, "more than one frame", text, size);
-    else {
-        if (self->spool)
-            spool_journal (self->spool, text, size,
-                           self->ingest.ledger->now_ms);
-        ingest_lines (&self->ingest, text, size);
+        return;
     }
-    while (more
-           && zmq_msg_recv (message, zsock_resolve (self->subscriber.socket),
-                            ZMQ_DONTWAIT)
-                != -1)
-        more = zmq_msg_more (message);
+    if (self->spool)
+        spool_journal (self->spool, text, size, self->ingest.ledger->now_ms);
+    ingest_lines (&self->ingest, text, size);
 }
 
-//  Takes in up to AHEAD messages. Returns how many there were.
+//  Takes in up to AHEAD messages. Returns how many there were. The ledger's clock is
+//  read when they are here: by an earlier one a stream would look older than it is,
+//  and what was sent to us would be another worker's.
 static size_t
 worker_receive_some (worker_t *self)
 {
-    void *xsub = zsock_resolve (self->subscriber.socket);
     zmq_msg_t message[AHEAD];
     size_t i, count = 0;
     subscriber_look (&self->subscriber);
-    while (count < AHEAD) {
-        zmq_msg_init (&message[count]);
-        if (zmq_msg_recv (&message[count], xsub, ZMQ_DONTWAIT) == -1)
-            break;
-        worker_receive (self, &message[count++]);
-    }
+    while (count < AHEAD && worker_receive (self, &message[count]))
+        count++;
+    self->ingest.ledger->now_ms = boot_ms ();
+    for (i = 0; i < count; i++)
+        worker_take (self, &message[i]);
     ingest_take_all (&self->ingest);
     for (i = 0; i < count; i++)
         zmq_msg_close (&message[i]);
@@ -418,7 +430,6 @@ worker_readable (void *argument)
 {
     worker_t *self = (worker_t *) argument;
     size_t count = 0, some = AHEAD;
-    self->ingest.ledger->now_ms = boot_ms ();
     for (; count < DRAIN_MESSAGES && some == AHEAD; count += some)
         some = worker_receive_some (self);
     if (count)
@@ -933,7 +944,6 @@ broker_mark (zloop_t *loop, int timer, void *argument)
 {
     (void) loop, (void) timer, (void) argument;
     topics_mark (&s_broker.peers.topics);
-    farewell_ask (&s_broker.peers.farewell);
     return 0;
 }
 

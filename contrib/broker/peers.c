@@ -135,6 +135,7 @@ peers_init (peers_t *self, void *programs)
     topics_init (&self->topics, programs);
     marks_init (&self->marks);
     farewell_init (&self->farewell, &self->topics, &self->marks);
+    farewell_ask (&self->farewell);
     self->max = PEERS_MAX;
     if (getrlimit (RLIMIT_NOFILE, &files) != 0)
         return;

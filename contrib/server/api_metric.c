@@ -366,27 +366,40 @@ s_clear (answer_t *self)
     traces_clear (&self->traces);
 }
 
-void
-api_metric_get (web_request_t *request)
+static void
+s_answer (web_request_t *request, answer_t *self)
 {
     buffer_t *out = &request->out;
     metric_t metric;
-    answer_t answer = {.metric = &metric};
-    if (s_parameters (request, &answer) == -1)
-        return;
-    if (reader_metric (request->reader, request->captured[0], &metric) != 1) {
-        api_absent (request);
+    int rc = reader_metric (request->reader, request->captured[0], &metric);
+    if (rc != 1) {
+        api_changed (request, rc);
         return;
     }
+    self->metric = &metric;
     out_begin (out, '{');
     api_metric_members (out, &metric);
-    if (answer.interval.given) {
-        if (s_collect (request, &answer) == 0)
-            s_write_measurements (out, &answer);
-        else
+    if (self->interval.given) {
+        if (s_collect (request, self) == -1) {
             api_failed (request);
-        s_clear (&answer);
+            return;
+        }
+        s_write_measurements (out, self);
     }
-    if (request->status == 200)
-        out_end (out, '}');
+    out_end (out, '}');
+}
+
+void
+api_metric_get (web_request_t *request)
+{
+    answer_t answer = {.metric = NULL};
+    if (s_parameters (request, &answer) == -1)
+        return;
+    if (reader_begin (request->reader) == -1) {
+        api_failed (request);
+        return;
+    }
+    s_answer (request, &answer);
+    reader_end (request->reader);
+    s_clear (&answer);
 }

@@ -1,7 +1,7 @@
 /*  reader - points of a series, from chunks and inbox. The contract is in store.h.
 
-    Sections: a connection, which rows there are, points of a span, points of a
-    level, all of them.
+    Sections: a connection, one moment, points of a span, points of a level, all of
+    them.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -84,19 +84,68 @@ reader_db (reader_t *self)
     return self->db;
 }
 
+//  --------------------------------------------------------------------------
+//  One moment
+
+//  Reads what is kept of each level. It is the first that a transaction reads, so that
+//  it is of this moment from here on.
+static int
+s_read_since (reader_t *self, int64_t since[LEVELS])
+{
+    int level = 0;
+    while (level < LEVELS && sqlite3_step (self->since) == SQLITE_ROW)
+        since[level++] = sqlite3_column_int64 (self->since, 1);
+    sqlite3_reset (self->since);
+    return level == LEVELS ? 0 : -1;
+}
+
+static int
+s_try_begin (reader_t *self)
+{
+    if (sql_run (self->db, "BEGIN") == -1)
+        return -1;
+    if (s_read_since (self, self->since_s) == 0)
+        return 0;
+    sql_run (self->db, "COMMIT");
+    return -1;
+}
+
+//  Begins to read, and makes a list of the hours that have rows in the inbox. If a
+//  packing has emptied one of them meanwhile, its rows may still be there for us, so
+//  all begins again.
+static int
+s_begin (reader_t *self)
+{
+    hours_t *hours = &self->store->hours;
+    for (;;) {
+        uint64_t removals = hours_copy (hours, 0, INT64_MAX, &self->hours);
+        if (s_try_begin (self) == -1)
+            return -1;
+        if (hours_copy (hours, 0, INT64_MAX, &self->hours) == removals)
+            return 0;
+        sql_run (self->db, "COMMIT");
+    }
+}
+
 int
 reader_begin (reader_t *self)
 {
-    gate_enter (&self->store->gate);
-    if (sql_run (self->db, "BEGIN") == 0)
-        return 0;
-    gate_leave (&self->store->gate);
-    return -1;
+    if (!self->depth) {
+        gate_enter (&self->store->gate);
+        if (s_begin (self) == -1) {
+            gate_leave (&self->store->gate);
+            return -1;
+        }
+    }
+    self->depth++;
+    return 0;
 }
 
 void
 reader_end (reader_t *self)
 {
+    if (--self->depth)
+        return;
     sql_run (self->db, "COMMIT");
     gate_leave (&self->store->gate);
 }
@@ -247,16 +296,6 @@ s_read_level (reader_t *self, int level, int64_t begin_s, int64_t end_s,
 //  --------------------------------------------------------------------------
 //  All levels: what is older is coarser
 
-static int
-s_read_since (reader_t *self, int64_t since[LEVELS])
-{
-    int level = 0;
-    while (level < LEVELS && sqlite3_step (self->since) == SQLITE_ROW)
-        since[level++] = sqlite3_column_int64 (self->since, 1);
-    sqlite3_reset (self->since);
-    return level == LEVELS ? 0 : -1;
-}
-
 //  The coarsest that such intervals can be made of.
 static int
 s_level_for (int64_t resolution_s)
@@ -294,28 +333,6 @@ s_read (reader_t *self, int64_t from_s, int64_t to_s, int64_t resolution_s)
     return rc == -1 ? -1 : coarsest;
 }
 
-//  Begins to read, and makes a list of the hours that have rows in the inbox. If a
-//  packing has emptied one of them meanwhile, its rows may still be there for us, so
-//  all begins again.
-static int
-s_begin (reader_t *self, int64_t from_s, int64_t to_s)
-{
-    hours_t *hours = &self->store->hours;
-    uint64_t removals;
-    for (;;) {
-        removals = hours_copy (hours, from_s, to_s, &self->hours);
-        if (reader_begin (self) == -1)
-            return -1;
-        if (s_read_since (self, self->since_s) == -1) {
-            reader_end (self);
-            return -1;
-        }
-        if (hours_copy (hours, from_s, to_s, &self->hours) == removals)
-            return 0;
-        reader_end (self);
-    }
-}
-
 int64_t
 reader_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
                int64_t resolution_s, point_fn *each, void *argument)
@@ -327,7 +344,7 @@ reader_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
         return entry ? -1 : resolution_s;
     from_s = from_s > 0 ? time_floor (from_s, resolution_s) : 0;
     to_s = time_floor (to_s + resolution_s - 1, resolution_s);
-    if (s_begin (self, from_s, to_s) == -1)
+    if (reader_begin (self) == -1)
         return -1;
     self->query =
       (query_t){series, atomic_load (&entry->seconds), each, argument};

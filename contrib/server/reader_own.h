@@ -19,6 +19,7 @@ typedef struct {
 struct reader {
     store_t *store;
     sqlite3 *db;
+    int depth;  //  of reader_begin
     sqlite3_stmt *chunk[LEVELS], *inbox, *since;
     sqlite3_stmt *metric, *series;
     query_t query;
@@ -28,10 +29,6 @@ struct reader {
     fold_t fold;
     buffer_t text;  //  of a statement, or of a metric
 };
-
-//  All that is read in between is of one moment. Returns 0 or -1.
-int reader_begin (reader_t *self);
-void reader_end (reader_t *self);
 
 //  For metrics and series. Returns 0 or -1.
 int reader_list_open (reader_t *self);

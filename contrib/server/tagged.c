@@ -156,14 +156,12 @@ s_collect (tagged_t *self)
 
 //  --------------------------------------------------------------------------
 
-int
-tagged_read (tagged_t *self, web_request_t *request)
+static int
+s_read (tagged_t *self)
 {
-    int rc;
-    *self = (tagged_t){.request = request};
-    if (interval_read_tagged (request, &self->interval) == -1)
-        return -1;
-    rc = reader_metric (request->reader, request->captured[0], &self->metric);
+    web_request_t *request = self->request;
+    int rc =
+      reader_metric (request->reader, request->captured[0], &self->metric);
     if (rc != 1) {
         api_changed (request, rc);
         return -1;
@@ -174,6 +172,22 @@ tagged_read (tagged_t *self, web_request_t *request)
     rc = s_collect (self);
     if (rc == -1)
         api_failed (request);
+    return rc;
+}
+
+int
+tagged_read (tagged_t *self, web_request_t *request)
+{
+    int rc;
+    *self = (tagged_t){.request = request};
+    if (interval_read_tagged (request, &self->interval) == -1)
+        return -1;
+    if (reader_begin (request->reader) == -1) {
+        api_failed (request);
+        return -1;
+    }
+    rc = s_read (self);
+    reader_end (request->reader);
     return rc;
 }
 

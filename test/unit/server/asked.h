@@ -20,12 +20,11 @@ typedef struct {
     char *name[ASKED_PARAMETERS], *value[ASKED_PARAMETERS];
     size_t parameters;
     char *part[8];
-    char location[256];
 } asked_t;
 
 //  The answer to the last request.
-static unsigned asked_status;
-static char asked_location[256];
+static _Thread_local unsigned asked_status;
+static _Thread_local char asked_location[256];
 
 //  --------------------------------------------------------------------------
 //  What web.h says
@@ -174,7 +173,7 @@ asked_route (asked_t *self)
 static cJSON *
 asked (stored_t *stored, const char *method, const char *path, const char *body)
 {
-    static asked_t self;
+    static _Thread_local asked_t self;
     cJSON *json = NULL;
     self = (asked_t){.request = {.method = method,
                                  .body = body,
