@@ -250,12 +250,15 @@ sender_policy (const sender_t *self)
     return self->policy ? self->policy : &blame_policy_default;
 }
 
-//  Says what went wrong, once for a hold and each time for a retry, and waits.
+//  Says what went wrong, once for a hold and each time for a retry, and waits:
+//  longer each time, but while a request is taken apart. Good rows of it wait for
+//  that, and there are only so many takings.
 static void
 sender_wait (sender_t *self, zb_outcome_t outcome, const zb_reply_t *reply)
 {
     int64_t left = zb_time_left_ms ();
-    int64_t ms = blame_pause (sender_policy (self), ++self->waits, outcome,
+    int streak = ++self->waits - self->service.takings;
+    int64_t ms = blame_pause (sender_policy (self), streak, outcome,
                               reply->retry_after_ms);
     bool again = self->held && outcome == ZB_HOLD;
     self->held = outcome == ZB_HOLD;

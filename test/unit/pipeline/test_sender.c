@@ -548,6 +548,38 @@ test_poison (void **state)
     s_check_poison (2, 8, 1, 4);
 }
 
+//  The first row of the only request: nothing passes while the request is taken apart,
+//  so all its good rows wait for that. The pauses are those of the default policy, 20
+//  times as fast, and all of them together are less than half a minute there.
+static void
+test_poison_first (void **state)
+{
+    enum { EACH = 300, FASTER = 20, CALLS_MOST = 30, MOST_MS = 30000 };
+    char bad[EACH] = {*FAILS};
+    zb_backend_t backend = s_backend;
+    (void) state;
+    for (backend.ordered = 0; backend.ordered < 2; backend.ordered++) {
+        queue_t *queue = queue_new (1 << 20);
+        blame_policy_t policy = blame_policy_default;
+        sender_t sender = {
+          .queue = queue, .backend = &backend, .policy = &policy};
+        int64_t before = zclock_mono ();
+        s_reset (NULL);
+        policy.retry_first /= FASTER;
+        policy.retry_most /= FASTER;
+        s_put (queue, 0, EACH, bad);
+        while (s_fake.size < EACH - 1) {
+            request_t *request = queue_take (queue);
+            sender_take (&sender, &request);
+        }
+        assert_in_range (zclock_mono () - before, 0, MOST_MS / FASTER);
+        assert_in_range (s_fake.calls, 1, CALLS_MOST);
+        s_check (queue, 0, EACH, bad);
+        assert_int_equal (queue->rejected_rows, 0);
+        queue_destroy (&queue);
+    }
+}
+
 //  Rows at which the service gives no answer, and a service that loses some
 //  answers to what it has stored. Each row is stored once, but for those.
 static void
@@ -1075,6 +1107,7 @@ main (void)
       cmocka_unit_test_setup (test_down, s_reset),
       cmocka_unit_test_setup (test_dead_node, s_reset),
       cmocka_unit_test_setup (test_poison, s_reset),
+      cmocka_unit_test_setup (test_poison_first, s_reset),
       cmocka_unit_test_setup (test_silence, s_reset),
       cmocka_unit_test_setup (test_silent_node, s_reset),
       cmocka_unit_test_setup (test_poison_stops_nobody, s_reset),
