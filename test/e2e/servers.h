@@ -34,14 +34,15 @@ typedef struct {
     //  Writes its files. Returns its command line.
     const char *const *(*configure) (const server_t *self);
     //  Of port[0]: what answers with 2xx when it is ready; NULL: it takes
-    //  connections then
-    const char *ready;
+    //  connections then, or prints what it says
+    const char *ready, *says;
 } server_kind_t;
 
 struct server {
     const server_kind_t *kind;
     process_t *process;
     const char *folder;
+    const char *host;  //  its address
     int port[SERVER_PORTS];
     const char *const *argv;
 };
@@ -56,7 +57,7 @@ server_path (const server_t *self, const char *name)
 static const char *
 server_url (const server_t *self, const char *route)
 {
-    return text_new ("http://127.0.0.1:%d%s", self->port[0], route);
+    return text_new ("http://%s:%d%s", self->host, self->port[0], route);
 }
 
 static bool
@@ -64,8 +65,10 @@ server_ready (const server_t *self)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons ((uint16_t) self->port[0]),
-                                  .sin_addr.s_addr = inet_addr ("127.0.0.1")};
+                                  .sin_addr.s_addr = inet_addr (self->host)};
     bool ready;
+    if (self->kind->says)
+        return process_lines (self->process, self->kind->says) > 0;
     if (self->kind->ready) {
         char *text = http (server_url (self, self->kind->ready), NULL);
         free (text);
@@ -103,15 +106,18 @@ static void
 server_take_ports (server_t *self)
 {
     for (int i = 0; i < self->kind->ports; i++)
-        self->port[i] = port_of (port_take ("127.0.0.1", 0));
+        self->port[i] = port_of (port_take (self->host, 0));
 }
 
-//  Starts a server in a folder of that name. The harness ends it.
+//  Starts a server at an address of this host. The harness ends it.
 static server_t *
-server_start_in (const server_kind_t *kind, const char *name)
+server_start_at (const server_kind_t *kind, const char *host)
 {
+    static int count;
+    const char *name = text_new ("%s-%d", kind->program, count++);
     server_t *self = harness_keep (calloc (1, sizeof *self));
     self->kind = kind;
+    self->host = host;
     self->folder = temporary_path (name);
     assert_int_equal (mkdir (self->folder, 0700), 0);
     server_take_ports (self);
@@ -123,8 +129,7 @@ server_start_in (const server_kind_t *kind, const char *name)
 static server_t *
 server_start (const server_kind_t *kind)
 {
-    static int count;
-    return server_start_in (kind, text_new ("%s-%d", kind->program, count++));
+    return server_start_at (kind, "127.0.0.1");
 }
 
 //  --------------------------------------------------------------------------
@@ -143,17 +148,18 @@ static const char *const *
 s_influxdb_configure (const server_t *self)
 {
     const char *config = server_path (self, "influxdb.conf");
-    file_write (config, text_new ("reporting-disabled = true\n"
-                                  "bind-address = \"127.0.0.1:%d\"\n"
-                                  "[meta]\ndir = \"%s\"\n"
-                                  "[data]\ndir = \"%s\"\nwal-dir = \"%s\"\n"
-                                  "[http]\nbind-address = \"127.0.0.1:%d\"\n"
-                                  "log-enabled = false\n"
-                                  "[monitor]\nstore-enabled = false\n"
-                                  "[logging]\nlevel = \"error\"\n",
-                                  self->port[1], server_path (self, "meta"),
-                                  server_path (self, "data"),
-                                  server_path (self, "wal"), self->port[0]));
+    file_write (config,
+                text_new ("reporting-disabled = true\n"
+                          "bind-address = \"%s:%d\"\n"
+                          "[meta]\ndir = \"%s\"\n"
+                          "[data]\ndir = \"%s\"\nwal-dir = \"%s\"\n"
+                          "[http]\nbind-address = \"%s:%d\"\n"
+                          "log-enabled = false\n"
+                          "[monitor]\nstore-enabled = false\n"
+                          "[logging]\nlevel = \"error\"\n",
+                          self->host, self->port[1], server_path (self, "meta"),
+                          server_path (self, "data"), server_path (self, "wal"),
+                          self->host, self->port[0]));
     return s_list_keep (LIST ("influxd", "-config", config));
 }
 
@@ -169,8 +175,8 @@ s_victoriametrics_configure (const server_t *self)
     return s_list_keep (
       LIST ("victoria-metrics",
             text_new ("-storageDataPath=%s", server_path (self, "data")),
-            text_new ("-httpListenAddr=127.0.0.1:%d", self->port[0]),
-            text_new ("-graphiteListenAddr=127.0.0.1:%d", self->port[1]),
+            text_new ("-httpListenAddr=%s:%d", self->host, self->port[0]),
+            text_new ("-graphiteListenAddr=%s:%d", self->host, self->port[1]),
             "-search.latencyOffset=0s", "-dedup.minScrapeInterval=1ms",
             "-loggerLevel=ERROR", "-memory.allowedBytes=64MiB"));
 }
@@ -195,7 +201,7 @@ s_prometheus_start (const server_t *self, const char *more, const char *feature)
     return s_list_keep (
       LIST ("prometheus", text_new ("--config.file=%s", config),
             text_new ("--storage.tsdb.path=%s", server_path (self, "data")),
-            text_new ("--web.listen-address=127.0.0.1:%d", self->port[0]),
+            text_new ("--web.listen-address=%s:%d", self->host, self->port[0]),
             "--web.enable-remote-write-receiver", "--log.level=warn", feature));
 }
 

@@ -1,9 +1,12 @@
-/*  test_hosts.c - three hosts, each with its broker and its worker, deliver to one
-    server
+/*  test_hosts.c - three hosts, each with its broker and its workers, deliver to one
+    server of each kind
 
-    The programs measure under the same names and sources. Only what each worker is
-    called (--worker) tells their rows apart: without it one would take the place of
-    the other.
+    The hosts are network namespaces: each has a loopback of its own, and one cable, to
+    the host of the servers. The programs measure under the same names and sources. Only
+    what each worker is called (--worker) tells their rows apart: without it one would
+    take the place of the other.
+
+    Needs root and ip (iproute2); without them it fails.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -11,33 +14,121 @@
 
 #include "prometheus.h"
 
-enum { HOSTS = 3 };
+#include <sched.h>
+
+enum { HOSTS = 3, STORES = 3 };
+
+//  --------------------------------------------------------------------------
+//  net: a network namespace, which the test itself is in, or has been in. What is
+//  started while the test is in it is there, too. It goes with the last one that is in
+//  it, however that ends.
+
+static const char s_center[] = "10.0.0.1";  //  where the servers are
+
+static const char *
+net_address (int number)
+{
+    return text_new ("10.0.0.%d", 2 + number);
+}
+
+static void
+net_run (const char *const *command)
+{
+    process_t *run = process_start (command, NULL);
+    if (process_wait (run) != 0)
+        fail_msg ("%s %s: %s(root and iproute2 are needed)", command[0],
+                  command[1], process_err (run));
+}
+
+//  Goes into a new one. Returns the descriptor by which the test gets there again,
+//  until it ends.
+static int
+net_new (void)
+{
+    int fd;
+    if (unshare (CLONE_NEWNET) == -1)
+        fail_msg ("no network namespace can be made: %s (needs root)",
+                  strerror (errno));
+    net_run (LIST ("ip", "link", "set", "lo", "up"));
+    fd = open ("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    assert_true (fd >= 0);
+    return fd;
+}
+
+static void
+net_enter (int net)
+{
+    assert_int_equal (setns (net, CLONE_NEWNET), 0);
+}
+
+//  Gives one end of a cable its address, and says who is at the other.
+static void
+net_plug (const char *cable, const char *address, const char *peer)
+{
+    net_run (
+      LIST ("ip", "address", "add", address, "peer", peer, "dev", cable));
+    net_run (LIST ("ip", "link", "set", cable, "up"));
+}
+
+//  Lays a cable from the host of the servers, where the test is, to another one.
+static void
+net_join (int center, int net, int number)
+{
+    const char *cable = text_new ("cable%d", number);
+    net_run (LIST ("ip", "link", "add", cable, "type", "veth", "peer", "name",
+                   "cable", "netns",
+                   text_new ("/proc/%d/fd/%d", (int) getpid (), net)));
+    net_plug (cable, s_center, net_address (number));
+    net_enter (net);
+    net_plug ("cable", net_address (number), s_center);
+    net_enter (center);
+}
+
+//  --------------------------------------------------------------------------
+//  host: its broker, its program, and a worker for each server
 
 typedef struct {
+    int net;
     broker_t *broker;
-    store_t store;
-    const char *const *options;  //  of the worker
+    store_t store[STORES];
+    const char *const *options[STORES];  //  of the workers
     process_t *indexer;
 } host_t;
 
 static void
-host_start (host_t *self, const store_t *store, int number, const char *tree)
+host_work (host_t *self, int store)
+{
+    store_work (&self->store[store], self->broker, self->options[store]);
+}
+
+static void
+host_start (host_t *self, const store_t *stores, int number, const char *tree)
 {
     const char *name = text_new ("host%d", number);
+    net_enter (self->net);
     self->broker = broker_start ();
-    self->store = *store;
-    self->options =
-      s_list_keep (LIST ("--worker", name, "--spool", temporary_path (name)));
-    store_work (&self->store, self->broker, self->options);
+    for (int i = 0; i < STORES; i++) {
+        self->store[i] = stores[i];
+        self->options[i] = s_list_keep (
+          LIST ("--worker", name, "--spool",
+                temporary_path (text_new ("spool-%d-%d", number, i))));
+        host_work (self, i);
+    }
     self->indexer = indexer_start_lasting (self->broker, tree);
 }
 
 static void
-host_kill_worker (host_t *self)
+host_kill_workers (host_t *self)
 {
-    process_stop (self->store.worker, SIGKILL);
-    store_work (&self->store, self->broker, self->options);
+    net_enter (self->net);
+    for (int i = 0; i < STORES; i++) {
+        process_stop (self->store[i].worker, SIGKILL);
+        host_work (self, i);
+    }
 }
+
+//  --------------------------------------------------------------------------
+//  Totals over all hosts
 
 //  Adds what another program has counted of the same series.
 static void
@@ -59,35 +150,30 @@ s_merge (cJSON *into, const cJSON *from)
     assert_true (!a && !b);
 }
 
+//  What the programs of all hosts have counted, at their end. Caller deletes the return
+//  value.
+static cJSON *
+s_all_totals (host_t *hosts)
+{
+    cJSON *all = indexer_totals (hosts[0].indexer);
+    for (int i = 1; i < HOSTS; i++) {
+        cJSON *one = indexer_totals (hosts[i].indexer);
+        s_merge (all, one);
+        cJSON_Delete (one);
+    }
+    return all;
+}
+
 //  The last readings of gauges are each host's own.
 static void
-s_check_hosts (const store_t *store)
+s_check_store (host_t *hosts, int store, const cJSON *all)
 {
-    host_t host[HOSTS];
-    const char *tree = tree_new ();
-    int64_t until;
-    cJSON *all = NULL;
-    for (int i = 0; i < HOSTS; i++)
-        host_start (&host[i], store, i, tree);
-    for (int i = 0; i < HOSTS; i++)
-        host_kill_worker (&host[i]);
-    tree_empty (tree);
-    for (int i = 0; i < HOSTS; i++) {
-        cJSON *one = indexer_totals (host[i].indexer);
-        if (all) {
-            s_merge (all, one);
-            cJSON_Delete (one);
-        }
-        else
-            all = one;
-    }
-    until = now_ms () + WAIT_MS;
-    while (!store_has (store, all, false) && now_ms () < until)
+    int64_t until = now_ms () + WAIT_MS;
+    while (!store_has (&hosts->store[store], all, false) && now_ms () < until)
         poll_pause ();
     for (int i = 0; i < HOSTS; i++)
-        store_end (&host[i].store);
-    store_has (store, all, true);
-    cJSON_Delete (all);
+        store_end (&hosts[i].store[store]);
+    store_has (&hosts->store[store], all, true);
 }
 
 static store_t
@@ -101,39 +187,48 @@ s_remote_write (server_t *server)
         LIST ("--flush", "1", "--url", server_url (server, "/api/v1/write")))};
 }
 
-static void
-three_hosts_into_one_prometheus (void)
+static store_t
+s_influx (server_t *server)
 {
-    store_t store = s_remote_write (server_start (&server_prometheus));
-    s_check_hosts (&store);
-}
-
-static void
-three_hosts_into_one_victoriametrics (void)
-{
-    store_t store = s_remote_write (server_start (&server_victoriametrics));
-    s_check_hosts (&store);
-}
-
-static void
-three_hosts_into_one_influxdb (void)
-{
-    server_t *server = server_start (&server_influxdb);
     influxdb_create (server, "hosts");
-    store_t store = {
+    return (store_t){
       .server = server,
       .mode = "influx",
       .rows = influxdb_rows,
       .database = "hosts",
       .options = s_list_keep (LIST ("--flush", "1", "--url",
                                     server_url (server, "/write?db=hosts")))};
-    s_check_hosts (&store);
+}
+
+static void
+three_hosts_into_one_of_each (void)
+{
+    host_t hosts[HOSTS];
+    const char *tree = tree_new ();
+    int center;
+    for (int i = 0; i < HOSTS; i++)
+        hosts[i].net = net_new ();
+    center = net_new ();
+    for (int i = 0; i < HOSTS; i++)
+        net_join (center, hosts[i].net, i);
+    const store_t stores[STORES] = {
+      s_remote_write (server_start_at (&server_prometheus, s_center)),
+      s_remote_write (server_start_at (&server_victoriametrics, s_center)),
+      s_influx (server_start_at (&server_influxdb, s_center))};
+    for (int i = 0; i < HOSTS; i++)
+        host_start (&hosts[i], stores, i, tree);
+    for (int i = 0; i < HOSTS; i++)
+        host_kill_workers (&hosts[i]);
+    tree_empty (tree);
+    net_enter (center);
+    cJSON *all = s_all_totals (hosts);
+    for (int i = 0; i < STORES; i++)
+        s_check_store (hosts, i, all);
+    cJSON_Delete (all);
 }
 
 static const struct CMUnitTest tests[] = {
-  TEST (three_hosts_into_one_prometheus),
-  TEST (three_hosts_into_one_victoriametrics),
-  TEST (three_hosts_into_one_influxdb),
+  TEST (three_hosts_into_one_of_each),
 };
 
 HARNESS_MAIN (tests)
