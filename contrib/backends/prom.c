@@ -193,9 +193,9 @@ prom_name (const zb_row_t *row, char name[PROM_NAME_MAX])
     snprintf (name, PROM_NAME_MAX, "%s%s", row->name, end);
 }
 
-size_t
-prom_add_label (zb_tag_t *labels, size_t count, const char *key,
-                const char *value)
+//  Adds a label, unless its value is empty. Returns how many there are.
+static size_t
+s_add_label (zb_tag_t *labels, size_t count, const char *key, const char *value)
 {
     size_t at = count;
     if (!*value)
@@ -213,8 +213,8 @@ prom_labels (const zb_row_t *row, const char *worker,
     size_t count = row->tag_count < TAGS_MAX ? row->tag_count : TAGS_MAX;
     if (count)
         memcpy (labels, row->tags, count * sizeof *labels);
-    count = prom_add_label (labels, count, "source", row->source);
-    return prom_add_label (labels, count, "worker", worker);
+    count = s_add_label (labels, count, "source", row->source);
+    return s_add_label (labels, count, "worker", worker);
 }
 
 //  --------------------------------------------------------------------------

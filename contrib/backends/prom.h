@@ -41,10 +41,6 @@ void prom_name (const zb_row_t *row, char name[PROM_NAME_MAX]);
 size_t prom_labels (const zb_row_t *row, const char *worker,
                     zb_tag_t labels[PROM_LABELS_MAX]);
 
-//  Adds one more to such labels, unless its value is empty. Returns how many there are.
-size_t prom_add_label (zb_tag_t *labels, size_t count, const char *key,
-                       const char *value);
-
 //  --------------------------------------------------------------------------
 //  Histograms
 

@@ -34,15 +34,21 @@ static const prom_native_t s_native = {.count = 1,
                                        .span = 11,
                                        .delta = 12};
 
-//  What is being written of a row.
+//  What is being written of a row. Its series have the same labels, but for two: the
+//  name and, of a classic bucket, its bound. Labels ascend, so they are in three
+//  pieces, and each is encoded once.
+enum { BEFORE_NAME, BEFORE_BOUND, BEHIND, PIECES };
+
 typedef struct {
     buffer_t *out;
     const zb_row_t *row;
     bool zero;
-    zb_tag_t labels[PROM_LABELS_MAX + 2];
-    size_t label_count;
+    buffer_t *labels;
+    size_t piece_end[PIECES];  //  in labels
     char name[PROM_NAME_MAX];
 } writing_t;
+
+static const char s_key_name[] = "__name__", s_key_bound[] = "le";
 
 //  --------------------------------------------------------------------------
 //  Samples
@@ -85,21 +91,43 @@ s_write_label (buffer_t *out, const char *name, const char *value)
     protobuf_end (out, label);
 }
 
-//  A series begins: its labels, with its name and, of a bucket, its bound among them.
+static void
+writing_encode_labels (writing_t *self, const char *worker)
+{
+    const char *const ends[PIECES - 1] = {s_key_name, s_key_bound};
+    zb_tag_t labels[PROM_LABELS_MAX];
+    size_t count = prom_labels (self->row, worker, labels), i = 0;
+    for (int piece = 0; piece < PIECES; piece++) {
+        for (; i < count
+               && (piece == BEHIND || strcmp (labels[i].key, ends[piece]) < 0);
+             i++)
+            s_write_label (self->labels, labels[i].key, labels[i].value);
+        self->piece_end[piece] = self->labels->size;
+    }
+}
+
+static void
+writing_add_piece (writing_t *self, int piece)
+{
+    size_t begin = piece ? self->piece_end[piece - 1] : 0;
+    if (self->piece_end[piece] > begin)
+        buffer_add (self->out, self->labels->text + begin,
+                    self->piece_end[piece] - begin);
+}
+
+//  A series begins, with all its labels.
 static size_t
 writing_begin (writing_t *self, const char *suffix, const char *bound)
 {
     char name[PROM_NAME_MAX + 16];
-    zb_tag_t labels[PROM_LABELS_MAX + 2];
-    size_t count = self->label_count;
     size_t series = protobuf_begin (self->out, REQUEST_SERIES);
     snprintf (name, sizeof name, "%s%s", self->name, suffix);
-    memcpy (labels, self->labels, count * sizeof *labels);
-    count = prom_add_label (labels, count, "__name__", name);
+    writing_add_piece (self, BEFORE_NAME);
+    s_write_label (self->out, s_key_name, name);
+    writing_add_piece (self, BEFORE_BOUND);
     if (bound)
-        count = prom_add_label (labels, count, "le", bound);
-    for (size_t i = 0; i < count; i++)
-        s_write_label (self->out, labels[i].key, labels[i].value);
+        s_write_label (self->out, s_key_bound, bound);
+    writing_add_piece (self, BEHIND);
     return series;
 }
 
@@ -164,9 +192,13 @@ writing_native (writing_t *self)
 void
 write_request_add (buffer_t *out, const write_form_t *form, const zb_row_t *row)
 {
-    writing_t self = {
-      .out = out, .row = row, .zero = form->zeros && write_begins (row)};
-    self.label_count = prom_labels (row, form->worker, self.labels);
+    static buffer_t labels;  //  its memory is used again
+    writing_t self = {.out = out,
+                      .row = row,
+                      .zero = form->zeros && write_begins (row),
+                      .labels = &labels};
+    labels.size = 0;
+    writing_encode_labels (&self, form->worker);
     prom_name (row, self.name);
     if (row->type == ZB_TYPE_GAUGE || !row->total)
         writing_number (&self, "", NULL, row->last);
