@@ -198,6 +198,7 @@ links_apply (links_t *self, link_t *link, int event, int64_t now_ms)
                 link->renew_ms = 0;
             break;
         case ZMQ_EVENT_DISCONNECTED:
+            link->again |= link->connected != 0;
             link->connected = 0;
             if (!link->disconnected)
                 link->renew_ms = now_ms + LINKS_RETRY_MS;
@@ -230,6 +231,8 @@ links_read (links_t *self, link_report_t *report, int64_t now_ms)
     report->value = value;
     report->link = links_find (self, name);
     report->was_connected = report->link->connected;
+    if (event == ZMQ_EVENT_CONNECTED)
+        report->link->fd = value;
     links_apply (self, report->link, event, now_ms);
     return 1;
 }

@@ -25,6 +25,8 @@ typedef struct {
     char address[128];  //  what ZeroMQ calls it, after it has looked it up
     int guessed;        //  or another one that had no connection then either
     int connected;      //  the handshake is done
+    int fd;             //  of the connection
+    bool again;         //  it had one before
     int disconnected;   //  by us: ZeroMQ does nothing about it any more
     int64_t renew_ms;   //  make it anew then, unless it connects; 0: no need to
     const char *reason;  //  the owner's: why it failed last

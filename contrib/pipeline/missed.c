@@ -66,11 +66,38 @@ missed_clear (missed_t *self)
         zmq_msg_close (&self->source[--self->sources].first);
 }
 
+//  ZeroMQ says a descriptor as a text.
+static bool
+missed_is_back (const missed_t *self, const source_t *source)
+{
+    size_t at = 0;
+    if (!source->identity)
+        return false;
+    while (at < self->backs && self->back[at] != atoi (source->identity))
+        at++;
+    return at < self->backs;
+}
+
+//  A descriptor may be that of another connection later, also of a first one.
+static void
+missed_set_back (missed_t *self, int fd, bool again)
+{
+    size_t at = 0;
+    while (at < self->backs && self->back[at] != fd)
+        at++;
+    if (!again && at < self->backs)
+        self->back[at] = self->back[--self->backs];
+    if (again && at == self->backs && at < SOURCES_MAX)
+        self->back[self->backs++] = fd;
+}
+
 void
-missed_connected (missed_t *self)
+missed_connected (missed_t *self, int fd, bool again)
 {
     if (self->changes == MISSED_AWAY)
         self->changes = MISSED_BACK;
+    if (self->several)
+        missed_set_back (self, fd, again);
 }
 
 //  What came until now is of the broker that the last mark was of.
@@ -196,12 +223,14 @@ missed_received (missed_t *self, source_t *source, uint64_t broker)
 }
 
 //  A broker that has followed ours took in so much before we were back. A part
-//  of it may have come, before the broker knew so.
+//  of it may have come, before the broker knew so. What a broker took in before we met
+//  any in its place is none of ours.
 static void
 missed_before (missed_t *self, const source_t *source, const mark_t *mark)
 {
     const said_by_t *said;
-    if (self->marks == 0 || self->several || self->final)
+    bool ours = self->several ? missed_is_back (self, source) : self->marks > 0;
+    if (!ours || self->final)
         return;
     for (said = self->broker; said < self->broker + SOURCES_MAX; said++)
         if (said->id == mark->broker)

@@ -6,9 +6,10 @@
 
     With several brokers it counts each connection's messages apart: ZeroMQ says
     of a message where it came from, if that is asked for. So it does when the
-    connection to the only broker was lost, for a while: another process may be
-    there when it is back, which may have taken messages in before that. These
-    were missed, too.
+    connection to the only broker was lost, for a while.
+
+    When a connection was lost and is back, another process may be there, which
+    may have taken messages in before that. These were missed, too.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -55,6 +56,8 @@ typedef struct {
     char topic[1 + MARK_TOPIC_SIZE + 2];  //  subscription to our own topic
     int several;                          //  brokers, or one,
     changes_t changes;                    //  whose connection is a new one
+    int back[SOURCES_MAX];                //  of several, connections that
+    size_t backs;                         //  follow others: descriptors
     int final;  //  marks say nothing about missed messages any more
     source_t source[SOURCES_MAX];
     size_t sources;
@@ -80,9 +83,10 @@ missed_count (missed_t *self, zmq_msg_t *message)
     source->received++;
 }
 
-//  A connection is lost, or there.
+//  A connection is lost, or there: its descriptor, and whether it follows one that was
+//  lost.
 void missed_disconnect (missed_t *self);
-void missed_connected (missed_t *self);
+void missed_connected (missed_t *self, int fd, bool again);
 
 //  A message that begins with MARK_BYTE has come: a mark of ours, or of another
 //  worker if we want all topics.

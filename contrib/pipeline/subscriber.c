@@ -93,7 +93,7 @@ subscriber_link (subscriber_t *self, const link_report_t *report)
     if (report->event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         zb_log (LOG_INFO, self->ready ? "connected" : "ready",
                 "mode=%s broker=%s", self->mode, link->endpoint);
-        missed_connected (&self->missed);
+        missed_connected (&self->missed, link->fd, link->again);
         self->ready = true;
         link->reason = NULL;
     }

@@ -301,12 +301,11 @@ a_broker_that_follows_another_begins_anew (void)
 //  But one of two workers is back later than the other: what its successor took
 //  in before that is missed, and counted.
 static void
-who_is_back_later_counts_what_it_has_missed (void)
+s_check_back_later (broker_t *broker, const char *const *more)
 {
     enum { MESSAGES = 10 * 1000, ROUNDS = 3 };
-    broker_t *broker = broker_start ();
     sink_t back = worker_begin (broker, NULL);
-    sink_t late = worker_begin (broker, NULL);
+    sink_t late = worker_begin (broker, more);
     int published = 0;
     for (int i = 0; i <= ROUNDS; i++) {
         double received = sink_received (&late);
@@ -336,6 +335,24 @@ who_is_back_later_counts_what_it_has_missed (void)
     broker_stop (broker);
 }
 
+static void
+who_is_back_later_counts_what_it_has_missed (void)
+{
+    s_check_back_later (broker_start (), NULL);
+}
+
+//  The other broker stays, and nothing comes by it.
+static void
+who_is_back_later_at_one_of_two_brokers_does_so (void)
+{
+    broker_t *broker = broker_start (), *other = broker_start ();
+    s_check_back_later (
+      broker,
+      LIST ("--endpoint", text_new ("%s,%s", broker_endpoint (broker, 1),
+                                    broker_endpoint (other, 1))));
+    broker_stop (other);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (nothing_is_lost_at_full_speed),
   TEST (a_worker_may_stand_still),
@@ -346,6 +363,7 @@ static const struct CMUnitTest tests[] = {
   TEST (who_comes_and_goes_has_missed_nothing),
   TEST (a_broker_that_follows_another_begins_anew),
   TEST (who_is_back_later_counts_what_it_has_missed),
+  TEST (who_is_back_later_at_one_of_two_brokers_does_so),
 };
 
 HARNESS_MAIN (tests)

@@ -216,7 +216,7 @@ what_a_successor_had_before_is_missed (void **state)
             net_publish (self, "info", 0);
             net_publish (self, "info", 0);
             net_publish (self, "info", 1);
-            missed_connected (&self->missed);
+            missed_connected (&self->missed, 0, true);
             net_join (self);
             net_publish (self, "info", 1);
             net_mark (self);
