@@ -9,34 +9,21 @@
 #include "protobuf.h"
 
 #include "utf8.h"
+#include "varint.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    VARINT_MAX = 10,  //  bytes of one
-    KIND_BITS = 3     //  of a tag; the field is above them
-};
+enum { KIND_BITS = 3 };  //  of a tag; the field is above them
 
 //  --------------------------------------------------------------------------
 //  Writing
 
-//  Returns how many bytes it takes.
-static size_t
-s_varint (char *data, uint64_t value)
-{
-    size_t size = 0;
-    for (; value >= 0x80; value >>= 7)
-        data[size++] = (char) (value | 0x80);
-    data[size++] = (char) value;
-    return size;
-}
-
 void
 protobuf_varint (buffer_t *self, uint64_t value)
 {
-    self->size += s_varint (buffer_room (self, VARINT_MAX), value);
+    self->size += varint_write (buffer_room (self, VARINT_MAX), value);
 }
 
 static void
@@ -110,7 +97,7 @@ void
 protobuf_end (buffer_t *self, size_t begin)
 {
     char size[VARINT_MAX];
-    size_t bytes = s_varint (size, self->size - begin);
+    size_t bytes = varint_write (size, self->size - begin);
     if (bytes > 1) {
         buffer_room (self, bytes - 1);
         memmove (self->text + begin + bytes - 1, self->text + begin,
@@ -126,16 +113,10 @@ protobuf_end (buffer_t *self, size_t begin)
 static int
 s_take_varint (protobuf_rest_t *self, uint64_t *value)
 {
-    *value = 0;
-    for (size_t i = 0; i < self->size && i < VARINT_MAX; i++) {
-        *value |= (uint64_t) (self->data[i] & 0x7f) << 7 * i;
-        if (!(self->data[i] & 0x80)) {
-            self->data += i + 1;
-            self->size -= i + 1;
-            return 0;
-        }
-    }
-    return -1;
+    size_t size = varint_read (self->data, self->size, value);
+    self->data += size;
+    self->size -= size;
+    return size ? 0 : -1;
 }
 
 static int

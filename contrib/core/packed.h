@@ -1,7 +1,7 @@
 /*  packed - the buckets of a hist in few bytes, where there are a million hists
 
-    A bucket is how far it is from the one before, and its count, both in seven
-    bits a byte (LEB128): two to five bytes of most, in place of sixteen.
+    A bucket is how far it is from the one before, and its count (varint.h): two to
+    five bytes of most, in place of sixteen.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -9,8 +9,9 @@
 #define ZB_PACKED_H
 
 #include "hist.h"
+#include "varint.h"
 
-enum { PACKED_BUCKET_MAX = 2 + 10 };  //  bytes of one, at most
+enum { PACKED_BUCKET_MAX = 2 + VARINT_MAX };  //  bytes of one, at most
 
 //  Writes all buckets. There must be room for PACKED_BUCKET_MAX bytes of each.
 //  Returns how many bytes it took.
