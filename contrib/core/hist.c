@@ -50,6 +50,23 @@ hist_bucket (uint64_t ns)
     return BUCKET_MIN + (63 - zeros) * OCTAVE + below;
 }
 
+size_t
+hist_write (char *text, const bucket_t *bucket, size_t count, char equals)
+{
+    char *at = text;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        if (i)
+            *at++ = ',';
+        if (bucket[i].index < 0)
+            *at++ = '-';
+        at += digits_write_whole (at, (uint64_t) abs (bucket[i].index));
+        *at++ = equals;
+        at += digits_write_whole (at, bucket[i].count);
+    }
+    return (size_t) (at - text);
+}
+
 bucket_t *
 hist_room (hist_t *self, size_t most)
 {

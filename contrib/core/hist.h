@@ -5,12 +5,15 @@
 #ifndef ZB_HIST_H
 #define ZB_HIST_H
 
+#include "digits.h"
 #include "zibrato_backend.h"
 
 //  Those that a duration in 64 bits of nanoseconds can have.
 enum { BUCKET_MIN = ZB_BUCKET_ZERO, BUCKET_MAX = BUCKET_MIN + 65 * 32 - 1 };
 
 typedef zb_bucket_t bucket_t;
+
+enum { HIST_TEXT_MAX = 2 * DIGITS_MAX };  //  bytes of a bucket's text
 
 typedef struct {
     bucket_t *bucket;
@@ -42,6 +45,11 @@ hist_place (hist_t *self, size_t *at, int index)
 
 //  The place of an index, wherever it is.
 bucket_t *hist_at (hist_t *self, int index);
+
+//  Writes INDEX=COUNT,... with the given character for '='. There must be room for
+//  HIST_TEXT_MAX bytes of each. Returns the size.
+size_t
+hist_write (char *text, const bucket_t *bucket, size_t count, char equals);
 
 //  The index of a duration. What took no time at all is where a nanosecond is.
 int hist_bucket (uint64_t ns);

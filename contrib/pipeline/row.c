@@ -8,6 +8,7 @@
 
 #include "decimal.h"
 #include "digits.h"
+#include "hist.h"
 #include "row_json.h"
 #include "tags.h"
 
@@ -84,18 +85,8 @@ row_expect (zb_row_t *row)
 static void
 s_write_buckets (buffer_t *text, const zb_bucket_t *bucket, size_t count)
 {
-    char *at = buffer_room (text, count * DIGITS_MAX * 2);
-    size_t i;
-    for (i = 0; i < count; i++) {
-        if (i)
-            *at++ = ',';
-        if (bucket[i].index < 0)
-            *at++ = '-';
-        at += digits_write_whole (at, (uint64_t) abs (bucket[i].index));
-        *at++ = ':';
-        at += digits_write_whole (at, bucket[i].count);
-    }
-    text->size = (size_t) (at - text->text);
+    text->size += hist_write (buffer_room (text, count * HIST_TEXT_MAX), bucket,
+                              count, ':');
 }
 
 //  The value of a field, but for buckets, in digits. Returns their size, 0 if it

@@ -36,24 +36,6 @@ s_put_whole (buffer_t *line, uint64_t number)
     buffer_add (line, "|", 1);
 }
 
-//  INDEX=COUNT,...
-static void
-s_put_buckets (buffer_t *line, const hist_t *hist)
-{
-    char *begin = buffer_room (line, hist->size * DIGITS_MAX * 2), *at = begin;
-    uint32_t i;
-    for (i = 0; i < hist->size; i++) {
-        if (i)
-            *at++ = ',';
-        if (hist->bucket[i].index < 0)
-            *at++ = '-';
-        at += digits_write_whole (at, (uint64_t) abs (hist->bucket[i].index));
-        *at++ = '=';
-        at += digits_write_whole (at, hist->bucket[i].count);
-    }
-    line->size += (size_t) (at - begin);
-}
-
 //  "|total|KIND|START|SEEN|NAME|SOURCE|"
 static void
 s_put_series (buffer_t *line, const total_t *total)
@@ -77,7 +59,8 @@ s_put_timer (buffer_t *line, const total_timer_t *timer, hist_t *hist)
     s_put_whole (line, (uint64_t) (timer->sum_ns >> 64));
     s_put_whole (line, (uint64_t) timer->sum_ns);
     packed_read (timer->buckets, timer->size, hist);
-    s_put_buckets (line, hist);
+    line->size += hist_write (buffer_room (line, hist->size * HIST_TEXT_MAX),
+                              hist->bucket, hist->size, '=');
 }
 
 static void
