@@ -26,7 +26,7 @@ health_measure (health_t *self, int64_t second)
       {"zibrato.received", ingest->received, &self->told.received},
       {"zibrato.malformed", ingest->malformed_lines, &self->told.malformed},
       {"zibrato.duplicate", ledger->duplicates, &self->told.duplicate},
-      {"zibrato.lost", ledger_lost (ledger), &ledger->lost_told},
+      {HEALTH_LOST, ledger_lost (ledger), &ledger->lost_told},
       {"zibrato.incomplete", ledger->incomplete, &self->told.incomplete},
       {"zibrato.dropped", ledger->unmet, &self->told.dropped},
       {"zibrato.missed", self->subscriber->missed.missed, &self->told.missed},

@@ -12,6 +12,9 @@
 #include "ingest.h"
 #include "subscriber.h"
 
+//  The counter of readings that did not come. It falls, for one may come late.
+#define HEALTH_LOST "zibrato.lost"
+
 typedef struct {
     ingest_t *ingest;  //  all four are the worker's
     const subscriber_t *subscriber;

@@ -7,6 +7,7 @@
 #include "totals.h"
 
 #include "clock.h"
+#include "health.h"
 #include "packed.h"
 #include "tags.h"
 
@@ -173,14 +174,11 @@ s_matches (const char *globs, span_t whole)
     return false;
 }
 
-//  Of the worker's own counters there is one that falls: a reading may come late
-//  that counted as lost.
 static bool
 s_is_lost (span_t name)
 {
-    static const char lost[] = "zibrato.lost";
-    return name.size == sizeof lost - 1
-           && memcmp (name.text, lost, name.size) == 0;
+    return name.size == sizeof HEALTH_LOST - 1
+           && memcmp (name.text, HEALTH_LOST, name.size) == 0;
 }
 
 total_kind_t
