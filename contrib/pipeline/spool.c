@@ -378,7 +378,8 @@ spool_state_add (spool_t *self, const char *text, size_t size)
           == -1;
 }
 
-//  The new ledger gets its name, which says what counts.
+//  The new ledger gets its name, which says what counts, and that lasts. If it does not,
+//  it has its old name again.
 static int
 spool_ledger_name (spool_t *self)
 {
@@ -390,7 +391,10 @@ spool_ledger_name (spool_t *self)
     }
     if (renameat (self->fd, self->ledger.name, self->fd, name) == -1)
         return -1;
-    fsync (self->fd);
+    if (spool_sync (self, self->fd, fsync) == -1) {
+        renameat (self->fd, name, self->fd, self->ledger.name);
+        return -1;
+    }
     if (self->snapshot) {
         FAULT (snapshot_named);
         if (strcmp (name, old) != 0)
