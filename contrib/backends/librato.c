@@ -11,17 +11,16 @@
     are absolute readings, which would fall with every restart.
 
     Sections: options, requests, the backend's table.
-    HTTP itself is in http.c, names are in label.c, requests' bodies and
-    answers in librato_api.c.
+    HTTP is in service.c, names are in label.c, requests' bodies and answers in
+    librato_api.c.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "age.h"
 #include "fitted.h"
-#include "http.h"
 #include "label.h"
 #include "librato_api.h"
-#include "secret.h"
+#include "service.h"
 
 #include <cjson/cJSON.h>
 #include <czmq.h>
@@ -30,43 +29,44 @@
 //  --------------------------------------------------------------------------
 //  Options
 
-enum { CONNECTIONS_MAX = 64 };
-
 #define API "https://metrics-api.librato.com/v1/"
 
 static struct {
-    http_config_t config;
+    service_t service;
     int64_t connections;
     const char *tags;
-
-    pthread_mutex_t lock;  //  over all that follows
-    http_t *idle[CONNECTIONS_MAX];
-    size_t idle_count;
-    secret_t apitoken;
+    pthread_mutex_t lock;  //  over what follows
     age_t age;
-} s_librato = {.config = {.url = API "metrics", .timeout = 15},
-               .connections = 4,
-               .tags = "fold",
-               .lock = PTHREAD_MUTEX_INITIALIZER};
+} s_librato = {
+  .service = {SERVICE_DEFAULTS, .http = {.url = API "metrics",
+                                         .timeout = 15,
+                                         .type = "application/json"}},
+  .connections = 4,
+  .tags = "fold",
+  .lock = PTHREAD_MUTEX_INITIALIZER};
 
 // clang-format off
 static const zb_option_t s_options[] = {
-  {.name = "username", .argument = "USER", .text = &s_librato.config.username,
+  {.name = "username", .argument = "USER",
+   .text = &s_librato.service.http.username,
    .env = "LIBRATO_USERNAME", .help = "account, an e-mail address"},
-  {.name = "apitoken", .argument = "TOKEN", .text = &s_librato.config.password,
+  {.name = "apitoken", .argument = "TOKEN",
+   .text = &s_librato.service.http.password,
    .env = "LIBRATO_TOKEN", .secret = 1, .help = "its API token"},
   {.name = "apitoken-file", .argument = "FILE",
-   .text = &s_librato.apitoken.path, .help = "the token is its first line"},
-  {.name = "url", .argument = "URL", .text = &s_librato.config.url,
+   .text = &s_librato.service.token.path,
+   .help = "the token is its first line"},
+  {.name = "url", .argument = "URL", .text = &s_librato.service.http.url,
    .help = "of the API"},
   {.name = "tags", .argument = "HOW", .text = &s_librato.tags,
    .help = "fold: into names; measurements: sent as tags, to that API"},
-  {.name = "timeout", .argument = "SECONDS", .number = &s_librato.config.timeout,
+  {.name = "timeout", .argument = "SECONDS",
+   .number = &s_librato.service.http.timeout,
    .min = 1, .max = 3600, .help = "that a request may take"},
   {.name = "connections", .argument = "COUNT",
-   .number = &s_librato.connections, .min = 1, .max = CONNECTIONS_MAX,
+   .number = &s_librato.connections, .min = 1, .max = SERVICE_CONNECTIONS_MAX,
    .help = "requests at once, at most"},
-  {.name = "ca", .argument = "FILE", .text = &s_librato.config.ca,
+  {.name = "ca", .argument = "FILE", .text = &s_librato.service.http.ca,
    .help = "certificates to trust in place of the system's"},
   {.name = NULL}};
 // clang-format on
@@ -78,39 +78,26 @@ librato_tagged (void)
     return streq (s_librato.tags, "measurements");
 }
 
-//  The token's file is looked at before each request; here only whether it can
-//  be.
 static const char *
 librato_reload (void)
 {
-    static char wrong[300];
-    const char *path = s_librato.apitoken.path;
-    if (!path || access (path, R_OK) == 0)
-        return NULL;
-    snprintf (wrong, sizeof wrong, "--apitoken-file %s: %s", path,
-              strerror (errno));
-    return wrong;
+    return service_reload (&s_librato.service);
 }
 
 static const char *
 librato_check (void)
 {
-    const char *wrong = librato_reload ();
-    if (wrong)
-        return wrong;
-    if (s_librato.apitoken.path) {
-        secret_read (&s_librato.apitoken);
-        s_librato.config.password = s_librato.apitoken.text;
-    }
-    if (!s_librato.config.username || !*s_librato.config.username)
+    http_config_t *http = &s_librato.service.http;
+    s_librato.service.apitoken = true;
+    if (!http->username || !*http->username)
         return "expected --username or LIBRATO_USERNAME";
-    if (!s_librato.config.password || !*s_librato.config.password)
+    if (!s_librato.service.token.path && (!http->password || !*http->password))
         return "expected --apitoken-file, LIBRATO_TOKEN or --apitoken";
     if (!librato_tagged () && !streq (s_librato.tags, "fold"))
         return "--tags: expected fold or measurements";
-    if (librato_tagged () && streq (s_librato.config.url, API "metrics"))
-        s_librato.config.url = API "measurements";
-    return http_check (s_librato.config.url);
+    if (librato_tagged () && streq (http->url, API "metrics"))
+        http->url = API "measurements";
+    return service_check (&s_librato.service);
 }
 
 //  --------------------------------------------------------------------------
@@ -122,42 +109,12 @@ s_second (const zb_row_t *row)
     return row->time_ns / INT64_C (1000000000);
 }
 
-//  A connection that nobody uses, with the token as it is in its file now. The
-//  caller gives it back.
-static http_t *
-librato_connection (void)
-{
-    http_t *http;
-    pthread_mutex_lock (&s_librato.lock);
-    if (s_librato.apitoken.path && secret_read (&s_librato.apitoken)) {
-        zb_log (LOG_INFO, "apitoken", "file=%s effect=\"a new one\"",
-                s_librato.apitoken.path);
-        s_librato.config.password = s_librato.apitoken.text;
-    }
-    http = s_librato.idle_count ? s_librato.idle[--s_librato.idle_count]
-                                : http_new (&s_librato.config);
-    http_authenticate (http, s_librato.config.username,
-                       s_librato.config.password);
-    pthread_mutex_unlock (&s_librato.lock);
-    return http;
-}
-
-static void
-librato_give_back (http_t *http, bool refused)
-{
-    pthread_mutex_lock (&s_librato.lock);
-    if (refused)
-        secret_doubt (&s_librato.apitoken);
-    s_librato.idle[s_librato.idle_count++] = http;
-    pthread_mutex_unlock (&s_librato.lock);
-}
-
 //  Without a body it only asks whether the credentials are good. An endpoint
 //  that does not know GET may well take POST.
 static zb_outcome_t
 librato_send (const char *body, size_t size, zb_reply_t *reply, bool *too_old)
 {
-    http_t *http = librato_connection ();
+    http_t *http = service_take (&s_librato.service);
     long status = http_send (http, body, size, reply);
     zb_outcome_t outcome = ZB_RETRY;
     *too_old = false;
@@ -169,7 +126,7 @@ librato_send (const char *body, size_t size, zb_reply_t *reply, bool *too_old)
         outcome = librato_outcome (status, http_text (http), reply, too_old);
     if (body && outcome == ZB_DELIVERED)
         librato_partly (http_text (http), reply);
-    librato_give_back (http, status == 401);
+    service_give (&s_librato.service, http, status);
     return outcome;
 }
 
@@ -177,8 +134,7 @@ static zb_outcome_t
 librato_connect (zb_reply_t *reply)
 {
     bool too_old;
-    s_librato.config.type = "application/json";
-    http_warn (s_librato.config.url);
+    http_warn (s_librato.service.http.url);
     return librato_send (NULL, 0, reply, &too_old);
 }
 
@@ -233,9 +189,7 @@ librato_naming (void)
 static void
 librato_close (void)
 {
-    while (s_librato.idle_count)
-        http_destroy (&s_librato.idle[--s_librato.idle_count]);
-    secret_clear (&s_librato.apitoken);
+    service_close (&s_librato.service);
     fitted_forget ();
 }
 

@@ -7,6 +7,8 @@
 
 #include "service.h"
 
+#include "options.h"
+
 #include <czmq.h>
 
 enum { WRONG_MAX = 300, REASON_MAX = 200 };
@@ -85,7 +87,7 @@ s_readable (const char *option, const char *path)
     static char wrong[WRONG_MAX];
     if (!path || access (path, R_OK) == 0)
         return NULL;
-    snprintf (wrong, sizeof wrong, "--%s %s: %s", option, path,
+    snprintf (wrong, sizeof wrong, "--%s-file %s: %s", option, path,
               strerror (errno));
     return wrong;
 }
@@ -93,16 +95,22 @@ s_readable (const char *option, const char *path)
 const char *
 service_reload (service_t *self)
 {
-    const char *wrong = s_readable ("token-file", self->token.path);
-    return wrong ? wrong : s_readable ("header-file", self->more_headers.path);
+    const char *wrong =
+      s_readable (self->apitoken ? "apitoken" : "token", self->token.path);
+    return wrong ? wrong : s_readable ("header", self->more_headers.path);
 }
 
 //  Called with self->lock held, or by the only thread.
 static void
 service_read (service_t *self)
 {
-    if (self->token.path && secret_read (&self->token))
+    bool first = !self->token.text;
+    if (self->token.path && secret_read (&self->token)) {
         self->http.password = self->token.text;
+        if (!first)
+            zb_log (LOG_INFO, self->apitoken ? "apitoken" : "token",
+                    "file=%s effect=\"a new one\"", self->token.path);
+    }
     if (self->more_headers.path)
         secret_read (&self->more_headers);
 }
@@ -110,7 +118,10 @@ service_read (service_t *self)
 const char *
 service_check (service_t *self)
 {
-    const char *wrong = service_reload (self);
+    const char *wrong;
+    if (options_outrank (&self->http.password, &self->token.path))
+        self->token.path = NULL;
+    wrong = service_reload (self);
     if (wrong)
         return wrong;
     service_read (self);
@@ -118,7 +129,8 @@ service_check (service_t *self)
         if (!s_is_header (self->headers.texts[i]))
             return "--header: expected 'NAME: VALUE'";
     if (self->token.path && !self->token.text)
-        return "--token-file: expected a token in it";
+        return self->apitoken ? "--apitoken-file: expected a token in it"
+                              : "--token-file: expected a token in it";
     if (self->more_headers.text
         && !s_each_header (self->more_headers.text, NULL))
         return "--header-file: expected lines NAME: VALUE";

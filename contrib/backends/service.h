@@ -29,6 +29,7 @@ enum { SERVICE_CONNECTIONS_MAX = 64 };
 typedef struct {
     http_config_t http;             //  its password is the token
     const char *scheme;             //  of a token without a user name
+    bool apitoken;                  //  which its options call so
     const http_status_t *statuses;  //  those of this service, or NULL
     zb_list_t headers;
 
@@ -66,8 +67,9 @@ typedef struct {
    .help = "certificates to trust in place of the system's"}
 // clang-format on
 
-//  Looks over what the options say, and reads the files. Returns NULL, or what is
-//  wrong, a static text.
+//  Looks over what the options say, and reads the files. Of a token and its file the
+//  one counts that was given later (options.h), or else the file. Returns NULL, or what
+//  is wrong, a static text.
 const char *service_check (service_t *self);
 
 //  Looks whether the files can be read; they are, before each request, if they have

@@ -393,6 +393,22 @@ options_parse (const zb_mode_t *mode, int argc, char **argv)
     s_options_words (mode, argc, argv, false);
 }
 
+//  Where an option was given, -1 if it was not.
+static int
+s_origin_of (const char **text)
+{
+    for (int i = 0; i < OPTIONS_MAX && s_origin[i].option; i++)
+        if (s_origin[i].option->text == text)
+            return (int) s_origin[i].origin;
+    return -1;
+}
+
+bool
+options_outrank (const char **text, const char **other)
+{
+    return s_origin_of (text) > s_origin_of (other);
+}
+
 //  --------------------------------------------------------------------------
 //  What holds
 

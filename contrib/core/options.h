@@ -33,6 +33,10 @@ int option_number (const char *text, int64_t *number);
 //  know; 1: a value that cannot be used), or if help is asked for (0).
 void options_parse (const zb_mode_t *mode, int argc, char **argv);
 
+//  Was the first of two options, which are known by their variables, given at a later
+//  place than the other: on the command line, and that one in the file?
+bool options_outrank (const char **text, const char **other);
+
 //  With --check: prints which options hold and where they come from, and returns
 //  true; then the mode ends with status 0. To be called when the options have
 //  been looked over, before anything is opened.

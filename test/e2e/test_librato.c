@@ -553,6 +553,28 @@ the_token_may_be_replaced (void)
     close (fd);
 }
 
+//  As any other option: what the command line says holds.
+static void
+a_token_of_the_command_line_wins_over_a_file_of_the_configuration (void)
+{
+    broker_t *broker = broker_start ();
+    const char *path = temporary_path ("token"), *config;
+    config = temporary_path ("config");
+    file_write (path, "wrong\n");
+    file_write (config, text_new ("[librato]\napitoken-file = %s\n", path));
+    standin_t *standin = standin_start (LIST ("--token", "right"));
+    sink_t sink = {
+      worker_start (broker, "librato",
+                    LIST ("--config", config, "--username", "user@example.org",
+                          "--apitoken", "right", "--flush", "1", "--url",
+                          standin->url),
+                    NULL),
+      standin};
+    publisher_send (publisher_new (broker, ""),
+                    text_new ("info|Counter|n|1|%ld|test", s_now ()));
+    sink_end_with_sum (&sink, "test", "n", 1);
+}
+
 //  What is held for a token that is wrong need not wait for a minute.
 static void
 a_hangup_ends_a_hold (void)
@@ -861,6 +883,7 @@ static const struct CMUnitTest tests[] = {
   TEST (the_token_may_be_in_a_file),
   TEST (the_token_may_be_replaced),
   TEST (a_hangup_ends_a_hold),
+  TEST (a_token_of_the_command_line_wins_over_a_file_of_the_configuration),
   TEST (names_are_made_fit_and_collisions_told_once),
   TEST (an_empty_flush_sends_nothing),
   TEST (percentiles_are_right),

@@ -483,30 +483,30 @@ test_check (void **state)
     char path[] = "/tmp/zibrato-token-XXXXXX";
     int fd = mkstemp (path);
     (void) state;
-    s_librato.config.username = NULL;
+    s_librato.service.http.username = NULL;
     assert_non_null (strstr (librato_check (), "--username"));
-    s_librato.config.username = "me@example.com";
+    s_librato.service.http.username = "me@example.com";
     assert_non_null (strstr (librato_check (), "--apitoken"));
-    s_librato.config.password = "";
+    s_librato.service.http.password = "";
     assert_non_null (strstr (librato_check (), "--apitoken"));
-    s_librato.config.password = "t0ken";
+    s_librato.service.http.password = "t0ken";
     assert_null (librato_check ());
-    s_librato.config.url = "ftp://example.com";
+    s_librato.service.http.url = "ftp://example.com";
     assert_non_null (strstr (librato_check (), "--url"));
-    s_librato.config.url = "https://me:t@example.com/v1/metrics";
+    s_librato.service.http.url = "https://me:t@example.com/v1/metrics";
     assert_non_null (strstr (librato_check (), "credentials"));
-    s_librato.config.url = "http://127.0.0.1:1/v1/metrics";
+    s_librato.service.http.url = "http://127.0.0.1:1/v1/metrics";
     assert_null (librato_check ());
     //  a file's first line
-    s_librato.apitoken.path = path;
+    s_librato.service.token.path = path;
     assert_non_null (strstr (librato_check (), "--apitoken"));
     assert_int_equal (write (fd, "fr0mfile\r\nsecond\n", 17), 17);
     assert_null (librato_check ());
-    assert_string_equal (s_librato.config.password, "fr0mfile");
+    assert_string_equal (s_librato.service.http.password, "fr0mfile");
     close (fd);
     unlink (path);
     assert_non_null (strstr (librato_check (), "No such file"));
-    secret_clear (&s_librato.apitoken);
+    secret_clear (&s_librato.service.token);
 }
 
 //  A token's file may be replaced, or written to, at any time; what is no token
@@ -584,9 +584,9 @@ server_start (server_t *self, const char *asked, const char *answer)
     snprintf (self->url, sizeof self->url, "http://127.0.0.1:%d",
               ntohs (address.sin_port));
     pthread_create (&self->thread, NULL, server_run, self);
-    s_librato.config.username = "me";
-    s_librato.config.password = "t0ken";
-    s_librato.apitoken.path = NULL;
+    s_librato.service.http.username = "me";
+    s_librato.service.http.password = "t0ken";
+    s_librato.service.token.path = NULL;
 }
 
 static void
@@ -608,7 +608,7 @@ test_proxy (void **state)
                   "HTTP/1.1 407 Proxy Authentication Required\r\n"
                   "Content-Length: 0\r\n\r\n");
     setenv ("https_proxy", server.url, 1);
-    s_librato.config.url = "https://metrics.invalid/v1/metrics";
+    s_librato.service.http.url = "https://metrics.invalid/v1/metrics";
     assert_int_equal (librato_connect (&reply), ZB_HOLD);
     assert_non_null (strstr (reply.reason, "407"));
     unsetenv ("https_proxy");
@@ -640,13 +640,13 @@ test_torn (void **state)
       {.type = ZB_TYPE_COUNTER, .name = "n", .source = "s", .count = 1}};
     size_t i;
     (void) state;
-    s_librato.config.timeout = 15;
-    s_librato.config.type = "application/json";
+    s_librato.service.http.timeout = 15;
+    s_librato.service.http.type = "application/json";
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         zb_reply_t reply = {.at_fault = NULL};
         server_t server;
         server_start (&server, "POST ", cases[i].answer);
-        s_librato.config.url = server.url;
+        s_librato.service.http.url = server.url;
         assert_int_equal (librato_deliver (rows, 1, &reply), cases[i].outcome);
         assert_int_equal (reply.unsure, cases[i].unsure);
         assert_memory_equal (reply.reason, cases[i].reason,
@@ -668,7 +668,7 @@ test_answer_partly (void **state)
     server_start (&server, "POST ",
                   "HTTP/1.1 202 Yes\r\nContent-Length: 41\r\n\r\n"
                   "{\"measurements\":{\"summary\":{\"failed\":1}}}");
-    s_librato.config.url = server.url;
+    s_librato.service.http.url = server.url;
     assert_int_equal (librato_deliver (rows, 1, &reply), ZB_DELIVERED);
     assert_int_equal (reply.refused, 1);
     server_end (&server);
@@ -683,7 +683,7 @@ test_nobody (void **state)
       {.type = ZB_TYPE_COUNTER, .name = "n", .source = "s", .count = 1}};
     zb_reply_t reply = {.at_fault = NULL};
     (void) state;
-    s_librato.config.url = "http://127.0.0.1:1/v1/metrics";
+    s_librato.service.http.url = "http://127.0.0.1:1/v1/metrics";
     assert_int_equal (librato_deliver (rows, 1, &reply), ZB_RETRY);
     assert_int_equal (reply.unsure, 0);
 }
