@@ -5,7 +5,8 @@
         TYPE NAME SOURCE SINCE TIME COUNT ENDS SIGNED VALUE SAMPLES SUM BUCKETS
 
     where SINCE and what is behind SIGNED are the total's. A request with a row
-    "bad" is refused. -DWANTS=... says which rows it wants.
+    "bad" is refused. -DWANTS=... says which rows it wants. With --end each name has
+    that behind it, and the folder is that of another naming.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -18,12 +19,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *s_file;
+static const char *s_file, *s_end = "";
 
 static const zb_option_t s_options[] = {{.name = "file",
                                          .argument = "FILE",
                                          .text = &s_file,
                                          .help = "where rows are added"},
+                                        {.name = "end",
+                                         .argument = "TEXT",
+                                         .text = &s_end,
+                                         .help = "behind each name"},
                                         {.name = NULL}};
 
 static uint64_t
@@ -74,12 +79,27 @@ s_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
     return whole ? ZB_DELIVERED : ZB_RETRY;
 }
 
+static int
+s_fit (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1])
+{
+    snprintf (fitted, ZB_NAME_MAX + 1, "%s%s", text, is_source ? "" : s_end);
+    return !is_source && *s_end;
+}
+
+static const char *
+s_naming (void)
+{
+    return s_end;
+}
+
 static const zb_backend_t s_backend = {.abi = ZB_BACKEND_ABI,
                                        .name = "totals",
                                        .summary = "Keeps totals, for a test",
                                        .options = s_options,
                                        .wants = WANTS,
                                        .batch = 4,
+                                       .fit = s_fit,
+                                       .naming = s_naming,
                                        .deliver = s_deliver};
 
 const zb_backend_t *

@@ -526,6 +526,68 @@ another_backend_between (void)
     assert_int_equal (keeper_starts (&keeper, &load), 1);
 }
 
+//  Counts so much, and stops the worker when it has come under that name.
+static void
+keeper_count (keeper_t *self, int value, const char *name, double sum)
+{
+    keeper_start (self, NULL);
+    process_await (self->worker, "event=ready");
+    publisher_send (
+      publisher_new (self->broker, "info|"),
+      text_new ("info|Counter|n|%d|%ld|s", value, (long) time (NULL)));
+    keeper_await (self, name, sum);
+    assert_int_equal (process_stop (self->worker, SIGTERM), 0);
+}
+
+//  Totals of before stay in the folder under their names, and those of the new naming
+//  begin. Nothing falls, and the first ones go on when they are named so again.
+static void
+another_naming_between (void)
+{
+    broker_t *broker = broker_start ();
+    keeper_t keeper = keeper_new (broker, s_wants_totals (), "spool");
+    keeper_count (&keeper, 5, "n", 5);
+    keeper.more = LIST ("--end", ".x");
+    keeper_count (&keeper, 7, "n.x", 7);
+    keeper.more = NULL;
+    keeper_count (&keeper, 11, "n", 16);
+    rows_t rows = rows_read (keeper.file);
+    rows_check (&rows);
+    assert_true (rows_sum (&rows, "n").value == 16);
+    assert_int_equal (rows_sum (&rows, "n").starts, 1);
+    assert_true (rows_sum (&rows, "n.x").value == 7);
+    assert_int_equal (rows_sum (&rows, "n.x").starts, 1);
+}
+
+//  What waits has its names, and must be delivered under them.
+static void
+another_naming_waits_for_what_waits (void)
+{
+    broker_t *broker = broker_start ();
+    keeper_t keeper = keeper_new (broker, s_wants_totals (), "spool");
+    const char *file = keeper.file;
+    keeper.file = s_folder;  //  no file can be written there
+    keeper.more = LIST ("--deadline", "0");
+    keeper_start (&keeper, NULL);
+    process_await (keeper.worker, "event=ready");
+    publisher_send (publisher_new (broker, "info|"),
+                    text_new ("info|Counter|n|5|%ld|s", (long) time (NULL)));
+    process_await (keeper.worker, "event=retry");
+    assert_int_equal (process_stop (keeper.worker, SIGTERM), 0);
+    keeper.file = file;
+    keeper.more = LIST ("--end", ".x");
+    keeper_start (&keeper, NULL);
+    assert_int_equal (process_wait (keeper.worker), 1);
+    assert_non_null (strstr (process_err (keeper.worker),
+                             "rows wait there for another backend"));
+    keeper.more = NULL;
+    keeper_start (&keeper, NULL);
+    keeper_await (&keeper, "n", 5);
+    rows_t rows = keeper_end (&keeper);
+    assert_true (rows_sum (&rows, "n").value == 5);
+    assert_true (rows_sum (&rows, "n.x").value <= 0);
+}
+
 #if !SANITIZED  //  clock.so would have to be loaded after the sanitizer
 
 //  For some seconds the worker's clock is an hour ahead, again and again until that
@@ -698,6 +760,8 @@ static const struct CMUnitTest tests[] = {
   TEST (a_damaged_ledger_means_new_starts),
   TEST (a_full_disk_means_new_starts_after_a_crash),
   TEST (another_backend_between),
+  TEST (another_naming_between),
+  TEST (another_naming_waits_for_what_waits),
 #if !SANITIZED
   TEST (a_clock_that_was_ahead_makes_none_fall),
 #endif

@@ -81,20 +81,23 @@ an_old_program_loses_nothing (void)
 //  What it kept of a series: the last total, or how many samples or readings.
 typedef struct {
     double requests, latency, depth;
-    int malformed;
+    int malformed, too_long, messages;
 } old_worker_t;
 
-//  It knew three types, and six or seven fields. The rest it only counted.
+//  It knew three types, six or seven fields, and names of 255 bytes at most. The rest it
+//  only counted.
 static void
 old_worker_line (old_worker_t *self, const char *line)
 {
-    char type[16], name[64], stream[4096];
+    char type[16], name[1024], stream[4096];
     unsigned long seq, sent;
     double value;
-    if (sscanf (line, "info|%15[^|]|%63[^|]|%*[^|]|%*[^|]|q1|%4095s", type,
+    if (sscanf (line, "info|%15[^|]|%1023[^|]|%*[^|]|%*[^|]|q1|%4095s", type,
                 name, stream)
         != 3)
         self->malformed++;
+    else if (strlen (name) > 255)
+        self->too_long++;
     else if (strcmp (type, "Counter") == 0
              && sscanf (stream, "%*[^:]:%*u:%*u:%lf", &value) == 1)
         self->requests = value;
@@ -108,17 +111,37 @@ old_worker_line (old_worker_t *self, const char *line)
         self->malformed++;
 }
 
+//  All that comes until a stream ends.
+static old_worker_t
+old_worker_read (void *sub)
+{
+    old_worker_t self = {0};
+    for (bool ended = false; !ended; self.messages++) {
+        char *message = socket_receive (sub), *line;
+        while ((line = strsep (&message, "\n"))) {
+            ended |= strncmp (line, "info|End|", 9) == 0;
+            old_worker_line (&self, line);
+        }
+    }
+    return self;
+}
+
+static void *
+old_worker_socket (const broker_t *broker)
+{
+    void *sub = socket_new (ZMQ_SUB);
+    zmq_setsockopt (sub, ZMQ_SUBSCRIBE, "info|", 5);
+    assert_int_equal (zmq_connect (sub, broker_endpoint (broker, 1)), 0);
+    return sub;
+}
+
 //  What is new in a message are lines of their own, which it counted and left
 //  alone: one at the beginning of each, and one at the end of all.
 static void
 an_old_worker_loses_nothing (void)
 {
     broker_t *broker = broker_start ();
-    void *sub = socket_new (ZMQ_SUB);
-    old_worker_t worker = {0};
-    int messages = 0, ended = 0;
-    zmq_setsockopt (sub, ZMQ_SUBSCRIBE, "info|", 5);
-    assert_int_equal (zmq_connect (sub, broker_endpoint (broker, 1)), 0);
+    void *sub = old_worker_socket (broker);
     process_t *measure = process_start (LIST (program_path ("measure")),
                                         broker_environment (broker));
     for (size_t i = 0; i < 3; i++) {
@@ -129,18 +152,42 @@ an_old_worker_loses_nothing (void)
         process_await_nth (measure, "flush 0", i + 1);
     }
     process_close_input (measure);
-    for (; !ended; messages++) {
-        char *message = socket_receive (sub), *line;
-        while ((line = strsep (&message, "\n"))) {
-            ended |= strncmp (line, "info|End|", 9) == 0;
-            old_worker_line (&worker, line);
-        }
-    }
+    old_worker_t worker = old_worker_read (sub);
     assert_int_equal (process_wait (measure), 0);
     assert_true (worker.requests == 15);
     assert_true (worker.latency == 3);
     assert_true (worker.depth == 3);
-    assert_int_equal (worker.malformed, messages + 1);
+    assert_int_equal (worker.malformed, worker.messages + 1);
+}
+
+//  Of names with tags it knew nothing: a short one was a name, and one of more than 255
+//  bytes a malformed line, of which it took nothing. A worker of this version has both.
+static void
+an_old_worker_takes_no_name_that_is_too_long (void)
+{
+    broker_t *broker = broker_start ();
+    void *sub = old_worker_socket (broker);
+    sink_t sink = sink_stdout (broker, NULL);
+    char value[301];
+    memset (value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    publisher_probe (publisher_new (broker, "info|"), "info", &sink, 1);
+    process_t *measure = process_start (LIST (program_path ("measure")),
+                                        broker_environment (broker));
+    process_send (measure, text_new ("count\tinfo\trequests\t5\tq1\n"
+                                     "count\tinfo\trequests\t7\tq1\tuser=%s\n"
+                                     "flush\t20000\n",
+                                     value));
+    process_await (measure, "flush 0");
+    process_close_input (measure);
+    old_worker_t worker = old_worker_read (sub);
+    assert_int_equal (process_wait (measure), 0);
+    assert_true (worker.requests == 5);
+    assert_true (worker.too_long > 0);
+    sink_await (&sink, "q1", text_new ("requests;user=%s", value), 0, 7);
+    sink_stop (&sink);
+    sink_check_sum (&sink, "q1", "requests", 5);
+    sink_check_sum (&sink, "q1", text_new ("requests;user=%s", value), 7);
 }
 
 //  --------------------------------------------------------------------------
@@ -182,6 +229,7 @@ an_old_spool_goes_on (void)
 static const struct CMUnitTest tests[] = {
   TEST (an_old_program_loses_nothing),
   TEST (an_old_worker_loses_nothing),
+  TEST (an_old_worker_takes_no_name_that_is_too_long),
   TEST (an_old_spool_goes_on),
 };
 
