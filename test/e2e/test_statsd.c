@@ -1,12 +1,12 @@
-/*  test_statsd.c - what comes to a real StatsD, and to a socket that is slow, or
-    not there
+/*  test_statsd.c - what comes to a real StatsD, to collectd, and to a socket that is
+    slow, or not there
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 //  ctest: TIMEOUT 180
 
+#include "collectd.h"
 #include "indexer.h"
-#include "servers.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -72,6 +72,19 @@ statsd_await (const server_t *self, const char *name, const char *field,
                   sum);
 }
 
+static void
+collectd_await (const server_t *self, const cJSON *series)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    double total = row_number (series, "total");
+    while (collectd_total (self, series) < total && now_ms () < until)
+        poll_pause ();
+    if (collectd_total (self, series) != total)
+        fail_msg ("%s: %g, expected %g",
+                  cJSON_GetObjectItem (series, "name")->valuestring,
+                  collectd_total (self, series), total);
+}
+
 static process_t *
 s_worker (const broker_t *broker, const server_t *server)
 {
@@ -111,6 +124,25 @@ what_was_counted_comes_to_statsd (void)
                           cJSON_GetObjectItem (one, "count")->valuedouble);
     }
     assert_true (counters > 2);
+    cJSON_Delete (series);
+}
+
+static void
+what_was_counted_comes_to_collectd (void)
+{
+    broker_t *broker = broker_start ();
+    server_t *server = server_start (&server_collectd);
+    process_t *worker = s_worker (broker, server);
+    process_t *indexer = indexer_start (broker, tree_new (), 3, 1000);
+    cJSON *series = indexer_totals (indexer), *one;
+    int checked = 0;
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+    cJSON_ArrayForEach (one, series) if (row_is (one, "type", "counter"))
+    {
+        collectd_await (server, one);
+        checked++;
+    }
+    assert_true (checked > 4);
     cJSON_Delete (series);
 }
 
@@ -256,6 +288,7 @@ a_slow_reader_gets_all (void)
 
 static const struct CMUnitTest tests[] = {
   TEST (what_was_counted_comes_to_statsd),
+  TEST (what_was_counted_comes_to_collectd),
   TEST (timers_keep_mean_and_percentiles),
   TEST (all_bytes_come),
   TEST (a_slow_reader_gets_all),
