@@ -4028,7 +4028,7 @@ zb_thread_exit_ (void *argument)
 static zb_thread_ *
 zb_thread_self_ (void)
 {
-    zb_thread_ *self, *newest;
+    zb_thread_ *self, *unseen;
     struct timespec used;
     if (zb_self_ || !zb_key_made_)
         return zb_self_;
@@ -4041,10 +4041,9 @@ zb_thread_self_ (void)
       pthread_getcpuclockid (pthread_self (), &self->clock) == 0
       && clock_gettime (self->clock, &used) == 0;
     self->generation = zb_generation_get_ ();
-    //  a thread whose first measurement was in its last destructor ended unseen
-    newest = zb_threads_;
-    if (newest && zb_thread_gone_ (newest))
-        zb_thread_destroy_ (&newest);
+    //  threads whose first measurement was in their last destructor end unseen
+    while ((unseen = zb_threads_) && zb_thread_gone_ (unseen))
+        zb_thread_destroy_ (&unseen);
     ZB_LIST_ADD_ (zb_threads_, self);
     return zb_self_ = self;
 }

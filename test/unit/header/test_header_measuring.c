@@ -114,6 +114,59 @@ test_count_key_destructor (void **state)
     peer_await_total (&self->peer, "late.time", NULL, 20 * ROUNDS + 20);
 }
 
+//  Measures first in the last round, so that the header does not hear of the
+//  thread's end.
+static void
+s_late_and_wait (void *barrier)
+{
+    static __thread int rounds;
+    if (++rounds < ROUNDS)
+        pthread_setspecific (s_key, barrier);
+    else {
+        zb_count ("info", "unseen");
+        pthread_barrier_wait (barrier);
+    }
+}
+
+static void *
+s_set_key (void *barrier)
+{
+    pthread_setspecific (s_key, barrier);
+    return NULL;
+}
+
+static int
+s_threads_known (void)
+{
+    int count = 0;
+    pthread_mutex_lock (&zb_lock_);
+    for (const zb_thread_ *thread = zb_threads_; thread; thread = thread->next)
+        count++;
+    pthread_mutex_unlock (&zb_lock_);
+    return count;
+}
+
+static void
+test_count_unseen_ends (void **state)
+{
+    enum { PAIRS = 20 };
+    fixture_t *self = *state;
+    pthread_barrier_t both;
+    int before = s_threads_known ();
+    pthread_barrier_init (&both, NULL, 2);
+    assert_int_equal (pthread_key_create (&s_key, s_late_and_wait), 0);
+    for (int i = 0; i < PAIRS; i++) {
+        pthread_t first = s_thread (s_set_key, &both);
+        pthread_join (s_thread (s_set_key, &both), NULL);
+        pthread_join (first, NULL);
+    }
+    pthread_key_delete (s_key);
+    pthread_barrier_destroy (&both);
+    //  the last two stay until another thread measures first
+    assert_in_range (s_threads_known (), 0, before + 2);
+    peer_await_total (&self->peer, "unseen", NULL, 2 * PAIRS);
+}
+
 //  --------------------------------------------------------------------------
 //  Scopes: one measurement for each way out
 
@@ -470,6 +523,7 @@ main (void)
     const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown (test_count_threads, s_open, s_close),
       cmocka_unit_test_setup_teardown (test_count_thread_exit, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_count_unseen_ends, s_open, s_close),
       cmocka_unit_test_setup_teardown (test_count_key_destructor, s_open,
                                        s_close),
       cmocka_unit_test_setup_teardown (test_scopes, s_open, s_close),
