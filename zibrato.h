@@ -877,6 +877,7 @@ zb_close (zb_t **self_p)
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <time.h>
@@ -2876,6 +2877,7 @@ struct zb_s {
     int zmq_pending;      //  1: ask ZeroMQ for news before sleeping
     int64_t zmq_safe_ms;  //  when zb_zmq_safe_ last found descriptors,
     int64_t opened_ms;    //  and when it last opened some to see that
+    uint64_t root;        //  zb_root_ of ZeroMQ's threads; 0: the host's
     int64_t retry_ms;     //  when opening ZeroMQ may be tried again
     int64_t quarantine_until_ms;
     char answer[ZB_TOPIC_MAX_];  //  to a broker's question, if ZeroMQ has had
@@ -4128,6 +4130,19 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
             zb_level_listen_ (self, level);
 }
 
+//  Called with the instance's lock held. Forgets what brokers have said. They say
+//  it again to a new socket.
+static void
+zb_subscriptions_forget_ (zb_t *self)
+{
+    zb_level_ *level;
+    self->subscriptions_size = self->overflow = self->topics_bytes = 0;
+    self->markers = self->pauses = self->questions = self->answer_size = 0;
+    self->list_complete = self->unreachable = 0;
+    for (level = self->levels; level; level = level->next)
+        zb_level_listen_ (self, level);
+}
+
 //  Pump thread only, without the lock. Answers a broker, which asks whether all
 //  that it has said is read: [ANSWER_LAST] behind what was sent before. If ZeroMQ has no room,
 //  that is tried again.
@@ -4188,8 +4203,8 @@ zb_spare_thread_ (void *argument)
     return NULL;
 }
 
-//  Pump thread only. Checks that ZB_SPARE_THREADS_ threads can run at the same
-//  time. Returns -1, errno set.
+//  Checks that ZB_SPARE_THREADS_ threads can run at the same time. Returns -1,
+//  errno set.
 static int
 zb_spare_threads_ (void)
 {
@@ -4456,19 +4471,81 @@ zb_zmq_close_ (zb_t *self, int linger_ms)
     self->context = NULL;
 }
 
+//  Returns a number that stands for the calling thread's root directory, or 0 if
+//  that cannot be read.
+static uint64_t
+zb_root_ (void)
+{
+    struct stat root;
+    return stat ("/", &root) == 0
+             ? zb_mix_ ((uint64_t) root.st_dev, (uint64_t) root.st_ino) | 1
+             : 0;
+}
+
+//  A thread that makes the socket, and by it ZeroMQ's threads. Returns an errno,
+//  or NULL.
+//
+//  While a thread is inside execve, Linux starts no thread that shares root,
+//  working directory and umask with it (fs_struct's in_exec, see copy_fs in
+//  kernel/fork.c). pthread_create fails with EAGAIN, and ZeroMQ ends the program
+//  for that (thread.cpp). A check before does not help: an execve may begin
+//  behind it. So ZeroMQ's threads are started by this one, which has stopped to
+//  share these with the host. It may fail to start itself, as any thread; then
+//  the pump tries again later.
+//
+//  What ZeroMQ's threads open by path: the files of the resolver, and ipc://
+//  endpoints. They have the host's root, until that calls chroot: then they are
+//  started again (zb_pump_follow_), since a thread must not stay outside. Their
+//  working directory is "/", which keeps no file system busy; but that of the
+//  host if an endpoint may be a relative path. They make no files, so their umask
+//  is not used.
+//
+//  A filter may refuse unshare. Then all is shared, and an execve that begins
+//  between zb_spare_threads_ and the second of ZeroMQ's threads does harm. So it
+//  is with a context of the host's, since its threads must be like the host's.
+static void *
+zb_zmq_begin_ (void *argument)
+{
+    enum { ZB_CLONE_FS_ = 0x200 };  //  CLONE_FS (linux/sched.h)
+    zb_t *self = (zb_t *) argument;
+    self->root = 0;
+    if (!self->context_given && syscall (SYS_unshare, ZB_CLONE_FS_) == 0) {
+        self->root = zb_root_ ();
+        if (!strstr (self->endpoint, "ipc://") && chdir ("/") == -1) {
+            //  a filter: then it stays where the host was
+        }
+    }
+    if (zb_spare_threads_ () == 0)
+        self->socket = zmq_socket (self->context, ZMQ_XPUB);
+    return (void *) (intptr_t) (self->socket ? 0 : errno);
+}
+
+//  Pump thread only. Makes the socket. Returns -1, errno set.
+static int
+zb_zmq_socket_ (zb_t *self)
+{
+    pthread_t thread;
+    void *error;
+    self->context = self->context_given ? self->context_given : zmq_ctx_new ();
+    if (!self->context)
+        return -1;
+    errno = pthread_create (&thread, NULL, zb_zmq_begin_, self);
+    if (errno)
+        return -1;
+    pthread_join (thread, &error);
+    errno = (int) (intptr_t) error;
+    return self->socket ? 0 : -1;
+}
+
 //  Pump thread only. Opens socket and connections, after checking that ZeroMQ
 //  will get all it needs. Returns -1, errno set, with nothing left open.
 static int
 zb_zmq_open_ (zb_t *self)
 {
     int keep;
-    if (zb_zmq_calls_ () == -1 || zb_spare_descriptors_ (ZB_SPARE_FDS_) == -1
-        || zb_spare_threads_ () == -1)
+    if (zb_zmq_calls_ () == -1 || zb_spare_descriptors_ (ZB_SPARE_FDS_) == -1)
         return -1;
-    self->context = self->context_given ? self->context_given : zmq_ctx_new ();
-    if (self->context)
-        self->socket = zmq_socket (self->context, ZMQ_XPUB);
-    if (self->socket && zb_zmq_connect_ (self) == 0
+    if (zb_zmq_socket_ (self) == 0 && zb_zmq_connect_ (self) == 0
         && zb_zmq_watch_ (self) == 0) {
         self->zmq_pending = 1;
         return 0;
@@ -5429,6 +5506,21 @@ zb_pump_wait_ (zb_t *self, int64_t next_ms, int stop)
 //
 //  The pump opens ZeroMQ, makes rounds until it is stopped, and closes ZeroMQ.
 
+//  Pump thread only, without the lock. Closes ZeroMQ if its threads are outside
+//  of the host's root. Series and readings go on with the next socket.
+static void
+zb_pump_follow_ (zb_t *self)
+{
+    uint64_t root = self->socket && self->root ? zb_root_ () : 0;
+    if (!root || root == self->root || !zb_zmq_safe_ (self))
+        return;
+    zb_zmq_close_ (self, self->linger_ms);
+    self->retry_ms = 0;
+    pthread_mutex_lock (&self->lock);
+    zb_subscriptions_forget_ (self);
+    pthread_mutex_unlock (&self->lock);
+}
+
 //  Pump thread only, without the lock. Opens ZeroMQ, if it is not open and a
 //  try is due. Returns 1 if reports can be sent. A context that was ended by
 //  the host counts as ready: sending then fails at once.
@@ -5437,6 +5529,7 @@ zb_pump_ready_ (zb_t *self, int stop)
 {
     int64_t now_ms = zb_clock_ms_ ();
     int error = self->config_error;
+    zb_pump_follow_ (self);
     if (!self->socket && !error) {
         if (now_ms < self->retry_ms && !stop)
             return 0;
@@ -5522,9 +5615,7 @@ zb_pump_end_ (zb_t *self, int64_t until_ms)
 
 //  Pump thread only, without the lock. Waits a moment before ZeroMQ is opened,
 //  unless somebody waits for a report. A process that measures and then
-//  executes another program mostly does so at once. Linux refuses new threads
-//  during exec (fs_struct's in_exec), and ZeroMQ would end the process for
-//  that.
+//  executes another program mostly does so at once, and needs no ZeroMQ.
 static void
 zb_pump_delay_start_ (zb_t *self)
 {
@@ -6767,7 +6858,6 @@ zb_instance_inherit_ (zb_t *self)
         if (!level->inherited)
             level->seq = level->child_seq;
         level->inherited = 1;
-        level->has_listener = 0;
         level->queue.size = level->queue.sent = level->queue.to_resend = 0;
         level->sending = 0;
         if (self->classic)
@@ -6781,9 +6871,8 @@ zb_instance_inherit_ (zb_t *self)
     zb_map_free_ (&self->series);
     self->slots_size = 0;
     self->dropped = NULL;
-    self->subscriptions_size = self->overflow = self->topics_bytes = 0;
-    self->markers = self->pauses = self->questions = self->answer_size = 0;
-    self->list_complete = self->unreachable = self->error = 0;
+    zb_subscriptions_forget_ (self);
+    self->error = 0;
     memset (&self->stats, 0, sizeof self->stats);
     self->dropped_async = self->dropped_reported = 0;
     self->random = self->denied = 0;

@@ -11,6 +11,8 @@
 
 #include "edges.h"
 
+#include <sched.h>
+
 enum {
     RUNS = 20,
     SOON_MS = 400,         //  where .linger_ms is 500
@@ -138,6 +140,43 @@ a_program_that_executes_another_at_once_becomes_it (void)
     assert_int_equal (edge_number (leave, "failed="), 0);
 }
 
+//  What these two rest on is refused by some filters. Runs such a program.
+static process_t *
+s_run_unshared (const char *command, long number, broker_t *broker)
+{
+    if (unshare (CLONE_FS) == -1)
+        skip ();
+    return edge_run (
+      "leave", command, number,
+      edge_environment (edge_delivers (broker),
+                        LIST (text_new ("LEAVE_FOLDER=%s", s_folder))));
+}
+
+//  ZeroMQ would end the program if the kernel refused it a thread.
+static void
+threads_may_fail_to_execute_all_the_time (void)
+{
+    enum { INSTANCES = 30 };
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    s_run_unshared ("exec-fails", INSTANCES, broker);
+    sink_end_with_sum (&sink, NULL, "leave.count", INSTANCES * 100);
+}
+
+static void
+no_thread_stays_outside_of_a_new_root (void)
+{
+    if (geteuid () != 0)
+        skip ();
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    process_t *leave = s_run_unshared ("chroot", 0, broker);
+    assert_int_equal (edge_number (leave, "refused="), 0);
+    assert_int_equal (edge_number (leave, "outside="), 0);
+    assert_int_equal (edge_number (leave, "flush="), 0);
+    sink_end_with_sum (&sink, NULL, "leave.count", 200);
+}
+
 //  A child of which only the kernel knows ends at once, whatever it measures.
 static void
 s_check_unknown_child (const char *command)
@@ -220,6 +259,8 @@ static const struct CMUnitTest tests[] = {
   TEST (what_was_counted_before_two_forks_arrives),
   TEST (a_parent_and_a_child_that_go_on_count_once),
   TEST (a_program_that_executes_another_at_once_becomes_it),
+  TEST (threads_may_fail_to_execute_all_the_time),
+  TEST (no_thread_stays_outside_of_a_new_root),
   TEST (a_child_of_clone_ends_at_once),
   TEST (a_child_of_fork_without_handlers_ends_at_once),
   TEST (a_fork_knows_nothing_of_other_threads_counters),

@@ -11,6 +11,7 @@
 
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 extern char **environ;
 
@@ -197,6 +198,98 @@ s_exec (void)
 }
 
 //  --------------------------------------------------------------------------
+//  Executing, and another root
+
+static atomic_int s_executes = 1;
+
+//  Goes to the folder that a variable names, for what is made here.
+static bool
+s_folder_enter (void)
+{
+    const char *folder = getenv ("LEAVE_FOLDER");
+    return folder && chdir (folder) == 0;
+}
+
+//  Tries to execute what is no program, again and again: the kernel sees that
+//  late.
+static void *
+s_execute (void *path)
+{
+    while (s_executes) {
+        execl (path, path, (char *) NULL);
+        s_nap (300);
+    }
+    return NULL;
+}
+
+//  Opens NUMBER instances in turn while a thread tries to execute, and counts
+//  100 in each. What is refused meanwhile is tried again: zb_flush fails until
+//  then.
+static int
+s_exec_fails (void)
+{
+    static char path[] = "./none";
+    int fd = s_folder_enter () ? creat (path, 0700) : -1;
+    if (fd == -1 || write (fd, "none", 4) != 4 || close (fd) == -1)
+        return 1;
+    pthread_t thread = s_thread_new (NULL, s_execute, path);
+    for (long i = 0; i < s_number; i++) {
+        zb_t *zb;
+        while (!(zb = zb_open ()))
+            s_nap (100);
+        for (int j = 0; j < 100; j++)
+            zb_count ("info", "leave.count", .to = zb);
+        while (zb_flush (zb, PATIENCE_MS) == -1)
+            s_nap (10000);
+        zb_close (&zb);
+    }
+    s_executes = 0;
+    s_thread_join (thread);
+    return s_leave ();
+}
+
+//  Counts the threads that have another root than the one that asks.
+static long
+s_outside (DIR *tasks)
+{
+    struct stat mine, root;
+    struct dirent *entry;
+    long outside = 0;
+    if (stat ("/", &mine) == -1)
+        return -1;
+    rewinddir (tasks);
+    while ((entry = readdir (tasks))) {
+        char path[300];
+        snprintf (path, sizeof path, "%s/root", entry->d_name);
+        if (*entry->d_name != '.'
+            && fstatat (dirfd (tasks), path, &root, 0) == 0)
+            outside += root.st_ino != mine.st_ino || root.st_dev != mine.st_dev;
+    }
+    return outside;
+}
+
+//  Counts 100, changes its root, and counts 100 more when no thread is outside
+//  any more.
+static int
+s_chroot (void)
+{
+    int64_t until_ms = s_now_ms () + PATIENCE_MS;
+    DIR *tasks = opendir ("/proc/self/task");
+    if (!tasks || !s_folder_enter () || mkdir ("root", 0700) == -1)
+        return 1;
+    s_count ("info", "leave.count", 100);
+    if (zb_flush (NULL, PATIENCE_MS) == -1 || s_outside (tasks) != 0)
+        return 1;
+    printf ("refused=%d\n", chroot ("root") == -1);
+    while (s_outside (tasks) != 0 && s_now_ms () < until_ms)
+        s_nap (1000);
+    printf ("outside=%ld\n", s_outside (tasks));
+    s_count ("info", "leave.count", 100);
+    printf ("flush=%d\n", zb_flush (NULL, PATIENCE_MS));
+    return s_leave ();
+}
+
+//  --------------------------------------------------------------------------
 //  Crowds
 
 enum { NAMES_MAX = 200, FORKS = 21, CHILDREN = 5 };
@@ -364,6 +457,8 @@ static const command_t s_commands[] = {{"count", s_count_and_return},
                                        {"clone", s_clone},
                                        {"_Fork", s_fork_quietly},
                                        {"exec", s_exec},
+                                       {"exec-fails", s_exec_fails},
+                                       {"chroot", s_chroot},
                                        {"fork-crowd", s_fork_crowd},
                                        {"fork-plain", s_fork_plain},
                                        {"exits", s_exits}};
