@@ -35,6 +35,7 @@ static struct {
     service_t service;
     int64_t connections;
     const char *tags;
+    int histograms;
     pthread_mutex_t lock;  //  over what follows
     age_t age;
 } s_librato = {
@@ -60,6 +61,8 @@ static const zb_option_t s_options[] = {
    .help = "of the API"},
   {.name = "tags", .argument = "HOW", .text = &s_librato.tags,
    .help = "fold: into names; measurements: sent as tags, to that API"},
+  {.name = "histograms", .flag = &s_librato.histograms,
+   .help = "of timers, too, for `zibrato serve`; others may refuse them"},
   {.name = "timeout", .argument = "SECONDS",
    .number = &s_librato.service.http.timeout,
    .min = 1, .max = 3600, .help = "that a request may take"},
@@ -160,8 +163,10 @@ librato_learn_age (const zb_row_t *rows, size_t count, bool too_old,
 static zb_outcome_t
 librato_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
-    char *body = librato_tagged () ? librato_measurements (rows, count)
-                                   : librato_gauges (rows, count);
+    bool histograms = s_librato.histograms;
+    char *body = librato_tagged ()
+                   ? librato_measurements (rows, count, histograms)
+                   : librato_gauges (rows, count, histograms);
     zb_outcome_t outcome;
     bool too_old;
     outcome = librato_send (body, strlen (body), reply, &too_old);

@@ -46,31 +46,53 @@ s_measurement (const zb_row_t *row)
     return measurement;
 }
 
+static void
+s_buckets (cJSON *object, const zb_row_t *row)
+{
+    cJSON *buckets = cJSON_AddObjectToObject (object, "buckets");
+    cJSON *index, *counts;
+    size_t i;
+    cJSON_AddNumberToObject (buckets, "scale", 5);
+    index = cJSON_AddArrayToObject (buckets, "index");
+    counts = cJSON_AddArrayToObject (buckets, "count");
+    for (i = 0; i < row->bucket_count; i++) {
+        cJSON_AddItemToArray (index,
+                              cJSON_CreateNumber (row->buckets[i].index));
+        cJSON_AddItemToArray (
+          counts, cJSON_CreateNumber ((double) row->buckets[i].count));
+    }
+}
+
 //  {NAME:[...]}. Caller owns the return value.
 static char *
-s_body (const char *name, row_fn *row, const zb_row_t *rows, size_t count)
+s_body (const char *name, row_fn *row, const zb_row_t *rows, size_t count,
+        bool histograms)
 {
     cJSON *body = cJSON_CreateObject ();
     cJSON *list = cJSON_AddArrayToObject (body, name);
     char *text;
     size_t i;
-    for (i = 0; i < count; i++)
-        cJSON_AddItemToArray (list, row (&rows[i]));
+    for (i = 0; i < count; i++) {
+        cJSON *object = row (&rows[i]);
+        if (histograms && rows[i].bucket_count)
+            s_buckets (object, &rows[i]);
+        cJSON_AddItemToArray (list, object);
+    }
     text = cJSON_PrintUnformatted (body);
     cJSON_Delete (body);
     return text;
 }
 
 char *
-librato_gauges (const zb_row_t *rows, size_t count)
+librato_gauges (const zb_row_t *rows, size_t count, bool histograms)
 {
-    return s_body ("gauges", s_gauge, rows, count);
+    return s_body ("gauges", s_gauge, rows, count, histograms);
 }
 
 char *
-librato_measurements (const zb_row_t *rows, size_t count)
+librato_measurements (const zb_row_t *rows, size_t count, bool histograms)
 {
-    return s_body ("measurements", s_measurement, rows, count);
+    return s_body ("measurements", s_measurement, rows, count, histograms);
 }
 
 //  --------------------------------------------------------------------------

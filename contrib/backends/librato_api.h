@@ -12,11 +12,13 @@
 
 #include <stdbool.h>
 
-//  Caller owns the return value.
-char *librato_gauges (const zb_row_t *rows, size_t count);
+//  With histograms, those of timers, too: "buckets":{"scale":5,"index":[-12,...],
+//  "count":[3,...]}, which `zibrato serve` takes. Caller owns the return value.
+char *librato_gauges (const zb_row_t *rows, size_t count, bool histograms);
 
 //  The same for the other; the source is a tag.
-char *librato_measurements (const zb_row_t *rows, size_t count);
+char *
+librato_measurements (const zb_row_t *rows, size_t count, bool histograms);
 
 //  The outcome of a response, and its reason for people: the errors that the
 //  service names, else the beginning of whatever came. Was it refused because rows

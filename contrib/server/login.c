@@ -99,6 +99,7 @@ login_by_link (web_request_t *request)
         || strcmp (request->method, "GET") != 0)
         return false;
     request->status = 303;
+    request->out.size = 0;
     web_add_header (request, "Location", "/");
     if (tokens_link_used (access->tokens, key)) {
         tokens_session (access->tokens, NULL, session);

@@ -234,13 +234,15 @@ web_pool (exchange_t *self)
 
 //  Counts the request as one that a handler has. Returns false if we end.
 static bool
-web_begin (web_t *self)
+web_begin (web_t *self, web_request_t *request)
 {
     bool ending;
     pthread_mutex_lock (&self->lock);
     ending = self->ending;
     self->open += !ending;
     pthread_mutex_unlock (&self->lock);
+    if (ending)
+        web_error (request, 503, NULL, "The server ends");
     return !ending;
 }
 
@@ -251,10 +253,9 @@ web_handle (void *argument, httpd_request_t *http, httpd_answer_t *answer)
 {
     web_t *web = (web_t *) argument;
     exchange_t *self = (exchange_t *) http->own;
-    bool begun = self->route && web_begin (web);
-    if (self->route && !begun)
-        web_error (&self->request, 503, NULL, "The server ends");
-    if (begun && !login_by_link (&self->request) && exchange_body (self) == 0) {
+    bool begun = !login_by_link (&self->request) && self->route
+                 && web_begin (web, &self->request);
+    if (begun && exchange_body (self) == 0) {
         if (self->route->pool) {
             web_pool (self);
             return;

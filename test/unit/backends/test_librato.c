@@ -150,7 +150,7 @@ test_fit_tagged_any (void **state)
 static cJSON *
 s_gauge (const zb_row_t *row)
 {
-    char *text = librato_gauges (row, 1);
+    char *text = librato_gauges (row, 1, false);
     cJSON *json = cJSON_Parse (text), *gauges, *gauge;
     assert_non_null (json);
     gauges = cJSON_GetObjectItem (json, "gauges");
@@ -202,6 +202,27 @@ test_body (void **state)
     cJSON_Delete (json);
 }
 
+//  {"scale":5,"index":[-3,7],"count":[1,2]}, and only if they are asked for.
+static void
+test_histograms (void **state)
+{
+    static const zb_bucket_t buckets[] = {{-3, 1}, {7, 2}};
+    zb_row_t row = {.type = ZB_TYPE_TIMER,
+                    .name = "t",
+                    .source = "s",
+                    .count = 3,
+                    .buckets = buckets,
+                    .bucket_count = 2};
+    char *with = librato_gauges (&row, 1, true);
+    char *without = librato_gauges (&row, 1, false);
+    (void) state;
+    assert_non_null (strstr (
+      with, "\"buckets\":{\"scale\":5,\"index\":[-3,7],\"count\":[1,2]}"));
+    assert_null (strstr (without, "buckets"));
+    free (with);
+    free (without);
+}
+
 static void
 test_measurements (void **state)
 {
@@ -217,7 +238,7 @@ test_measurements (void **state)
                     .min = 0.2,
                     .max = 0.3,
                     .sum_squares = 0.13};
-    char *text = librato_measurements (&row, 1);
+    char *text = librato_measurements (&row, 1, false);
     (void) state;
     assert_string_equal (
       text, "{\"measurements\":[{\"name\":\"t\",\"time\":1700000000,"
@@ -696,6 +717,7 @@ main (void)
                                        cmocka_unit_test (test_sanitise_bytes),
                                        cmocka_unit_test (test_fit),
                                        cmocka_unit_test (test_body),
+                                       cmocka_unit_test (test_histograms),
                                        cmocka_unit_test (test_measurements),
                                        cmocka_unit_test (test_partly),
                                        cmocka_unit_test (test_fit_tagged),
