@@ -345,11 +345,14 @@ column_get_bucket_count (column_t *self)
 void
 column_get_buckets (column_t *self, zb_bucket_t *bucket, size_t count)
 {
-    int64_t index = BUCKET_MIN;
+    int index = BUCKET_MIN;
     for (size_t i = 0; i < count && !self->failed; i++) {
         uint64_t step = column_get (self);
-        self->failed |= step > (uint64_t) (BUCKET_MAX - index);
-        bucket[i].index = (int) (index + (int64_t) step);
+        if (index > BUCKET_MAX || step > (uint64_t) (BUCKET_MAX - index)) {
+            self->failed = true;
+            return;
+        }
+        bucket[i].index = index + (int) step;
         bucket[i].count = column_get (self);
         index = bucket[i].index + 1;
     }

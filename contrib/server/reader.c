@@ -13,6 +13,10 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
+
+//  What changes meanwhile, the log must keep.
+enum { READ_MS = 10000, CHECK_STEPS = 10000 };
 
 //  --------------------------------------------------------------------------
 //  A connection
@@ -27,6 +31,27 @@ static const char *const s_chunks[LEVELS] = {
   "SELECT data FROM chunk_3 WHERE id = ?1",
 };
 
+static int64_t
+s_now_ms (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool
+reader_is_late (const reader_t *self)
+{
+    return s_now_ms () > self->until_ms;
+}
+
+//  Called by SQLite now and then.
+static int
+s_check_time (void *argument)
+{
+    return reader_is_late ((const reader_t *) argument);
+}
+
 static int
 s_open (reader_t *self)
 {
@@ -35,6 +60,7 @@ s_open (reader_t *self)
         != SQLITE_OK)
         return -1;
     sqlite3_busy_timeout (self->db, SQL_BUSY_MS);
+    sqlite3_progress_handler (self->db, CHECK_STEPS, s_check_time, self);
     if (sql_run (self->db, s_settings) == -1)
         return -1;
     for (int level = 0; level < LEVELS; level++)
@@ -132,6 +158,7 @@ reader_begin (reader_t *self)
 {
     if (!self->depth) {
         gate_enter (&self->store->gate);
+        self->until_ms = s_now_ms () + READ_MS;
         if (s_begin (self) == -1) {
             gate_leave (&self->store->gate);
             return -1;
@@ -284,7 +311,7 @@ s_read_level (reader_t *self, int level, int64_t begin_s, int64_t end_s,
         int64_t next = at + kept[level].span_s;
         int64_t from = at > begin_s ? at : begin_s;
         int64_t to = next < end_s ? next : end_s;
-        if (s_read_packed (self, level, at) == -1
+        if (reader_is_late (self) || s_read_packed (self, level, at) == -1
             || s_read_waiting (self, from, to) == -1)
             return -1;
         if (!s_take_both (self, from, to, step_s))

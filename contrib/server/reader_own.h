@@ -22,6 +22,7 @@ struct reader {
     int depth;  //  of reader_begin
     sqlite3_stmt *chunk[LEVELS], *inbox, *since;
     sqlite3_stmt *metric, *series;
+    int64_t until_ms;  //  of the monotonic clock: what is read is over then
     query_t query;
     int64_t since_s[LEVELS];   //  what is kept of each level
     buffer_t hours;            //  int64_t: of those the inbox has rows
@@ -29,6 +30,9 @@ struct reader {
     fold_t fold;
     buffer_t text;  //  of a statement, or of a metric
 };
+
+//  Has what began last taken too long?
+bool reader_is_late (const reader_t *self);
 
 //  For metrics and series. Returns 0 or -1.
 int reader_list_open (reader_t *self);

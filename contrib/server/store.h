@@ -147,8 +147,8 @@ reader_t *reader_new (store_t *store);
 void reader_destroy (reader_t **self_p);
 
 //  All that is read in between is of one moment. They may be nested. Nothing that waits
-//  may be done in between, for the store keeps all that has changed since. Returns 0,
-//  or -1; then there is no end.
+//  may be done in between, for the store keeps all that has changed since; what takes
+//  more than ten seconds fails. Returns 0, or -1; then there is no end.
 int reader_begin (reader_t *self);
 void reader_end (reader_t *self);
 

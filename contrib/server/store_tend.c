@@ -14,7 +14,7 @@ enum {
     WAL_PAGES = 2000,       //  that are written back: 16 MB
     WAL_PAGES_MOST = 8000,  //  then readers have to wait
     WAIT_MS = 2000,         //  so long, and again after
-    AGAIN_S = 10,
+    AGAIN_S = 5,
     GRACE_S = 120,         //  after an hour, for what comes late
     INBOX_MOST = 4000000,  //  rows that wait, at most, until they are packed
 };

@@ -277,11 +277,11 @@ s_say_failing (store_t *self, bool failing)
     self->failing = failing;
 }
 
-//  All or none. Returns 0 or -1.
+//  All or none. Returns 0 or -1. That something can be written is known if it was.
 static int
 s_try (store_t *self, batch_t *list)
 {
-    int rc;
+    int rc, changes = sqlite3_total_changes (self->db);
     if (self->trim.full)
         return -1;
     rc = store_begin (self);
@@ -289,7 +289,8 @@ s_try (store_t *self, batch_t *list)
         rc = s_write_batch (self, batch);
     if (rc == 0)
         rc = store_commit (self);
-    s_say_failing (self, rc == -1);
+    if (rc == -1 || changes != sqlite3_total_changes (self->db))
+        s_say_failing (self, rc == -1);
     if (rc == -1)
         store_rollback (self);
     return rc;

@@ -282,7 +282,7 @@ s_give_back_some (store_t *store)
 int64_t
 trim_bytes (const store_t *store)
 {
-    return (store->trim.used_pages + store->wal_pages) * TRIM_PAGE;
+    return store->trim.used_pages * TRIM_PAGE;
 }
 
 //  --------------------------------------------------------------------------
@@ -332,18 +332,20 @@ s_end_some (store_t *store)
     s_say_too_much (store, level, since_s);
 }
 
+//  The log is short, or will be when readers have gone: no points end for it, but
+//  nothing is written either when it is too long.
 static void
 s_check_size (store_t *store)
 {
     trim_t *self = &store->trim;
     int64_t most = store->options.max_bytes / TRIM_PAGE;
-    int64_t pages = self->used_pages + store->wal_pages;
+    int64_t more = most + most / 8 + SLACK_PAGES;
     bool dirty = false;
     for (int level = 0; level < LEVELS; level++)
         dirty |= self->dirty[level];
-    if (pages > most && !dirty)
+    if (self->used_pages > most && !dirty)
         s_end_some (store);
-    self->full = pages > most + most / 8 + SLACK_PAGES;
+    self->full = self->used_pages + store->wal_pages > more;
 }
 
 //  --------------------------------------------------------------------------

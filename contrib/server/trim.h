@@ -43,7 +43,7 @@ void trim_close (trim_t *self);
 //  Deletes some of what is to go. Returns whether there may be more.
 bool trim_slice (store_t *store);
 
-//  Bytes of the database that are in use, with its log.
+//  Bytes of the database that are in use.
 int64_t trim_bytes (const store_t *store);
 
 #endif
