@@ -1108,8 +1108,14 @@ static const zb_mode_t s_plugin_mode = {
   .tables = {s_plugin_options, s_worker_options}};
 
 //  Those that are no workers.
-static const zb_mode_t *const s_modes[] = {&s_broker_mode, &zb_keygen_mode,
-                                           &zb_replay_mode};
+static const zb_mode_t *const s_modes[] = {
+  &s_broker_mode,
+  &zb_keygen_mode,
+  &zb_replay_mode,
+#ifdef ZIBRATO_SERVER
+  &zb_up_mode,
+#endif
+};
 
 enum { MODES = sizeof s_modes / sizeof *s_modes };
 

@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-extern const zb_mode_t zb_keygen_mode, zb_replay_mode;
+extern const zb_mode_t zb_keygen_mode, zb_replay_mode, zb_up_mode;
 
 //  The backend of a shared object, for `zibrato worker --plugin`. Ends the program
 //  if it is none, or one for another version.

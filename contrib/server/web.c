@@ -378,11 +378,15 @@ web_log (web_t *self)
     const char *address = httpd_address (self->httpd);
     bool loopback =
       strncmp (address, "127.", 4) == 0 || strncmp (address, "[::1]", 5) == 0;
+    if (!self->access.tls && loopback) {
+        tokens_link_begin (self->access.tokens, address);
+        zb_log (LOG_INFO, "listening", "url=http://%s link=\"%s/link\"",
+                address, self->options.folder);
+        return;
+    }
     zb_log (LOG_INFO, "listening", "url=%s://%s",
             self->access.tls ? "https" : "http", address);
-    if (!self->access.tls && loopback)
-        tokens_link_begin (self->access.tokens, address);
-    if (!self->access.tls && !loopback)
+    if (!self->access.tls)
         zb_log (
           LOG_WARNING, "exposed",
           "address=%s reason=\"tokens go over the network in the clear: give "

@@ -1,0 +1,341 @@
+/*  zibrato up - broker and server together: one command, then open the page
+
+        up ── broker, unless there is one at the port already
+          └── serve, once the broker is ready
+
+    Each is a child that is started again when it ends. One signal stops both at the
+    same moment, and they see to it that nothing is lost by that (leaving.h).
+
+    Sections: options, what they say, when one ends, start and stop.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+#include "address.h"
+#include "log.h"
+#include "modes.h"
+#include "part.h"
+#include "process.h"
+
+#include <sys/wait.h>
+
+//  --------------------------------------------------------------------------
+//  Options
+
+static struct {
+    const char *host, *listen, *data;
+    int64_t port;
+    int verbose;
+} s_up = {.host = "127.0.0.1", .port = 5550};
+
+// clang-format off
+static const zb_option_t s_up_options[] = {
+  {.name = "host", .argument = "HOST", .text = &s_up.host,
+   .help = "address where programs and workers find the broker"},
+  {.name = "port", .argument = "PORT", .number = &s_up.port, .min = 0,
+   .max = 65534,
+   .help = "for programs, the next one for workers; 0 picks a free pair"},
+  {.name = "listen", .argument = "HOST:PORT", .text = &s_up.listen,
+   .help = "where the page and the API are (as of serve)"},
+  {.name = "data", .argument = "DIR", .text = &s_up.data,
+   .help = "where measurements are kept (as of serve)"},
+  {.name = "verbose", .flag = &s_up.verbose,
+   .help = "on a terminal, too, show all that the two log"},
+  {.name = NULL}};
+// clang-format on
+
+//  --------------------------------------------------------------------------
+//  The two
+
+enum {
+    PAUSE_MIN_MS = 500,  //  before one is started again; doubled each time
+    PAUSE_MAX_MS = 30 * 1000,
+    WELL_MS =
+      60 * 1000,  //  who lived so long begins with the least pause again
+    KILL_MS = 15 * 1000,  //  more than a worker takes at a stop (--deadline)
+    GREETING_MS = 1000    //  in which a broker that is there answers
+};
+
+typedef enum { UP_BROKER, UP_SERVE, UP_PARTS } up_part_t;
+
+//  A part, and when it is to be started again.
+typedef struct {
+    part_t part;  //  first: what is called gets this one
+    bool was_ready;
+    int64_t began_ms, pause_ms;
+} watched_t;
+
+static struct {
+    zloop_t *loop;
+    watched_t watched[UP_PARTS];
+    char port[12], workers[12];              //  of the broker
+    char page[ADDRESS_MAX], link[PATH_MAX];  //  address, file with a better one
+    bool stopping, quiet;
+    int status;  //  to exit with
+} s_run;
+
+//  --------------------------------------------------------------------------
+//  What they say
+
+//  What a log line has behind ` KEY=`, up to a blank, or in quotes. Without it the
+//  value stays as it is.
+static void
+s_value (const char *line, const char *key, char *value, size_t size)
+{
+    const char *at = strstr (line, key);
+    if (!at)
+        return;
+    at += strlen (key);
+    if (*at == '"')
+        snprintf (value, size, "%.*s", (int) strcspn (at + 1, "\""), at + 1);
+    else
+        snprintf (value, size, "%.*s", (int) strcspn (at, " "), at);
+}
+
+static bool
+s_is_minor (const char *line)
+{
+    return strstr (line, " level=info ") || strstr (line, " level=debug ");
+}
+
+//  Returns 0, or -1 with the reason in the log: no child can be made.
+static int
+up_start (up_part_t which)
+{
+    watched_t *self = &s_run.watched[which];
+    self->began_ms = zclock_mono ();
+    if (part_start (&self->part) == 0)
+        return 0;
+    zb_log (LOG_ERR, "start", "part=%s reason=\"%s\"", self->part.words[0],
+            strerror (errno));
+    return -1;
+}
+
+//  The broker is there: serve can connect. One that is started again takes the port
+//  that it had.
+static void
+up_broker_ready (const char *line)
+{
+    char programs[ADDRESS_MAX] = "", workers[ADDRESS_MAX] = "";
+    s_value (line, " publishers=", programs, sizeof programs);
+    s_value (line, " workers=", workers, sizeof workers);
+    printf ("broker  ready: programs connect to %s, workers to %s\n", programs,
+            workers);
+    if (strrchr (programs, ':') && strrchr (workers, ':')) {
+        snprintf (s_run.port, sizeof s_run.port, "%.11s",
+                  strrchr (programs, ':') + 1);
+        snprintf (s_run.workers, sizeof s_run.workers, "%.11s",
+                  strrchr (workers, ':') + 1);
+    }
+    if (!s_run.watched[UP_SERVE].part.pid)
+        up_start (UP_SERVE);
+}
+
+//  The link opens the page without a token, once. Only we can read its file.
+static void
+up_serve_ready (const char *line)
+{
+    FILE *file = *s_run.link ? fopen (s_run.link, "r") : NULL;
+    (void) line;
+    if (file && fgets (s_run.page, sizeof s_run.page, file))
+        s_run.page[strcspn (s_run.page, "\n")] = 0;
+    if (file)
+        fclose (file);
+    printf ("serve   ready: the page is at %s\n", s_run.page);
+}
+
+//  Called from the loop, with each line of its log.
+static void
+up_said (part_t *part, const char *line)
+{
+    static void (*const ready[UP_PARTS]) (const char *line) = {up_broker_ready,
+                                                               up_serve_ready};
+    watched_t *self = (watched_t *) part;
+    if (!s_run.quiet || !s_is_minor (line))
+        fprintf (stderr, "%s\n", line);
+    if (strstr (line, " event=listening ")) {
+        *s_run.link = 0;
+        s_value (line, " url=", s_run.page, sizeof s_run.page);
+        s_value (line, " link=", s_run.link, sizeof s_run.link);
+    }
+    if (!strstr (line, " event=ready "))
+        return;
+    self->was_ready = true;
+    ready[self - s_run.watched](line);
+    fflush (stdout);
+}
+
+//  --------------------------------------------------------------------------
+//  When one ends
+
+//  Handler for zloop_timer: one that did not end in time.
+static int
+up_kill (zloop_t *loop, int timer, void *argument)
+{
+    (void) loop, (void) timer, (void) argument;
+    for (int i = 0; i < UP_PARTS; i++)
+        part_signal (&s_run.watched[i].part, SIGKILL);
+    return 0;
+}
+
+//  Both at the same moment. A broker that is not ours goes on.
+static void
+up_stop (void)
+{
+    if (!s_run.stopping)
+        zloop_timer (s_run.loop, KILL_MS, 1, up_kill, NULL);
+    s_run.stopping = true;
+    for (int i = 0; i < UP_PARTS; i++)
+        part_signal (&s_run.watched[i].part, SIGTERM);
+}
+
+static int
+up_running (void)
+{
+    return s_run.watched[UP_BROKER].part.pid
+           || s_run.watched[UP_SERVE].part.pid;
+}
+
+//  Handler for zloop_timer.
+static int
+up_again (zloop_t *loop, int timer, void *argument)
+{
+    watched_t *self = (watched_t *) argument;
+    (void) loop, (void) timer;
+    if (s_run.stopping || self->part.pid)
+        return 0;
+    if (up_start ((up_part_t) (self - s_run.watched)) == -1)
+        zloop_timer (s_run.loop, PAUSE_MAX_MS, 1, up_again, self);
+    return 0;
+}
+
+//  Called from the loop. One that could not even begin has a reason that will be the
+//  same next time, and has said it.
+static int
+up_ended (part_t *part, int status)
+{
+    watched_t *self = (watched_t *) part;
+    if (!s_run.stopping && !self->was_ready && WIFEXITED (status)) {
+        s_run.status = WEXITSTATUS (status) ? WEXITSTATUS (status) : 1;
+        up_stop ();
+    }
+    if (s_run.stopping)
+        return up_running () ? 0 : -1;
+    if (zclock_mono () > self->began_ms + WELL_MS || !self->pause_ms)
+        self->pause_ms = PAUSE_MIN_MS;
+    zb_log (LOG_ERR, "ended", "part=%s %s=%d again_in_ms=%" PRId64,
+            part->words[0], WIFSIGNALED (status) ? "signal" : "status",
+            WIFSIGNALED (status) ? WTERMSIG (status) : WEXITSTATUS (status),
+            self->pause_ms);
+    zloop_timer (s_run.loop, (size_t) self->pause_ms, 1, up_again, self);
+    self->pause_ms =
+      self->pause_ms * 2 < PAUSE_MAX_MS ? self->pause_ms * 2 : PAUSE_MAX_MS;
+    return 0;
+}
+
+//  --------------------------------------------------------------------------
+//  Start and stop
+
+//  Is a peer that speaks ZeroMQ's protocol at the address? Its greeting begins with
+//  ten bytes that tell (rfc.zeromq.org/spec/23, signature). Returns 1, 0 if nobody is
+//  there, -1 if somebody else is.
+static int
+s_broker_there (const char *host, const char *port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    struct timeval wait = {GREETING_MS / 1000, GREETING_MS % 1000 * 1000};
+    unsigned char greeting[10] = "";
+    int fd, there = 0;
+    if (getaddrinfo (host, port, &hints, &found) != 0)
+        return 0;
+    fd = socket (found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    if (connect (fd, found->ai_addr, found->ai_addrlen) == 0)
+        there =
+          recv (fd, greeting, sizeof greeting, MSG_WAITALL) == sizeof greeting
+              && greeting[0] == 0xff && greeting[9] == 0x7f
+            ? 1
+            : -1;
+    close (fd);
+    freeaddrinfo (found);
+    return there;
+}
+
+static void
+up_words (void)
+{
+    const char *const broker[] = {"broker", "--host",   s_up.host,
+                                  "--port", s_run.port, NULL};
+    const char *const serve[] = {"serve", "--host", s_up.host, "--port",
+                                 s_run.workers};
+    part_t *part = &s_run.watched[UP_SERVE].part;
+    size_t at = sizeof serve / sizeof *serve;
+    memcpy (s_run.watched[UP_BROKER].part.words, broker, sizeof broker);
+    memcpy (part->words, serve, sizeof serve);
+    if (s_up.listen) {
+        part->words[at++] = "--listen";
+        part->words[at++] = s_up.listen;
+    }
+    if (s_up.data) {
+        part->words[at++] = "--data";
+        part->words[at++] = s_up.data;
+    }
+    snprintf (s_run.port, sizeof s_run.port, "%d", (int) s_up.port);
+    snprintf (s_run.workers, sizeof s_run.workers, "%d", (int) s_up.port + 1);
+}
+
+//  Handler for zloop_poller. Each further signal is passed on, too.
+static int
+up_signal (zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void) loop, (void) argument;
+    if (!process_signal (item->fd))
+        return 0;
+    up_stop ();
+    return up_running () ? 0 : -1;
+}
+
+//  The broker first, unless there is one.
+static int
+up_begin (void)
+{
+    int there = s_up.port ? s_broker_there (s_up.host, s_run.workers) : 0;
+    if (there == -1)
+        die ("--port %s: the next port is in use, and not by a broker",
+             s_run.port);
+    if (!there)
+        return up_start (UP_BROKER);
+    printf ("broker  there already: workers connect to port %s\n",
+            s_run.workers);
+    fflush (stdout);
+    return up_start (UP_SERVE);
+}
+
+static int
+up_run (void)
+{
+    zmq_pollitem_t stop = {NULL, process_stop_fd (), ZMQ_POLLIN, 0};
+    if (options_checked ())
+        return 0;
+    s_run.loop = zloop_new ();
+    s_run.quiet = !s_up.verbose && isatty (STDERR_FILENO);
+    for (int i = 0; i < UP_PARTS; i++) {
+        s_run.watched[i].part.loop = s_run.loop;
+        s_run.watched[i].part.said = up_said;
+        s_run.watched[i].part.ended = up_ended;
+    }
+    up_words ();
+    zloop_poller (s_run.loop, &stop, up_signal, NULL);
+    if (up_begin () == -1)
+        return 1;
+    zloop_start (s_run.loop);
+    zloop_destroy (&s_run.loop);
+    close (stop.fd);
+    return s_run.status;
+}
+
+const zb_mode_t zb_up_mode = {
+  .name = "up",
+  .summary = "Runs broker and server together: one command, then open the page",
+  .tables = {s_up_options},
+  .run = up_run};

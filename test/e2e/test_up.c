@@ -1,0 +1,212 @@
+/*  test_up.c - broker and server by one command
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 300
+
+#include "serve.h"
+
+//  --------------------------------------------------------------------------
+//  up: `zibrato up`, what it said, and its children
+
+typedef struct {
+    process_t *process;
+    broker_t broker;  //  without a process of its own
+    const char *data;
+    serve_t serve;
+} up_t;
+
+//  What is behind a text in a line, up to a blank or its end.
+static char *
+text_behind (const char *line, const char *text)
+{
+    const char *found = strstr (line, text);
+    assert_non_null (found);
+    found += strlen (text);
+    return text_new ("%.*s", (int) strcspn (found, " ,\n"), found);
+}
+
+static void
+up_launch (up_t *self, const char *const *more)
+{
+    const char *argv[24] = {harness_path ("ZB_BIN"),
+                            "up",
+                            "--host",
+                            self->broker.host,
+                            "--port",
+                            text_new ("%d", self->broker.port),
+                            "--data",
+                            self->data,
+                            "--listen",
+                            text_new ("%s:0", self->broker.host)};
+    for (int i = 10; more && *more; i++)
+        argv[i] = *more++;
+    self->process = process_start (argv, NULL);
+}
+
+//  Waits until both are ready.
+static up_t *
+up_start (void)
+{
+    up_t *self = harness_keep (calloc (1, sizeof *self));
+    broker_give_host (&self->broker);
+    self->data = temporary_path ("data");
+    up_launch (self, NULL);
+    const char *line = process_await (self->process, "programs connect to ");
+    self->broker.port =
+      atoi (strrchr (text_behind (line, "connect to "), ':') + 1);
+    line = process_await (self->process, "the page is at ");
+    self->serve = (serve_t){.folder = self->data,
+                            .url = text_behind (line, "the page is at "),
+                            .process = self->process};
+    return self;
+}
+
+//  The one that was started last as this mode.
+static pid_t
+up_child (const up_t *self, const char *mode)
+{
+    char *list =
+      file_read (text_new ("/proc/%d/task/%d/children",
+                           (int) self->process->pid, (int) self->process->pid),
+                 NULL);
+    pid_t found = 0;
+    for (char *at = list; *at; at += strspn (at, " \n")) {
+        pid_t pid = (pid_t) strtol (at, &at, 10);
+        const char *words =
+          file_read (text_new ("/proc/%d/cmdline", (int) pid), NULL);
+        if (strcmp (words + strlen (words) + 1, mode) == 0)
+            found = pid;
+    }
+    return found;
+}
+
+static void
+await_gone (pid_t pid)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    assert_true (pid > 1);
+    while (kill (pid, 0) == 0 && now_ms () < until)
+        poll_pause ();
+    assert_int_equal (kill (pid, 0), -1);
+}
+
+//  --------------------------------------------------------------------------
+//  Tests
+
+//  Ctrl-C reaches `up` alone, which stops both.
+static void
+one_signal_stops_both (void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGQUIT};
+    for (size_t i = 0; i < 3; i++) {
+        up_t *up = up_start ();
+        pid_t broker = up_child (up, "broker"), serve = up_child (up, "serve");
+        assert_int_equal (getpgid (broker), broker);
+        assert_int_equal (getpgid (serve), serve);
+        kill (-up->process->pid, signals[i]);
+        assert_int_equal (process_wait (up->process), 0);
+        await_gone (broker);
+        await_gone (serve);
+        assert_int_equal (process_lines (up->process, "event=ended"), 0);
+        folder_remove (up->data);
+    }
+}
+
+//  Whoever is killed comes back, at the same addresses, and what a program counts all
+//  the while is there, once.
+static void
+who_is_killed_comes_back (void)
+{
+    up_t *up = up_start ();
+    process_t *program = process_start (LIST (program_path ("measure")),
+                                        broker_environment (&up->broker));
+    for (int i = 0; i < 2; i++) {
+        const char *mode = i ? "serve" : "broker";
+        pid_t old = up_child (up, mode);
+        process_send (program, "count\tinfo\tcame.back\t5\n");
+        assert_int_equal (kill (old, SIGKILL), 0);
+        process_await (up->process,
+                       text_new ("event=ended part=%s signal=9", mode));
+        process_await_nth (up->process, text_new ("event=ready mode=%s", mode),
+                           1);
+        assert_int_not_equal (up_child (up, mode), old);
+        process_send (program, "count\tinfo\tcame.back\t5\n");
+    }
+    serve_await (&up->serve, "came.back", 0, 20);
+    process_close_input (program);
+    assert_int_equal (process_wait (program), 0);
+    assert_int_equal (process_stop (up->process, SIGTERM), 0);
+    assert_true (serve_total (&up->serve, NULL, "came.back").sum == 20);
+}
+
+//  The page opens without a token by the address that is printed, once.
+static void
+the_address_opens_the_page (void)
+{
+    up_t *up = up_start ();
+    const char *path = strstr (up->serve.url, "/?key=");
+    assert_non_null (path);
+    path = text_new ("%s", path);
+    up->serve.url = text_new (
+      "%.*s", (int) strcspn (up->serve.url + 7, "/") + 7, up->serve.url);
+    reply_t reply = serve_ask (&up->serve, "GET", path, "", NULL, NULL, 0);
+    assert_int_equal (reply.status, 303);
+    assert_non_null (strcasestr (reply.headers, "set-cookie:"));
+    reply = serve_ask (&up->serve, "GET", path, "", NULL, NULL, 0);
+    assert_null (strcasestr (reply.headers, "set-cookie:"));
+    assert_int_equal (process_stop (up->process, SIGTERM), 0);
+}
+
+//  Nobody is left behind when it cannot say good-bye.
+static void
+children_end_when_it_is_killed (void)
+{
+    up_t *up = up_start ();
+    pid_t broker = up_child (up, "broker"), serve = up_child (up, "serve");
+    process_signal (up->process, SIGKILL);
+    await_gone (broker);
+    await_gone (serve);
+}
+
+//  It is used, and stays.
+static void
+a_broker_that_is_there_is_used (void)
+{
+    up_t up = {.broker = *broker_start (), .data = temporary_path ("data")};
+    process_t *broker = up.broker.process;
+    up_launch (&up, NULL);
+    process_await (up.process, "there already");
+    process_await (up.process, "the page is at ");
+    assert_int_equal (up_child (&up, "broker"), 0);
+    process_await (up.process, "event=ready mode=serve");
+    assert_int_equal (process_stop (up.process, SIGTERM), 0);
+    assert_true (process_alive (broker));
+}
+
+//  What cannot begin is not tried again and again.
+static void
+who_cannot_begin_ends_it (void)
+{
+    up_t up = {.data = temporary_path ("data")};
+    broker_give_host (&up.broker);
+    int other = port_listen (up.broker.host, 0);
+    up.broker.port = port_of (other) - 1;
+    up_launch (&up, NULL);
+    assert_int_equal (process_wait (up.process), 1);
+    process_await (up.process, "not by a broker");
+    close (other);
+    up.broker.port = 0;
+    file_write (up.data, "no folder");
+    up_launch (&up, NULL);
+    assert_int_equal (process_wait (up.process), 1);
+    process_await (up.process, up.data);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (one_signal_stops_both),          TEST (who_is_killed_comes_back),
+  TEST (children_end_when_it_is_killed), TEST (a_broker_that_is_there_is_used),
+  TEST (who_cannot_begin_ends_it),       TEST (the_address_opens_the_page),
+};
+
+HARNESS_MAIN (tests)
