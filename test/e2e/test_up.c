@@ -4,6 +4,7 @@
 
 //  ctest: TIMEOUT 300
 
+#include "indexer.h"
 #include "serve.h"
 
 //  --------------------------------------------------------------------------
@@ -60,6 +61,19 @@ up_start (void)
                             .url = text_behind (line, "the page is at "),
                             .process = self->process};
     return self;
+}
+
+//  Requests go to the server from now on. Returns what was behind its address.
+static const char *
+up_ask_at (up_t *self)
+{
+    const char *url = self->serve.url, *path = strstr (url, "/?key=");
+    char *token = file_read (text_new ("%s/admin-token", self->data), NULL);
+    assert_non_null (path);
+    token[strcspn (token, "\n")] = 0;
+    self->serve.token = token;
+    self->serve.url = text_new ("%.*s", (int) (path - url), url);
+    return path;
 }
 
 //  The one that was started last as this mode.
@@ -145,16 +159,76 @@ static void
 the_address_opens_the_page (void)
 {
     up_t *up = up_start ();
-    const char *path = strstr (up->serve.url, "/?key=");
-    assert_non_null (path);
-    path = text_new ("%s", path);
-    up->serve.url = text_new (
-      "%.*s", (int) strcspn (up->serve.url + 7, "/") + 7, up->serve.url);
+    const char *path = up_ask_at (up);
     reply_t reply = serve_ask (&up->serve, "GET", path, "", NULL, NULL, 0);
     assert_int_equal (reply.status, 303);
     assert_non_null (strcasestr (reply.headers, "set-cookie:"));
     reply = serve_ask (&up->serve, "GET", path, "", NULL, NULL, 0);
     assert_null (strcasestr (reply.headers, "set-cookie:"));
+    assert_int_equal (process_stop (up->process, SIGTERM), 0);
+}
+
+//  The sum of a column of all lines of a chart.
+static double
+s_column (const cJSON *chart, const char *name)
+{
+    const cJSON *group, *value;
+    double sum = 0;
+    cJSON_ArrayForEach (group, cJSON_GetObjectItem (chart, "groups"))
+      cJSON_ArrayForEach (value, cJSON_GetObjectItem (group, name)) sum +=
+      cJSON_IsNumber (value) ? value->valuedouble : 0;
+    return sum;
+}
+
+//  What the page shows of a series since a time.
+static total_t
+s_shown (const up_t *up, const char *source, const char *name, int64_t from_s)
+{
+    total_t total = {0};
+    reply_t reply = serve_ask (
+      &up->serve, "GET",
+      text_new ("/api/points?name=%s&source=%s&from=%lld&to=%lld", name, source,
+                (long long) from_s, (long long) time (NULL) + 10),
+      text_new (":%s", up->serve.token), NULL, NULL, 0);
+    cJSON *chart = cJSON_Parse (reply.body);
+    assert_int_equal (reply.status, 200);
+    if (strcmp (cJSON_GetObjectItem (chart, "type")->valuestring, "counter")
+        == 0)
+        total.sum = s_column (chart, "value");
+    else {
+        total.count = s_column (chart, "n");
+        total.sum = s_column (chart, "sum");
+        total.sum_ns = (int64_t) llround (total.sum * 1e9);
+    }
+    cJSON_Delete (chart);
+    return total;
+}
+
+//  Every total that the page shows is what the program has counted by itself.
+static void
+the_page_shows_what_was_counted (void)
+{
+    int64_t from_s = time (NULL) - 10;
+    up_t *up = up_start ();
+    up_ask_at (up);
+    process_t *indexer = indexer_start (&up->broker, tree_new (), 20, 200);
+    cJSON *counted = indexer_totals (indexer);
+    const cJSON *series;
+    int64_t until = now_ms () + WAIT_MS;
+    cJSON_ArrayForEach (series, counted)
+    {
+        const char *source =
+          cJSON_GetObjectItem (series, "source")->valuestring;
+        const char *name = cJSON_GetObjectItem (series, "name")->valuestring;
+        total_t shown = s_shown (up, source, name, from_s);
+        while (!indexer_is_same (series, shown, EVERYTHING)
+               && now_ms () < until) {
+            poll_pause ();
+            shown = s_shown (up, source, name, from_s);
+        }
+        indexer_check_series (series, shown, EVERYTHING);
+    }
+    cJSON_Delete (counted);
     assert_int_equal (process_stop (up->process, SIGTERM), 0);
 }
 
@@ -204,9 +278,10 @@ who_cannot_begin_ends_it (void)
 }
 
 static const struct CMUnitTest tests[] = {
-  TEST (one_signal_stops_both),          TEST (who_is_killed_comes_back),
-  TEST (children_end_when_it_is_killed), TEST (a_broker_that_is_there_is_used),
-  TEST (who_cannot_begin_ends_it),       TEST (the_address_opens_the_page),
+  TEST (one_signal_stops_both),           TEST (who_is_killed_comes_back),
+  TEST (children_end_when_it_is_killed),  TEST (a_broker_that_is_there_is_used),
+  TEST (who_cannot_begin_ends_it),        TEST (the_address_opens_the_page),
+  TEST (the_page_shows_what_was_counted),
 };
 
 HARNESS_MAIN (tests)
