@@ -19,6 +19,7 @@ typedef struct {
     const char *folder, *address, *url;
     const char *const *more;  //  options, or NULL
     const char *token;        //  of an admin
+    const char *fault;        //  where it dies, once; or NULL
     process_t *process;
 } serve_t;
 
@@ -27,10 +28,12 @@ typedef struct {
 
 //  A worker that must find a broker, and has none, looks at a port where nobody is.
 static void
-serve_launch (serve_t *self)
+serve_begin (serve_t *self)
 {
+    const char *variable =
+      self->fault ? text_new ("ZB_FAULT=%s", self->fault) : NULL;
     const char *argv[40] = {
-      harness_path ("ZB_BIN"),
+      harness_path (self->fault ? "ZB_FAULTS" : "ZB_BIN"),
       "serve",
       "--data",
       self->folder,
@@ -42,7 +45,13 @@ serve_launch (serve_t *self)
       self->broker ? text_new ("%d", self->broker->port + 1) : "9"};
     for (int i = 0; self->more && self->more[i]; i++)
         argv[10 + i] = self->more[i];
-    self->process = process_start (argv, NULL);
+    self->process = process_start (argv, LIST (variable));
+}
+
+static void
+serve_launch (serve_t *self)
+{
+    serve_begin (self);
     process_await (self->process,
                    self->broker ? "event=ready" : "event=loaded");
 }
@@ -344,6 +353,29 @@ serve_check (const serve_t *self, const char *name, double count, double sum)
     if (total.count != count || total.sum != sum)
         fail_msg ("%s: %.17g samples, sum %.17g; expected %.17g, %.17g", name,
                   total.count, total.sum, count, sum);
+}
+
+//  --------------------------------------------------------------------------
+//  In the place of a stand-in
+
+static cJSON *
+s_standin_rows (const standin_t *standin)
+{
+    return serve_rows (standin->own);
+}
+
+//  Caller must not use its process: the server may be started anew.
+static standin_t *
+serve_as_standin (serve_t *self)
+{
+    standin_t *standin = harness_keep (calloc (1, sizeof *standin));
+    *standin = (standin_t){.process = self->process,
+                           .url = text_new ("%s/v1/metrics", self->url),
+                           .base = text_new ("%s", self->url),
+                           .token = self->token,
+                           .stored = s_standin_rows,
+                           .own = self};
+    return standin;
 }
 
 #endif

@@ -35,9 +35,9 @@ site_start (site_t *self, const char *fault)
 {
     const char *variable = fault ? text_new ("ZB_FAULT=%s", fault) : NULL;
     const char *const *list[] = {
-      LIST ("--username", "user@example.org", "--apitoken", "token", "--url",
-            self->standin->url, "--flush", "1", "--batch", "4", "--levels",
-            "info", "--deadline", "60"),
+      LIST ("--username", "user@example.org", "--apitoken",
+            self->standin->token, "--url", self->standin->url, "--flush", "1",
+            "--batch", "4", "--levels", "info", "--deadline", "60"),
       self->spool ? LIST ("--spool", self->spool) : NULL, self->more};
     const char *options[26] = {NULL};
     size_t count = 0;
