@@ -10,6 +10,7 @@
 
 const route_t page_routes[] = {
   {"GET", "/", ROLE_NOBODY, false, page_index},
+  {"GET", "/embed", ROLE_NOBODY, false, page_index},
   {"GET", "/page/:name", ROLE_NOBODY, false, page_file},
   {"GET", "/api/status", ROLE_VIEWER, true, page_status},
   {"GET", "/api/metrics", ROLE_VIEWER, true, page_metrics},
@@ -68,4 +69,15 @@ page_failed (web_request_t *request)
 {
     request->out.size = 0;
     web_error (request, 503, NULL, "the store cannot be read");
+}
+
+void
+page_of_one_moment (web_request_t *request, web_fn *answer)
+{
+    if (reader_begin (request->reader) == -1) {
+        page_failed (request);
+        return;
+    }
+    answer (request);
+    reader_end (request->reader);
 }

@@ -40,6 +40,9 @@ int page_times (web_request_t *request, int64_t otherwise_s, int64_t *from_s,
 //  rise, "timer".
 const char *page_type (metric_type_t type);
 
+//  Makes an answer of one moment.
+void page_of_one_moment (web_request_t *request, web_fn *answer);
+
 //  503, if the store could not be read.
 void page_failed (web_request_t *request);
 

@@ -161,8 +161,8 @@ s_put_store (buffer_t *out, store_t *store)
     out_end (out, '}');
 }
 
-void
-page_health (web_request_t *request)
+static void
+s_answer (web_request_t *request)
 {
     buffer_t *out = &request->out;
     reading_t self = {.reader = request->reader, .out = out};
@@ -185,4 +185,10 @@ page_health (web_request_t *request)
     out_end (out, '}');
     if (self.failed)
         page_failed (request);
+}
+
+void
+page_health (web_request_t *request)
+{
+    page_of_one_moment (request, s_answer);
 }

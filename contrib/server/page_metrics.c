@@ -214,8 +214,8 @@ s_put_list (web_request_t *request, const search_t *search)
     s_lookup_end (&lookup);
 }
 
-void
-page_metrics (web_request_t *request)
+static void
+s_answer_metrics (web_request_t *request)
 {
     search_t search = {.since_s = (int64_t) time (NULL) - ALIVE_S};
     reader_t *reader = request->reader;
@@ -228,6 +228,12 @@ page_metrics (web_request_t *request)
     else
         page_failed (request);
     s_search_clear (&search);
+}
+
+void
+page_metrics (web_request_t *request)
+{
+    page_of_one_moment (request, s_answer_metrics);
 }
 
 //  --------------------------------------------------------------------------
@@ -275,8 +281,8 @@ s_put_spark (web_request_t *request, const metric_t *metric, groups_t *groups)
     groups_clear (groups);
 }
 
-void
-page_sparks (web_request_t *request)
+static void
+s_answer_sparks (web_request_t *request)
 {
     const char *ids = page_text (request, "ids");
     int64_t step = page_integer (request, "resolution", 10), from, to;
@@ -305,4 +311,10 @@ page_sparks (web_request_t *request)
     out_end (&request->out, ']');
     out_end (&request->out, '}');
     s_lookup_end (&lookup);
+}
+
+void
+page_sparks (web_request_t *request)
+{
+    page_of_one_moment (request, s_answer_sparks);
 }

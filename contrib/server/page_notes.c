@@ -52,8 +52,8 @@ s_put_event (void *argument, const document_t *event)
     out_end (out, '}');
 }
 
-void
-page_annotations (web_request_t *request)
+static void
+s_answer (web_request_t *request)
 {
     notes_t self = {.out = &request->out};
     documents_query_t query = {
@@ -78,4 +78,10 @@ page_annotations (web_request_t *request)
     out_end (self.out, '}');
     if (found < 0)
         page_failed (request);
+}
+
+void
+page_annotations (web_request_t *request)
+{
+    page_of_one_moment (request, s_answer);
 }

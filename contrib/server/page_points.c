@@ -193,8 +193,8 @@ s_fold (chart_t *self)
 //  --------------------------------------------------------------------------
 //  The handler
 
-void
-page_points (web_request_t *request)
+static void
+s_answer (web_request_t *request)
 {
     chart_t self = {.request = request};
     self.heat = page_integer (request, "heat", 0) == 1;
@@ -210,4 +210,10 @@ page_points (web_request_t *request)
     groups_clear (&self.groups);
     survey_clear (&self.survey);
     free (self.name);
+}
+
+void
+page_points (web_request_t *request)
+{
+    page_of_one_moment (request, s_answer);
 }

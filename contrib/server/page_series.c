@@ -176,8 +176,8 @@ s_put_all (web_request_t *request)
     return rc;
 }
 
-void
-page_series (web_request_t *request)
+static void
+s_answer (web_request_t *request)
 {
     const char *name = web_parameter (request, "metric");
     int rc;
@@ -186,4 +186,10 @@ page_series (web_request_t *request)
     out_end (&request->out, '}');
     if (rc == -1)
         page_failed (request);
+}
+
+void
+page_series (web_request_t *request)
+{
+    page_of_one_moment (request, s_answer);
 }

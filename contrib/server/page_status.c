@@ -15,8 +15,8 @@ static const char s_oldest[] =
 
 enum { LOST_S = 86400 };  //  losses of a day are news
 
-void
-page_status (web_request_t *request)
+static void
+s_answer (web_request_t *request)
 {
     store_stats_t stats;
     sqlite3 *db = reader_db (request->reader);
@@ -55,4 +55,10 @@ page_status (web_request_t *request)
         out_integer (out, numbers[i].value);
     }
     out_end (out, '}');
+}
+
+void
+page_status (web_request_t *request)
+{
+    page_of_one_moment (request, s_answer);
 }

@@ -12,6 +12,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#include "assets.h"
 #include "folder.h"
 #include "listen.h"
 #include "log.h"
@@ -42,6 +43,7 @@ static struct {
     const char *data;
     web_options_t web;
     store_options_t store;
+    const char *page;  //  files of the page
     const char *token_new, *role, *token_end;
     int token_list;
     char folder[FOLDER_MAX], spool[FOLDER_MAX + 8];
@@ -93,6 +95,8 @@ static const zb_option_t s_options[] = {
    .help = "the key of the first: serve https"},
   {.name = "embed-from", .argument = "ORIGIN", .list = &s_serve.web.embed_from,
    .help = "whose pages may show charts in a frame: https://wiki.example.org"},
+  {.name = "web", .argument = "DIR", .text = &s_serve.page,
+   .help = "the page's files, while it is changed; those built in if none is given"},
   {.name = "token-new", .argument = "NAME", .text = &s_serve.token_new,
    .help = "makes a token, prints it, and ends"},
   {.name = "role", .argument = "ROLE", .text = &s_serve.role,
@@ -191,6 +195,7 @@ serve_open (void)
     if (!s_serve.opened)
         return wrong;
     s_serve.web.store = s_serve.opened;
+    assets_folder (s_serve.page);
     return web_start (&s_serve.served, &s_serve.web);
 }
 

@@ -87,10 +87,10 @@ export class Site {
     }
 
     //  Starts the server, the second time at the same address.
-    async serve () {
+    async serve (...more) {
         this.server = this.start ([process.env.ZB_BIN, "serve", "--listen", this.listen,
                                    "--data", this.folder, "--port",
-                                   String (this.port + 1)]);
+                                   String (this.port + 1), ...more]);
         this.url = await this.server.said (/event=listening url=(\S+)/);
         this.listen = this.url.replace ("http://", "");
         await this.server.said (/(event=ready)/);

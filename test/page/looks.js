@@ -94,50 +94,62 @@ function* numbers (seed) {
         yield state / 2147483647;
 }
 
+//  Sixty samples of a timer, as a program would send them.
+function timer (name, source, time, middle, next) {
+    const buckets = new Map ();
+    let sum = 0, squares = 0, min = Infinity, max = 0;
+    for (let i = 0; i < 60; i++) {
+        const took = middle * Math.exp (1.3 * (next () + next () - 0.9));
+        const index = Math.ceil (Math.log2 (took) * 32) - 1;
+        buckets.set (index, (buckets.get (index) ?? 0) + 1);
+        sum += took;
+        squares += took * took;
+        min = Math.min (min, took);
+        max = Math.max (max, took);
+    }
+    const index = [...buckets.keys ()].sort ((a, b) => a - b);
+    return {name, source, measure_time: time, count: 60, sum, min, max,
+            sum_squares: squares,
+            buckets: {scale: 5, index, count: index.map ((one) => buckets.get (one))}};
+}
+
 //  What a shop measures in half an hour, as it looks in README.
 async function postShop (site) {
     const any = numbers (20250101), gauges = [], to = now (), from = to - 1800;
     const next = () => any.next ().value;
     for (let time = from; time < to; time += 2) {
-        const load = 1 + 0.45 * Math.sin (time / 310) + 0.2 * Math.sin (time / 47);
+        const at = time - from;
+        const load = 1 + 0.45 * Math.sin (at / 310) + 0.2 * Math.sin (at / 47);
         for (const [i, source] of ["web1", "web2", "web3"].entries ()) {
             gauges.push ({name: "queue.depth", source, measure_time: time,
                           value: Math.round (18 * load + 9 * i + 4 * next ())});
             gauges.push ({name: "workers.busy", source, measure_time: time,
-                          value: Math.round (6 * load + 2 * next ())});
+                          value: Math.round (6 * load + 3 * next ())});
         }
-        const buckets = new Map ();
-        let sum = 0, squares = 0, min = Infinity, max = 0;
-        for (let i = 0; i < 60; i++) {
-            const took = 0.004 * load * Math.exp (1.3 * (next () + next () - 0.9));
-            const index = Math.ceil (Math.log2 (took) * 32) - 1;
-            buckets.set (index, (buckets.get (index) ?? 0) + 1);
-            sum += took;
-            squares += took * took;
-            min = Math.min (min, took);
-            max = Math.max (max, took);
-        }
-        const index = [...buckets.keys ()].sort ((a, b) => a - b);
-        gauges.push ({name: "checkout.seconds", source: "web1", measure_time: time,
-                      count: 60, sum, min, max, sum_squares: squares,
-                      buckets: {scale: 5, index,
-                                count: index.map ((one) => buckets.get (one))}});
+        gauges.push (timer ("checkout.seconds", "web1", time, 0.004 * load, next),
+                     timer ("db.seconds", "web1", time, 0.0006 * load * load, next));
     }
     await site.gauges (gauges);
 }
 
+const CHARTS = ["m=checkout.seconds&o=heat", "m=queue.depth&o=", "m=db.seconds&o=",
+                "m=workers.busy&o=mean,zero"];
+
 //  Made for the handbook when ZB_PICTURE says where: contrib/docs/page.png.
 export async function picture (site, watched) {
     const {page} = watched, path = process.env.ZB_PICTURE;
-    const program = site.program ("web1");
     await postShop (site);
-    for (let i = 0; i < 200; i++)
-        program.process.stdin.write (`count\tinfo\torders\t${1 + i % 4}\n`);
-    await watched.enter ("?m=checkout.seconds&o=heat&m=queue.depth&o=&range=1800&utc=1");
-    await until ("orders", async () => /orders/.test (await page.textContent ("#list")));
-    await page.waitForFunction (() => document.querySelectorAll (".u-over").length === 2);
-    await until ("small lines", () => page.$$eval (".metric canvas", (all) =>
-        all.some ((one) => one.width > 0)));
-    if (path)
-        await page.screenshot ({path});
+    await watched.enter (`?${CHARTS.join ("&")}&range=1800&utc=1`);
+    await page.waitForFunction ((count) =>
+        document.querySelectorAll (".u-over").length === count, CHARTS.length);
+    assert.deepEqual (await page.$$eval ("[data-name='db.seconds'] .legend tbody tr",
+        (rows) => rows.map ((row) => row.dataset.label)), ["p50", "p95", "p99"]);
+    if (!path)
+        return;
+    await page.setViewportSize ({width: 1400, height: 1000});
+    await until ("small lines", () => page.$$eval (".metric:not(.silent) .last", (all) =>
+        all.every ((one) => one.textContent)));
+    await until ("rows a second", async () => !/…/.test (
+        await page.textContent ("[data-part=rows]")));
+    await page.screenshot ({path});
 }

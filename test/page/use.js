@@ -3,6 +3,7 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import assert from "node:assert/strict";
+import {createServer} from "node:http";
 import {now, until} from "./harness.js";
 
 const names = (page) => page.$$eval (".metric .name",
@@ -158,4 +159,30 @@ export async function nothing_yet (site, watched) {
     await page.unroute ("**/api/status");
     await site.gauges ([some ("depth", "web")]);
     await page.waitForSelector (".metric .name:has-text('depth')");
+}
+
+//  Charts in a frame of somebody else's page, if it is one of --embed-from; a viewer's
+//  token is in its address.
+export async function charts_in_a_frame (site, watched) {
+    const {page} = watched, token = await site.newToken ("viewer");
+    await site.gauges ([some ("depth", "web", 17)]);
+    const frame = `${site.url}/embed?m=depth&o=&range=300&token=${token}`;
+    const other = createServer ((request, answer) =>
+        answer.end (`<!doctype html><link rel=icon href="data:"><iframe src="${frame}">`));
+    await new Promise ((done) => { other.listen (0, "127.0.0.1", done); });
+    const origin = `http://localhost:${other.address ().port}`;
+    await site.server.stop ();
+    await site.serve ("--embed-from", origin);
+    await page.goto (origin);
+    const charts = page.frameLocator ("iframe");
+    await until ("the chart", async () =>
+        await charts.locator (".legend .last").textContent () === "17");
+    assert.equal (await charts.locator ("#top").isVisible (), false);
+    watched.pardon (new RegExp (`foreign host: ${origin}`));
+    //  Not by others.
+    await page.goto (origin.replace ("localhost", "127.0.0.1"));
+    await until ("a refusal", () => watched.wrong.some ((text) =>
+        /frame-ancestors/.test (text)));
+    watched.pardon (/frame-ancestors|foreign host: http:..127.0.0.1|chrome-error/);
+    other.close ();
 }

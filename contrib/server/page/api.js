@@ -2,6 +2,8 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
+import {token} from "./state.js";
+
 //  Set by whoever shows it: called with true when the server answers again, and with
 //  false when it does not; `login` when it wants to know who we are.
 export const events = {online () {}, login () {}};
@@ -41,11 +43,15 @@ function reason (text, status) {
     }
 }
 
+//  The server knows the page by the first of them, and lets the browser not ask.
+const HEADERS = token ? {"X-Zibrato": "1", "Authorization": `Bearer ${token}`}
+    : {"X-Zibrato": "1"};
+
 async function ask (path, options) {
     let answer;
     try {
         answer = await fetch (path, {credentials: "same-origin", ...options,
-                                     headers: {...options.headers, "X-Zibrato": "1"}});
+                                     headers: {...options.headers, ...HEADERS}});
     } catch (error) {
         if (error.name !== "AbortError")
             say (false);

@@ -15,7 +15,7 @@ import * as list from "./list.js";
 import {askLogin, isAsking, startLogin} from "./login.js";
 import {length, setFallback, setRange, shown, toggleLive} from "./range.js";
 import {loadSeries} from "./series.js";
-import {change, onChange, RANGES, state} from "./state.js";
+import {change, embedded, onChange, RANGES, state} from "./state.js";
 import {loadStatus, sayOffline} from "./status.js";
 import {applyTheme, isDark, onSystemTheme} from "./theme.js";
 
@@ -133,6 +133,7 @@ async function begin () {
     loadTables ();
 }
 
+document.body.classList.toggle ("embedded", embedded);
 applyTheme ();
 onSystemTheme (onTheme);
 onChange (follow);

@@ -38,7 +38,7 @@ export class Legend {
                    el ("th", {scope: "row"},
                        el ("button", {type: "button", title: "Show this line alone",
                                       onclick: (event) => this.click (event, line.label)},
-                           mark, el ("span", {class: "label"}, line.label))),
+                           mark, el ("span", {class: "label", title: line.label}, line.label))),
                    ["cursor", ...NUMBERS, "total"].map (
                        (name) => el ("td", {class: name})));
     }

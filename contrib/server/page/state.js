@@ -17,6 +17,11 @@ const WORDS = {over: ["auto", "sum", "split", "mean", "min", "max"],
                line: ["p95", "p50", "p99", "average", "highest"],
                axis: ["fit", "zero"], scale: ["linear", "log"]};
 
+//  In a frame of somebody else's page there are charts only, and the address has the
+//  token of a viewer: a browser sends no cookie from there.
+export const embedded = location.pathname === "/embed";
+export const token = embedded ? new URLSearchParams (location.search).get ("token") : null;
+
 const whole = (text) => /^\d{1,12}$/.test (text ?? "") ? Number (text) : null;
 
 //  "split,log,source=web 1": words that are not the default.
@@ -73,6 +78,8 @@ function write () {
         query.set ("live", "0");
     if (state.utc)
         query.set ("utc", "1");
+    if (token)
+        query.set ("token", token);
     if (state.theme)
         query.set ("theme", state.theme);
     for (const chart of state.charts) {
