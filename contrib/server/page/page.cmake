@@ -5,9 +5,6 @@
 #
 #  SPDX-License-Identifier: BSD-3-Clause
 
-set (ZIBRATO_UPLOT_DIR "" CACHE PATH
-     "uPlot as npm has it, with dist/ in it; taken from npm if empty")
-
 set (page ${CMAKE_CURRENT_LIST_DIR})
 set (page_build ${CMAKE_CURRENT_BINARY_DIR}/page)
 
