@@ -93,6 +93,8 @@ export async function totals_are_the_programs (site, watched) {
     }
     program.process.stdin.end ();
     await program.end;
+    await site.stored ("requests");
+    await site.stored ("latency");
     await watched.enter ("?m=requests&o=&m=latency&o=&range=300");
     await until ("every count", async () => (await page.textContent (
         "[data-name=requests] .legend .total")).replaceAll (" ", "") === String (sum));

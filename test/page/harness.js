@@ -125,6 +125,12 @@ export class Site {
         return answer.json ();
     }
 
+    //  Until a program's first measurement of it is stored.
+    stored (name) {
+        return until (name, async () => (await this.get (
+            `/api/metrics?search=${encodeURIComponent (name)}`)).found > 0);
+    }
+
     //  A program that measures what each line says (test/programs/measure.c).
     program (source) {
         return this.start ([join (process.env.ZB_PROGRAMS, "measure")],

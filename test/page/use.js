@@ -67,6 +67,7 @@ export async function names_are_text (site, watched) {
     const program = site.program ("<b>web</b>");
     program.process.stdin.end (`gauge\tinfo\t${name}\t5\n`);
     await program.end;
+    await site.stored (name);
     await watched.enter (`?m=${encodeURIComponent (name)}&o=&range=300`);
     for (const view of ["metrics", "series"]) {
         await page.click (`nav [data-view=${view}]`);

@@ -4,17 +4,18 @@
 
 import {get, now} from "./api.js";
 import {header} from "./chart_header.js";
-import {about, areSame, continued, fits, lines, times} from "./columns.js";
+import {about, areSame, continued, fits} from "./columns.js";
 import {el, fill} from "./dom.js";
-import {duration, number} from "./format.js";
 import {Legend} from "./legend.js";
-import {noteAt, notes} from "./notes.js";
+import {modelOf} from "./model.js";
+import {noteAt} from "./notes.js";
 import {dataOf, newPlot} from "./plot.js";
-import {change, state} from "./state.js";
+import {change} from "./state.js";
 import {shown} from "./range.js";
 
 const OVERLAP = 70;     //  seconds: a worker that flushes once a minute is so late
 const RELOAD = 60;      //  seconds, after which all is asked for again
+const RETRY = 5;
 const HEAT_POINTS = 240;
 const TOP = 10;
 
@@ -25,7 +26,7 @@ export class Chart {
         this.plot = this.block = this.model = null;
         this.wanted = 0;        //  the latest request
         this.drawn = 0;         //  up to when
-        this.due = 0;           //  when it is to be asked for more
+        this.due = Infinity;    //  when it is to be asked for more
         this.canvas = el ("div", {class: "plot"});
         this.about = el ("p", {class: "resolution"});
         this.legend = new Legend (() => this.draw ());
@@ -61,7 +62,7 @@ export class Chart {
                 this.update ();
         } catch (error) {
             if (mine === this.wanted && error.status)
-                this.explain (error.message);
+                this.refused (error.message);
         } finally {
             if (mine === this.wanted)
                 this.element.classList.remove ("loading");
@@ -73,6 +74,13 @@ export class Chart {
         this.due = now () + Math.min (Math.max (block.resolution / 2, 1), 30);
     }
 
+    //  There may be such a metric later.
+    refused (text) {
+        this.block = null;
+        this.due = now () + RETRY;
+        this.explain (text);
+    }
+
     explain (text) {
         this.destroyPlot ();
         fill (this.canvas, el ("p", {class: "nothing"}, text));
@@ -81,8 +89,6 @@ export class Chart {
 
     //  Called each second while live: asks for what came since, or moves on.
     async tick () {
-        if (!this.block)
-            return;
         if (now () < this.due)
             this.move ();
         else if (!this.plot || now () > this.stale)
@@ -123,16 +129,6 @@ export class Chart {
         this.plot.redraw (true, true);
     }
 
-    makeModel () {
-        const {settings, block} = this;
-        const heat = Boolean (block.cells), timer = block.type === "timer";
-        return {block, times: times (block), lines: lines (settings, block), heat,
-                log: settings.scale === "log", hidden: this.hidden,
-                zero: settings.axis === "zero" || block.type !== "gauge",
-                utc: state.utc, format: timer ? duration : number, span: shown,
-                notes: () => notes};
-    }
-
     //  All of it, after settings, theme or size have changed.
     draw () {
         if (!this.block)
@@ -144,7 +140,7 @@ export class Chart {
         }
         this.destroyPlot ();
         fill (this.canvas);
-        this.model = this.makeModel ();
+        this.model = modelOf (this);
         this.plot = newPlot (this.canvas, this.model, {
             point: (index) => this.point (index),
             zoom: (from, to) => this.zoom (from, to), unzoom: () => history.back ()});
@@ -154,7 +150,7 @@ export class Chart {
 
     //  Newer numbers of the same lines.
     update () {
-        const model = this.makeModel ();
+        const model = modelOf (this);
         if (!areSame (model.lines, this.model.lines)) {
             this.draw ();
             return;
