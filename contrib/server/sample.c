@@ -333,7 +333,6 @@ static int
 s_buckets (const cJSON *index, const cJSON *count, zb_bucket_t *buckets)
 {
     int size = 0;
-    uint64_t last = 0;
     for (index = index->child, count = count->child; index && count;
          index = index->next, count = count->next, size++) {
         double i = index->valuedouble, n = count->valuedouble;
@@ -343,7 +342,6 @@ s_buckets (const cJSON *index, const cJSON *count, zb_bucket_t *buckets)
             || (size && (int) i <= buckets[size - 1].index))
             return -1;
         buckets[size] = (zb_bucket_t){(int) i, (uint64_t) n};
-        last += buckets[size].count;
     }
     return index || count ? -1 : size;
 }
