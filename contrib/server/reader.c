@@ -333,12 +333,28 @@ s_level_for (int64_t resolution_s)
     return level;
 }
 
+//  Where the series has no points nothing is looked up. What is coarse may begin an hour
+//  before its first one.
+static void
+s_clip (const reader_t *self, int64_t *from_s, int64_t *to_s)
+{
+    const series_entry_t *entry =
+      catalog_series_of (self->store->catalog, self->query.series);
+    int64_t first_s = entry ? time_floor (entry->first_s, HOUR_S) : 0;
+    int64_t last_s = entry ? (int64_t) entry->last_s + 1 : 0;
+    if (*from_s < first_s)
+        *from_s = first_s;
+    if (*to_s > last_s)
+        *to_s = last_s;
+}
+
 //  Returns how coarse the coarsest is, or -1.
 static int64_t
 s_read (reader_t *self, int64_t from_s, int64_t to_s, int64_t resolution_s)
 {
     int64_t coarsest = resolution_s;
     int finest = s_level_for (resolution_s), rc = 1;
+    s_clip (self, &from_s, &to_s);
     fold_begin (&self->fold, 0);
     for (int level = LEVELS - 1; level >= finest && rc == 1; level--) {
         int64_t step_s = kept[level].step_s;
