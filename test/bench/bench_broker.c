@@ -8,7 +8,7 @@
     that whatever disturbs them meets both alike. Before a message there is a
     pause, or it would wait for what the other broker does after its own.
 
-    bench_broker SUITE [SIZE]: throughput, latency, or growth; of messages of
+    bench_broker SUITE [SIZE]: throughput, latency, paced, or growth; of messages of
     that size alone.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
@@ -26,7 +26,9 @@ enum {
     TURNS = 16,           //  of throughput
     PINGS = 5000,         //  messages whose latency is taken,
     WARM = 50,            //  behind so many others
-    PAUSE_NS = 50000      //  before each of them
+    PAUSE_NS = 50000,     //  before each of them
+    PACE = 300000,        //  messages a second, evenly spaced,
+    PACED = 150000        //  and how many in a turn
 };
 
 //  --------------------------------------------------------------------------
@@ -295,6 +297,54 @@ s_rates (broker_t *zibrato, broker_t *proxy, size_t publishers, size_t workers,
 }
 
 //  --------------------------------------------------------------------------
+//  Messages that come one by one
+
+//  Those that are due together are one write, as ZeroMQ has it. Returns microseconds of
+//  processor time a message.
+static double
+net_paced (net_t *self)
+{
+    uint64_t cpu = bench_child_cpu_ns (&self->broker->child);
+    uint64_t begin = bench_ns ();
+    size_t before = net_least (self), sent = 0;
+    while (sent < PACED) {
+        uint64_t due = (bench_ns () - begin) * PACE / 1000000000;
+        size_t frames = due < PACED ? due - sent : PACED - sent;
+        if (frames > self->frames)
+            frames = self->frames;
+        if (frames)
+            net_publish (self, frames);
+        sent += frames;
+        net_least (self);
+    }
+    while (net_least (self) - before < sent) {
+    }
+    cpu = bench_child_cpu_ns (&self->broker->child) - cpu;
+    return (double) cpu * 1e-3 / PACED;
+}
+
+static void
+s_paced (broker_t *zibrato, broker_t *proxy, size_t publishers)
+{
+    static net_t net[2];
+    double cpu[2][TURNS];
+    char name[96];
+    int turn, both;
+    net_open (&net[0], zibrato, publishers, 1, 64);
+    net_open (&net[1], proxy, publishers, 1, 64);
+    for (turn = 0; turn < TURNS / 4; turn++)
+        for (both = 0; both < 2; both++) {
+            int i = (both + turn) & 1;
+            cpu[i][turn] = net_paced (&net[i]);
+        }
+    snprintf (name, sizeof name, "broker.paced.%zu", publishers);
+    bench_figure (name, bench_median (cpu[0], TURNS / 4),
+                  bench_median (cpu[1], TURNS / 4));
+    net_close (&net[0]);
+    net_close (&net[1]);
+}
+
+//  --------------------------------------------------------------------------
 //  Latency
 
 //  A message that nothing waits before, to a broker that has nothing to do.
@@ -408,6 +458,10 @@ main (int argc, char **argv)
     bench_pin (0);
     if (strcmp (suite, "growth") == 0)
         s_growth (&zibrato, &proxy);
+    else if (strcmp (suite, "paced") == 0) {
+        s_paced (&zibrato, &proxy, 1);
+        s_paced (&zibrato, &proxy, 100);
+    }
     else
         s_cases (&zibrato, &proxy, strcmp (suite, "latency") == 0,
                  argc > 2 ? (size_t) atol (argv[2]) : 0);
