@@ -14,6 +14,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,6 +96,14 @@ s_add_number (buffer_t *text, double value)
     buffer_add (text, digits, digits_write (digits, value));
 }
 
+//  Seconds as milliseconds, to their billionths: a sample is the middle of a bucket, and
+//  all 17 digits of it would take longer to write.
+static void
+s_add_ms (buffer_t *text, double seconds)
+{
+    s_add_number (text, round (seconds * 1e12) / 1e9);
+}
+
 //  A receiver reads no exponent.
 static void
 s_add_rate (buffer_t *text, const zb_row_t *row, size_t count)
@@ -106,7 +115,10 @@ s_add_rate (buffer_t *text, const zb_row_t *row, size_t count)
 static void
 s_add_name (buffer_t *text, const zb_row_t *row)
 {
-    buffer_printf (text, "%s.%s:", row->source, row->name);
+    buffer_add_text (text, row->source);
+    buffer_add (text, ".", 1);
+    buffer_add_text (text, row->name);
+    buffer_add (text, ":", 1);
 }
 
 //  A receiver takes a signed reading for a change, so that what is below zero
@@ -130,7 +142,7 @@ statsd_add (buffer_t *text, const zb_row_t *row, size_t samples)
     count = samples_of (row, samples, sample);
     for (i = 0; i < count; i++) {
         s_add_name (text, row);
-        s_add_number (text, sample[i] * 1000);
+        s_add_ms (text, sample[i]);
         buffer_add_text (text, "|ms");
         s_add_rate (text, row, count);
         buffer_add_text (text, "\n");
@@ -169,7 +181,7 @@ dogstatsd_add (buffer_t *text, const zb_row_t *row, size_t samples)
         buffer_add_text (text, row->name);
         for (; i < count && text->size - begin < PACK_MAX; i++) {
             buffer_add_text (text, ":");
-            s_add_number (text, sample[i] * 1000);
+            s_add_ms (text, sample[i]);
         }
         buffer_add_text (text, "|d");
         s_add_rate (text, row, count);
