@@ -1,17 +1,16 @@
 /*  exposition - what a scrape gets. The contract is in exposition.h.
 
     Sections: what is shown of a series, text, Protocol Buffers, from piece to piece.
-    Which form is wanted, and what a good line is, is in exposition_form.c.
+    Which form is wanted, and what a good line is, is in exposition_form.c, and how a
+    series is written in exposition_series.c.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "exposition.h"
 
-#include "buffer.h"
-#include "digits.h"
+#include "exposition_series.h"
 
 #include <czmq.h>
-#include <math.h>
 
 enum {
     PIECE_BYTES = 32 * 1024
@@ -106,118 +105,15 @@ exposition_aspect (const exposition_t *self)
 //  --------------------------------------------------------------------------
 //  Text
 
-//  Prometheus' text needs an escape for these only.
-static void
-s_add_value (buffer_t *out, const char *text, size_t size)
-{
-    const char *end = text + size;
-    while (text < end) {
-        size_t plain = strcspn (text, "\\\"\n");
-        buffer_add (out, text, plain);
-        text += plain;
-        if (text == end)
-            break;
-        buffer_add_text (out, *text == '\n'  ? "\\n"
-                              : *text == '"' ? "\\\""
-                                             : "\\\\");
-        text++;
-    }
-}
-
-//  The series' labels, without braces.
-static void
-exposition_labels (exposition_t *self, const latest_series_t *series)
-{
-    const char *at = series->text;
-    buffer_t *out = &self->labels;
-    out->size = 0;
-    for (uint32_t i = 0; i < series->label_count; i++) {
-        size_t key = strlen (at), value = strlen (at + key + 1);
-        if (i)
-            buffer_add (out, ",", 1);
-        buffer_add (out, at, key);
-        buffer_add (out, "=\"", 2);
-        s_add_value (out, at + key + 1, value);
-        buffer_add (out, "\"", 1);
-        at += key + value + 2;
-    }
-}
-
-//  NAME SUFFIX {LABELS,le="BOUND"} and a blank.
-static void
-exposition_name (exposition_t *self, const char *suffix, const char *bound)
-{
-    buffer_t *out = &self->out;
-    buffer_add_text (out, self->family->name);
-    buffer_add_text (out, suffix);
-    if (self->labels.size || bound) {
-        buffer_add (out, "{", 1);
-        buffer_add (out, self->labels.text, self->labels.size);
-        if (bound) {
-            buffer_add_text (out, self->labels.size ? ",le=\"" : "le=\"");
-            buffer_add_text (out, bound);
-            buffer_add (out, "\"", 1);
-        }
-        buffer_add (out, "}", 1);
-    }
-    buffer_add (out, " ", 1);
-}
-
-static void
-exposition_number (exposition_t *self, double value)
-{
-    buffer_t *out = &self->out;
-    char *digits = buffer_room (out, DIGITS_MAX + 1);
-    if (isfinite (value))
-        out->size += digits_write (digits, value);
-    else
-        buffer_add_text (out, isnan (value) ? "NaN"
-                              : value < 0   ? "-Inf"
-                                            : "+Inf");
-    buffer_add (out, "\n", 1);
-}
-
-static void
-exposition_whole (exposition_t *self, uint64_t value)
-{
-    char *digits = buffer_room (&self->out, DIGITS_MAX + 1);
-    self->out.size += digits_write_whole (digits, value);
-    buffer_add (&self->out, "\n", 1);
-}
-
-static void
-exposition_histogram (exposition_t *self, const latest_series_t *series)
-{
-    uint64_t counts[PROM_BOUNDS], count = 0;
-    const zb_bucket_t *buckets = series->timer.buckets;
-    prom_classic (buckets, series->timer.size, counts);
-    for (size_t i = 0; i < series->timer.size; i++)
-        count += buckets[i].count;
-    for (size_t i = 0; i < PROM_BOUNDS; i++) {
-        exposition_name (self, "_bucket", prom_bound_text (i));
-        exposition_whole (self, counts[i]);
-    }
-    exposition_name (self, "_bucket", "+Inf");
-    exposition_whole (self, count);
-    exposition_name (self, "_sum", NULL);
-    exposition_number (self, series->timer.sum);
-    exposition_name (self, "_count", NULL);
-    exposition_whole (self, count);
-}
-
 //  A series whose lines are wrong is left out. There should be none.
 static void
 exposition_text_series (exposition_t *self, const latest_series_t *series)
 {
     const aspect_t *aspect = exposition_aspect (self);
     size_t start = self->out.size;
-    exposition_labels (self, series);
-    if (aspect->value) {
-        exposition_name (self, aspect->suffix, NULL);
-        exposition_number (self, aspect->value (series));
-    }
-    else
-        exposition_histogram (self, series);
+    double value = aspect->value ? aspect->value (series) : 0;
+    exposition_lines (&self->out, &self->labels, series, aspect->suffix,
+                      aspect->value ? &value : NULL);
     *buffer_room (&self->out, 1) = 0;
     if (exposition_check (self->out.text + start, self->out.size - start))
         return;
@@ -254,75 +150,7 @@ exposition_head (exposition_t *self)
 //  --------------------------------------------------------------------------
 //  Protocol Buffers: io.prometheus.client.MetricFamily, each behind its size
 
-enum {
-    FAMILY_NAME = 1,
-    FAMILY_HELP = 2,
-    FAMILY_TYPE = 3,
-    FAMILY_METRIC = 4,
-    METRIC_LABEL = 1,
-    METRIC_GAUGE = 2,
-    METRIC_COUNTER = 3,
-    METRIC_HISTOGRAM = 7,
-    LABEL_NAME = 1,
-    LABEL_VALUE = 2,
-    NUMBER_VALUE = 1,
-    HISTOGRAM_BUCKET = 3,
-    BUCKET_COUNT = 1,
-    BUCKET_BOUND = 2
-};
-
-static const prom_native_t s_native = {.count = 1,
-                                       .sum = 2,
-                                       .schema = 5,
-                                       .zero_threshold = 6,
-                                       .zero_count = 7,
-                                       .span = 12,
-                                       .delta = 13};
-
-//  Classic buckets, too: a server that knows native ones does not look at them.
-static void
-s_write_histogram (buffer_t *out, const latest_series_t *series)
-{
-    uint64_t counts[PROM_BOUNDS];
-    size_t begin = protobuf_begin (out, METRIC_HISTOGRAM);
-    prom_classic (series->timer.buckets, series->timer.size, counts);
-    prom_native (out, &s_native, series->timer.sum, series->timer.buckets,
-                 series->timer.size);
-    for (size_t i = 0; i < PROM_BOUNDS; i++) {
-        size_t bucket = protobuf_begin (out, HISTOGRAM_BUCKET);
-        protobuf_unsigned (out, BUCKET_COUNT, counts[i]);
-        protobuf_double (out, BUCKET_BOUND, prom_bound (i));
-        protobuf_end (out, bucket);
-    }
-    protobuf_end (out, begin);
-}
-
-static void
-exposition_write_series (exposition_t *self, const latest_series_t *series)
-{
-    buffer_t *out = &self->out;
-    const aspect_t *aspect = exposition_aspect (self);
-    size_t metric = protobuf_begin (out, FAMILY_METRIC), part;
-    const char *at = series->text;
-    for (uint32_t i = 0; i < series->label_count; i++) {
-        part = protobuf_begin (out, METRIC_LABEL);
-        protobuf_text (out, LABEL_NAME, at);
-        at += strlen (at) + 1;
-        protobuf_text (out, LABEL_VALUE, at);
-        at += strlen (at) + 1;
-        protobuf_end (out, part);
-    }
-    if (aspect->value) {
-        part = protobuf_begin (out, self->family->kind == PROM_COUNTER
-                                      ? METRIC_COUNTER
-                                      : METRIC_GAUGE);
-        protobuf_double (out, NUMBER_VALUE, aspect->value (series));
-        protobuf_end (out, part);
-    }
-    else
-        s_write_histogram (out, series);
-    protobuf_end (out, metric);
-}
+enum { FAMILY_NAME = 1, FAMILY_HELP = 2, FAMILY_TYPE = 3, FAMILY_METRIC = 4 };
 
 static const latest_series_t *
 s_skip_gone (const latest_series_t *series)
@@ -346,7 +174,10 @@ exposition_write_some (exposition_t *self)
     protobuf_text (out, FAMILY_HELP, aspect->help);
     protobuf_unsigned (out, FAMILY_TYPE, s_kinds[self->family->kind].number);
     while (self->series && out->size < PIECE_BYTES) {
-        exposition_write_series (self, self->series);
+        double value = aspect->value ? aspect->value (self->series) : 0;
+        size_t metric = protobuf_begin (out, FAMILY_METRIC);
+        exposition_metric (out, self->series, aspect->value ? &value : NULL);
+        protobuf_end (out, metric);
         self->series = s_skip_gone (self->series->next);
     }
     protobuf_end (out, family);
