@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-//  Round ones, each a divisor of what a coarser level of the store has.
+//  Round ones. From a minute on, they are multiples of what the store keeps.
 static const int64_t s_steps[SURVEY_STEPS] = {
-  1,   2,    5,    10,   15,    20,    30,    60,    120,    180,   300,
-  900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800};
+  1,   2,    5,    10,   15,    20,    30,    60,    120,    180,    300,
+  900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000};
 
 //  --------------------------------------------------------------------------
 //  Which there are

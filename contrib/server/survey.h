@@ -16,7 +16,7 @@ typedef struct {
     double weight;  //  the sum of a counter, the mean of what else
 } survey_item_t;
 
-enum { SURVEY_STEPS = 21 };
+enum { SURVEY_STEPS = 22 };
 
 //  All zero at first.
 typedef struct {

@@ -65,6 +65,28 @@ export async function answers_are_what_was_posted (site) {
         add (order.slice (10).map ((source) => sources[source][i]))));
 }
 
+//  What is no question is refused, and said so; and the server goes on.
+export async function nonsense_is_refused (site) {
+    await postGauges (site, "depth", 1);
+    const ask = async (query) => (await fetch (`${site.url}/api/${query}`,
+                                               {headers: site.headers ()})).status;
+    for (const [query, status] of [
+        ["points", 404], ["points?name=", 404], ["points?name=depths", 404],
+        ["points?name=depth&from=5&to=5", 400], ["points?name=depth&from=9&to=5", 400],
+        ["points?name=depth&from=-5&to=5", 400], ["points?name=depth&to=99999999999", 400],
+        ["points?name=depth&from=0&resolution=1", 400], ["points?name=depth&from=0", 200],
+        ["points?name=depth&points=0", 200], ["points?name=depth&points=-1", 200],
+        ["points?name=depth&points=1e9&top=-4&ids=,,x,1,&heat=1", 200],
+        ["points?name=DEPTH&source=nobody", 200], ["points?name=depth&resolution=7", 200],
+        ["sparks", 200], ["sparks?ids=0,-1,x", 200], ["sparks?from=0&resolution=1", 400],
+        ["sparks?resolution=0", 400], ["metrics?offset=-1&length=-1", 200],
+        ["metrics?offset=99999999999&length=5", 200], ["health?from=5&to=1", 400],
+        ["metrics?search=%25%5F%27%22%00", 200], ["series?metric=nobody", 200],
+        ["series?sort=nothing&search=%27", 200], ["annotations?from=x", 200]])
+        assert.equal (await ask (query), status, query);
+    assert.equal (await ask ("status"), 200);
+}
+
 export async function legend_equals_the_data (site, watched) {
     const from = await postGauges (site, "depth", 1), values = column (0), {page} = watched;
     await watched.enter (`?m=depth&o=&${range (from)}`);
