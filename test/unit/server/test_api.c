@@ -535,9 +535,9 @@ s_fold (unsigned sources, unsigned hosts, int64_t from_s, int64_t to_s)
         if (!(sources >> sent->source & 1) || !(hosts >> sent->host & 1)
             || sent->time_s < from_s || sent->time_s >= to_s)
             continue;
-        if (!folded.count || sent->value < folded.min)
+        if (folded.count == 0 || sent->value < folded.min)
             folded.min = sent->value;
-        if (!folded.count || sent->value > folded.max)
+        if (folded.count == 0 || sent->value > folded.max)
             folded.max = sent->value;
         folded.count++;
         folded.sum += sent->value;
