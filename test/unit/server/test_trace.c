@@ -135,7 +135,8 @@ test_last (void **state)
 static void
 test_one_of_many (void **state)
 {
-    trace_t trace = {.item = NULL}, other = {.item = NULL}, all = {.item = NULL};
+    trace_t trace = {.item = NULL}, other = {.item = NULL},
+            all = {.item = NULL};
     range_t range = {.from_s = 0, .to_s = 2000, .resolution_s = 1, .most = 100};
     (void) state;
     assert_int_equal (trace_read (&trace, NULL, 1, &range), 0);
