@@ -116,17 +116,16 @@ metrics_add (post_t *post, const cJSON *list, metric_type_t type,
 static void
 metrics_post (web_request_t *request)
 {
-    cJSON *json = web_json (request);
+    post_t *post = post_new (request);
+    const cJSON *json = post_json (post);
     const cJSON *gauges = cJSON_GetObjectItemCaseSensitive (json, "gauges");
     const cJSON *counters = cJSON_GetObjectItemCaseSensitive (json, "counters");
     dialect_t dialect = {.form = !web_is_type (request, "application/json")};
     refusal_t refusal = {.param = NULL};
     sample_t globals;
-    post_t *post;
     if (!json)
-        return;
-    post = post_new (request, json);
-    if (sample_read_globals (&globals, json, dialect, &refusal) == -1)
+        web_error (request, 400, NULL, "Unable to parse the body");
+    else if (sample_read_globals (&globals, json, dialect, &refusal) == -1)
         s_answer_refusal (request, &refusal, "");
     else if (!s_is_empty (request,
                           (size_t) cJSON_GetArraySize (gauges)
@@ -274,10 +273,10 @@ measurements_add (post_t *post, const cJSON *each, sample_t *globals,
 }
 
 static void
-measurements_object (web_request_t *request, cJSON *json)
+measurements_object (post_t *post, const cJSON *json)
 {
+    web_request_t *request = post->request;
     const cJSON *list = cJSON_GetObjectItemCaseSensitive (json, "measurements");
-    post_t *post = post_new (request, json);
     refusal_t refusal = {.param = NULL};
     tags_t common = {NULL, 0, NULL};
     sample_t globals;
@@ -304,21 +303,23 @@ measurements_object (web_request_t *request, cJSON *json)
 static void
 measurements_post (web_request_t *request)
 {
-    cJSON *json = cJSON_ParseWithLength (request->body, request->body_size);
+    post_t *post;
+    const cJSON *json;
     if (!web_is_type (request, "application/json")) {
-        cJSON_Delete (json);
         web_error (request, 415, NULL, "Content-Type must be application/json");
+        return;
     }
+    post = post_new (request);
+    json = post_json (post);
+    if (cJSON_IsObject (json))
+        measurements_object (post, json);
     else if (cJSON_IsArray (json)) {
-        post_t *post = post_new (request, json);
         collectd_read (post, json);
         measurements_store (post);
     }
-    else if (cJSON_IsObject (json))
-        measurements_object (request, json);
     else {
-        cJSON_Delete (json);
         s_unable (request);
+        post_destroy (&post);
     }
 }
 

@@ -10,18 +10,87 @@
 #include <stdlib.h>
 #include <string.h>
 
-//  A piece of memory that goes with the post; the bytes follow.
+//  --------------------------------------------------------------------------
+//  Memory that goes with the post, and at once: cJSON asks for some of it for each name
+//  and each value, and to free all that takes longer than to read it.
+
+enum { PIECE_BYTES = 64 * 1024, ALIGNED = 16 };
+
 typedef struct piece {
     struct piece *next;
+    char padding[ALIGNED - sizeof (struct piece *)];
 } piece_t;
 
+static void *
+post_room (post_t *self, size_t size)
+{
+    void *room;
+    size = (size + ALIGNED - 1) / ALIGNED * ALIGNED;
+    if (size > (size_t) (self->end - self->at)) {
+        size_t most = size > PIECE_BYTES ? size : PIECE_BYTES;
+        piece_t *piece = (piece_t *) malloc (sizeof *piece + most);
+        assert (piece);
+        piece->next = (piece_t *) self->memory;
+        self->memory = piece;
+        self->at = (char *) (piece + 1);
+        self->end = self->at + most;
+    }
+    room = self->at;
+    self->at += size;
+    return room;
+}
+
+void *
+post_keep (post_t *self, const void *bytes, size_t size)
+{
+    return memcpy (post_room (self, size), bytes, size);
+}
+
+//  Whose tree this thread reads just now. Only then is cJSON's memory the post's, and
+//  nothing of it is freed one by one.
+static _Thread_local post_t *s_reads;
+
+static void *
+s_malloc (size_t size)
+{
+    return s_reads ? post_room (s_reads, size) : malloc (size);
+}
+
+static void
+s_free (void *memory)
+{
+    if (!s_reads)
+        free (memory);
+}
+
+void
+post_begin (void)
+{
+    cJSON_InitHooks (&(cJSON_Hooks){s_malloc, s_free});
+}
+
+const cJSON *
+post_json (post_t *self)
+{
+    const web_request_t *request = self->request;
+    const cJSON *json;
+    if (web_is_type (request, "application/x-www-form-urlencoded")
+        || !request->body_size)
+        return self->json = web_json (self->request);
+    s_reads = self;
+    json = cJSON_ParseWithLength (request->body, request->body_size);
+    s_reads = NULL;
+    return json;
+}
+
+//  --------------------------------------------------------------------------
+
 post_t *
-post_new (web_request_t *request, cJSON *json)
+post_new (web_request_t *request)
 {
     post_t *self = (post_t *) calloc (1, sizeof *self);
     assert (self);
     self->request = request;
-    self->json = json;
     return self;
 }
 
@@ -43,16 +112,6 @@ post_destroy (post_t **self_p)
     cJSON_Delete (self->errors);
     free (self);
     *self_p = NULL;
-}
-
-void *
-post_keep (post_t *self, const void *bytes, size_t size)
-{
-    piece_t *piece = (piece_t *) malloc (sizeof *piece + size);
-    assert (piece);
-    piece->next = (piece_t *) self->memory;
-    self->memory = piece;
-    return memcpy (piece + 1, bytes, size);
 }
 
 void

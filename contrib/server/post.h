@@ -21,15 +21,23 @@ struct post {
     cJSON *json;  //  texts of rows point into it
     store_row_t *row;
     size_t count, max;
-    void *memory;  //  what else rows point to
+    void *memory;    //  what else rows point to, in pieces
+    char *at, *end;  //  what is left of the newest one
     post_fn *answer;
     //  The answer's, where part of a request may be refused
     cJSON *errors;
     size_t failed;
 };
 
-//  Takes the tree, which may be NULL. Caller owns the return value.
-post_t *post_new (web_request_t *request, cJSON *json);
+//  Caller owns the return value.
+post_t *post_new (web_request_t *request);
+
+//  Reads the body, a form or JSON, into a tree that goes with the post. Returns NULL if
+//  it is neither.
+const cJSON *post_json (post_t *self);
+
+//  Once, before that: cJSON's memory for such trees is the post's.
+void post_begin (void);
 
 //  For a request that is answered without the store. After post_store the post frees
 //  itself.

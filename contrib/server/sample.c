@@ -172,11 +172,20 @@ reading_begin (reading_t *self, const cJSON *object, bool *unknown)
 //  --------------------------------------------------------------------------
 //  Names and times
 
+static bool
+s_name_byte (char c)
+{
+    char low = (char) (c | 0x20);
+    return (low >= 'a' && low <= 'z') || (c >= '0' && c <= ':') || c == '.'
+           || c == '-' || c == '_';
+}
+
 bool
 sample_name_ok (const char *name)
 {
-    size_t size = strspn (name, "abcdefghijklmnopqrstuvwxyz0123456789.:-_"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    size_t size = 0;
+    while (s_name_byte (name[size]))
+        size++;
     return size && size <= SAMPLE_NAME_MAX && !name[size];
 }
 

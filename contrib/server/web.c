@@ -9,6 +9,7 @@
 
 #include "login.h"
 #include "pool.h"
+#include "post.h"
 #include "routes.h"
 
 #include "log.h"
@@ -404,6 +405,7 @@ web_start (web_t **self_p, const web_options_t *options)
     self->options = *options;
     self->access.names = options->host_names;
     self->access.tls = options->certificate != NULL;
+    post_begin ();
     pthread_mutex_init (&self->lock, NULL);
     pthread_cond_init (&self->idle, NULL);
     web_policies (self);
