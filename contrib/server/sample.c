@@ -193,10 +193,10 @@ static int
 sample_name (sample_t *self, const reading_t *reading, const char *name)
 {
     const cJSON *own = reading->member[NAME];
-    self->name = own ? own->valuestring : name;
-    if (self->name && sample_name_ok (self->name))
+    self->name = own ? own->valuestring : name ? name : "";
+    if (sample_name_ok (self->name))
         return 0;
-    if (!self->name || !*self->name)
+    if (!*self->name)
         refuse (reading->refusal, "name", "is not present");
     else
         refuse (reading->refusal, "name", "%.300s is not a valid metric name",
