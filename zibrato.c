@@ -159,26 +159,6 @@ typedef struct {
     int unread;        //  nobody reads standard output any more
 } worker_t;
 
-//  Receives a message, of which only the first frame is kept. Returns false if there
-//  is none.
-static bool
-worker_receive (worker_t *self, zmq_msg_t *message)
-{
-    void *xsub = zsock_resolve (self->subscriber.socket);
-    zmq_msg_t further;
-    bool came;
-    zmq_msg_init (message);
-    came = zmq_msg_recv (message, xsub, ZMQ_DONTWAIT) != -1;
-    if (!came || !zmq_msg_more (message))
-        return came;
-    zmq_msg_init (&further);
-    while (zmq_msg_recv (&further, xsub, ZMQ_DONTWAIT) != -1
-           && zmq_msg_more (&further)) {
-    }
-    zmq_msg_close (&further);
-    return true;
-}
-
 //  Reads the lines of a message.
 static void
 worker_take (worker_t *self, zmq_msg_t *message)
@@ -205,7 +185,8 @@ worker_receive_some (worker_t *self)
     zmq_msg_t message[AHEAD];
     size_t i, count = 0;
     subscriber_look (&self->subscriber);
-    while (count < AHEAD && worker_receive (self, &message[count]))
+    while (count < AHEAD
+           && subscriber_receive (&self->subscriber, &message[count]))
         count++;
     self->ingest.ledger->now_ms = boot_ms ();
     for (i = 0; i < count; i++)

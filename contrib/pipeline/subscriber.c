@@ -137,6 +137,24 @@ subscriber_look (subscriber_t *self)
     subscriber_renew (self->loop, 0, self);
 }
 
+bool
+subscriber_receive (subscriber_t *self, zmq_msg_t *message)
+{
+    void *xsub = zsock_resolve (self->socket);
+    zmq_msg_t further;
+    bool came;
+    zmq_msg_init (message);
+    came = zmq_msg_recv (message, xsub, ZMQ_DONTWAIT) != -1;
+    if (!came || !zmq_msg_more (message))
+        return came;
+    zmq_msg_init (&further);
+    while (zmq_msg_recv (&further, xsub, ZMQ_DONTWAIT) != -1
+           && zmq_msg_more (&further)) {
+    }
+    zmq_msg_close (&further);
+    return true;
+}
+
 //  Handler for zloop_poller: connections came, went, or failed.
 static int
 subscriber_links (zloop_t *loop, zmq_pollitem_t *item, void *argument)

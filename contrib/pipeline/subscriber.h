@@ -44,6 +44,10 @@ void subscriber_start (subscriber_t *self, zloop_t *loop);
 //  new connection's are counted apart.
 void subscriber_look (subscriber_t *self);
 
+//  Initializes a message, and receives into it, without waiting. Of several frames the
+//  first one is kept. Returns false if there is none.
+bool subscriber_receive (subscriber_t *self, zmq_msg_t *message);
+
 //  A message has come. Returns false if it is a mark, which is none for the
 //  worker.
 static inline bool
