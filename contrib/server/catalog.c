@@ -4,6 +4,7 @@
 
 #include "catalog.h"
 #include "arena.h"
+#include "kept.h"
 #include "table.h"
 
 #include <czmq.h>
@@ -286,6 +287,25 @@ catalog_point (metric_entry_t *metric, series_entry_t *series, int64_t time_s)
 {
     s_widen (&metric->first_s, &metric->last_s, (uint32_t) time_s);
     s_widen (&series->first_s, &series->last_s, (uint32_t) time_s);
+}
+
+void
+catalog_expect (series_entry_t *series, int64_t time_s)
+{
+    _Atomic uint64_t *seconds = &series->seconds[time_s / HOUR_S % 2];
+    uint64_t bit = UINT64_C (1) << time_s % 60;
+    if (!(atomic_load_explicit (seconds, memory_order_relaxed) & bit))
+        atomic_fetch_or (seconds, bit);
+}
+
+void
+catalog_expect_none (catalog_t *self, int odd)
+{
+    for (int64_t id = 0; id < self->series_of.end; id++) {
+        series_entry_t *series = catalog_series_of (self, id);
+        if (series)
+            series->seconds[odd] = 0;
+    }
 }
 
 //  --------------------------------------------------------------------------

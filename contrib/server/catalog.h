@@ -21,9 +21,9 @@ typedef struct {
 } metric_entry_t;
 
 typedef struct {
-    _Atomic uint64_t
-      seconds;  //  bit time % 60 of each row in the inbox; set before
-                //  the row is committed
+    //  Bit time % 60 of each row in the inbox, of even hours and of odd ones. It is set
+    //  before the row is committed.
+    _Atomic uint64_t seconds[2];
     _Atomic uint32_t first_s, last_s;
     uint32_t id, metric;
     uint16_t size;
@@ -62,6 +62,12 @@ catalog_add_series (catalog_t *self, int64_t id, metric_entry_t *metric,
 //  A point of this time is there.
 void
 catalog_point (metric_entry_t *metric, series_entry_t *series, int64_t time_s);
+
+//  A row of this time is about to be in the inbox.
+void catalog_expect (series_entry_t *series, int64_t time_s);
+
+//  There are no rows of even hours in the inbox, or of odd ones. Nobody reads.
+void catalog_expect_none (catalog_t *self, int odd);
 
 //  Takes back what was added since the last catalog_settle, but for the first so
 //  many.

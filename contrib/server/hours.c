@@ -94,6 +94,15 @@ hours_rows (const hours_t *self)
     return rows;
 }
 
+bool
+hours_have (const hours_t *self, int odd)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->hour[i].begin_s / HOUR_S % 2 == odd)
+            return true;
+    return false;
+}
+
 uint64_t
 hours_copy (hours_t *self, int64_t from_s, int64_t to_s, buffer_t *list)
 {

@@ -11,6 +11,7 @@
 #include "buffer.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,9 @@ void hours_add (hours_t *self, int64_t time_s);
 void hours_take (hours_t *self, int64_t begin_s, uint64_t rows);
 
 uint64_t hours_rows (const hours_t *self);
+
+//  Is there one that is odd, as hours since 1970 are counted, or even?
+bool hours_have (const hours_t *self, int odd);
 
 //  --------------------------------------------------------------------------
 //  Any thread

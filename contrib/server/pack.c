@@ -410,6 +410,19 @@ s_count (store_t *store)
     pthread_mutex_unlock (&store->lock);
 }
 
+//  Of hours that have no rows any more, readers need not look for them. Who reads now
+//  may still see some; then it is left as it is.
+static void
+s_expect_none (store_t *store, int64_t hour_s)
+{
+    int odd = (int) (hour_s / HOUR_S % 2);
+    if (hours_have (&store->hours, odd))
+        return;
+    if (gate_close (&store->gate, 0))
+        catalog_expect_none (store->catalog, odd);
+    gate_open (&store->gate);
+}
+
 //  Goes on behind what was packed: to the next hour, when all series are done.
 static void
 s_advance (store_t *store, int64_t end)
@@ -419,6 +432,7 @@ s_advance (store_t *store, int64_t end)
     if (end < catalog_series_end (store->catalog))
         return;
     hours_take (&store->hours, s_hour (self)->begin_s, s_hour (self)->rows);
+    s_expect_none (store, s_hour (self)->begin_s);
     self->hour++;
     self->series = 0;
 }

@@ -239,7 +239,7 @@ static int
 s_read_seconds (reader_t *self, int64_t begin_s, int64_t end_s)
 {
     for (int64_t time_s = begin_s; time_s < end_s; time_s++)
-        if (self->query.seconds >> time_s % 60 & 1
+        if (self->query.seconds[time_s / HOUR_S % 2] >> time_s % 60 & 1
             && s_read_second (self, time_s) == -1)
             return -1;
     return 0;
@@ -390,7 +390,7 @@ reader_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
     if (reader_begin (self) == -1)
         return -1;
     self->query =
-      (query_t){series, atomic_load (&entry->seconds), each, argument};
+      (query_t){series, {entry->seconds[0], entry->seconds[1]}, each, argument};
     rc = s_read (self, from_s, to_s, resolution_s);
     reader_end (self);
     return rc;

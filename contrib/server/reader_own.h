@@ -11,7 +11,7 @@
 //  What is asked for.
 typedef struct {
     int64_t series;
-    uint64_t seconds;  //  as in series_entry_t
+    uint64_t seconds[2];  //  as in series_entry_t
     point_fn *each;
     void *argument;
 } query_t;

@@ -88,7 +88,7 @@ s_load_inbox (store_t *self)
         hours_add (&self->hours, time_s);
         if (!series)
             continue;
-        series->seconds |= UINT64_C (1) << time_s % 60;
+        catalog_expect (series, time_s);
         catalog_point (catalog_metric_of (self->catalog, series->metric),
                        series, time_s);
     }

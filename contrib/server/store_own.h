@@ -56,7 +56,7 @@ struct store {
     pthread_cond_t done;    //  for others: a change is done
     batch_t *first, *last;  //  what waits; guarded by lock, and so is the rest
     size_t waiting;         //  rows of it
-    change_t *change, *change_last;
+    change_t *change;
     bool closing;
     store_stats_t stats;
 };

@@ -225,10 +225,8 @@ s_find_or_add (store_t *self, batch_t *batch)
 static void
 s_announce (store_t *self, series_entry_t *series, int64_t time_s)
 {
-    uint64_t bit = UINT64_C (1) << time_s % 60;
     hours_add (&self->hours, time_s);
-    if (!(atomic_load_explicit (&series->seconds, memory_order_relaxed) & bit))
-        atomic_fetch_or (&series->seconds, bit);
+    catalog_expect (series, time_s);
 }
 
 static int

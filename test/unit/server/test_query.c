@@ -324,12 +324,74 @@ test_becomes_coarser (void **state)
     stored_end (&s_stored);
 }
 
+//  --------------------------------------------------------------------------
+//  Readers beside a writer that packs: each sees what had been sent before it began,
+//  and nothing that had not been begun when it ended
+
+static _Atomic uint64_t s_begun, s_done;
+static _Atomic bool s_over;
+
+static int
+s_add_samples (void *argument, const point_t *point)
+{
+    *(uint64_t *) argument += point->n;
+    return 0;
+}
+
+static void *
+s_watch (void *argument)
+{
+    static const int64_t resolutions[] = {1, 60, 3600};
+    reader_t *reader = reader_new (s_stored.store);
+    uint64_t asked = 0;
+    while (!s_over || asked < 3) {
+        uint64_t least = s_done, most, count = 0;
+        reader_points (reader, *(int64_t *) argument, s_now - 9000, s_now + 60,
+                       resolutions[asked++ % 3], s_add_samples, &count);
+        most = s_begun;
+        assert_true (count >= least && count <= most);
+    }
+    reader_destroy (&reader);
+    return NULL;
+}
+
+static void
+test_readers_beside_packing (void **state)
+{
+    enum { READERS = 3, ROUNDS = SANITIZED ? 20 : 60, ROWS = 50 };
+    pthread_t thread[READERS];
+    store_row_t rows[ROWS];
+    int64_t id = 0;
+    (void) state;
+    stored_new (&s_stored);
+    s_now = wall_us () / 1000000;
+    assert_int_equal (store_metric_new (s_stored.store, "m", METRIC_GAUGE), 1);
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int j = 0; j < ROWS; j++)
+            rows[j] =
+              stored_row ("m", "a", s_now - (int64_t) (s_any () % 9000), 1);
+        s_begun += ROWS;
+        stored_write (&s_stored, rows, ROWS, NULL, NULL);
+        s_done += ROWS;
+        if (i == 0)
+            id = stored_series (&s_stored, "m", "a");
+        for (int j = 0; i == 0 && j < READERS; j++)
+            pthread_create (&thread[j], NULL, s_watch, &id);
+        store_run (s_stored.store, s_pack_all, NULL);
+    }
+    s_over = true;
+    for (int j = 0; j < READERS; j++)
+        pthread_join (thread[j], NULL);
+    stored_end (&s_stored);
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
       cmocka_unit_test (test_any),
       cmocka_unit_test (test_becomes_coarser),
+      cmocka_unit_test (test_readers_beside_packing),
     };
     int rc = cmocka_run_group_tests (tests, NULL, NULL);
     for (size_t i = 0; i < INTERVALS_MOST; i++)
