@@ -50,8 +50,7 @@ struct watched {
     unsigned char address[ADDRESS_BYTES];
     watch_phase_t phase;
     int64_t since_ms;  //  the phase began then, as far as was seen
-    bool fresh;        //  idle, and not looked at since
-    uint64_t bytes;    //  received when the request began
+    uint64_t bytes;    //  received before the request
 };
 
 //  Bytes received by the socket so far, as the kernel counts them.
@@ -87,14 +86,10 @@ static void
 watched_look (watched_t *self, const watch_limits_t *limits, int64_t now_ms)
 {
     if (self->phase == WATCH_IDLE) {
-        uint64_t bytes = s_received (self->fd);
-        if (self->fresh)
-            self->bytes = bytes;
-        else if (bytes != self->bytes) {
+        if (s_received (self->fd) != self->bytes) {
             self->phase = WATCH_REQUEST;
             self->since_ms = now_ms;
         }
-        self->fresh = false;
     }
     else if (watched_is_slow (self, limits, now_ms)) {
         self->phase = WATCH_CUT;
@@ -216,7 +211,6 @@ watch_add (watch_t *self, int fd, const struct sockaddr *address)
     if (!watched)
         return NULL;
     watched->fd = fd;
-    watched->fresh = true;
     s_address (address, watched->address);
     pthread_mutex_lock (&self->lock);
     watched->next = &self->list;
@@ -248,7 +242,8 @@ watch_phase (watch_t *self, watched_t *watched, watch_phase_t phase)
     pthread_mutex_lock (&self->lock);
     if (watched->phase != WATCH_CUT) {
         watched->phase = phase;
-        watched->fresh = phase == WATCH_IDLE;
+        if (phase == WATCH_IDLE)
+            watched->bytes = s_received (watched->fd);
         watched->since_ms = s_now_ms ();
     }
     pthread_mutex_unlock (&self->lock);

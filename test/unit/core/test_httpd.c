@@ -269,6 +269,19 @@ a_slow_body_is_cut (void **state)
                  < 10 * REQUEST_MS);
 }
 
+//  The first bytes of a head, and nothing more.
+static void
+half_a_head_is_cut (void **state)
+{
+    int64_t began_ms = zclock_mono ();
+    int fd = s_connect ();
+    (void) state;
+    s_send (fd, "GE");
+    assert_string_equal (s_receive (fd, NULL), "");
+    assert_true (zclock_mono () - began_ms < 5 * REQUEST_MS);
+    close (fd);
+}
+
 //  Somebody else is served meanwhile, and one who rests between requests stays.
 static void
 who_rests_is_not_cut (void **state)
@@ -321,6 +334,7 @@ main (void)
       cmocka_unit_test (two_lengths_are_refused),
       cmocka_unit_test (a_slow_head_is_cut),
       cmocka_unit_test (a_slow_body_is_cut),
+      cmocka_unit_test (half_a_head_is_cut),
       cmocka_unit_test (who_rests_is_not_cut),
       cmocka_unit_test (an_address_has_only_so_many)};
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
