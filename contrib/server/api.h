@@ -13,6 +13,7 @@
         api_spaces        spaces and their charts
         api_alerts        alerts, kept but not watched
         api_services      whom they would notify
+        api_tokens        who may ask
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -122,6 +123,8 @@ web_fn api_services_list, api_services_post, api_service_get,
   api_service_update, api_service_delete;
 web_fn api_alerts_list, api_alerts_post, api_alerts_status, api_alert_get,
   api_alert_update, api_alert_delete, api_alert_status, api_alert_clear;
+web_fn api_tokens_list, api_tokens_post, api_token_get, api_token_update,
+  api_token_delete;
 web_fn api_alert_services, api_alert_service_post, api_alert_service_delete;
 
 //  The stream of the path. Returns true, or false with the answer. The caller clears

@@ -51,6 +51,12 @@ web_access (web_t *self)
     return &self->access;
 }
 
+const char *
+web_folder (const web_request_t *request)
+{
+    return ((const exchange_t *) request->own)->web->options.folder;
+}
+
 //  --------------------------------------------------------------------------
 //  Answers
 

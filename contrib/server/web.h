@@ -75,6 +75,9 @@ const char *web_header (const web_request_t *request, const char *name);
 //  Is the body of this type, whatever follows it? ("application/json")
 bool web_is_type (const web_request_t *request, const char *type);
 
+//  The server's folder.
+const char *web_folder (const web_request_t *request);
+
 //  Adds a header of the answer. What it points to must stay until it is given.
 void
 web_add_header (web_request_t *request, const char *name, const char *value);

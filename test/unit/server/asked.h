@@ -65,6 +65,12 @@ web_parameters (const web_request_t *request,
         each (argument, self->name[i], self->value[i]);
 }
 
+const char *
+web_folder (const web_request_t *request)
+{
+    return (const char *) request->own;
+}
+
 void
 web_add_header (web_request_t *request, const char *name, const char *value)
 {
@@ -181,7 +187,8 @@ asked (stored_t *stored, const char *method, const char *path, const char *body)
                                  .role = ROLE_ADMIN,
                                  .reader = stored->reader,
                                  .store = stored->store,
-                                 .status = 200}};
+                                 .status = 200,
+                                 .own = stored->folder}};
     *asked_location = 0;
     snprintf (self.path, sizeof self.path, "%s", path);
     asked_split (&self);

@@ -412,6 +412,54 @@ test_alert_services (void **state)
     IS ("PUT", "/v1/alerts/1", "{\"name\":\"a b\"}", 400, NULL);
 }
 
+//  AO: api_tokens.go. A token itself is in one answer only.
+static void
+test_tokens (void **state)
+{
+    const cJSON *first;
+    char path[256], name[64];
+    cJSON *json;
+    (void) state;
+    json = asked (&s_stored, "POST", "/v1/api_tokens",
+                  "{\"name\":\"My New Token\",\"role\":\"recorder\"}");
+    assert_int_equal (asked_status, 201);
+    snprintf (path, sizeof path, "%s", asked_location);
+    assert_int_equal (strlen (cJSON_GetObjectItem (json, "token")->valuestring),
+                      64);
+    assert_true (cJSON_IsTrue (cJSON_GetObjectItem (json, "active")));
+    cJSON_Delete (json);
+    IS ("POST", "/v1/api_tokens",
+        "{\"name\":\"My-New-Token\",\"role\":\"admin\"}", 422, NULL);
+    IS ("POST", "/v1/api_tokens", "{\"name\":\"a\",\"role\":\"viewer\"}", 201,
+        NULL);
+    IS ("POST", "/v1/api_tokens", "{\"name\":\"b\",\"role\":\"root\"}", 400,
+        "{\"role\":\"is not admin, recorder or viewer\"}");
+    IS ("POST", "/v1/api_tokens", "{\"role\":\"viewer\"}", 400, NULL);
+    json = s_get ("/v1/api_tokens?name=new");
+    assert_true (s_number (cJSON_GetObjectItem (json, "query"), "total") == 2);
+    assert_true (s_number (cJSON_GetObjectItem (json, "query"), "found") == 1);
+    first = cJSON_GetArrayItem (cJSON_GetObjectItem (json, "api_tokens"), 0);
+    snprintf (name, sizeof name, "/v1/api_tokens/%.0f", s_number (first, "id"));
+    assert_string_equal (name, path);
+    assert_string_equal (cJSON_GetObjectItem (first, "role")->valuestring,
+                         "recorder");
+    assert_true (cJSON_IsNull (cJSON_GetObjectItem (first, "token")));
+    cJSON_Delete (json);
+    json = s_get ("/v1/api_tokens/my*");
+    assert_true (s_number (cJSON_GetObjectItem (json, "query"), "length") == 1);
+    cJSON_Delete (json);
+    json = s_get (path);
+    assert_string_equal (cJSON_GetObjectItem (json, "name")->valuestring,
+                         "My-New-Token");
+    cJSON_Delete (json);
+    IS ("PUT", path, "{\"active\":false}", 501, NULL);
+    IS ("DELETE", path, NULL, 204, "");
+    IS ("DELETE", path, NULL, 404, NULL);
+    IS ("GET", path, NULL, 404, NULL);
+    IS ("DELETE", "/v1/api_tokens/a", NULL, 204, "");
+    IS ("DELETE", "/v1/api_tokens/a", NULL, 404, NULL);
+}
+
 static void
 test_others (void **state)
 {
@@ -454,6 +502,7 @@ main (void)
       TEST (test_services),
       TEST (test_alerts),
       TEST (test_alert_services),
+      TEST (test_tokens),
       TEST (test_others),
       TEST (test_restart),
     };
