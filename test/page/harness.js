@@ -46,7 +46,10 @@ class Child {
         for (const stream of [this.process.stdout, this.process.stderr])
             stream.on ("data", (data) => { this.text += data; });
         this.end = new Promise ((done) => {
-            this.process.on ("close", () => { done (this.ended = true); });
+            this.process.on ("close", (code) => {
+                this.ended = true;
+                done (code);
+            });
         });
         this.process.stdin.on ("error", () => {});
     }
@@ -61,7 +64,7 @@ class Child {
 
     async stop (signal = "SIGTERM") {
         this.process.kill (signal);
-        await this.end;
+        return this.end;
     }
 }
 
@@ -135,6 +138,11 @@ export class Site {
     program (source) {
         return this.start ([join (process.env.ZB_PROGRAMS, "measure")],
                            {ZIBRATO_PORT: String (this.port), ZIBRATO_SOURCE: source});
+    }
+
+    //  The server ends by itself; a sanitizer has nothing to say.
+    async end () {
+        assert.equal (await this.server.stop (), 0, this.server.text);
     }
 
     async close () {

@@ -26,6 +26,7 @@ async function run (browser, name) {
         await watched.open (browser);
         await tests[name] (site, watched);
         await watched.close ();
+        await site.end ();
         passed++;
         console.log (`ok      ${name}`);
     } catch (error) {

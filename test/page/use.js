@@ -187,3 +187,44 @@ export async function charts_in_a_frame (site, watched) {
     watched.pardon (/frame-ancestors|foreign host: http:..127.0.0.1|chrome-error/);
     other.close ();
 }
+
+//  What workers say that they have lost is where it was lost, and in the line at the top.
+export async function losses_are_told (site, watched) {
+    const {page} = watched, source = "host.librato";
+    const program = site.program ("web");
+    for (const [name, count, of] of [["received", 4711, source], ["missed", 12, source],
+                                     ["malformed", 3, source], ["rejected", 5, source],
+                                     ["dropped", 7, "program"]])
+        program.process.stdin.write (
+            `count\tzibrato\tzibrato.${name}\t${count}\t${of}\n`);
+    program.process.stdin.end ();
+    await program.end;
+    await site.stored ("zibrato.dropped");
+    await watched.enter ("?view=health&range=1800");
+    for (const [stage, verdict] of [["Programs", "7 lost"], ["Broker", "nothing lost"],
+                                    ["Workers", "15 lost"], ["Delivery", "5 lost"],
+                                    ["Store", "nothing lost"]])
+        await page.waitForSelector (
+            `[data-stage=${stage}] .verdict:text-is("${verdict}")`);
+    await page.waitForSelector ("[data-part=lost]:text-is('27 lost in 1 d')");
+    const row = page.locator (`#health tr:has-text("${source}")`);
+    assert.equal (await row.locator ("td >> nth=0").textContent (), "4 711");
+    assert.equal (await row.locator ("td >> nth=2").textContent (), "20");
+}
+
+//  Who makes the most series is first, with what they are.
+export async function who_makes_series (site, watched) {
+    const {page} = watched;
+    const many = Array.from ({length: 30}, (_, i) => some ("many", `web${i}`));
+    await site.gauges ([...many, some ("few", "web1")]);
+    await site.post ("/v1/measurements", {time: now (), measurements: [1, 2, 3].map (
+        (i) => ({name: "tagged", value: i, tags: {region: `r${i}`, host: "one"}}))});
+    await watched.enter ("?view=series");
+    const first = page.locator ("#series tbody tr >> nth=0");
+    await until ("the list", async () => /^many/.test (await first.textContent ()));
+    assert.equal (await first.locator ("td >> nth=1").textContent (), "30");
+    const tags = page.locator ("#series aside section >> nth=1");
+    assert.match (await tags.textContent (), /^Tagsregion3 valueshost1 value$/);
+    await first.locator ("button >> text=chart").click ();
+    await until ("its chart", async () => (await chartNames (page)).join () === "many");
+}
