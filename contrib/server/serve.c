@@ -277,6 +277,7 @@ serve_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
     store_row_t *row = (store_row_t *) calloc (count, sizeof *row);
     unsigned char *refused = (unsigned char *) calloc (count, 1);
     batch_t batch = {.rows = row,
+                     .count = count,
                      .key = key,
                      .key_size = strlen (key),
                      .whole = true,
@@ -289,8 +290,7 @@ serve_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
     tag = (zb_tag_t *) calloc (tags + 1, sizeof *tag);
     assert (row && refused && tag);
     for (i = 0, tags = 0; i < count; tags += rows[i++].tag_count)
-        if (rows[i].count)
-            s_store_row (&rows[i], &row[batch.count++], tag + tags);
+        s_store_row (&rows[i], &row[i], tag + tags);
     store_write (s_serve.opened, &batch);
     outcome = s_outcome (&batch, reply);
     free (tag);

@@ -346,6 +346,14 @@ serve_await (const serve_t *self, const char *name, double count, double sum)
                   total.count, total.sum, count, sum);
 }
 
+//  Waits until more comes: before that the broker may not know the server's worker yet,
+//  and the last report of a program would pass it by.
+static void
+serve_await_more (const serve_t *self, const char *name)
+{
+    serve_await (self, name, 0, serve_total (self, NULL, name).sum + 1);
+}
+
 static void
 serve_check (const serve_t *self, const char *name, double count, double sum)
 {

@@ -132,6 +132,8 @@ each_step_of_the_server_may_be_the_last (void)
         serve[i]->fault = NULL;
         serve_launch (serve[i]);
     }
+    for (size_t i = 0; i < POINTS; i++)
+        serve_await_more (serve[i], "load.count");
     load_end (&load);
     for (size_t i = 0; i < POINTS; i++) {
         serve_await (serve[i], "load.count", 0, load.count);
