@@ -4,6 +4,8 @@
 
 #include "api.h"
 
+#include "filter.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -21,6 +23,7 @@ api_absent (web_request_t *request)
     web_error (request, 404, NULL, "Not Found");
 }
 
+//  503, so that clients come again: python-librato does at 5xx only.
 void
 api_failed (web_request_t *request)
 {
@@ -31,7 +34,7 @@ api_failed (web_request_t *request)
 void
 api_created (web_request_t *request, const char *format, ...)
 {
-    //  until it is copied, after the handler
+    //  It must stay until the answer is made, after the handler, by the same thread.
     static _Thread_local char location[1024];
     va_list args;
     va_start (args, format);
@@ -67,6 +70,7 @@ api_compose (web_request_t *request)
 //  --------------------------------------------------------------------------
 //  Parameters
 
+//  Doubles are whole up to here, and times of any use are less.
 static const double s_integer_max = 1e15;
 
 int
@@ -95,6 +99,33 @@ api_flag (const web_request_t *request, const char *name, bool otherwise)
                 : otherwise;
 }
 
+typedef struct {
+    const char *source;
+    bool wanted, found;
+} sources_t;
+
+static void
+s_match_source (void *argument, const char *name, const char *value)
+{
+    sources_t *self = (sources_t *) argument;
+    if (strcmp (name, "source") != 0 && strcmp (name, "sources[]") != 0
+        && strcmp (name, "sources") != 0)
+        return;
+    self->wanted = true;
+    if (pattern_match (value, self->source, strlen (self->source)))
+        self->found = true;
+}
+
+bool
+api_source_wanted (const web_request_t *request, const char *source)
+{
+    sources_t sources = {.source = source};
+    web_parameters (request, s_match_source, &sources);
+    return sources.found || !sources.wanted;
+}
+
+//  What is out of bounds is taken for the bound: librato-metrics steps by 100 whatever
+//  it has asked for.
 int
 api_page (web_request_t *request, page_t *page)
 {
@@ -112,6 +143,7 @@ api_page (web_request_t *request, page_t *page)
     return 0;
 }
 
+//  python-librato asks for the next page until length is 0 or offset is total.
 void
 api_query (buffer_t *out, const page_t *page, int64_t total, int64_t found,
            int64_t length)
@@ -247,6 +279,26 @@ api_result (web_request_t *request, document_result_t result)
         web_error (request, 422, "name", "is taken");
     else
         api_changed (request, result == DOCUMENT_DONE ? 1 : (int) result);
+}
+
+bool
+api_make (web_request_t *request, document_t *document)
+{
+    document_result_t result = documents_new (request->store, document);
+    if (result != DOCUMENT_DONE)
+        api_result (request, result);
+    return result == DOCUMENT_DONE;
+}
+
+void
+api_write_member (buffer_t *out, const cJSON *body, const char *name,
+                  const char *otherwise)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive (body, name);
+    char *text = item ? cJSON_PrintUnformatted (item) : NULL;
+    out_key (out, name);
+    out_raw (out, text ? text : otherwise);
+    free (text);
 }
 
 void

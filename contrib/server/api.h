@@ -51,6 +51,10 @@ int api_integer (web_request_t *request, const char *name, int64_t *value);
 //  "false", "0" and "no" are false, anything else is true.
 bool api_flag (const web_request_t *request, const char *name, bool otherwise);
 
+//  Is this one of the sources that source, sources or sources[] name, by themselves or
+//  by patterns? All are if there are no such parameters.
+bool api_source_wanted (const web_request_t *request, const char *source);
+
 //  Which part of a list is wanted.
 enum { API_PAGE_MAX = 100 };
 
@@ -97,6 +101,13 @@ bool api_document (web_request_t *request, document_kind_t kind, int64_t parent,
 //  function that gets the request.
 void api_documents (web_request_t *request, document_kind_t kind,
                     const char *member, document_fn *write);
+
+//  Makes it. Returns true, or false with the answer.
+bool api_make (web_request_t *request, document_t *document);
+
+//  A member of a body as it was sent, or something else if it is not there.
+void api_write_member (buffer_t *out, const cJSON *body, const char *name,
+                       const char *otherwise);
 
 //  204, or what was wrong with a change: 404, 422 (the name is taken), 503.
 void api_result (web_request_t *request, document_result_t result);

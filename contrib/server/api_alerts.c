@@ -17,18 +17,6 @@ enum { REARM_S = 600, CONDITIONS_MAX = 1000 };
 //  --------------------------------------------------------------------------
 //  As clients read them
 
-//  A member as it was sent, or something else.
-static void
-s_write_member (buffer_t *out, const cJSON *body, const char *name,
-                const char *otherwise)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive (body, name);
-    char *text = item ? cJSON_PrintUnformatted (item) : NULL;
-    out_key (out, name);
-    out_raw (out, text ? text : otherwise);
-    free (text);
-}
-
 //  python-librato sends condition_type, reads type, and fails without source.
 static void
 s_write_condition (buffer_t *out, const cJSON *condition, int64_t id)
@@ -40,13 +28,13 @@ s_write_condition (buffer_t *out, const cJSON *condition, int64_t id)
     out_integer (out, id);
     out_key (out, "type");
     out_text (out, type ? type : api_text (condition, "condition_type"));
-    s_write_member (out, condition, "source", "null");
+    api_write_member (out, condition, "source", "null");
     cJSON_ArrayForEach (
       member, condition) if (strcmp (member->string, "id")
                              && strcmp (member->string, "source")
                              && strcmp (member->string, "type")
                              && strcmp (member->string, "condition_type"))
-      s_write_member (out, condition, member->string, "null");
+      api_write_member (out, condition, member->string, "null");
     out_end (out, '}');
 }
 
@@ -63,6 +51,7 @@ s_write_conditions (buffer_t *out, const document_t *alert)
     out_end (out, ']');
 }
 
+//  Whole, as clients read them. One that was deleted meanwhile is left out.
 static void
 s_write_services (web_request_t *request, const document_t *alert)
 {
@@ -90,11 +79,11 @@ s_write_alert (void *argument, const document_t *alert)
     out_integer (out, alert->id);
     out_key (out, "name");
     out_text (out, alert->name);
-    s_write_member (out, alert->body, "description", "null");
+    api_write_member (out, alert->body, "description", "null");
     s_write_conditions (out, alert);
     out_key (out, "services");
     s_write_services (request, alert);
-    s_write_member (out, alert->body, "attributes", "{}");
+    api_write_member (out, alert->body, "attributes", "{}");
     out_key (out, "active");
     out_bool (out, false);
     out_key (out, "created_at");
@@ -103,10 +92,10 @@ s_write_alert (void *argument, const document_t *alert)
     out_integer (out, alert->changed_s);
     out_key (out, "version");
     out_integer (out, 2);
-    s_write_member (out, alert->body, "rearm_seconds", "600");
+    api_write_member (out, alert->body, "rearm_seconds", "600");
     out_key (out, "rearm_per_signal");
     out_bool (out, false);
-    s_write_member (out, alert->body, "md", "true");
+    api_write_member (out, alert->body, "md", "true");
     out_end (out, '}');
 }
 
@@ -187,6 +176,7 @@ s_service_ok (web_request_t *request, const char *param, int64_t id)
     return found;
 }
 
+//  Says what is wrong with a condition, and returns false.
 static bool
 s_condition_ok (web_request_t *request, const cJSON *condition)
 {
@@ -243,11 +233,7 @@ s_change (void *argument, document_t *alert)
     static const char *const members[] = {"description", "attributes", "active",
                                           "rearm_seconds", "md"};
     const cJSON *body = (const cJSON *) argument, *item;
-    const char *name = api_text (body, "name");
-    if (name) {
-        free (alert->name);
-        alert->name = strdup (name);
-    }
+    document_rename (alert, api_text (body, "name"));
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         api_take (alert->body, body, members[i]);
     //  conditions that are not there are removed, as the documentation has it
@@ -272,15 +258,11 @@ api_alerts_post (web_request_t *request)
     else if (body && s_check (request, body) == 0) {
         document_t alert = {.kind = DOCUMENT_ALERT,
                             .body = cJSON_CreateObject ()};
-        document_result_t result;
         s_change (body, &alert);
-        result = documents_new (request->store, &alert);
-        if (result == DOCUMENT_DONE) {
+        if (api_make (request, &alert)) {
             api_created (request, "/v1/alerts/%" PRId64, alert.id);
             s_write_alert (request, &alert);
         }
-        else
-            api_result (request, result);
         document_clear (&alert);
     }
     cJSON_Delete (body);

@@ -6,8 +6,6 @@
 
 #include "api.h"
 
-#include "filter.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,23 +53,6 @@ api_stream (web_request_t *request, document_t *stream)
     return rc == 1;
 }
 
-typedef struct {
-    const char *source;
-    bool wanted, found;
-} sources_t;
-
-static void
-s_match_source (void *argument, const char *name, const char *value)
-{
-    sources_t *self = (sources_t *) argument;
-    if (strcmp (name, "sources[]") != 0 && strcmp (name, "sources") != 0
-        && strcmp (name, "source") != 0)
-        return;
-    self->wanted = true;
-    if (pattern_match (value, self->source, strlen (self->source)))
-        self->found = true;
-}
-
 //  Events by their source: a list for each, in an object.
 typedef struct {
     web_request_t *request;
@@ -87,18 +68,18 @@ s_take_event (void *argument, const document_t *event)
 {
     events_t *self = (events_t *) argument;
     const char *source = api_text (event->body, "source");
-    sources_t sources = {.source = source ? source : "unassigned"};
     size_t i = 0;
-    web_parameters (self->request, s_match_source, &sources);
-    if (sources.wanted && !sources.found)
+    if (!source)
+        source = "unassigned";
+    if (!api_source_wanted (self->request, source))
         return;
-    while (i < self->count && strcmp (self->list[i].source, sources.source))
+    while (i < self->count && strcmp (self->list[i].source, source))
         i++;
     if (i == self->count) {
         self->list = realloc (self->list, ++self->count * sizeof *self->list);
         assert (self->list);
         memset (&self->list[i], 0, sizeof *self->list);
-        self->list[i].source = strdup (sources.source);
+        self->list[i].source = strdup (source);
         out_begin (&self->list[i].out, '[');
     }
     api_event_write (&self->list[i].out, event);

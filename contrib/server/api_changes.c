@@ -26,6 +26,8 @@ typedef struct {
     size_t count;
 } change_t;
 
+//  What a metric has beside its attributes. Of many metrics at once, clients write both
+//  side by side.
 static bool
 s_is_property (const char *name)
 {
@@ -39,6 +41,7 @@ s_is_property (const char *name)
     return false;
 }
 
+//  Null takes an attribute away.
 static void
 s_lay_over (cJSON *attributes, const cJSON *changed)
 {
@@ -82,6 +85,7 @@ s_bind_text (sqlite3_stmt *statement, int place, const cJSON *body,
                            SQLITE_STATIC);
 }
 
+//  Each column has a flag before it that says whether it is to be changed.
 static int
 s_change_one (sqlite3 *db, const change_t *self, int64_t metric,
               const char *attributes)
@@ -135,6 +139,7 @@ s_change (sqlite3 *db, void *argument)
     return rc;
 }
 
+//  Returns 0 or -1.
 static int
 s_change_all (web_request_t *request, const cJSON *body, bool many,
               const int64_t *metric, size_t count)
@@ -157,6 +162,7 @@ typedef struct {
     size_t count, max;
 } named_t;
 
+//  A text or a list of them; each may be a pattern.
 static bool
 s_is_one_of (const cJSON *patterns, const char *name)
 {
@@ -264,6 +270,7 @@ s_update (web_request_t *request, const cJSON *body, const metric_t *metric)
     }
 }
 
+//  A metric that another request has made meanwhile is as good.
 static void
 s_create (web_request_t *request, const cJSON *body)
 {

@@ -84,6 +84,7 @@ s_take_members (cJSON *own, const cJSON *body)
     }
 }
 
+//  A link is found by its rel later.
 static bool
 s_links_ok (const cJSON *body)
 {
@@ -204,13 +205,9 @@ static void
 s_change_event (void *argument, document_t *event)
 {
     const cJSON *body = (const cJSON *) argument;
-    const char *title = api_text (body, "title");
     double start = 0;
     s_take_members (event->body, body);
-    if (title) {
-        free (event->name);
-        event->name = strdup (title);
-    }
+    document_rename (event, api_text (body, "title"));
     if (api_number (body, "start_time", &start) == 1)
         event->time_s = (int64_t) floor (start);
 }
@@ -244,6 +241,7 @@ api_event_delete (web_request_t *request)
 //  --------------------------------------------------------------------------
 //  Links of an event: one for each rel
 
+//  Its place, or -1.
 static int
 s_find_link (const cJSON *links, const char *rel)
 {

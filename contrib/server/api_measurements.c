@@ -83,6 +83,7 @@ typedef struct {
     const traces_item_t *item;
 } member_t;
 
+//  The values of the tags of group_by. Caller frees the return value.
 static char *
 s_label (const tagged_t *self, const series_t *series)
 {
@@ -120,6 +121,7 @@ s_write_group (buffer_t *out, const tagged_t *self, const member_t *member,
     trace_clear (&trace);
 }
 
+//  Series are sorted by their labels, so each group is a run of them.
 static void
 s_write_groups (buffer_t *out, const tagged_t *self)
 {
@@ -173,6 +175,7 @@ s_encode (buffer_t *out, const char *text)
             buffer_printf (out, "%%%02X", (unsigned) (unsigned char) *text);
 }
 
+//  The time is said anew: "the last hour" is another one a minute later.
 static void
 s_take_parameter (void *argument, const char *name, const char *value)
 {

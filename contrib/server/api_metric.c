@@ -8,7 +8,6 @@
 #include "api.h"
 
 #include "traces.h"
-#include "filter.h"
 #include "interval.h"
 
 #include <assert.h>
@@ -45,29 +44,11 @@ s_source_name (const series_t *series)
 //  --------------------------------------------------------------------------
 //  Which sources
 
-typedef struct {
-    const char *name;
-    bool wanted, found;
-} sources_t;
-
-static void
-s_match_source (void *argument, const char *name, const char *value)
-{
-    sources_t *self = (sources_t *) argument;
-    if (strcmp (name, "source") != 0 && strcmp (name, "sources[]") != 0
-        && strcmp (name, "sources") != 0)
-        return;
-    self->wanted = true;
-    if (pattern_match (value, self->name, strlen (self->name)))
-        self->found = true;
-}
-
 static bool
 s_is_wanted (void *argument, const series_t *series)
 {
-    sources_t sources = {.name = s_source_name (series)};
-    web_parameters ((const web_request_t *) argument, s_match_source, &sources);
-    return sources.found || !sources.wanted;
+    return api_source_wanted ((const web_request_t *) argument,
+                              s_source_name (series));
 }
 
 //  --------------------------------------------------------------------------
@@ -89,6 +70,7 @@ s_join (answer_t *self, source_t *source)
     trace->count = most;
 }
 
+//  The series are in the order of their sources, so each source is a run of them.
 static void
 s_make_sources (answer_t *self)
 {
@@ -127,6 +109,8 @@ typedef struct {
     double value, count, sum, min, max, sum_squares;
 } record_t;
 
+//  "value" is the mean, whatever the metric's summarize_function is: so it was at
+//  Librato.
 static record_t
 s_record (const point_t *point)
 {
@@ -256,6 +240,8 @@ s_together (const trace_point_t *item, size_t count)
     return record;
 }
 
+//  Points of all sources are sorted by time, and each run of one time is a record. Of a
+//  summary over time each source has one point, and all of them are one run.
 static void
 s_write_all (buffer_t *out, const answer_t *self)
 {
@@ -366,6 +352,7 @@ s_clear (answer_t *self)
     traces_clear (&self->traces);
 }
 
+//  Within one transaction of the reader.
 static void
 s_answer (web_request_t *request, answer_t *self)
 {

@@ -54,6 +54,7 @@ api_metric_members (buffer_t *out, const metric_t *metric)
 //  --------------------------------------------------------------------------
 //  List
 
+//  A page is written item by item, so that it can be turned round.
 typedef struct {
     buffer_t item[API_PAGE_MAX];
     int64_t count;
@@ -78,6 +79,8 @@ s_take_none (void *argument, const metric_t *metric)
     return 1;
 }
 
+//  period and attributes are there even if they are null or empty: python-librato
+//  fails without them.
 static void
 s_write_items (buffer_t *out, items_t *items, bool descending)
 {
@@ -102,6 +105,7 @@ s_turn (page_t *page, int64_t found)
     }
 }
 
+//  The store lists by name, ascending; "desc" is the same, from its end.
 void
 api_metrics_list (web_request_t *request)
 {

@@ -65,11 +65,7 @@ static void
 s_change (void *argument, document_t *service)
 {
     const cJSON *body = (const cJSON *) argument;
-    const char *title = api_text (body, "title");
-    if (title) {
-        free (service->name);
-        service->name = strdup (title);
-    }
+    document_rename (service, api_text (body, "title"));
     api_take (service->body, body, "type");
     api_take (service->body, body, "settings");
 }
@@ -100,15 +96,11 @@ api_services_post (web_request_t *request)
     if (body && s_check (request, body, true) == 0) {
         document_t service = {.kind = DOCUMENT_SERVICE,
                               .body = cJSON_CreateObject ()};
-        document_result_t result;
         s_change (body, &service);
-        result = documents_new (request->store, &service);
-        if (result == DOCUMENT_DONE) {
+        if (api_make (request, &service)) {
             api_created (request, "/v1/services/%" PRId64, service.id);
             api_service_write (request, &service);
         }
-        else
-            api_result (request, result);
         document_clear (&service);
     }
     cJSON_Delete (body);

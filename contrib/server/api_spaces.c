@@ -67,13 +67,10 @@ api_spaces_post (web_request_t *request)
         document_t space = {.kind = DOCUMENT_SPACE,
                             .name = strdup (name),
                             .body = cJSON_CreateObject ()};
-        document_result_t result = documents_new (request->store, &space);
-        if (result == DOCUMENT_DONE) {
+        if (api_make (request, &space)) {
             api_created (request, "/v1/spaces/%" PRId64, space.id);
             s_write_space (request, &space);
         }
-        else
-            api_result (request, result);
         document_clear (&space);
     }
     cJSON_Delete (body);
@@ -125,8 +122,7 @@ api_space_get (web_request_t *request)
 static void
 s_rename (void *argument, document_t *document)
 {
-    free (document->name);
-    document->name = strdup ((const char *) argument);
+    document_rename (document, (const char *) argument);
 }
 
 void
@@ -167,29 +163,10 @@ s_write_stream (buffer_t *out, web_request_t *request, const cJSON *stream,
     out_text (out, cJSON_GetObjectItem (stream, "composite") ? "composite"
                    : counter                                 ? "counter"
                                                              : "gauge");
-    cJSON_ArrayForEach (member, stream)
-    {
-        char *text;
-        if (!strcmp (member->string, "id") || !strcmp (member->string, "type"))
-            continue;
-        text = cJSON_PrintUnformatted (member);
-        out_key (out, member->string);
-        out_raw (out, text);
-        free (text);
-    }
+    cJSON_ArrayForEach (member, stream) if (strcmp (member->string, "id")
+                                            && strcmp (member->string, "type"))
+      api_write_member (out, stream, member->string, "null");
     out_end (out, '}');
-}
-
-static void
-s_write_member (buffer_t *out, const cJSON *body, const char *name)
-{
-    char *text = NULL;
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive (body, name);
-    if (item)
-        text = cJSON_PrintUnformatted (item);
-    out_key (out, name);
-    out_raw (out, text);
-    free (text);
 }
 
 //  What a chart may have beside its name and streams.
@@ -219,7 +196,7 @@ s_write_chart (void *argument, const document_t *chart)
     out_end (out, ']');
     for (size_t i = 0; i < MEMBERS; i++)
         if (cJSON_HasObjectItem (chart->body, s_members[i]))
-            s_write_member (out, chart->body, s_members[i]);
+            api_write_member (out, chart->body, s_members[i], "null");
     out_key (out, "thresholds");
     out_raw (out, NULL);
     out_end (out, '}');
@@ -269,9 +246,7 @@ static void
 s_change_chart (void *argument, document_t *chart)
 {
     const cJSON *body = (const cJSON *) argument;
-    const char *name = api_text (body, "name");
-    if (name)
-        s_rename ((void *) (uintptr_t) name, chart);
+    document_rename (chart, api_text (body, "name"));
     api_take (chart->body, body, "type");
     api_take (chart->body, body, "streams");
     for (size_t i = 0; i < MEMBERS; i++)
@@ -288,16 +263,12 @@ api_charts_post (web_request_t *request)
         document_t chart = {.kind = DOCUMENT_CHART,
                             .parent = space.id,
                             .body = cJSON_CreateObject ()};
-        document_result_t result;
         s_change_chart (body, &chart);
-        result = documents_new (request->store, &chart);
-        if (result == DOCUMENT_DONE) {
+        if (api_make (request, &chart)) {
             api_created (request, "/v1/spaces/%" PRId64 "/charts/%" PRId64,
                          space.id, chart.id);
             s_write_chart (request, &chart);
         }
-        else
-            api_result (request, result);
         document_clear (&chart);
     }
     document_clear (&space);

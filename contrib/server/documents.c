@@ -32,6 +32,15 @@ document_clear (document_t *self)
     *self = (document_t){.id = 0};
 }
 
+void
+document_rename (document_t *self, const char *name)
+{
+    if (!name)
+        return;
+    free (self->name);
+    self->name = strdup (name);
+}
+
 //  A statement with its values: i is an int64_t, t a text that stays until the
 //  statement has run. Returns NULL if the database is not as it should be.
 static sqlite3_stmt *
@@ -213,6 +222,7 @@ s_write (sqlite3 *db, const document_t *document)
     return rc == SQLITE_DONE ? 0 : -1;
 }
 
+//  Looks for the name and takes it in one transaction.
 static int
 s_new (sqlite3 *db, void *argument)
 {
@@ -250,6 +260,7 @@ documents_new (store_t *store, document_t *document)
     return s_work (store, s_new, &work);
 }
 
+//  Reads, changes and writes in one transaction: none is lost between two requests.
 static int
 s_change (sqlite3 *db, void *argument)
 {

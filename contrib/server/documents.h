@@ -39,6 +39,9 @@ typedef struct {
 //  Frees what it has.
 void document_clear (document_t *self);
 
+//  Gives it another name, unless that is NULL.
+void document_rename (document_t *self, const char *name);
+
 //  --------------------------------------------------------------------------
 //  Reading
 

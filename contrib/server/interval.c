@@ -15,6 +15,7 @@ typedef struct {
 //  A time of eleven digits, as in lines.
 #define TIME_MAX_S INT64_C (99999999999)
 
+//  Reads and bounds all of them. Returns 0, or -1 with the answer.
 static int
 s_read (web_request_t *request, said_t *said)
 {
@@ -54,6 +55,7 @@ s_range (int64_t start, int64_t end, int64_t resolution)
     return range;
 }
 
+//  Without a time or a count only the metric is asked for.
 int
 interval_read (web_request_t *request, interval_t *interval)
 {

@@ -11,6 +11,7 @@
 //  --------------------------------------------------------------------------
 //  What is asked for
 
+//  tags[KEY], and tags[KEY][] as some clients write a list.
 static void
 s_take_tag (void *argument, const char *name, const char *value)
 {
@@ -108,6 +109,7 @@ s_read_summary (tagged_t *self)
 //  --------------------------------------------------------------------------
 //  Reading
 
+//  A series without one of the tags of group_by belongs to no group.
 static bool
 s_is_wanted (void *argument, const series_t *series)
 {

@@ -63,6 +63,7 @@ s_share (const traces_t *self)
     return share ? share : 1;
 }
 
+//  An answer is as coarse as its coarsest series.
 static void
 s_note (traces_t *self, const trace_t *trace)
 {
@@ -70,6 +71,7 @@ s_note (traces_t *self, const trace_t *trace)
         self->resolution_s = trace->resolution_s;
 }
 
+//  All are cut at the same time, or the next answer would begin where some are behind.
 int
 traces_read (traces_t *self, reader_t *reader, const range_t *range)
 {
