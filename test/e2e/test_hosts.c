@@ -130,24 +130,42 @@ host_kill_workers (host_t *self)
 //  --------------------------------------------------------------------------
 //  Totals over all hosts
 
-//  Adds what another program has counted of the same series.
+//  The series that is the same, or NULL: a program has only those that it has met.
+static cJSON *
+s_find (cJSON *list, const cJSON *series)
+{
+    static const char *const keys[] = {"type", "name", "source"};
+    cJSON *at;
+    cJSON_ArrayForEach (at, list)
+    {
+        bool same = true;
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+            same &= row_is (at, keys[i],
+                            cJSON_GetObjectItem (series, keys[i])->valuestring);
+        if (same)
+            return at;
+    }
+    return NULL;
+}
+
+//  Adds what another program has counted.
 static void
 s_merge (cJSON *into, const cJSON *from)
 {
     static const char *const keys[] = {"count", "total", "sum", "sum_ns"};
-    cJSON *a = into->child;
-    const cJSON *b = from->child;
-    for (; a && b; a = a->next, b = b->next) {
-        assert_string_equal (cJSON_GetObjectItem (a, "name")->valuestring,
-                             cJSON_GetObjectItem (b, "name")->valuestring);
-        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-            cJSON *number = cJSON_GetObjectItem (a, keys[i]);
+    const cJSON *series;
+    cJSON_ArrayForEach (series, from)
+    {
+        cJSON *same = s_find (into, series);
+        if (!same)
+            cJSON_AddItemToArray (into, cJSON_Duplicate (series, 1));
+        for (size_t i = 0; same && i < sizeof keys / sizeof *keys; i++) {
+            cJSON *number = cJSON_GetObjectItem (same, keys[i]);
             if (number)
-                cJSON_SetNumberHelper (number, number->valuedouble
-                                                 + row_number (b, keys[i]));
+                cJSON_SetNumberHelper (
+                  number, number->valuedouble + row_number (series, keys[i]));
         }
     }
-    assert_true (!a && !b);
 }
 
 //  What the programs of all hosts have counted, at their end. Caller deletes the return
