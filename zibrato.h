@@ -2973,14 +2973,15 @@ zb_generation_bump_ (void)
     __atomic_add_fetch (&zb_generation_, 1, __ATOMIC_ACQ_REL);
 }
 
-//  Converts milliseconds of zb_clock_ms_ to what pthread_cond_timedwait takes.
-static struct timespec
-zb_until_ (int64_t ms)
+//  Called with the lock held. Waits for the event, until that time of
+//  zb_clock_ms_. Returns 0, or ETIMEDOUT.
+static int
+zb_wait_ (pthread_cond_t *event, pthread_mutex_t *lock, int64_t until_ms)
 {
     struct timespec until;
-    until.tv_sec = (time_t) (ms / 1000);
-    until.tv_nsec = (long) (ms % 1000) * 1000000;
-    return until;
+    until.tv_sec = (time_t) (until_ms / 1000);
+    until.tv_nsec = (long) (until_ms % 1000) * 1000000;
+    return pthread_cond_timedwait (event, lock, &until);
 }
 
 //  A condition whose waits end by CLOCK_MONOTONIC, so that a step of the date
@@ -5422,12 +5423,11 @@ zb_pump_round_ (zb_t *self, int reports)
 static void
 zb_pump_sleep_ (zb_t *self, int64_t ms)
 {
-    struct timespec until;
     int64_t max_ms;
     pthread_mutex_lock (&self->lock);
     max_ms = self->stop ? ZB_SLEEP_MS_ / 10 : ZB_SLEEP_MS_;
-    until = zb_until_ (zb_clock_ms_ () + (ms < max_ms ? ms : max_ms));
-    pthread_cond_timedwait (&self->event, &self->lock, &until);
+    zb_wait_ (&self->event, &self->lock,
+              zb_clock_ms_ () + (ms < max_ms ? ms : max_ms));
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -5619,11 +5619,11 @@ zb_pump_end_ (zb_t *self, int64_t until_ms)
 static void
 zb_pump_delay_start_ (zb_t *self)
 {
-    struct timespec until = zb_until_ (zb_clock_ms_ () + ZB_IDLE_START_MS_);
+    int64_t until_ms = zb_clock_ms_ () + ZB_IDLE_START_MS_;
     int rc = 0;
     pthread_mutex_lock (&self->lock);
     while (rc == 0 && !self->stop && self->round == self->round_wanted)
-        rc = pthread_cond_timedwait (&self->event, &self->lock, &until);
+        rc = zb_wait_ (&self->event, &self->lock, until_ms);
     pthread_mutex_unlock (&self->lock);
 }
 
@@ -6060,13 +6060,13 @@ zb_instance_stop_ (zb_t *self, int64_t deadline_ms)
 static int
 zb_pump_join_ (zb_t *self)
 {
-    struct timespec until = zb_until_ (self->deadline_ms + ZB_ORPHAN_MS_);
     int rc = 0;
     if (!self->pump_runs)
         return 0;
     pthread_mutex_lock (&self->lock);
     while (!self->pump_ended && rc == 0)
-        rc = pthread_cond_timedwait (&self->event, &self->lock, &until);
+        rc = zb_wait_ (&self->event, &self->lock,
+                       self->deadline_ms + ZB_ORPHAN_MS_);
     rc = self->pump_ended ? 0 : -1;
     self->orphaned = rc == -1;
     pthread_mutex_unlock (&self->lock);
@@ -6223,13 +6223,13 @@ zb_flush_cancelled_ (void *argument)
 //  Called with the instance's lock held. Waits for the pump. This is the only
 //  place of this header where a thread of the host can be cancelled.
 static int
-zb_flush_wait_ (zb_flush_waiter_ *waiter, const struct timespec *until)
+zb_flush_wait_ (zb_flush_waiter_ *waiter, int64_t deadline_ms)
 {
     zb_t *self = waiter->instance;
     int rc;
     pthread_cleanup_push (zb_flush_cancelled_, waiter);
     pthread_setcancelstate (waiter->entry.cancel_state, NULL);
-    rc = pthread_cond_timedwait (&self->event, &self->lock, until);
+    rc = zb_wait_ (&self->event, &self->lock, deadline_ms);
     pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, NULL);
     pthread_cleanup_pop (0);
     return rc;
@@ -6241,7 +6241,6 @@ static int
 zb_flush_rounds_ (zb_flush_waiter_ *waiter, int64_t deadline_ms)
 {
     zb_t *self = waiter->instance;
-    struct timespec until = zb_until_ (deadline_ms);
     uint64_t wanted, held;
     int rc = 0;
     pthread_mutex_lock (&self->lock);
@@ -6251,11 +6250,11 @@ zb_flush_rounds_ (zb_flush_waiter_ *waiter, int64_t deadline_ms)
         zb_wake_ ();
         while (rc == 0 && self->round < wanted && !self->stop
                && !self->pump_ended)
-            rc = zb_flush_wait_ (waiter, &until);
+            rc = zb_flush_wait_ (waiter, deadline_ms);
         held = zb_held_ (self, ZB_HELD_WANTED_);
         //  wait for the next round: a listener may come, or the pipe get room
     } while (rc == 0 && held && !self->stop && !self->pump_ended && !self->error
-             && (rc = zb_flush_wait_ (waiter, &until)) == 0);
+             && (rc = zb_flush_wait_ (waiter, deadline_ms)) == 0);
     held = held ? zb_held_ (self, ZB_HELD_WANTED_) : 0;
     pthread_mutex_unlock (&self->lock);
     return held ? -1 : 0;
@@ -7020,7 +7019,6 @@ __attribute__ ((ZB_LAST_)) static void
 zb_exit_ (void)
 {
     zb_t *self, *ending;
-    struct timespec until;
     zb_entry_ entry;
     int rc = 0;
     //  exit () may come from a signal handler that has interrupted this header:
@@ -7037,9 +7035,9 @@ zb_exit_ (void)
     }
     //  threads in zb_close get the time that they may take
     pthread_mutex_lock (&zb_lock_);
-    until = zb_until_ (zb_closers_until_ms_ + 2 * ZB_ORPHAN_MS_);
     while (zb_closers_ && rc == 0)
-        rc = pthread_cond_timedwait (&zb_idle_, &zb_lock_, &until);
+        rc = zb_wait_ (&zb_idle_, &zb_lock_,
+                       zb_closers_until_ms_ + 2 * ZB_ORPHAN_MS_);
     pthread_mutex_unlock (&zb_lock_);
     zb_orphans_free_ (zb_exiting_ ? ZB_ORPHANS_ENDED_ : ZB_ORPHANS_ALL_);
     //  at the end of a program other threads may still write to it
