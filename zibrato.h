@@ -552,7 +552,7 @@ typedef struct zb_slot_ {
     struct zb_slot_ *sibling;          //  same thread, other series
     //  Constant. Behind the structure stand level, name, source and tags, as
     //  they were given, each with a terminating zero
-    uint64_t tail_hash;
+    uint64_t hash;                    //  of all of that
     uint16_t head_size;               //  of level and name
     uint16_t source_size, tags_size;  //  0: there is none
     uint8_t type;
@@ -3685,21 +3685,6 @@ zb_slot_share_ (const zb_slot_ *self)
     return (zb_share_ *) (void *) self->changed;
 }
 
-static const char *
-zb_slot_source_ (const zb_slot_ *self)
-{
-    return self->source_size ? (const char *) (self + 1) + self->head_size
-                             : NULL;
-}
-
-static const char *
-zb_slot_tags_ (const zb_slot_ *self)
-{
-    return self->tags_size
-             ? (const char *) (self + 1) + self->head_size + self->source_size
-             : NULL;
-}
-
 static inline int
 zb_slot_is_ (const zb_slot_ *self, const zb_label_ *label, const zb_t *owner)
 {
@@ -3730,18 +3715,6 @@ zb_slot_find_ (const zb_thread_ *thread, const zb_label_ *label, zb_t *owner)
         if (zb_slot_is_ (slot, label, owner))
             return slot;
     return NULL;
-}
-
-//  Called by the owning thread. Hashes the label behind the slot, as
-//  zb_label_make_ does.
-static uint64_t
-zb_slot_hash_ (const zb_slot_ *self)
-{
-    const char *text = (const char *) (self + 1);
-    zb_label_ label =
-      zb_label_make_ ((zb_type_t) self->type, text, text + strlen (text) + 1,
-                      zb_slot_source_ (self), zb_slot_tags_ (self));
-    return zb_label_hash_ (&label);
 }
 
 //  --------------------------------------------------------------------------
@@ -3808,7 +3781,7 @@ zb_thread_purge_ (zb_thread_ *self)
     zb_map_clear_ (&self->slots);
     for (share = self->shares; share; share = share->sibling)
         for (slot = share->slots; slot; slot = slot->sibling)
-            zb_map_put_ (&self->slots, zb_slot_hash_ (slot), slot);
+            zb_map_put_ (&self->slots, slot->hash, slot);
 }
 
 //  Called by the owning thread with both locks held. Finds or makes the
@@ -3886,7 +3859,7 @@ zb_slot_new_ (zb_thread_ *thread, zb_t *owner, zb_series_ *series,
     self->head_size = (uint16_t) head_size;
     self->source_size = (uint16_t) label->source_size;
     self->tags_size = (uint16_t) label->tags_size;
-    self->tail_hash = label->tail_hash;
+    self->hash = zb_label_hash_ (label);
     self->changed = &share->changed;
     self->series = series;
     ZB_LIST_ADD_ (series->slots, self);
@@ -6518,14 +6491,15 @@ zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
 }
 
 //  Called by the owning thread while it is busy. Returns the index of the
-//  remembered slot that has the label's tail, or of the one to replace.
+//  remembered slot that has the label's source and tags, or of the one to
+//  replace.
 static inline unsigned
 zb_cell_recent_ (const zb_cell_ *cell, const zb_label_ *label)
 {
     unsigned i;
     for (i = 0; i < ZB_RECENT_; i++) {
         zb_slot_ *slot = cell->recent[i];
-        if (slot && slot->tail_hash == label->tail_hash
+        if (slot && slot->hash == zb_label_hash_ (label)
             && zb_slot_has_ (slot, label->source, label->tags))
             return i;
     }
@@ -6545,15 +6519,15 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     zb_slot_ *slot = cell->recent[index];
     if (!slot || !zb_slot_has_ (slot, source, tags)) {
         zb_label_set_tail_ (label, source, tags);
+        label->head_hash = cell->head_hash;
         index = zb_cell_recent_ (cell, label);
         slot = cell->recent[index];
-        if (!slot || slot->tail_hash != label->tail_hash) {
+        if (!slot || slot->hash != zb_label_hash_ (label)) {
             //  level and name stand together, behind any slot of the site
             label->type = site->type;
             label->level = label->name = (const char *) (cell->slot + 1);
             label->level_size = cell->slot->head_size;
             label->name_size = 0;
-            label->head_hash = cell->head_hash;
             slot = zb_lookup_own_ (sample);
         }
     }
