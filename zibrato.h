@@ -499,6 +499,12 @@ typedef struct {
 
 #ifndef ZB_DISABLE
 
+//  --------------------------------------------------------------------------
+//  4.1 Sites, slots and cells
+//
+//  A site is what the program says, a slot is where it is counted, and a cell is
+//  the way from the one to the other in one thread.
+
 //  "" s "" lets only a literal through: in C++ a static initializer would
 //  freeze the first run-time value, in C it would not compile. The names carry
 //  the number of their layout, since C++ shares those of inline functions among
@@ -614,6 +620,12 @@ ZB_LINKAGE_ void zb_time_at_ (const char *level, const char *name,
                               const zb_time_given_ *options);
 ZB_LINKAGE_ void zb_gauge_at_ (const char *level, const char *name,
                                const zb_gauge_given_ *options);
+
+//  --------------------------------------------------------------------------
+//  4.2 A pass
+//
+//  These few lines are compiled into each call site. What they cannot do is done
+//  by a function of the body.
 
 //  The thread that runs now. Not left to the compiler, which may believe that a
 //  function ends on the thread that it began on.
@@ -802,7 +814,9 @@ zb_close (zb_t **self_p)
 //
 //  Bottom-up, a banner each:
 //
+//      Bounds                   sizes and times
 //      Clock                    the time-stamp counter, or CLOCK_MONOTONIC
+//      Clock: the rate          of the counter
 //      Text                     numbers as decimal text, without locale
 //      Histogram                the bucket of a duration
 //      Timer: its thread        one thread's part of a timer, written
@@ -814,29 +828,40 @@ zb_close (zb_t **self_p)
 //      Keys                     certificates of CURVE
 //      Link                     one connection to a broker
 //      Links                    all of an instance, and their monitor
-//      Structures               who owns what, which lock guards it (two)
+//      Links: their news        and their next tries
+//      Structures               who owns what, which lock guards it
+//      Structures: the instance
+//      Structures: the thread   and what is there once
 //      Entry                    busy threads, cancellation, waking a pump
-//      Levels and series        what an instance knows
+//      Levels                   who listens to what
+//      Series                   found by their labels, or made
 //      Ring                     readings, from a thread to the pump
 //      Queues                   readings that wait or are kept
 //      Slots                    a series in a thread
-//      Threads                  their shares; their end (two)
+//      Threads: their shares    what a thread has of an instance
+//      Threads: their end       what becomes of that
 //      Subscriptions            which levels have a listener
-//      ZeroMQ                   is there what it needs; its socket (two)
-//      Reports                  which series are due
+//      ZeroMQ: checks           is there what it needs
+//      ZeroMQ: connections      may it be used, and is a broker there
+//      ZeroMQ: opened           and closed
+//      Reports: changes         what threads have changed
+//      Reports: due             which series are
 //      Lines                    a report as text
-//      Messages                 lines of one level: written; sent (two)
+//      Messages: written        lines of one level
+//      Messages: last line      and first
+//      Messages: sent           or undone
 //      Pump: rounds             what is reported now
 //      Pump: waiting            for time, threads, brokers
 //      Pump: its life           from beginning to end
 //      Options                  of an instance, and from the environment
-//      Instances                the list; opened and closed (two)
+//      Instances: the list
+//      Instances: opened        and closed
 //      Flush and statistics
 //      Lookup                   from a label to a slot
 //      Sites                    what they remember
 //      Measuring                what macros and functions call
 //      Fork                     what a child inherits
-//      Exit
+//      Exit                     or dlclose
 //
 //  To follow a measurement: zb_count_end_, zb_count_slow_, zb_find_ (a first
 //  pass), then zb_pump_round_, zb_scan_, zb_report_ (the pump).
@@ -925,6 +950,11 @@ long syscall (long, ...);
 int getprotobyname_r (const char *, struct protoent *, char *, size_t,
                       struct protoent **);
 #endif
+
+//  --------------------------------------------------------------------------
+//  Bounds: sizes and times
+//
+//  Some are of the wire format, the others may be chosen.
 
 //  Constants of the wire format (section 3)
 enum {
@@ -1100,6 +1130,12 @@ zb_elapsed_ (uint64_t start)
     now = zb_ticks_ns_ (now);
     return now > start ? now - start : 0;
 }
+
+//  --------------------------------------------------------------------------
+//  Clock: the rate of the counter
+//
+//  A pump measures the rate of the time-stamp counter, and gives the counter up if
+//  it ever differs from CLOCK_MONOTONIC.
 
 static pthread_mutex_t zb_tsc_lock_ = PTHREAD_MUTEX_INITIALIZER;
 
@@ -2541,6 +2577,11 @@ zb_links_open_ (zb_links_ *self, void *context, void *socket,
     return rc;
 }
 
+//  --------------------------------------------------------------------------
+//  Links: their news, and their next tries
+//
+//  The monitor says what becomes of each link. Those that are lost are made anew.
+
 //  Pump thread only. Returns the link that an event belongs to. Events of the
 //  first try carry the endpoint as it was given; later ones carry the resolved
 //  address, which is not known before. An unknown address belongs to the broken
@@ -2808,7 +2849,9 @@ typedef struct {
 } zb_topic_;
 
 //  --------------------------------------------------------------------------
-//  Structures: the instance, the thread, and what is there once
+//  Structures: the instance
+//
+//  One for each zb_open, and the default one. Its pump has most of it.
 
 struct zb_s {
     //  zb_lock_
@@ -2891,6 +2934,11 @@ struct zb_s {
         zb_range_ range;
     } undo[ZB_LINES_MAX_];  //  of each line, if ZeroMQ has no room
 };
+
+//  --------------------------------------------------------------------------
+//  Structures: the thread, and what is there once
+//
+//  A thread is known while it has shares. What is there once belongs to the process.
 
 //  A thread that has measured. It owns its shares.
 typedef struct zb_thread_ {
@@ -3166,10 +3214,9 @@ zb_wake_ (void)
 }
 
 //  --------------------------------------------------------------------------
-//  Levels and series: what an instance knows
+//  Levels: who listens to what
 //
-//  An instance finds its series by their labels, and makes them when they are
-//  first measured.
+//  A level has a listener while a broker subscribes to some of its lines.
 
 //  Returns 1 if a subscription to the topic matches some lines of the level. A
 //  topic may be shorter than the level's or longer, as "info|Counter" is.
@@ -3278,6 +3325,11 @@ zb_level_add_ (zb_level_ *self, zb_series_ *series)
     self->series[self->series_size++] = series;
     return 0;
 }
+
+//  --------------------------------------------------------------------------
+//  Series: found by their labels, or made
+//
+//  A series is made when it is first measured, and stays as long as its instance.
 
 //  Returns level|type|name|, as lines begin. It stands behind the structure,
 //  and the source behind it.
@@ -3718,7 +3770,7 @@ zb_slot_find_ (const zb_thread_ *thread, const zb_label_ *label, zb_t *owner)
 }
 
 //  --------------------------------------------------------------------------
-//  Threads: their shares
+//  Threads: their shares of instances
 //
 //  A thread makes its shares and slots when it first measures into an instance,
 //  and frees them after that has closed.
@@ -4118,8 +4170,8 @@ zb_subscriptions_forget_ (zb_t *self)
 }
 
 //  Pump thread only, without the lock. Answers a broker, which asks whether all
-//  that it has said is read: [ANSWER_LAST] behind what was sent before. If ZeroMQ has no room,
-//  that is tried again.
+//  that it has said is read: [ANSWER_LAST] behind what was sent before. If ZeroMQ
+//  has no room, that is tried again.
 static void
 zb_question_answer_ (zb_t *self)
 {
@@ -4274,9 +4326,9 @@ zb_spare_numbers_ (int count)
 }
 
 //  --------------------------------------------------------------------------
-//  ZeroMQ: socket and connections of an instance
+//  ZeroMQ: connections of an instance
 //
-//  The pump opens, watches and closes the socket and its connections.
+//  The pump asks that before it sends, and before a stop that waits.
 
 //  Pump thread only, without the lock. Applies all events of the monitor.
 //  Returns how many there were.
@@ -4347,6 +4399,12 @@ zb_links_status_ (zb_t *self)
                           && counts.up + counts.refused == self->links.size;
     self->unreachable = counts.up == 0 && counts.refused == self->links.size;
 }
+
+//  --------------------------------------------------------------------------
+//  ZeroMQ: opened and closed
+//
+//  The pump opens and closes the socket and its connections. A thread of its own
+//  starts those of ZeroMQ.
 
 //  Pump thread only. Sets the keys, before the first connection. Without CURVE
 //  in libzmq it fails, because the data must not be sent in clear.
@@ -4531,10 +4589,9 @@ zb_zmq_open_ (zb_t *self)
 }
 
 //  --------------------------------------------------------------------------
-//  Reports: which series are due
+//  Reports: changes since the last scan
 //
-//  A series is due if it has changed, if its level has a new listener, or if it
-//  is to be repeated.
+//  A scan marks the series of which the next report may have news.
 
 //  Why a series is reported.
 typedef enum { ZB_NOTHING_, ZB_CHANGED_, ZB_REPEATED_ } zb_due_;
@@ -4638,6 +4695,12 @@ zb_scan_ (zb_t *self, zb_scan_kind_ which)
                 zb_series_inherit_ (level->series[i]);
         }
 }
+
+//  --------------------------------------------------------------------------
+//  Reports: due series
+//
+//  A series is due if it has changed, if its level has a new listener, or if it
+//  is to be repeated.
 
 //  Called with the instance's lock held. Returns 1 if a report may still be on
 //  its way when the stream ends: then it is repeated, so that a lost one heals,
@@ -4912,9 +4975,6 @@ zb_put_state_ (zb_t *self, zb_text_ *text, zb_series_ *series,
 //  A message is written under the lock and sent without it. A series is noted
 //  as reported when its line is written. That is undone if ZeroMQ's pipe has no
 //  room for the message.
-//
-//  Its first line, Stream, is written last: only then is it known what that
-//  says.
 
 //  Called with the instance's lock held. Empties the message. The walk over the
 //  level's series goes on where it was.
@@ -5057,6 +5117,12 @@ zb_message_readings_ (const zb_t *self, zb_message_ *message)
         level->gauge_seq += at >= queue->sent;
     }
 }
+
+//  --------------------------------------------------------------------------
+//  Messages: last line, and first
+//
+//  The last message of a stream says what should have come. The first line of each
+//  message, Stream, is written last: only then is it known what that says.
 
 //  Called with the instance's lock held. Has the stream an end that was not sent?
 //  It has none if children of forks, who may report for it, could not know.
