@@ -2551,15 +2551,14 @@ zb_links_add_ (zb_links_ *self, const char *endpoint, size_t size)
 }
 
 //  Pump thread only. Connects the socket to endpoints, separated by commas.
-//  Returns -1, errno set, on failure; then the links are freed, and the socket
-//  is the caller's to close.
+//  Returns -1, errno set; then links and socket are the caller's to close.
 static int
 zb_links_open_ (zb_links_ *self, void *context, void *socket,
                 const char *endpoints)
 {
     const char *at = endpoints;
     size_t max = 1;
-    int rc, keep;
+    int rc;
     self->socket = socket;
     for (; *at; at++)
         max += *at == ',';
@@ -2570,10 +2569,6 @@ zb_links_open_ (zb_links_ *self, void *context, void *socket,
         rc = zb_links_add_ (self, at, size);
         at = at[size] ? at + size + 1 : NULL;
     }
-    keep = errno;
-    if (rc == -1)
-        zb_links_close_ (self);
-    errno = keep;
     return rc;
 }
 
