@@ -2,7 +2,7 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-const browser = ["URL", "URLSearchParams", "ResizeObserver", "Path2D", "clearTimeout",
+const browser = ["Intl", "URL", "URLSearchParams", "ResizeObserver", "Path2D", "clearTimeout",
                  "document", "fetch", "getComputedStyle", "history", "location",
                  "matchMedia", "navigator", "performance", "setInterval", "setTimeout",
                  "window"];

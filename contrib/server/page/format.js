@@ -29,9 +29,11 @@ export function number (value) {
     return `${short (value / unit)} ${letter}`;
 }
 
+const digits = new Intl.NumberFormat ("en", {maximumFractionDigits: 6});
+
 //  Every digit, in groups of three.
 export const exact = (value) => isNone (value) ? NONE
-    : value.toLocaleString ("en", {maximumFractionDigits: 6}).replaceAll (",", " ");
+    : digits.format (value).replaceAll (",", " ");
 
 //  Seconds that something took.
 export function duration (value) {

@@ -18,6 +18,7 @@ const PAGE = 200, WIDTH = 300, SILENT = 180;
 
 const scroller = find ("#list"), space = el ("div", {class: "space"});
 const count = find ("#found");
+let width = 0;                  //  of the list, as it was last seen
 let pages = new Map (), found = 0, columns = 1, active = -1, search = null;
 
 scroller.append (space);
@@ -56,6 +57,16 @@ function lastText (metric, spark) {
     return metric.type === "gauge" ? number (value) : `${number (value)}/s`;
 }
 
+//  Most of the time it is as it was drawn.
+function drawOnce (canvas, metric, spark) {
+    const drawn = [spark.to, width, columns, color ("accent")].join ();
+    if (canvas.dataset.drawn === drawn)
+        return;
+    canvas.dataset.drawn = drawn;
+    drawSpark (canvas, spark.values, color ("accent"), color ("accent-soft"),
+               metric.type !== "gauge");
+}
+
 function drawRow (row, metric) {
     const silent = now () - metric.last > SILENT, spark = sparks.get (metric.id);
     const chosen = state.charts.some ((chart) => chart.name === metric.name);
@@ -65,8 +76,7 @@ function drawRow (row, metric) {
         silent ? `last seen ${ago (now () - metric.last)}`
             : spark ? lastText (metric, spark) : "";
     if (spark && !silent)
-        drawSpark (row.querySelector ("canvas"), spark.values, color ("accent"),
-                   color ("accent-soft"), metric.type !== "gauge");
+        drawOnce (row.querySelector ("canvas"), metric, spark);
 }
 
 function newRow (i, metric) {
@@ -82,10 +92,10 @@ function newRow (i, metric) {
 }
 
 function place (row, i) {
-    const width = scroller.clientWidth / columns;
-    row.style.transform = `translate(${i % columns * width}px, ${
+    const room = width / columns;
+    row.style.transform = `translate(${i % columns * room}px, ${
         Math.floor (i / columns) * height ()}px)`;
-    row.style.width = `${width}px`;
+    row.style.width = `${room}px`;
     row.classList.toggle ("active", i === active);
 }
 
@@ -97,7 +107,8 @@ function sight () {
 }
 
 export function draw () {
-    columns = Math.max (1, Math.floor (scroller.clientWidth / WIDTH));
+    width = scroller.clientWidth;
+    columns = Math.max (1, Math.floor (width / WIDTH));
     space.style.height = `${Math.ceil (found / columns) * height ()}px`;
     count.textContent = plural (found, "metric");
     const [first, end] = sight (), rows = [];

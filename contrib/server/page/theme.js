@@ -9,15 +9,22 @@ const system = matchMedia ("(prefers-color-scheme: dark)");
 
 export const isDark = () => state.theme ? state.theme === "dark" : system.matches;
 
+const colors = new Map ();      //  what was looked up
+
 export function applyTheme () {
+    colors.clear ();
     document.documentElement.dataset.theme = isDark () ? "dark" : "light";
 }
 
 export const onSystemTheme = (listener) =>
     system.addEventListener ("change", listener);
 
-export const color = (name) =>
-    getComputedStyle (document.documentElement).getPropertyValue (`--${name}`).trim ();
+export function color (name) {
+    if (!colors.has (name))
+        colors.set (name, getComputedStyle (document.documentElement)
+            .getPropertyValue (`--${name}`).trim ());
+    return colors.get (name);
+}
 
 const LINES = 10;
 
