@@ -70,14 +70,18 @@ s_restart_wal (store_t *self)
     }
 }
 
+//  When all is written back, the next commit begins the log anew, if it can.
 static void
 s_write_back (store_t *self)
 {
+    int pages = 0, done = -1;
     if (self->wal_pages > WAL_PAGES_MOST && self->now_s >= self->restart_at_s)
         s_restart_wal (self);
     else if (self->wal_pages > WAL_PAGES)
         sqlite3_wal_checkpoint_v2 (self->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-                                   NULL, NULL);
+                                   &pages, &done);
+    if (pages == done)
+        self->wal_pages = 0;
 }
 
 //  --------------------------------------------------------------------------
