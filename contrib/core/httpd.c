@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -47,8 +48,10 @@ typedef struct {
     buffer_t body;
     bool began, keep, later;
     size_t drained;                 //  bytes of the body so far
-    struct MHD_Response *response;  //  of httpd_answer
+    struct MHD_Response *response;  //  of httpd_answer, as is the status
     unsigned status;
+    _Atomic bool
+      answered;  //  both are there: release, acquired by the server's thread
 } transfer_t;
 
 static watched_t *
@@ -106,6 +109,13 @@ transfer_end (void *argument, struct MHD_Connection *connection, void **state,
     free (self->uri);
     free (self);
     *state = NULL;
+}
+
+//  Has the answer come later, from another thread? Then what that wrote is seen.
+static bool
+transfer_is_answered (const transfer_t *self)
+{
+    return atomic_load_explicit (&self->answered, memory_order_acquire);
 }
 
 //  Takes a piece of the body.
@@ -307,7 +317,7 @@ s_handle (void *argument, struct MHD_Connection *connection, const char *path,
     if (!self->began)
         return s_begin (self, method);
     if (self->later)
-        return transfer_send (self);
+        return transfer_is_answered (self) ? transfer_send (self) : MHD_YES;
     if (!*size)
         return s_whole (self);
     transfer_take (self, data, *size);
@@ -459,9 +469,12 @@ void
 httpd_answer (httpd_request_t *request, const httpd_answer_t *answer)
 {
     transfer_t *self = (transfer_t *) request;
+    struct MHD_Connection *connection =
+      (struct MHD_Connection *) request->connection;
     self->status = answer->status;
     self->response = s_response (answer);
-    MHD_resume_connection ((struct MHD_Connection *) request->connection);
+    atomic_store_explicit (&self->answered, true, memory_order_release);
+    MHD_resume_connection (connection);
 }
 
 void

@@ -235,11 +235,14 @@ static int
 s_stored_point (void *argument, const point_t *point)
 {
     stored_t *self = argument;
-    cJSON_AddItemToArray (self->rows,
-                          s_stored_row (self->at->name, self->at->source,
-                                        self->at->tags, (double) point->time_s,
-                                        (double) point->n, point->sum,
-                                        point->min, point->max));
+    double n = 0;
+    cJSON *row = s_stored_row (self->at->name, self->at->source, self->at->tags,
+                               (double) point->time_s, (double) point->n,
+                               point->sum, point->min, point->max);
+    for (size_t i = 0; i < point->bucket_count; i++)
+        n += (double) point->buckets[i].count;
+    cJSON_AddNumberToObject (row, "in_buckets", n);
+    cJSON_AddItemToArray (self->rows, row);
     return 0;
 }
 

@@ -109,6 +109,49 @@ a_key_is_stored_once (void)
 }
 
 //  --------------------------------------------------------------------------
+//  Histograms
+
+//  Timers have all their samples in buckets, whether they come from a worker of another
+//  host or from the server's own; nothing else has any.
+static void
+histograms_come_both_ways (void)
+{
+    broker_t *broker = broker_start ();
+    serve_t *own = serve_start (broker, "own", NULL);
+    serve_t *other = serve_start (NULL, "other", NULL);
+    site_t site = {.broker = broker,
+                   .standin = serve_as_standin (other),
+                   .more = LIST ("--histograms")};
+    load_t load;
+    site_start (&site, NULL);
+    process_await (site.worker, "event=ready");
+    load = load_start (broker, 2, 1000);
+    serve_await_more (own, "load.count");
+    site_await (&site);
+    load_end (&load);
+    serve_await (own, "load.time", load.times, 0);
+    serve_await (other, "load.time", load.times, 0);
+    assert_int_equal (process_stop (site.worker, SIGTERM), 0);
+    for (int i = 0; i < 2; i++) {
+        serve_t *serve = i ? other : own;
+        const cJSON *row;
+        cJSON *rows;
+        double timed = 0;
+        serve_stop (serve);
+        rows = serve_rows (serve);
+        cJSON_ArrayForEach (row, rows)
+        {
+            bool timer = row_is (row, "name", "load.time");
+            assert_true (row_number (row, "in_buckets")
+                         == (timer ? row_number (row, "count") : 0));
+            timed += row_number (row, "in_buckets");
+        }
+        assert_true (timed == load.times);
+        cJSON_Delete (rows);
+    }
+}
+
+//  --------------------------------------------------------------------------
 //  A full disk
 
 //  Writes as much as there is room for.
@@ -153,6 +196,7 @@ a_full_disk_is_said (void)
 
 static const struct CMUnitTest tests[] = {
   TEST (what_programs_publish_is_stored_once), TEST (a_200_means_stored),
-  TEST (a_key_is_stored_once), TEST (a_full_disk_is_said)};
+  TEST (a_key_is_stored_once), TEST (a_full_disk_is_said),
+  TEST (histograms_come_both_ways)};
 
 HARNESS_MAIN (tests)
