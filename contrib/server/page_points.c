@@ -142,8 +142,7 @@ s_label (const chart_t *self, char *text, size_t size)
         return self->survey.item->label;
     if (self->survey.count == 1)
         return self->name;
-    snprintf (text, size, "%s of %zu sources", words[self->over],
-              self->survey.count);
+    snprintf (text, size, "%s of %zu", words[self->over], self->survey.count);
     return text;
 }
 

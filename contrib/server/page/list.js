@@ -172,7 +172,7 @@ function pick (i) {
 
 //  Moves by so many, and keeps it in sight.
 export function step (by) {
-    active = Math.min (Math.max (active + by, 0), found - 1);
+    active = active < 0 ? 0 : Math.min (Math.max (active + by, 0), found - 1);
     const row = height (), top = Math.floor (active / columns) * row;
     scroller.scrollTop = Math.min (Math.max (scroller.scrollTop,
                                              top + row - scroller.clientHeight), top);
