@@ -96,6 +96,16 @@ s_load_inbox (store_t *self)
     return rc == SQLITE_DONE ? 0 : -1;
 }
 
+static void
+s_find_newest (store_t *self)
+{
+    for (int64_t id = 0; id < catalog_series_end (self->catalog); id++) {
+        const series_entry_t *series = catalog_series_of (self->catalog, id);
+        if (series && series->last_s > self->stats.newest_s)
+            self->stats.newest_s = series->last_s;
+    }
+}
+
 static int
 s_load (store_t *self)
 {
@@ -104,6 +114,7 @@ s_load (store_t *self)
         rc = s_load_series (self);
     if (rc == 0)
         rc = s_load_inbox (self);
+    s_find_newest (self);
     catalog_settle (self->catalog);
     return rc;
 }

@@ -18,6 +18,7 @@ static void
 test_adds_up (void **state)
 {
     static stored_t stored;
+    store_stats_t stats;
     int64_t at = s_now_s () - 100;
     store_row_t rows[] = {stored_row ("requests", "web", at, 4),
                           stored_row ("Requests", "web", at, 7),
@@ -41,6 +42,8 @@ test_adds_up (void **state)
         assert_true (stored.said[1].sum == 2.5 && stored.said[1].n == 1);
         stored_ask (&stored, "requests", "db", at, at + 1, 1);
         assert_int_equal (stored.count, 1);
+        store_stats (stored.store, &stats);
+        assert_int_equal (stats.newest_s, at + 1);
         stored_stop (&stored);
         stored_start (&stored);
     }
