@@ -42,7 +42,7 @@ s_now_ms (void)
 bool
 reader_is_late (const reader_t *self)
 {
-    return s_now_ms () > self->until_ms;
+    return self->depth && s_now_ms () > self->until_ms;
 }
 
 //  Called by SQLite now and then.

@@ -325,6 +325,7 @@ s_make_day (store_t *store, void *argument)
     sqlite3_stmt *copy = sql_prepare (
       store->db, "INSERT INTO chunk_1 SELECT id + (?1 << 32), data"
                  " FROM chunk_1 WHERE id >= ?2 << 32 AND id < (?2 + 1) << 32");
+    int64_t end_s = s_hour_s + DAY_HOURS * HOUR_S - 60;
     (void) argument;
     sqlite3_bind_int64 (copy, 2, s_hour_s / HOUR_S);
     for (int hour = 1; hour < DAY_HOURS; hour++) {
@@ -332,6 +333,11 @@ s_make_day (store_t *store, void *argument)
         BENCH_CHECK (sql_done (copy) == 0);
     }
     sqlite3_finalize (copy);
+    for (int64_t id = 1; id < catalog_series_end (store->catalog); id++) {
+        series_entry_t *series = catalog_series_of (store->catalog, id);
+        catalog_point (catalog_metric_of (store->catalog, series->metric),
+                       series, end_s);
+    }
     return 0;
 }
 
