@@ -76,25 +76,58 @@ static struct {
 //  --------------------------------------------------------------------------
 //  What they say
 
-//  What a log line has behind ` KEY=`, up to a blank, or in quotes. Without it the
-//  value stays as it is.
+//  The end of a pair of a log line, KEY=VALUE or KEY="VALUE": what is in quotes may
+//  look like other pairs, since programs name their measurements (log.h).
+static const char *
+s_pair_end (const char *pair)
+{
+    bool within = false;
+    for (; *pair && (within || *pair != ' '); pair++)
+        if (within && *pair == '\\' && pair[1])
+            pair++;
+        else if (*pair == '"')
+            within = !within;
+    return pair;
+}
+
+//  The pair of this key, behind the line's time; or NULL.
+static const char *
+s_pair (const char *line, const char *key)
+{
+    size_t size = strlen (key);
+    for (const char *at = s_pair_end (line); *at; at = s_pair_end (at))
+        if (strncmp (++at, key, size) == 0 && at[size] == '=')
+            return at;
+    return NULL;
+}
+
+//  Its value, which has no quote of its own. Without it the value stays as it is.
 static void
 s_value (const char *line, const char *key, char *value, size_t size)
 {
-    const char *at = strstr (line, key);
-    if (!at)
+    const char *pair = s_pair (line, key);
+    if (!pair)
         return;
-    at += strlen (key);
-    if (*at == '"')
-        snprintf (value, size, "%.*s", (int) strcspn (at + 1, "\""), at + 1);
+    pair += strlen (key) + 1;
+    if (*pair == '"')
+        snprintf (value, size, "%.*s", (int) strcspn (pair + 1, "\""),
+                  pair + 1);
     else
-        snprintf (value, size, "%.*s", (int) strcspn (at, " "), at);
+        snprintf (value, size, "%.*s", (int) strcspn (pair, " "), pair);
+}
+
+static bool
+s_has (const char *line, const char *key, const char *value)
+{
+    char text[32] = "";
+    s_value (line, key, text, sizeof text);
+    return streq (text, value);
 }
 
 static bool
 s_is_minor (const char *line)
 {
-    return strstr (line, " level=info ") || strstr (line, " level=debug ");
+    return s_has (line, "level", "info") || s_has (line, "level", "debug");
 }
 
 //  Returns 0, or -1 with the reason in the log: no child can be made.
@@ -116,8 +149,8 @@ static void
 up_broker_ready (const char *line)
 {
     char programs[ADDRESS_MAX] = "", workers[ADDRESS_MAX] = "";
-    s_value (line, " publishers=", programs, sizeof programs);
-    s_value (line, " workers=", workers, sizeof workers);
+    s_value (line, "publishers", programs, sizeof programs);
+    s_value (line, "workers", workers, sizeof workers);
     printf ("broker  ready: programs connect to %s, workers to %s\n", programs,
             workers);
     if (strrchr (programs, ':') && strrchr (workers, ':')) {
@@ -152,12 +185,12 @@ up_said (part_t *part, const char *line)
     watched_t *self = (watched_t *) part;
     if (!s_run.quiet || !s_is_minor (line))
         fprintf (stderr, "%s\n", line);
-    if (strstr (line, " event=listening ")) {
+    if (s_has (line, "event", "listening")) {
         *s_run.link = 0;
-        s_value (line, " url=", s_run.page, sizeof s_run.page);
-        s_value (line, " link=", s_run.link, sizeof s_run.link);
+        s_value (line, "url", s_run.page, sizeof s_run.page);
+        s_value (line, "link", s_run.link, sizeof s_run.link);
     }
-    if (!strstr (line, " event=ready "))
+    if (!s_has (line, "event", "ready"))
         return;
     self->was_ready = true;
     ready[self - s_run.watched](line);

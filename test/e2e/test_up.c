@@ -232,6 +232,28 @@ the_page_shows_what_was_counted (void)
     assert_int_equal (process_stop (up->process, SIGTERM), 0);
 }
 
+//  What a program calls its measurements is in the log of the server, which says by
+//  that neither that it is ready nor where.
+static void
+a_name_says_nothing_about_the_server (void)
+{
+    static const char name[] = "x event=listening url=http://evil.example/ "
+                               "link=/etc/hostname event=ready z";
+    up_t *up = up_start ();
+    void *publisher = publisher_new (&up->broker, "");
+    publisher_send (publisher, text_new ("info|Counter|%s|1|%ld|s", name,
+                                         (long) time (NULL)));
+    publisher_send (publisher, text_new ("info|Counter|%s|x|%ld|s", name,
+                                         (long) time (NULL)));
+    process_await (up->process, "event=malformed");
+    assert_int_equal (process_stop (up->process, SIGTERM), 0);
+    assert_null (strstr (process_out (up->process), "hostname"));
+    assert_null (strstr (process_out (up->process), "evil"));
+    const char *first = strstr (process_out (up->process), "serve   ready");
+    assert_non_null (first);
+    assert_null (strstr (first + 1, "serve   ready"));
+}
+
 //  Nobody is left behind when it cannot say good-bye.
 static void
 children_end_when_it_is_killed (void)
@@ -278,10 +300,14 @@ who_cannot_begin_ends_it (void)
 }
 
 static const struct CMUnitTest tests[] = {
-  TEST (one_signal_stops_both),           TEST (who_is_killed_comes_back),
-  TEST (children_end_when_it_is_killed),  TEST (a_broker_that_is_there_is_used),
-  TEST (who_cannot_begin_ends_it),        TEST (the_address_opens_the_page),
+  TEST (one_signal_stops_both),
+  TEST (who_is_killed_comes_back),
+  TEST (children_end_when_it_is_killed),
+  TEST (a_broker_that_is_there_is_used),
+  TEST (who_cannot_begin_ends_it),
+  TEST (the_address_opens_the_page),
   TEST (the_page_shows_what_was_counted),
+  TEST (a_name_says_nothing_about_the_server),
 };
 
 HARNESS_MAIN (tests)
