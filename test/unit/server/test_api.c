@@ -110,7 +110,7 @@ static void
 test_metrics_pages (void **state)
 {
     static store_row_t rows[250];
-    static char names[250][8];
+    static char names[250][16];
     size_t seen = 0;
     cJSON *json;
     (void) state;
