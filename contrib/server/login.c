@@ -100,10 +100,12 @@ login_by_link (web_request_t *request)
         return false;
     request->status = 303;
     request->out.size = 0;
-    web_add_header (request, "Location", "/");
     if (tokens_link_used (access->tokens, key)) {
         tokens_session (access->tokens, NULL, session);
         s_set_cookie (request, session);
+        web_add_header (request, "Location", "/");
     }
+    else
+        web_add_header (request, "Location", "/#used");
     return true;
 }

@@ -200,6 +200,8 @@ s_put_list (web_request_t *request, const search_t *search)
     out_begin (out, '{');
     out_key (out, "found");
     out_integer (out, (int64_t) found);
+    out_key (out, "alive_s");
+    out_integer (out, ALIVE_S);
     out_key (out, "metrics");
     out_begin (out, '[');
     for (; i < found && left; i++, left--) {

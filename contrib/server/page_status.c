@@ -13,6 +13,10 @@ static const char s_oldest[] =
   "SELECT CASE WHEN EXISTS (SELECT 1 FROM series WHERE first IS NOT NULL)"
   " THEN 0 ELSE (SELECT min (time) FROM inbox) END";
 
+//  Is there a metric that is not one of Zibrato itself?
+static const char s_others[] =
+  "SELECT EXISTS (SELECT 1 FROM metric WHERE name NOT LIKE 'zibrato.%')";
+
 enum { LOST_S = 86400 };  //  losses of a day are news
 
 static void
@@ -40,6 +44,7 @@ s_answer (web_request_t *request)
                    {"wal_bytes", stats.wal_bytes},
                    {"max_bytes", stats.max_bytes},
                    {"oldest", sql_number (db, s_oldest)},
+                   {"others", sql_number (db, s_others)},
                    {"lost_s", LOST_S}};
     if (lost < 0) {
         page_failed (request);

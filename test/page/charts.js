@@ -27,8 +27,8 @@ const column = (source) => Array.from ({length: COUNT}, (_, i) => value (source,
 const add = (values) => values.reduce ((sum, one) => sum + one, 0);
 
 //  The numbers of a legend, by its lines.
-function legend (page) {
-    return page.$$eval (".legend tbody tr", (rows) => Object.fromEntries (rows.map (
+function legend (page, name = "depth") {
+    return page.$$eval (`[data-name=${name}] .legend tbody tr`, (rows) => Object.fromEntries (rows.map (
         (row) => [row.dataset.label, Object.fromEntries ([...row.querySelectorAll ("td")]
             .map ((cell) => [cell.className, cell.textContent]))])));
 }
@@ -197,19 +197,45 @@ export async function exports_have_the_data (site, watched) {
                   /^curl -H .* 'http:.*\/api\/points\?name=depth&/);
 }
 
+//  A value that has no neighbours is a point: the picture has its colour.
+export async function a_lone_value_is_seen (site, watched) {
+    const {page} = watched, from = now () - 3600, gauges = [];
+    for (let i = 0; i < 3600; i++)
+        if (i < 1000 || i > 2000 || i === 1500)
+            gauges.push ({name: "lone", source: "web", measure_time: from + i,
+                          value: i === 1500 ? 90 : 1});
+    await site.gauges (gauges);
+    await watched.enter (`?m=lone&o=&from=${from}&to=${from + 3600}`);
+    await page.waitForSelector (".u-over");
+    await until ("its point", () => page.$eval (".plot canvas", (canvas, share) => {
+        const over = document.querySelector (".u-over"), ratio = window.devicePixelRatio;
+        const x = (over.offsetLeft + over.offsetWidth * share - 8) * ratio;
+        const {data} = canvas.getContext ("2d").getImageData (x, 0, 16 * ratio,
+                                                              canvas.height / 2);
+        return data.some ((one, i) => i % 4 === 3 && one > 200
+            && Math.max (...data.slice (i - 3, i)) - Math.min (...data.slice (i - 3, i)) > 60);
+    }, 1500 / 3600));
+}
+
 //  Dragging shows that time, more finely; twice a click goes back.
 export async function zoom (site, watched) {
     const from = await postGauges (site, "depth", 1), {page} = watched;
     const to = from + COUNT * STEP;
-    await watched.enter (`?m=depth&o=&${range (from)}`);
-    await page.waitForSelector (".legend tbody tr");
-    const before = page.url ();
+    await postGauges (site, "other", 1);
+    await watched.enter (`?${range (from)}&m=depth&o=&m=other&o=`);
+    await until ("two charts", async () => await page.locator (".u-over").count () === 2);
+    const before = page.url (), entries = () => page.evaluate (() => history.length);
+    const first = await entries ();
+    //  There is nothing to go back to yet.
+    await page.dblclick (".u-over >> nth=0");
+    assert.equal (page.url (), before);
     await page.mouse.move (...await place (page, from, to, from + 200));
     await page.mouse.down ();
     await page.mouse.move (...await place (page, from, to, from + 300));
     await page.mouse.move (...await place (page, from, to, from + 400));
     await page.mouse.up ();
     await until ("another address", () => page.url () !== before);
+    assert.equal (await entries (), first + 1);
     const query = new URL (page.url ()).searchParams;
     assert.ok (Math.abs (Number (query.get ("from")) - from - 200) <= 2);
     assert.ok (Math.abs (Number (query.get ("to")) - from - 400) <= 2);
@@ -221,7 +247,7 @@ export async function zoom (site, watched) {
     await until ("news", async () => /newest (now|\d s ago)/.test (
         await page.textContent ("#status")));
     assert.equal (page.url (), zoomed);
-    await page.dblclick (".u-over");
+    await page.dblclick (".u-over >> nth=0");
     await until ("all of it", () => page.url () === before);
     await until ("60 points", async () =>
         (await legend (page)).web0.total === String (COUNT));

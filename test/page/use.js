@@ -29,6 +29,14 @@ export async function nobody_gets_in_without_a_token (site, watched) {
     watched.pardon (/401/);
 }
 
+//  An address that was used says so.
+export async function a_used_link_says_so (site, watched) {
+    const {page} = watched;
+    await page.goto (`${site.url}/?key=${"0".repeat (64)}`);
+    await page.waitForSelector ("#login .error:has-text('This address was used')");
+    watched.pardon (/401/);
+}
+
 //  Who may only look cannot write, though the page has a session.
 export async function a_viewer_cannot_write (site, watched) {
     const {page} = watched;
@@ -59,6 +67,10 @@ export async function search (site, watched) {
             JSON.stringify (await names (page)) === JSON.stringify (found));
     }
     assert.equal (new URL (page.url ()).searchParams.get ("q"), "nothing");
+    for (const [view, place] of [["metrics", "#list"], ["series", "#series"]]) {
+        await page.click (`nav [data-view=${view}]`);
+        await page.waitForSelector (`${place} >> text=No metric has these words.`);
+    }
 }
 
 //  A name may be anything; it is text.
@@ -128,6 +140,23 @@ export async function keyboard_only (site, watched) {
     await until ("no chart", async () => (await chartNames (page)).length === 0);
 }
 
+//  A chart's key is for the one under the pointer, also of a metric that is not known.
+export async function keys_of_one_chart (site, watched) {
+    const {page} = watched;
+    await site.gauges ([some ("one", "web"), some ("two", "web")]);
+    await watched.enter ("?m=one&o=&m=two&o=&m=nobody&o=&range=300");
+    await page.waitForSelector ("[data-name=one] .legend tbody tr");
+    await page.waitForSelector ("[data-name=two] .legend tbody tr");
+    await page.waitForSelector ("[data-name=nobody] h2:text-is('nobody')");
+    await page.hover ("[data-name=two] h2");
+    await page.keyboard.press ("l");
+    await until ("one of them", () => new URL (page.url ()).searchParams
+        .getAll ("o").join ("|") === "|log|");
+    await page.click ("[aria-label='close nobody']");
+    await until ("two charts", async () => (await chartNames (page)).join () === "one,two");
+    watched.pardon (/404/);
+}
+
 //  News are drawn, also after the server was killed and is back.
 export async function live_and_killed (site, watched) {
     const {page} = watched;
@@ -146,18 +175,15 @@ export async function live_and_killed (site, watched) {
     watched.pardon (/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/);
 }
 
-//  The two commands that send something, and then what they have sent.
+//  The two commands that send something, and then what they have sent. What Zibrato
+//  measures of itself is not it.
 export async function nothing_yet (site, watched) {
     const {page} = watched;
-    await page.route ("**/api/status", async (route) => {
-        const answer = await route.fetch (), status = await answer.json ();
-        await route.fulfill ({json: {...status, metrics: 0}});
-    });
+    await site.gauges ([some ("zibrato.queue_rows", "worker")]);
     await watched.enter ();
     await page.waitForSelector ("#empty h2");
     assert.match (await page.textContent ("#empty"),
                   new RegExp (`${site.url.replaceAll (".", "\\.")}/v1/metrics`));
-    await page.unroute ("**/api/status");
     await site.gauges ([some ("depth", "web")]);
     await page.waitForSelector (".metric .name:has-text('depth')");
 }
@@ -197,7 +223,7 @@ export async function losses_are_told (site, watched) {
                                      ["dropped", 7, "program"]])
         program.process.stdin.write (
             `count\tzibrato\tzibrato.${name}\t${count}\t${of}\n`);
-    program.process.stdin.end ();
+    program.process.stdin.end ("gauge\tzibrato\tzibrato.success_age\t1\tidle\n");
     await program.end;
     await site.stored ("zibrato.dropped");
     await watched.enter ("?view=health&range=1800");
@@ -210,6 +236,7 @@ export async function losses_are_told (site, watched) {
     const row = page.locator (`#health tr:has-text("${source}")`);
     assert.equal (await row.locator ("td >> nth=0").textContent (), "4 711");
     assert.equal (await row.locator ("td >> nth=2").textContent (), "20");
+    await page.waitForSelector ("#health tr:has-text('idle')");
 }
 
 //  Who makes the most series is first, with what they are.

@@ -77,7 +77,7 @@ async function look () {
         setFallback (status.oldest ? status.now - status.oldest : Infinity);
         showControls ();
     }
-    showEmpty (status.metrics === 0);
+    showEmpty (!status.others && !state.charts.length);
     const fresh = status.metrics !== metrics;
     metrics = status.metrics;
     return fresh;

@@ -10,8 +10,7 @@ import {Legend} from "./legend.js";
 import {modelOf} from "./model.js";
 import {noteAt} from "./notes.js";
 import {dataOf, newPlot} from "./plot.js";
-import {change} from "./state.js";
-import {shown} from "./range.js";
+import {shown, unzoom, zoomTo} from "./range.js";
 
 const OVERLAP = 70;     //  seconds: a worker that flushes once a minute is so late
 const RELOAD = 60;      //  seconds, after which all is asked for again
@@ -78,6 +77,7 @@ export class Chart {
     refused (text) {
         this.block = null;
         this.due = now () + RETRY;
+        fill (this.element.firstChild, header (this));
         this.explain (text);
     }
 
@@ -143,7 +143,7 @@ export class Chart {
         this.model = modelOf (this);
         this.plot = newPlot (this.canvas, this.model, {
             point: (index) => this.point (index),
-            zoom: (from, to) => this.zoom (from, to), unzoom: () => history.back ()});
+            zoom: (from, to) => this.zoom (from, to), unzoom});
         this.legend.show (this.model);
         this.tell ();
     }
@@ -165,8 +165,7 @@ export class Chart {
     zoom (from, to) {
         const {resolution} = this.block;
         const least = Math.max (1, Math.floor (from));
-        change ({from: least, to: Math.max (Math.ceil (to), least + 10 * Math.min (resolution, 6)),
-                 live: false}, true);
+        zoomTo (least, Math.max (Math.ceil (to), least + 10 * Math.min (resolution, 6)));
     }
 
     //  What each point is, always; and the annotation that the cursor is at.

@@ -46,11 +46,9 @@ function counterTools (chart) {
                    chart.settings.per, (per) => set (chart, {per}));
 }
 
-export function header (chart) {
+function tools (chart) {
     const {settings, block} = chart, timer = block.type === "timer";
-    return el ("header", {class: "chart-header"},
-        el ("h2", {title: settings.name}, settings.name),
-        el ("span", {class: `type ${block.type}`}, block.type),
+    return [el ("span", {class: `type ${block.type}`}, block.type),
         el ("div", {class: "tools"},
             timer ? timerTools (chart)
                 : block.type === "gauge" ? null : counterTools (chart),
@@ -65,8 +63,15 @@ export function header (chart) {
             block.type === "gauge"
                 ? toggle (chart, "0", "axis from zero (0)", "axis", "zero", "fit") : null,
             block.cells ? null
-                : toggle (chart, "log", "logarithmic axis (l)", "scale", "log", "linear")),
-        el ("div", {class: "corner"}, exportMenu (chart),
+                : toggle (chart, "log", "logarithmic axis (l)", "scale", "log", "linear"))];
+}
+
+//  Of a metric that is not known, too: its chart can be closed.
+export function header (chart) {
+    const {settings, block} = chart;
+    return el ("header", {class: "chart-header"},
+        el ("h2", {title: settings.name}, settings.name), block ? tools (chart) : null,
+        el ("div", {class: "corner"}, block ? exportMenu (chart) : null,
             el ("button", {type: "button", class: "icon close", title: "close (x)",
                            "aria-label": `close ${settings.name}`,
                            onclick: () => toggleChart (settings.name)}, "×")));

@@ -44,11 +44,12 @@ export const drawAll = () => charts.forEach ((chart) => chart.draw ());
 
 export const tick = () => charts.forEach ((chart) => chart.tick ());
 
-//  A key for the chart that has the focus, or for all of them.
+//  A key for the chart under the pointer, or that has the focus, or is the only one.
 export function key (name) {
-    const focused = charts.filter (
-        (chart) => chart.element.contains (document.activeElement));
-    for (const chart of focused.length ? focused : [...charts])
+    const chart = charts.find (({element}) => element.matches (":hover"))
+        ?? charts.find (({element}) => element.contains (document.activeElement))
+        ?? (charts.length === 1 ? charts[0] : null);
+    if (chart)
         chartKeys[name]?.(chart);
     return name in chartKeys;
 }

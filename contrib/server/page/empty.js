@@ -10,7 +10,8 @@ function command (text) {
                               onclick: () => navigator.clipboard?.writeText (text)}, "copy"));
 }
 
-//  Shown instead of list and charts, until there is a metric.
+//  Shown instead of list and charts, until there is a metric that is not one of
+//  Zibrato itself.
 export function showEmpty (empty) {
     const place = find ("#empty");
     document.body.classList.toggle ("empty", empty);

@@ -33,13 +33,14 @@ const STAGES = [
      fine: [["zibrato.superseded", "superseded"]]}];
 const STORE = {flow: [["stored", "rows"]],
                loss: [["refused_type", "refused: another type"],
-                      ["refused_series", "refused: --max-series"],
+                      ["refused_series", "refused: --max-stored-series"],
                       ["refused_old", "refused: too old"], ["dropped", "ended by --max-bytes"]],
                fine: [["repeated", "repeated, told apart"], ["late", "late"]]};
 
-//  Who has received lines is a worker.
+//  Who receives lines or delivers rows is a worker, also if nothing has come yet.
+const OF_WORKER = /^zibrato\.(received|success_age|queue_)/;
 const workersOf = (health) => new Set (health.measures
-    .filter (({name}) => name === "zibrato.received").map (({source}) => source));
+    .filter (({name}) => OF_WORKER.test (name)).map (({source}) => source));
 
 function totalOf (health, name, of, workers) {
     return health.measures

@@ -7,19 +7,20 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {get, now} from "./api.js";
-import {el, find} from "./dom.js";
+import {el, fill, find} from "./dom.js";
 import {ago, duration, number, plural} from "./format.js";
 import {drawSpark} from "./spark.js";
 import {extendSparks, sparks} from "./sparks.js";
 import {state, toggleChart} from "./state.js";
 import {color} from "./theme.js";
 
-const PAGE = 200, WIDTH = 300, SILENT = 180;
+const PAGE = 200, WIDTH = 300;
 
 const scroller = find ("#list"), space = el ("div", {class: "space"});
 const count = find ("#found");
 let width = 0;                  //  of the list, as it was last seen
 let pages = new Map (), found = 0, columns = 1, active = -1, search = null;
+let alive = 600;                //  seconds; the server says it
 
 scroller.append (space);
 
@@ -40,6 +41,7 @@ async function loadPage (page) {
             return;
         pages.set (page, answer.metrics);
         found = answer.found;
+        alive = answer.alive_s;
     } catch {
         mine.delete (page);
         return;
@@ -68,7 +70,7 @@ function drawOnce (canvas, metric, spark) {
 }
 
 function drawRow (row, metric) {
-    const silent = now () - metric.last > SILENT, spark = sparks.get (metric.id);
+    const silent = now () - metric.last > alive, spark = sparks.get (metric.id);
     const chosen = state.charts.some ((chart) => chart.name === metric.name);
     row.classList.toggle ("silent", silent);
     row.setAttribute ("aria-selected", String (chosen));
@@ -111,6 +113,10 @@ export function draw () {
     columns = Math.max (1, Math.floor (width / WIDTH));
     space.style.height = `${Math.ceil (found / columns) * height ()}px`;
     count.textContent = plural (found, "metric");
+    if (!found && state.search && pages.get (0)) {
+        fill (space, el ("p", {class: "nothing"}, "No metric has these words."));
+        return;
+    }
     const [first, end] = sight (), rows = [];
     const there = new Map ([...space.children].map ((row) => [row.dataset.key, row]));
     for (let i = first; i < end; i++) {

@@ -8,12 +8,16 @@ import {find} from "./dom.js";
 const dialog = find ("#login"), form = dialog.querySelector ("form");
 const field = form.querySelector ("input"), error = form.querySelector (".error");
 
+//  The server adds #used for an address that it does not take.
+const USED = "This address was used, or is an old one. The file link in the server's folder "
+    + "has a new one, admin-token a token.";
+
 export const isAsking = () => dialog.open;
 
 export function askLogin () {
     if (dialog.open)
         return;
-    error.textContent = "";
+    error.textContent = location.hash === "#used" ? USED : "";
     field.value = "";
     dialog.showModal ();
 }

@@ -28,6 +28,27 @@ const gaps = (line) => (plot, series, first, last, holes) => {
     return holes.filter (([from, to]) => to - from > reach);
 };
 
+//  A value without neighbours is no line: it is a point.
+const lonely = (line) => (plot, series, all) => {
+    if (all)
+        return null;
+    const {values, reach} = line (), [times] = plot.data, found = [];
+    let before = -1;            //  index of the value before
+    const isFar = (a, b) => times[b] - times[a] > reach;
+    let far = true;             //  from the value before it
+    values.forEach ((value, i) => {
+        if (value === null)
+            return;
+        const apart = before < 0 || isFar (before, i);
+        if (before >= 0 && far && apart)
+            found.push (before);
+        [before, far] = [i, apart];
+    });
+    if (before >= 0 && far)
+        found.push (before);
+    return found.length ? found : null;
+};
+
 //  Lines, and behind each that has a band, its two edges.
 function seriesOf (model) {
     const series = [{}], bands = [];
@@ -37,7 +58,7 @@ function seriesOf (model) {
             label: line.label, stroke, width: 1.75,
             fill: model.lines.length === 1 && !line.band && !model.heat
                 ? color ("accent-soft") : undefined,
-            dash: model.heat ? DASHES[i] : undefined, show: !model.hidden.has (line.label), points: {size: 4},
+            dash: model.heat ? DASHES[i] : undefined, show: !model.hidden.has (line.label), points: {size: 4, filter: lonely (() => model.lines[i])},
             gaps: gaps (() => model.lines[i])});
     });
     model.lines.forEach ((line) => {
@@ -94,7 +115,7 @@ function drawNotes (plot, notes) {
     ctx.restore ();
 }
 
-function hooks (model, handlers) {
+function hooks (model, handlers, drag) {
     return {
         drawAxes: [(plot) => model.heat && drawHeat (plot, model.block)],
         draw: [(plot) => drawNotes (plot, model.notes ())],
@@ -105,7 +126,9 @@ function hooks (model, handlers) {
                 return;
             const from = plot.posToVal (left, "x"), to = plot.posToVal (left + width, "x");
             plot.setSelect ({left: 0, top: 0, width: 0, height: 0}, false);
-            handlers.zoom (from, to);
+            if (drag.here)
+                handlers.zoom (from, to);
+            drag.here = false;
         }]
     };
 }
@@ -114,6 +137,11 @@ function hooks (model, handlers) {
 //  hidden, format}; handlers are zoom (from, to) and point (index).
 export function newPlot (parent, model, handlers) {
     const {series, bands} = seriesOf (model);
+    const drag = {here: false};     //  all charts get its end, one has its begin
+    const begin = (plot, target, next) => (event) => {
+        drag.here = true;
+        next (event);
+    };
     const options = {
         width: parent.clientWidth, height: HEIGHT, legend: {show: false}, series, bands,
         padding: [8, 12, 0, 0],
@@ -129,9 +157,9 @@ export function newPlot (parent, model, handlers) {
             : new Date (time * 1000),
         cursor: {sync: {key: "zibrato", scales: ["x", null], setSeries: false},
                  drag: {x: true, y: false, setScale: false},
-                 bind: {dblclick: () => () => handlers.unzoom ()},
+                 bind: {mousedown: begin, dblclick: () => () => handlers.unzoom ()},
                  points: {size: 7, width: 2}, y: false},
-        hooks: hooks (model, handlers)
+        hooks: hooks (model, handlers, drag)
     };
     return new uPlot (options, dataOf (model), parent);
 }

@@ -31,7 +31,26 @@ export function shown () {
     return [to - length (), to];
 }
 
-export const live = () => change ({from: null, to: null, live: true}, true);
+let zooms = [];                 //  what was shown before each
+
+//  What a drag has chosen, until it is taken back.
+export function zoomTo (from, to) {
+    zooms.push ({from: state.from, to: state.to, range: state.range, live: state.live});
+    change ({from, to, live: false}, true);
+}
+
+export function unzoom () {
+    const before = zooms.pop ();
+    if (before)
+        change (before, true);
+}
+
+function goLive (values) {
+    zooms = [];
+    change ({from: null, to: null, live: true, ...values}, true);
+}
+
+export const live = () => goLive ({});
 
 function stay (from, to) {
     change ({from: Math.round (from), to: Math.round (to), live: false}, true);
@@ -68,4 +87,7 @@ export function toggleLive () {
         live ();
 }
 
-export const setRange = (range) => change ({range, from: null, to: null, live: true}, true);
+export const setRange = (range) => goLive ({range});
+
+//  The browser's Back has its own way.
+window.addEventListener ("popstate", () => { zooms = []; });

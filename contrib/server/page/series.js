@@ -69,6 +69,8 @@ function heading (key, text) {
 }
 
 function metricTable (answer) {
+    if (!answer.metrics.length && state.search)
+        return el ("p", {class: "nothing"}, "No metric has these words.");
     return el ("table", {class: "rows"},
         el ("thead", {}, el ("tr", {}, el ("th", {scope: "col"}, "metric"), el ("th"),
                              heading ("series", "series"), heading ("fresh", "new in a day"),
