@@ -5,7 +5,6 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "store_own.h"
-#include "clock.h"
 #include "sql.h"
 #include "store_schema.h"
 
@@ -42,6 +41,15 @@ s_load_metrics (store_t *self)
 }
 
 static void
+s_see_point (store_t *self, metric_entry_t *metric, series_entry_t *series,
+             int64_t time_s)
+{
+    catalog_point (metric, series, time_s);
+    if (time_s > self->newest_s)
+        self->newest_s = time_s;
+}
+
+static void
 s_load_one_series (store_t *self, sqlite3_stmt *row)
 {
     char label[LABEL_MAX];
@@ -59,7 +67,8 @@ s_load_one_series (store_t *self, sqlite3_stmt *row)
                                  metric, label, source + 1 + tags);
     for (int column = 4; column <= 5; column++)
         if (sqlite3_column_type (row, column) != SQLITE_NULL)
-            catalog_point (metric, series, sqlite3_column_int64 (row, column));
+            s_see_point (self, metric, series,
+                         sqlite3_column_int64 (row, column));
 }
 
 static int
@@ -89,8 +98,8 @@ s_load_inbox (store_t *self)
         if (!series)
             continue;
         catalog_expect (series, time_s);
-        catalog_point (catalog_metric_of (self->catalog, series->metric),
-                       series, time_s);
+        s_see_point (self, catalog_metric_of (self->catalog, series->metric),
+                     series, time_s);
     }
     sqlite3_finalize (row);
     return rc == SQLITE_DONE ? 0 : -1;
@@ -186,7 +195,7 @@ s_writer (void *argument)
         change = s_take_change (self);
         closing = self->closing && !list && !change;
         pthread_mutex_unlock (&self->lock);
-        self->now_s = wall_us () / 1000000;
+        store_look (self);
         if (list)
             store_write_group (self, list);
         if (change)
@@ -346,6 +355,7 @@ s_open (store_t *self, const char **why)
         || store_schema_open (self->db, why) == -1)
         return -1;
     *why = "the database cannot be read";
+    store_look (self);
     return store_write_open (self) == 0 && s_load (self) == 0
                && store_tend_open (self) == 0
              ? 0

@@ -45,7 +45,7 @@ typedef enum {
     ROW_TAKEN,
     ROW_TYPE,    //  the metric has another type
     ROW_SERIES,  //  there are --max-series, and this would be one more
-    ROW_OLD,     //  older than --max-age
+    ROW_OLD,     //  older than --max-age, or than anything that is kept
     ROW_AHEAD,   //  more than a day ahead of the clock here
     ROW_NUMBER,  //  a sum, or the like, that is no number; n is 0
     ROW_LONG,    //  its name, or source and tags, are too long
@@ -86,7 +86,8 @@ typedef struct {
     int64_t max_bytes;  //  of the database, about
     int64_t max_series;
     int64_t keep_raw_s, keep_60_s, keep_900_s, keep_3600_s;  //  retention
-    int64_t max_age_s;  //  of a row when it comes
+    int64_t max_age_s;          //  of a row when it comes
+    int64_t (*wall_us) (void);  //  tells the time; NULL: the wall clock
 } store_options_t;
 
 typedef struct store store_t;

@@ -42,7 +42,9 @@ struct store {
     size_t found_max;
     bool failing;         //  it was said that nothing can be written
     int64_t full_said_s;  //  when it was last said that there are enough series
-    int64_t now_s;        //  the wall clock, when the writer last looked
+    int64_t now_s;        //  the wall clock, when the writer last looked,
+    int64_t looked_ms;    //  which was then, by a clock that never steps
+    int64_t newest_s;     //  of the newest row, or 0
     int64_t pack_at_s;    //  the next pass
     int64_t restart_at_s;     //  the log is not made to begin anew before
     int64_t since_s[LEVELS];  //  what is before is not kept at this level
@@ -62,6 +64,10 @@ struct store {
 };
 
 //  The following are of the writer's thread.
+
+//  Looks what time it is. When the clock was set back, all that is to be done at a
+//  time is due.
+void store_look (store_t *self);
 
 //  Commits batches together, and calls `done` of each.
 void store_write_group (store_t *self, batch_t *list);

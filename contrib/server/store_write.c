@@ -84,6 +84,15 @@ s_is_finite (const point_t *point)
            && isfinite (point->last);
 }
 
+//  What no level keeps is not taken, for it would go at once.
+static bool
+s_is_old (const store_t *self, int64_t time_s)
+{
+    return time_s < 1 || time_s < self->now_s - self->options.max_age_s
+           || time_s < self->now_s - self->options.keep_3600_s
+           || time_s < self->since_s[LEVEL_HOUR];
+}
+
 static row_result_t
 s_check (const store_t *self, const store_row_t *row)
 {
@@ -92,8 +101,7 @@ s_check (const store_t *self, const store_row_t *row)
         return ROW_LONG;
     if (!row->point.n || !s_is_finite (&row->point))
         return ROW_NUMBER;
-    if (row->point.time_s < 1
-        || row->point.time_s < self->now_s - self->options.max_age_s)
+    if (s_is_old (self, row->point.time_s))
         return ROW_OLD;
     return row->point.time_s > self->now_s + AHEAD_S ? ROW_AHEAD : ROW_TAKEN;
 }
@@ -105,7 +113,7 @@ store_refusal_text (row_result_t result)
       [ROW_TAKEN] = "taken",
       [ROW_TYPE] = "the metric exists with another type",
       [ROW_SERIES] = "there are as many series as --max-series allows",
-      [ROW_OLD] = "the time is further back than --max-age allows",
+      [ROW_OLD] = "the time is further back than --max-age allows, or is kept",
       [ROW_AHEAD] = "the time is more than a day in the future",
       [ROW_NUMBER] = "a value is not a number, or a count is 0",
       [ROW_LONG] = "the name, or source and tags, are too long",
@@ -242,6 +250,8 @@ s_add_rows (store_t *self, const batch_t *batch)
             return -1;
         catalog_point (catalog_metric_of (self->catalog, series->metric),
                        series, point->time_s);
+        if (point->time_s > self->newest_s)
+            self->newest_s = point->time_s;
     }
     return 0;
 }

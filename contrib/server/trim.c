@@ -55,6 +55,32 @@ s_read_since (store_t *store)
     return level == LEVELS ? 0 : -1;
 }
 
+static int
+s_set_since (store_t *store, int level, int64_t since_s)
+{
+    trim_t *self = &store->trim;
+    sqlite3_bind_int (self->keep, 1, level);
+    sqlite3_bind_int64 (self->keep, 2, since_s);
+    if (sql_done (self->keep) == -1)
+        return -1;
+    store->since_s[level] = since_s;
+    return 0;
+}
+
+//  A level that is kept since a time that has not come was ended by a clock that was
+//  ahead: what comes would not be seen. Where there are rows behind that time, it is
+//  the clock of now that is slow.
+static int
+s_mend_since (store_t *store)
+{
+    for (int level = 0; level < LEVELS; level++)
+        if (store->since_s[level] > store->now_s
+            && store->since_s[level] > store->newest_s
+            && s_set_since (store, level, 0) == -1)
+            return -1;
+    return 0;
+}
+
 int
 trim_open (store_t *store)
 {
@@ -78,8 +104,8 @@ trim_open (store_t *store)
         self->dirty[level] = true;
     }
     return ready && self->keep && self->key && self->forget && self->pages
-               && self->free_pages
-             ? s_read_since (store)
+               && self->free_pages && s_read_since (store) == 0
+             ? s_mend_since (store)
              : -1;
 }
 
@@ -109,10 +135,7 @@ s_keep_since (store_t *store, int coarsest, int64_t since_s)
     for (int level = 0; level <= coarsest && rc == 0; level++) {
         if (store->since_s[level] >= since_s)
             continue;
-        sqlite3_bind_int (self->keep, 1, level);
-        sqlite3_bind_int64 (self->keep, 2, since_s);
-        rc = sql_done (self->keep);
-        store->since_s[level] = since_s;
+        rc = s_set_since (store, level, since_s);
         self->dirty[level] = true;
     }
     if (rc == 0 && store_commit (store) == 0)
@@ -130,13 +153,25 @@ s_retention_s (const store_t *store, int level)
     return keep_s[level];
 }
 
+//  A clock that is ahead ends nothing by itself: time is over when rows of a later
+//  time are there.
+static int64_t
+s_over_s (const store_t *store, int level)
+{
+    int64_t now_s = store->newest_s + HOUR_S;
+    if (now_s > store->now_s)
+        now_s = store->now_s;
+    return now_s - s_retention_s (store, level);
+}
+
 //  Whole chunks go.
 static void
 s_end_what_is_old (store_t *store)
 {
+    s_mend_since (store);
     for (int level = LEVELS - 1; level >= 0; level--) {
-        int64_t since_s = time_floor (
-          store->now_s - s_retention_s (store, level), kept[level].span_s);
+        int64_t since_s =
+          time_floor (s_over_s (store, level), kept[level].span_s);
         if (since_s > store->since_s[level])
             s_keep_since (store, level, since_s);
     }
@@ -152,7 +187,7 @@ s_find_some (store_t *store, int level, int64_t end, int64_t *last,
              uint64_t *dropped)
 {
     sqlite3_stmt *row = store->trim.some[level];
-    int64_t over_s = store->now_s - s_retention_s (store, level);
+    int64_t over_s = s_over_s (store, level);
     int count = 0;
     sqlite3_bind_int64 (row, 1, end);
     sqlite3_bind_int (row, 2, SLICE_CHUNKS);
@@ -314,17 +349,17 @@ s_say_too_much (store_t *store, int level, int64_t since_s)
       level < LEVELS ? (long long) kept[level].step_s : 0, (long long) since_s);
 }
 
-//  The finest goes first, the oldest of it. Then all that can be done is to take no
-//  more.
+//  The finest goes first, the oldest of it. A span that is not over stays: what comes
+//  would not be seen. Then all that can be done is to take no more.
 static void
 s_end_some (store_t *store)
 {
     int64_t since_s = 0;
     int level;
     for (level = 0; level < LEVELS; level++) {
-        since_s = s_oldest_s (store, level);
-        if (since_s < INT64_MAX) {
-            since_s += kept[level].span_s;
+        int64_t oldest_s = s_oldest_s (store, level);
+        if (oldest_s <= store->now_s - kept[level].span_s) {
+            since_s = oldest_s + kept[level].span_s;
             s_keep_since (store, level, since_s);
             break;
         }
@@ -358,6 +393,15 @@ s_check_times (store_t *store)
         return;
     store->trim.check_at_s = store->now_s + CHECK_S;
     s_end_what_is_old (store);
+}
+
+void
+trim_clock_back (trim_t *self)
+{
+    self->check_at_s = 0;
+    self->keys_at_s = 0;
+    self->day_s = 0;
+    self->said_s = 0;
 }
 
 bool

@@ -43,6 +43,9 @@ void trim_close (trim_t *self);
 //  Deletes some of what is to go. Returns whether there may be more.
 bool trim_slice (store_t *store);
 
+//  The clock was set back: all that is to be done at a time is due.
+void trim_clock_back (trim_t *self);
+
 //  Bytes of the database that are in use.
 int64_t trim_bytes (const store_t *store);
 

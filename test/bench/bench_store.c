@@ -191,8 +191,14 @@ static void
 s_open (void)
 {
     const int64_t years = INT64_C (3) * 365 * 86400;
-    store_options_t options = {
-      s_folder, INT64_C (1) << 40, 1000000, years, years, years, years, years};
+    store_options_t options = {.folder = s_folder,
+                               .max_bytes = INT64_C (1) << 40,
+                               .max_series = 1000000,
+                               .keep_raw_s = years,
+                               .keep_60_s = years,
+                               .keep_900_s = years,
+                               .keep_3600_s = years,
+                               .max_age_s = years};
     const char *why;
     strcpy (s_folder, "./bench-store-XXXXXX");
     BENCH_CHECK (mkdtemp (s_folder));
