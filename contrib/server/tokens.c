@@ -131,7 +131,20 @@ s_read (const char *folder, const char *name, struct stat *status)
     return text;
 }
 
-//  Replaces a file by another one that only we can read. Returns 0, or -1 with errno.
+//  A name that a power cut may take away again is none.
+static int
+s_sync (const char *folder)
+{
+    int fd = s_open (folder, ".", O_RDONLY | O_DIRECTORY), rc;
+    if (fd == -1)
+        return -1;
+    rc = fsync (fd);
+    close (fd);
+    return rc;
+}
+
+//  Replaces a file by another one that only we can read, and that is on disk. Returns 0,
+//  or -1 with errno.
 static int
 s_write (const char *folder, const char *name, const char *text)
 {
@@ -147,7 +160,7 @@ s_write (const char *folder, const char *name, const char *text)
     if (write (fd, text, size) == (ssize_t) size && fsync (fd) == 0)
         rc = 0;
     close (fd);
-    return rc == 0 ? rename (next, path) : rc;
+    return rc == 0 && rename (next, path) == 0 ? s_sync (folder) : -1;
 }
 
 //  --------------------------------------------------------------------------
@@ -307,27 +320,34 @@ change_end (change_t *self, const char *wrong)
     return wrong;
 }
 
+static void
+change_add (change_t *self, const char *name, role_t role, const char *token)
+{
+    list_t *list = &self->list;
+    token_t made = {.role = role, .since_s = time (NULL)};
+    snprintf (made.name, sizeof made.name, "%s", name);
+    sha256 (token, strlen (token), made.hash);
+    list->token =
+      (token_t *) realloc (list->token, (list->count + 1) * sizeof made);
+    assert (list->token);
+    list->token[list->count++] = made;
+}
+
 const char *
 tokens_new (const char *folder, const char *name, const char *role,
             char token[TOKEN_SIZE])
 {
     change_t change;
-    token_t made = {.role = s_role (role), .since_s = time (NULL)};
     const char *wrong = change_begin (&change, folder);
     if (!s_name_ok (name) || strcmp (name, "link") == 0)
         wrong = "--token-new: expected letters, digits, '_' or '-'";
-    else if (made.role == ROLE_NOBODY)
+    else if (s_role (role) == ROLE_NOBODY)
         wrong = "--role: expected admin, recorder or viewer";
     else if (!wrong && list_named (&change.list, name))
         wrong = "--token-new: there is one of that name";
     if (!wrong) {
         s_random (token);
-        snprintf (made.name, sizeof made.name, "%s", name);
-        sha256 (token, strlen (token), made.hash);
-        change.list.token = (token_t *) realloc (
-          change.list.token, (change.list.count + 1) * sizeof made);
-        assert (change.list.token);
-        change.list.token[change.list.count++] = made;
+        change_add (&change, name, s_role (role), token);
     }
     return change_end (&change, wrong);
 }
@@ -370,15 +390,21 @@ tokens_list (const char *folder, token_fn *each, void *argument)
 //  --------------------------------------------------------------------------
 //  Opening
 
-//  The first token, for who has the folder.
+//  The first token, for who has the folder. It is in its file before its hash is in the
+//  list: a start that is killed in between leaves no list, and the next one makes
+//  another token. The other way round nobody would know the token.
 static const char *
 s_first (const char *folder)
 {
     char token[TOKEN_SIZE], line[TOKEN_SIZE + 1];
-    const char *wrong = tokens_new (folder, "admin", "admin", token);
+    change_t change;
+    const char *wrong = change_begin (&change, folder);
+    s_random (token);
     snprintf (line, sizeof line, "%s\n", token);
     if (!wrong && s_write (folder, "admin-token", line) == -1)
         wrong = s_wrong (folder, "admin-token");
+    change_add (&change, "admin", ROLE_ADMIN, token);
+    wrong = change_end (&change, wrong);
     if (!wrong)
         zb_log (LOG_NOTICE, "token",
                 "name=admin role=admin file=%s/admin-token", folder);

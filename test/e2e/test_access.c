@@ -197,6 +197,26 @@ tokens_end_and_are_nowhere_in_the_clear (void)
     assert_null (strstr (process_err (serve->process), serve->token));
 }
 
+//  Nobody would know the token of a hash that is in the list alone.
+static void
+the_first_token_is_written_before_its_hash (void)
+{
+    const char *folder = temporary_path ("data");
+    const char *kept = text_new ("%s/admin-token", folder);
+    const char *in_the_way = text_new ("%s/file", kept);
+    assert_int_equal (mkdir (folder, 0700), 0);
+    assert_int_equal (mkdir (kept, 0700), 0);
+    assert_int_equal (mkdir (in_the_way, 0700), 0);
+    s_dies (LIST ("serve", "--data", folder, "--listen", "127.0.0.1:0"),
+            "admin-token");
+    assert_int_equal (access (text_new ("%s/tokens", folder), F_OK), -1);
+    assert_int_equal (rmdir (in_the_way), 0);
+    assert_int_equal (rmdir (kept), 0);
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    assert_int_equal (s_read (serve, "/session", NULL, NULL).status, 200);
+    serve_stop (serve);
+}
+
 //  --------------------------------------------------------------------------
 //  Paths and methods
 
@@ -424,6 +444,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_token_comes_in_four_ways),
   TEST (a_role_may_what_it_may),
   TEST (tokens_end_and_are_nowhere_in_the_clear),
+  TEST (the_first_token_is_written_before_its_hash),
   TEST (paths_and_methods_are_answered),
   TEST (the_page_logs_in_with_a_token),
   TEST (a_cookie_alone_changes_nothing),
