@@ -137,6 +137,7 @@ transfer_take (transfer_t *self, const char *data, size_t size)
 
 //  How the head says that a body ends.
 typedef struct {
+    bool bad;  //  a name is none
     int lengths, chunked;
     const char *length;
 } framing_t;
@@ -145,8 +146,13 @@ static enum MHD_Result
 s_frame (void *argument, enum MHD_ValueKind kind, const char *name,
          const char *value)
 {
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     framing_t *framing = (framing_t *) argument;
     (void) kind;
+    if (name[strspn (name, token)])
+        framing->bad = true;
     if (strcasecmp (name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         framing->lengths++;
         framing->length = value;
@@ -164,7 +170,7 @@ transfer_framing (const transfer_t *self)
     MHD_get_connection_values (
       (struct MHD_Connection *) self->request.connection, MHD_HEADER_KIND,
       s_frame, &framing);
-    if (framing.lengths + framing.chunked > 1)
+    if (framing.bad || framing.lengths + framing.chunked > 1)
         return MHD_HTTP_BAD_REQUEST;
     return strtoull (framing.length, NULL, 10) > HTTPD_DRAIN_BYTES
              ? MHD_HTTP_CONTENT_TOO_LARGE

@@ -5,8 +5,9 @@
     it. Or it may be given later, by any thread.
 
     What must not get as far as a handler is refused here: two lengths of one body,
-    which two servers behind each other may read differently (RFC 9112, 11.2), and
-    bodies without end. A client that is too slow is cut off (watch.h).
+    which two servers behind each other may read differently (RFC 9112, 11.2), names of
+    headers that are none, such as one with a blank before its colon (5.1), and bodies
+    without end. A client that is too slow is cut off (watch.h).
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 

@@ -223,7 +223,11 @@ two_lengths_are_refused (void **state)
       "Content-Length: 2\r\nContent-Length: 2\r\n",
       "Content-Length: 2\r\nContent-Length: 3\r\n",
       "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
-      "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"};
+      "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+      //  a name that another server takes for that of a length
+      "Content-Length : 2\r\n", "Content-Length\t: 2\r\n",
+      "Transfer-Encoding : chunked\r\n", "Content-Length\v: 2\r\n",
+      "Content-Length: 2\r\nX y: 2\r\n"};
     (void) state;
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
         char text[200];
