@@ -42,9 +42,11 @@ page_times (web_request_t *request, int64_t otherwise_s, int64_t *from_s,
             int64_t *to_s)
 {
     *to_s = page_integer (request, "to", (int64_t) time (NULL) + 1);
-    *from_s = page_integer (request, "from", *to_s - otherwise_s);
-    if (*from_s >= 0 && *from_s < *to_s && *to_s <= UINT32_MAX)
-        return 0;
+    if (*to_s >= 0 && *to_s <= UINT32_MAX) {
+        *from_s = page_integer (request, "from", *to_s - otherwise_s);
+        if (*from_s >= 0 && *from_s < *to_s)
+            return 0;
+    }
     web_error (request, 400, "from", "is not before to, or out of range");
     return -1;
 }

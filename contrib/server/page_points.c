@@ -15,6 +15,7 @@ enum {
     INTERVALS_MAX = 5000,
     POINTS = 1000,  //  unless told otherwise
     TOP = 10,       //  lines, and one of all others
+    TOP_MAX = 50,   //  each has memory for all its intervals
     SPLIT_MAX = 10  //  sources that are told apart unless told otherwise
 };
 
@@ -109,6 +110,10 @@ s_choose_step (chart_t *self)
     int64_t span = self->to_s - self->from_s;
     if (points < 10 || points > INTERVALS_MAX)
         points = POINTS;
+    if (step > UINT32_MAX) {
+        web_error (self->request, 400, "resolution", "is too coarse");
+        return -1;
+    }
     self->asked_s =
       step > 0 ? step : survey_round ((double) span / (double) points);
     if (!self->asked_s || span / self->asked_s > INTERVALS_MAX) {
@@ -173,9 +178,9 @@ s_fold (chart_t *self)
 {
     int64_t top = page_integer (self->request, "top", TOP);
     const char *ids = page_text (self->request, "ids");
-    size_t i, lines = top > 0 && top < 50 ? (size_t) top : TOP;
+    size_t i, lines = top > 0 && top < TOP_MAX ? (size_t) top : TOP;
     if (self->split && *ids)
-        lines = survey_prefer (&self->survey, ids);
+        lines = survey_prefer (&self->survey, ids, TOP_MAX);
     //  A line of others that are one is that one's.
     if (lines + 1 == self->survey.count)
         lines++;

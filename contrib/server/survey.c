@@ -142,11 +142,11 @@ survey_weigh (survey_t *self, reader_t *reader, metric_type_t type,
 }
 
 size_t
-survey_prefer (survey_t *self, const char *ids)
+survey_prefer (survey_t *self, const char *ids, size_t most)
 {
     size_t chosen = 0;
     char *end;
-    for (; *ids; ids = *end == ',' ? end + 1 : end) {
+    for (; *ids && chosen < most; ids = *end == ',' ? end + 1 : end) {
         int64_t id = strtoll (ids, &end, 10);
         if (end == ids)
             break;

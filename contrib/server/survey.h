@@ -36,8 +36,9 @@ int survey_list (survey_t *self, reader_t *reader, int64_t metric,
 int survey_weigh (survey_t *self, reader_t *reader, metric_type_t type,
                   int64_t from_s, int64_t to_s, int64_t step_s);
 
-//  Puts those with these IDs first, in that order. Returns how many there are.
-size_t survey_prefer (survey_t *self, const char *ids);
+//  Puts those with these IDs first, in that order, at most so many. Returns how many
+//  there are.
+size_t survey_prefer (survey_t *self, const char *ids, size_t most);
 
 //  The interval that most points fit into, one each; at least the given one.
 int64_t survey_step (const survey_t *self, int64_t least_s);

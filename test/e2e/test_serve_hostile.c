@@ -96,6 +96,8 @@ bad_requests_are_refused (void)
       {"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
        400, 400},
+      {"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Length : 60\r\n\r\n{}",
+       400, 400},
       {"POST /v1/metrics HTTP/1.1\r\nHost: x\r\n"
        "Authorization: Basic !!!\r\nContent-Length: 2\r\n\r\n{}",
        401, 401},
@@ -175,6 +177,62 @@ json_bombs_are_refused (void)
 }
 
 //  --------------------------------------------------------------------------
+//  Charts
+
+enum { SOURCES = 60, LINES_MAX = 50 };
+
+//  Each line of a chart has memory for all its intervals: a viewer who names all series
+//  gets so many lines, and one of all others.
+static void
+a_chart_has_only_so_many_lines (void)
+{
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    char *rows = text_new ("{\"gauges\":[{\"name\":\"a\",\"value\":1}");
+    char *ids = text_new ("1");
+    reply_t reply;
+    cJSON *json;
+    for (int i = 0; i < SOURCES; i++) {
+        rows = text_new ("%s,{\"name\":\"a\",\"value\":1,\"source\":\"s%d\"}",
+                         rows, i);
+        ids = text_new ("%s,%d", ids, i + 2);
+    }
+    reply = serve_post (serve, "/v1/metrics", JSON, text_new ("%s]}", rows));
+    assert_int_equal (reply.status, 200);
+    reply = serve_ask (serve, "GET",
+                       text_new ("/api/points?name=a&over=split&ids=%s", ids),
+                       NULL, NULL, NULL, 0);
+    assert_int_equal (reply.status, 200);
+    json = cJSON_Parse (reply.body);
+    assert_int_equal (cJSON_GetArraySize (cJSON_GetObjectItem (json, "groups")),
+                      LINES_MAX + 1);
+    cJSON_Delete (json);
+    s_still_serves (serve);
+    serve_stop (serve);
+}
+
+static void
+times_of_charts_are_bounded (void)
+{
+    static const char *const cases[] = {
+      "resolution=9223372036854775807",
+      "resolution=9223372036854775807&over=split",
+      "resolution=4294967296",
+      "to=-9223372036854775808",
+      "to=9223372036854775807",
+      "from=-9223372036854775808",
+      "from=9223372036854775807"};
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    s_still_serves (serve);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal (
+          serve_ask (serve, "GET", text_new ("/api/points?name=a&%s", cases[i]),
+                     NULL, NULL, NULL, 0)
+            .status,
+          400);
+    serve_stop (serve);
+}
+
+//  --------------------------------------------------------------------------
 //  Floods
 
 //  Of 700 connections of one address 256 stay; who comes from another one is served.
@@ -217,8 +275,12 @@ a_flood_of_connections_leaves_room_for_others (void)
 }
 
 static const struct CMUnitTest tests[] = {
-  TEST (bad_requests_are_refused), TEST (large_heads_are_refused),
-  TEST (bodies_of_nobody_are_not_kept), TEST (json_bombs_are_refused),
+  TEST (bad_requests_are_refused),
+  TEST (large_heads_are_refused),
+  TEST (bodies_of_nobody_are_not_kept),
+  TEST (json_bombs_are_refused),
+  TEST (a_chart_has_only_so_many_lines),
+  TEST (times_of_charts_are_bounded),
   TEST (a_flood_of_connections_leaves_room_for_others)};
 
 HARNESS_MAIN (tests)

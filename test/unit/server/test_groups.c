@@ -241,7 +241,9 @@ test_surveys (void **state)
     assert_int_equal (survey_step (&survey, 120), 120);
     snprintf (ids, sizeof ids, "%d,99999,%d", (int) survey.item[2].id,
               (int) survey.item[0].id);
-    assert_int_equal (survey_prefer (&survey, ids), 2);
+    assert_int_equal (survey_prefer (&survey, ids, 1), 1);
+    assert_string_equal (survey.item[0].label, "");
+    assert_int_equal (survey_prefer (&survey, ids, 2), 2);
     assert_string_equal (survey.item[0].label, "");
     assert_string_equal (survey.item[1].label, "DB 2");
     survey_clear (&survey);
