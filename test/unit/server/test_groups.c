@@ -24,7 +24,7 @@ static void
 s_write (const char *name, metric_type_t type)
 {
     static store_row_t rows[ROWS];
-    static char sources[SERIES][8];
+    static char sources[SERIES][16];
     size_t count = 0;
     for (int i = 0; i < SERIES; i++) {
         double rising = 1000;
