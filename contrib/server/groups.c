@@ -64,16 +64,13 @@ s_add_value (cell_t *cell, over_t over, double value)
 static void
 s_add_samples (cell_t *cell, const point_t *point)
 {
-    size_t at = 0;
     if (!cell->n || point->min < cell->min)
         cell->min = point->min;
     if (!cell->n || point->max > cell->max)
         cell->max = point->max;
-    cell->n += point->n;
+    cell->n = point_add_counts (cell->n, point->n);
     cell->sum += point->sum;
-    for (size_t i = 0; i < point->bucket_count; i++)
-        hist_place (&cell->hist, &at, point->buckets[i].index)->count +=
-          point->buckets[i].count;
+    point_add_buckets (&cell->hist, point);
 }
 
 static int

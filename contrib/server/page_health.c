@@ -40,7 +40,7 @@ static int
 s_add (void *argument, const point_t *point)
 {
     total_t *self = argument;
-    self->n += point->n;
+    self->n = point_add_counts (self->n, point->n);
     self->sum += point->sum;
     self->last = point->sum / (double) point->n;
     self->last_s = point->time_s;

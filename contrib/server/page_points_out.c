@@ -126,9 +126,11 @@ s_put_cells (const chart_t *self, size_t interval)
     size_t at = 0;
     for (size_t i = 0; i < self->groups.count; i++) {
         const hist_t *hist = &self->groups.group[i].cell[interval].hist;
-        for (size_t j = at = 0; j < hist->size; j++)
-            hist_place (&cells, &at, hist->bucket[j].index >> HEAT_SHIFT)
-              ->count += hist->bucket[j].count;
+        for (size_t j = at = 0; j < hist->size; j++) {
+            bucket_t *cell =
+              hist_place (&cells, &at, hist->bucket[j].index >> HEAT_SHIFT);
+            cell->count = point_add_counts (cell->count, hist->bucket[j].count);
+        }
     }
     out_begin (out, '[');
     for (size_t i = 0; i < cells.size; i++) {

@@ -27,21 +27,28 @@ s_add (double *sum, double *lost, double value)
 }
 
 void
+point_add_buckets (hist_t *hist, const point_t *point)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < point->bucket_count; i++) {
+        zb_bucket_t *to = hist_place (hist, &at, point->buckets[i].index);
+        to->count = point_add_counts (to->count, point->buckets[i].count);
+    }
+}
+
+void
 fold_add (fold_t *self, const point_t *point)
 {
     point_t *own = &self->point;
-    size_t at = 0;
     if (!own->n || point->min < own->min)
         own->min = point->min;
     if (!own->n || point->max > own->max)
         own->max = point->max;
-    own->n += point->n;
+    own->n = point_add_counts (own->n, point->n);
     own->last = point->last;
     s_add (&own->sum, &self->lost_sum, point->sum);
     s_add (&own->sum_squares, &self->lost_squares, point->sum_squares);
-    for (size_t i = 0; i < point->bucket_count; i++)
-        hist_place (&self->hist, &at, point->buckets[i].index)->count +=
-          point->buckets[i].count;
+    point_add_buckets (&self->hist, point);
 }
 
 const point_t *

@@ -18,6 +18,13 @@ typedef struct {
     size_t bucket_count;
 } point_t;
 
+//  What is more than 64 bits stays at the most they hold.
+static inline uint64_t
+point_add_counts (uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 //  All zero at first. Sums are kept with what their rounding lost (Neumaier, ZAMM 54,
 //  1974), so that those of whole numbers are exact up to 2^53, and others to the last
 //  digits in whatever order they come.
@@ -31,6 +38,9 @@ typedef struct {
 void fold_begin (fold_t *self, int64_t time_s);
 
 void fold_add (fold_t *self, const point_t *point);
+
+//  Adds buckets, whose indexes ascend, to a histogram.
+void point_add_buckets (hist_t *hist, const point_t *point);
 
 //  What was added since; n is 0 if nothing was. Valid until the next call.
 const point_t *fold_point (fold_t *self);

@@ -150,7 +150,8 @@ s_coarser (hist_t *hist, int shift)
         if (index < BUCKET_MIN)
             index = BUCKET_MIN;
         if (size && hist->bucket[size - 1].index == index)
-            hist->bucket[size - 1].count += hist->bucket[i].count;
+            hist->bucket[size - 1].count = point_add_counts (
+              hist->bucket[size - 1].count, hist->bucket[i].count);
         else
             hist->bucket[size++] = (bucket_t){index, hist->bucket[i].count};
     }

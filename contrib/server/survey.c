@@ -97,7 +97,7 @@ s_weigh (void *argument, const point_t *point)
         self->first = point->last;
     self->last = point->last;
     self->before_s = point->time_s;
-    self->n += point->n;
+    self->n = point_add_counts (self->n, point->n);
     self->sum += point->sum;
     return 0;
 }

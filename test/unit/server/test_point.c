@@ -68,10 +68,28 @@ test_buckets (void **state)
     fold_clear (&fold);
 }
 
+//  A count that is full stays full: it does not begin anew.
+static void
+test_full (void **state)
+{
+    static const zb_bucket_t many[] = {{5, UINT64_MAX - 1}}, few[] = {{5, 7}};
+    fold_t fold = {.hist.size = 0};
+    (void) state;
+    fold_begin (&fold, 60);
+    fold_add (
+      &fold,
+      &(point_t){.n = UINT64_MAX - 1, .buckets = many, .bucket_count = 1});
+    fold_add (&fold, &(point_t){.n = 7, .buckets = few, .bucket_count = 1});
+    assert_true (fold_point (&fold)->n == UINT64_MAX);
+    assert_true (fold_point (&fold)->buckets[0].count == UINT64_MAX);
+    fold_clear (&fold);
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test (test_sums),
-                                       cmocka_unit_test (test_buckets)};
+                                       cmocka_unit_test (test_buckets),
+                                       cmocka_unit_test (test_full)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
