@@ -304,10 +304,13 @@ api_metric_update (web_request_t *request)
     cJSON *body = web_json (request);
     metric_t metric;
     if (body && s_check (request, body) == 0) {
-        if (reader_metric (request->reader, request->captured[0], &metric) == 1)
+        int rc = reader_metric (request->reader, request->captured[0], &metric);
+        if (rc == 1)
             s_update (request, body, &metric);
-        else
+        else if (rc == 0)
             s_create (request, body);
+        else
+            api_failed (request);
     }
     cJSON_Delete (body);
 }
@@ -336,8 +339,8 @@ void
 api_metric_delete (web_request_t *request)
 {
     metric_t metric;
-    int rc = 0;
-    if (reader_metric (request->reader, request->captured[0], &metric) == 1)
+    int rc = reader_metric (request->reader, request->captured[0], &metric);
+    if (rc == 1)
         rc = store_metrics_end (request->store, &metric.id, 1);
     api_changed (request, rc == 0 ? 1 : -1);
 }

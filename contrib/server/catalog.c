@@ -332,15 +332,33 @@ catalog_remove_series (catalog_t *self, series_entry_t *series)
         metric->series--;
 }
 
-void
-catalog_remove_metric (catalog_t *self, metric_entry_t *metric)
+static void
+s_remove_series_that_end (catalog_t *self)
 {
-    for (int64_t id = 0; metric->series && id < self->series_of.end; id++) {
+    for (int64_t id = 0; id < self->series_of.end; id++) {
         series_entry_t *series = catalog_series_of (self, id);
-        if (series && series->metric == metric->id)
+        const metric_entry_t *metric =
+          series ? catalog_metric_of (self, series->metric) : NULL;
+        if (metric && metric->ends)
             catalog_remove_series (self, series);
     }
-    s_drop_metric (self, metric);
+}
+
+//  One pass over all series, however many metrics end.
+void
+catalog_remove_metrics (catalog_t *self, const int64_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        metric_entry_t *metric = catalog_metric_of (self, ids[i]);
+        if (metric)
+            metric->ends = true;
+    }
+    s_remove_series_that_end (self);
+    for (size_t i = 0; i < count; i++) {
+        metric_entry_t *metric = catalog_metric_of (self, ids[i]);
+        if (metric)
+            s_drop_metric (self, metric);
+    }
 }
 
 size_t

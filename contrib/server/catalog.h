@@ -17,6 +17,7 @@ typedef struct {
     uint32_t id;
     uint32_t series;  //  how many it has
     unsigned char type, size;
+    bool ends;  //  is about to be removed
     char name[];
 } metric_entry_t;
 
@@ -77,8 +78,8 @@ void catalog_settle (catalog_t *self);
 //  How much that is.
 size_t catalog_added (const catalog_t *self);
 
-//  Removes it with its series.
-void catalog_remove_metric (catalog_t *self, metric_entry_t *metric);
+//  Removes metrics with their series; ids that are unknown are passed over.
+void catalog_remove_metrics (catalog_t *self, const int64_t *ids, size_t count);
 
 void catalog_remove_series (catalog_t *self, series_entry_t *series);
 

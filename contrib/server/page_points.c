@@ -56,10 +56,15 @@ s_find (chart_t *self)
     web_request_t *request = self->request;
     reader_t *reader = request->reader;
     metric_t metric;
+    int rc;
     if (page_times (request, 1800, &self->from_s, &self->to_s) == -1)
         return -1;
-    if (reader_metric (reader, page_text (request, "name"), &metric) != 1) {
-        web_error (request, 404, "name", "is not known");
+    rc = reader_metric (reader, page_text (request, "name"), &metric);
+    if (rc != 1) {
+        if (rc == -1)
+            page_failed (request);
+        else
+            web_error (request, 404, "name", "is not known");
         return -1;
     }
     self->metric = metric.id;

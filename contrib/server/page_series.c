@@ -142,10 +142,11 @@ s_put_metric (web_request_t *request, const char *name)
 {
     listing_t listing = {&request->out, ROWS_MAX};
     metric_t metric;
-    int64_t found = 0;
+    int64_t found;
     out_key (&request->out, "series");
     out_begin (&request->out, '[');
-    if (reader_metric (request->reader, name, &metric) == 1)
+    found = reader_metric (request->reader, name, &metric);
+    if (found == 1)
         found = reader_series (request->reader, metric.id, s_put_one, &listing);
     out_end (&request->out, ']');
     out_key (&request->out, "found");

@@ -181,18 +181,18 @@ s_keep_all (reader_t *self, metric_t *metric)
 int
 reader_metric (reader_t *self, const char *name, metric_t *metric)
 {
-    int found;
+    int rc;
     if (reader_begin (self) == -1)
-        return 0;
+        return -1;
     sqlite3_bind_text (self->metric, 1, name, -1, SQLITE_TRANSIENT);
-    found = sqlite3_step (self->metric) == SQLITE_ROW;
-    if (found) {
+    rc = sqlite3_step (self->metric);
+    if (rc == SQLITE_ROW) {
         *metric = s_metric (self, self->metric);
         s_keep_all (self, metric);
     }
     sqlite3_reset (self->metric);
     reader_end (self);
-    return found;
+    return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
 //  --------------------------------------------------------------------------
@@ -203,10 +203,11 @@ reader_series (reader_t *self, int64_t metric, series_fn *each, void *argument)
 {
     int64_t count = 0;
     bool more = true;
+    int rc = SQLITE_DONE;
     if (reader_begin (self) == -1)
         return -1;
     sqlite3_bind_int64 (self->series, 1, metric);
-    while (more && sqlite3_step (self->series) == SQLITE_ROW) {
+    while (more && (rc = sqlite3_step (self->series)) == SQLITE_ROW) {
         series_t series = {.id = sqlite3_column_int64 (self->series, 0),
                            .metric = metric,
                            .source = sql_text (self->series, 1),
@@ -222,5 +223,5 @@ reader_series (reader_t *self, int64_t metric, series_fn *each, void *argument)
     }
     sqlite3_reset (self->series);
     reader_end (self);
-    return count;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? count : -1;
 }

@@ -118,7 +118,7 @@ int store_metric_new (store_t *self, const char *name, metric_type_t type);
 
 //  Ends metrics, by their ids: no reader finds them from then on, and a row by such a
 //  name makes a new metric. Their points go when their time is over. An id that is
-//  unknown is passed over. Returns 0, or -1 if it could not be written.
+//  unknown is passed over. Returns 0, or -1 if it could not be written, or only some.
 int store_metrics_end (store_t *self, const int64_t *metrics, size_t count);
 
 //  What has become of rows since the store was opened, and how large it is.
@@ -182,8 +182,8 @@ typedef int point_fn (void *argument, const point_t *point);
 int64_t reader_metrics (reader_t *self, const char *search, int64_t offset,
                         int64_t length, metric_fn *each, void *argument);
 
-//  One by its name, in any case. Returns 1, or 0 if there is none; its texts are valid
-//  until the next call.
+//  One by its name, in any case. Returns 1, 0 if there is none, or -1; its texts are
+//  valid until the next call.
 int reader_metric (reader_t *self, const char *name, metric_t *metric);
 
 //  Series of a metric. Returns how many, or -1.

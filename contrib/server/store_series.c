@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-enum { SAY_S = 60 };
+enum {
+    SAY_S = 60,
+    SLICE_METRICS = 2000,  //  that end in a transaction
+};
 
 int
 store_series_open (store_t *self)
@@ -162,18 +165,20 @@ s_run_end (store_t *self, void *argument)
         store_rollback (self);
         return -1;
     }
-    for (size_t i = 0; i < ended->count; i++) {
-        metric_entry_t *metric =
-          catalog_metric_of (self->catalog, ended->metrics[i]);
-        if (metric)
-            catalog_remove_metric (self->catalog, metric);
-    }
+    catalog_remove_metrics (self->catalog, ended->metrics, ended->count);
     return 0;
 }
 
+//  Batches come in between the slices.
 int
 store_metrics_end (store_t *self, const int64_t *metrics, size_t count)
 {
-    ended_t ended = {metrics, count};
-    return store_run (self, s_run_end, &ended);
+    int rc = 0;
+    for (size_t at = 0; at < count && rc == 0; at += SLICE_METRICS) {
+        size_t left = count - at;
+        ended_t ended = {metrics + at,
+                         left < SLICE_METRICS ? left : SLICE_METRICS};
+        rc = store_run (self, s_run_end, &ended);
+    }
+    return rc;
 }

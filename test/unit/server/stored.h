@@ -130,7 +130,7 @@ stored_series (stored_t *self, const char *name, const char *source)
 {
     stored_series_t wanted = {source, 0};
     metric_t metric;
-    if (reader_metric (self->reader, name, &metric))
+    if (reader_metric (self->reader, name, &metric) == 1)
         reader_series (self->reader, metric.id, stored_see_series, &wanted);
     return wanted.id;
 }

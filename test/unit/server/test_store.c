@@ -250,6 +250,78 @@ test_one_writer (void **state)
     stored_end (&stored);
 }
 
+//  Many metrics end at once, in more than one transaction; the others stay.
+static int
+s_note_metric (void *argument, const metric_t *metric)
+{
+    int64_t **at = (int64_t **) argument;
+    if (metric->name[1] != '7')
+        *(*at)++ = metric->id;
+    return 0;
+}
+
+static void
+test_many_end (void **state)
+{
+    enum { METRICS = 5000 };
+    static stored_t stored;
+    static store_row_t rows[METRICS * 2];
+    static char names[METRICS][16];
+    static int64_t ids[METRICS];
+    int64_t *at = ids, now_s = s_now_s ();
+    store_stats_t stats;
+    size_t ended;
+    (void) state;
+    stored_new (&stored);
+    for (int i = 0; i < METRICS; i++) {
+        snprintf (names[i], sizeof *names, "m%d", i);
+        rows[2 * i] = stored_row (names[i], "a", now_s, 1);
+        rows[2 * i + 1] = stored_row (names[i], "b", now_s, 1);
+    }
+    stored_write (&stored, rows, METRICS * 2, NULL, NULL);
+    reader_metrics (stored.reader, "", 0, METRICS, s_note_metric, &at);
+    ended = (size_t) (at - ids);
+    assert_in_range (ended, METRICS / 2, METRICS - 1);
+    assert_int_equal (store_metrics_end (stored.store, ids, ended), 0);
+    store_stats (stored.store, &stats);
+    assert_int_equal (stats.metrics, METRICS - ended);
+    assert_int_equal (stats.series, 2 * (METRICS - ended));
+    stored_ask (&stored, "m7", "b", now_s, now_s + 1, 1);
+    assert_int_equal (stored.count, 1);
+    stored_ask (&stored, "m8", "b", now_s, now_s + 1, 1);
+    assert_int_equal (stored.count, 0);
+    stored_end (&stored);
+}
+
+//  What cannot be read is not taken for what is not there.
+static int
+s_interrupt (void *argument, const series_t *series)
+{
+    (void) series;
+    sqlite3_interrupt (reader_db ((reader_t *) argument));
+    return 0;
+}
+
+static void
+test_unreadable (void **state)
+{
+    static stored_t stored;
+    store_row_t rows[] = {stored_row ("m", "a", s_now_s (), 1),
+                          stored_row ("m", "b", s_now_s (), 1)};
+    metric_t metric;
+    (void) state;
+    stored_new (&stored);
+    stored_write (&stored, rows, 2, NULL, NULL);
+    assert_int_equal (reader_metric (stored.reader, "m", &metric), 1);
+    assert_int_equal (
+      reader_series (stored.reader, metric.id, s_interrupt, stored.reader), -1);
+    sqlite3_exec (reader_db (stored.reader), "BEGIN", NULL, NULL, NULL);
+    assert_int_equal (reader_metric (stored.reader, "m", &metric), -1);
+    sqlite3_exec (reader_db (stored.reader), "COMMIT", NULL, NULL, NULL);
+    assert_int_equal (reader_metric (stored.reader, "n", &metric), 0);
+    stored_end (&stored);
+}
+
 int
 main (void)
 {
@@ -261,6 +333,8 @@ main (void)
       cmocka_unit_test (test_refused_makes_nothing),
       cmocka_unit_test (test_metrics),
       cmocka_unit_test (test_one_writer),
+      cmocka_unit_test (test_many_end),
+      cmocka_unit_test (test_unreadable),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
