@@ -10,6 +10,8 @@
 #include "store_own.h"
 #include "stored.h"
 
+#include <sys/mman.h>
+
 enum { DAY_S = 24 * HOUR_S, YEARS_S = 3 * 365 * DAY_S };
 
 static stored_t s_stored;
@@ -114,6 +116,34 @@ test_open_ahead (void **state)
     stored_end (&s_stored);
 }
 
+//  What is said when the clock is set, there and back.
+static int s_stderr, s_log;
+
+static void
+s_listen (void)
+{
+    fflush (stderr);
+    s_stderr = dup (STDERR_FILENO);
+    s_log = memfd_create ("log", MFD_CLOEXEC);
+    assert_true (s_stderr != -1 && s_log != -1);
+    dup2 (s_log, STDERR_FILENO);
+}
+
+static void
+s_heard_moves (void)
+{
+    static char said[1 << 16];
+    const char *ahead;
+    fflush (stderr);
+    dup2 (s_stderr, STDERR_FILENO);
+    close (s_stderr);
+    assert_true (pread (s_log, said, sizeof said - 1, 0) > 0);
+    close (s_log);
+    ahead = strstr (said, "event=clock_moved by=");
+    assert_non_null (ahead);
+    assert_non_null (strstr (ahead, "event=clock_moved by=-"));
+}
+
 //  What was put off until a time that has not come is due.
 static int
 s_nothing_waits (store_t *store, void *argument)
@@ -132,7 +162,9 @@ test_due (void **state)
     s_init ();
     stored_start (&s_stored);
     s_write ("a", s_now_s ());
+    s_listen ();
     s_be_ahead ();
+    s_heard_moves ();
     assert_int_equal (store_run (s_stored.store, s_nothing_waits, NULL), 1);
     stored_end (&s_stored);
 }
