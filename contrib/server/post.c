@@ -132,6 +132,7 @@ post_add (post_t *self, sample_t *sample, const sample_t *globals,
       .tags = tags,
       .tag_count = tag_count,
       .type = sample->type,
+      .posted = true,
       .period_s = sample->period_s ? sample->period_s : globals->period_s,
       .point = sample->point};
     if (!sample->timed)

@@ -281,6 +281,7 @@ serve_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
                      .key = key,
                      .key_size = strlen (key),
                      .whole = true,
+                     .comes_again = true,
                      .refused = refused,
                      .done = s_done};
     zb_tag_t *tag;

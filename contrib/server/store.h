@@ -36,6 +36,7 @@ typedef struct {
                            //  has a ';'
     size_t tag_count;
     metric_type_t type;
+    bool posted;  //  its sender knows only gauges and counters, as Librato did
     int64_t period_s;  //  as the client said, for a new metric; 0: unknown
     point_t point;
 } store_row_t;
@@ -69,6 +70,8 @@ typedef struct batch {
     size_t key_size;
     uint64_t digest;  //  of the body, to tell another one with the same key
     bool whole;       //  one refused row refuses all
+    //  The others of a refused batch are sent again, and counted then.
+    bool comes_again;
     //  Results
     batch_result_t result;
     unsigned char

@@ -77,6 +77,18 @@ s_say_full (store_t *self, const char *name)
             largest ? (unsigned long) largest->series : 0);
 }
 
+//  Does a row fit a metric that is kept as this type? What is a gauge to Librato is an
+//  increment or a timer to a program here, and may have the same name: a worker on
+//  another host posts counters as gauges. So all but counters are one type to those who
+//  post, as they are in what is read back ("type":"gauge").
+static bool
+s_fits (metric_type_t type, const store_row_t *row)
+{
+    if (row->posted)
+        return (type == METRIC_COUNTER) == (row->type == METRIC_COUNTER);
+    return type == row->type;
+}
+
 int
 store_series_find (store_t *self, const store_row_t *row, bool add,
                    series_entry_t **series, row_result_t *result)
@@ -87,7 +99,7 @@ store_series_find (store_t *self, const store_row_t *row, bool add,
     *series = NULL;
     if (!size)
         *result = ROW_LONG;
-    else if (metric && metric->type != row->type)
+    else if (metric && !s_fits ((metric_type_t) metric->type, row))
         *result = ROW_TYPE;
     else if (metric)
         *series = catalog_series (self->catalog, metric, label, size);

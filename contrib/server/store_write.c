@@ -323,12 +323,21 @@ s_account_rows (store_t *self, const batch_t *batch)
     }
 }
 
+//  How many rows of a batch have come to their end by this try.
+static size_t
+s_ended (const batch_t *batch)
+{
+    return batch->result == BATCH_REFUSED && batch->comes_again
+             ? batch->refused_count
+             : batch->count;
+}
+
 //  Called with self->lock held.
 static void
 s_account (store_t *self, const batch_t *batch)
 {
     store_stats_t *stats = &self->stats;
-    stats->received += batch->count;
+    stats->received += s_ended (batch);
     switch (batch->result) {
         case BATCH_STORED:
             stats->stored += batch->count - batch->refused_count;
@@ -336,7 +345,7 @@ s_account (store_t *self, const batch_t *batch)
             s_account_rows (self, batch);
             break;
         case BATCH_REFUSED:
-            stats->refused += batch->count;
+            stats->refused += s_ended (batch);
             s_account_rows (self, batch);
             break;
         case BATCH_CONFLICT:

@@ -150,6 +150,77 @@ test_refusals (void **state)
     stored_end (&stored);
 }
 
+//  What is posted is a counter of Librato's or is not; a program's type is one of four.
+static void
+test_types_that_fit (void **state)
+{
+    static const struct {
+        metric_type_t kept, row;
+        bool posted;
+        row_result_t result;
+    } cases[] = {{METRIC_INCREMENT, METRIC_GAUGE, true, ROW_TAKEN},
+                 {METRIC_TIMER, METRIC_GAUGE, true, ROW_TAKEN},
+                 {METRIC_GAUGE, METRIC_TIMER, true, ROW_TAKEN},
+                 {METRIC_COUNTER, METRIC_COUNTER, true, ROW_TAKEN},
+                 {METRIC_COUNTER, METRIC_GAUGE, true, ROW_TYPE},
+                 {METRIC_COUNTER, METRIC_TIMER, true, ROW_TYPE},
+                 {METRIC_INCREMENT, METRIC_COUNTER, true, ROW_TYPE},
+                 {METRIC_TIMER, METRIC_COUNTER, true, ROW_TYPE},
+                 {METRIC_INCREMENT, METRIC_GAUGE, false, ROW_TYPE},
+                 {METRIC_TIMER, METRIC_GAUGE, false, ROW_TYPE}};
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static stored_t stored;
+        int64_t at = s_now_s ();
+        store_row_t row = stored_row ("a", NULL, at, 5);
+        unsigned char refused = 0;
+        bool taken = cases[i].result == ROW_TAKEN;
+        stored_new (&stored);
+        row.type = cases[i].kept;
+        stored_write (&stored, &row, 1, NULL, NULL);
+        row.type = cases[i].row;
+        row.posted = cases[i].posted;
+        stored_write (&stored, &row, 1, NULL, &refused);
+        assert_int_equal (refused, cases[i].result);
+        stored_ask (&stored, "a", "", at, at + 1, 1);
+        assert_true (stored.said[0].sum == (taken ? 10 : 5));
+        stored_end (&stored);
+    }
+}
+
+//  What a worker sends again without those that are refused is counted when it comes.
+static void
+test_rows_are_counted_once (void **state)
+{
+    static stored_t stored;
+    int64_t at = s_now_s ();
+    store_row_t rows[] = {stored_row ("a", NULL, at, 1),
+                          stored_row ("b", NULL, at, 1),
+                          stored_row ("b", NULL, 1, 1)};
+    unsigned char refused[3] = {0};
+    batch_t batch = {.rows = rows,
+                     .count = 3,
+                     .whole = true,
+                     .comes_again = true,
+                     .refused = refused};
+    store_stats_t stats;
+    (void) state;
+    stored_new (&stored);
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_REFUSED);
+    store_stats (stored.store, &stats);
+    assert_int_equal (stats.received, 1);
+    assert_int_equal (stats.refused, 1);
+    batch.count = 2;
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_STORED);
+    store_stats (stored.store, &stats);
+    assert_int_equal (stats.received, 3);
+    assert_int_equal (stats.stored, 2);
+    assert_int_equal (stats.refused, 1);
+    stored_end (&stored);
+}
+
 //  What a refused batch would have made is not there.
 static void
 test_refused_makes_nothing (void **state)
@@ -330,6 +401,8 @@ main (void)
       cmocka_unit_test (test_buckets),
       cmocka_unit_test (test_keys),
       cmocka_unit_test (test_refusals),
+      cmocka_unit_test (test_types_that_fit),
+      cmocka_unit_test (test_rows_are_counted_once),
       cmocka_unit_test (test_refused_makes_nothing),
       cmocka_unit_test (test_metrics),
       cmocka_unit_test (test_one_writer),
