@@ -123,13 +123,12 @@ metrics_post (web_request_t *request)
     dialect_t dialect = {.form = !web_is_type (request, "application/json")};
     refusal_t refusal = {.param = NULL};
     sample_t globals;
-    if (!json)
-        web_error (request, 400, NULL, "Unable to parse the body");
-    else if (sample_read_globals (&globals, json, dialect, &refusal) == -1)
+    if (json && sample_read_globals (&globals, json, dialect, &refusal) == -1)
         s_answer_refusal (request, &refusal, "");
-    else if (!s_is_empty (request,
-                          (size_t) cJSON_GetArraySize (gauges)
-                            + (size_t) cJSON_GetArraySize (counters))) {
+    else if (json
+             && !s_is_empty (request,
+                             (size_t) cJSON_GetArraySize (gauges)
+                               + (size_t) cJSON_GetArraySize (counters))) {
         if (!globals.timed)
             globals.point.time_s = time (NULL);
         if (metrics_add (post, gauges, METRIC_GAUGE, &globals, dialect) == 0

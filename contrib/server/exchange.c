@@ -189,6 +189,15 @@ exchange_body (exchange_t *self)
     return 0;
 }
 
+//  Is it JSON that says to be a form? curl -d says so of all that it sends. No name in a
+//  form begins like that.
+static bool
+s_is_mistyped (const web_request_t *request)
+{
+    const char *begin = request->body + strspn (request->body, " \t\r\n");
+    return *begin == '{' || *begin == '[';
+}
+
 cJSON *
 web_json (web_request_t *request)
 {
@@ -196,7 +205,13 @@ web_json (web_request_t *request)
     if (!request->body_size)
         return cJSON_CreateObject ();
     if (web_is_type (request, "application/x-www-form-urlencoded")) {
-        char *text = strdup (request->body);
+        char *text;
+        if (s_is_mistyped (request)) {
+            web_error (request, 415, NULL,
+                       "Content-Type must be application/json");
+            return NULL;
+        }
+        text = strdup (request->body);
         assert (text);
         json = form_tree (text);
         free (text);

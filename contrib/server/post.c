@@ -80,6 +80,8 @@ post_json (post_t *self)
     s_reads = self;
     json = cJSON_ParseWithLength (request->body, request->body_size);
     s_reads = NULL;
+    if (!json)
+        web_error (self->request, 400, NULL, "Unable to parse the body");
     return json;
 }
 

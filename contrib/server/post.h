@@ -33,7 +33,7 @@ struct post {
 post_t *post_new (web_request_t *request);
 
 //  Reads the body, a form or JSON, into a tree that goes with the post. Returns NULL if
-//  it is neither.
+//  it is neither, with the answer.
 const cJSON *post_json (post_t *self);
 
 //  Once, before that: cJSON's memory for such trees is the post's.

@@ -208,6 +208,9 @@ errors_are_the_sentences_of_librato (void)
       {"a text", M, JSON, ONE ("\"value\":\"1\""), 400, "...\"value\":"},
       {"no JSON", M, JSON, "{\"gauges\":[", 400, "...\"errors\":"},
       {"no form", M, FORM, "gauges[0=1", 400, "...\"errors\":"},
+      {"JSON that says to be a form", M, FORM, "{\"gauges\":[]}", 415,
+       "{\"errors\":{\"request\":["
+       "\"Content-Type must be application/json\"]}}"},
       {"no number in a form", M, FORM, "gauges[0][name]=M&gauges[0][value]=1x",
        400, "...\"value\":"},
       {"a good one before a bad one", M, JSON,
