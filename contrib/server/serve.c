@@ -68,16 +68,16 @@ static const zb_option_t s_options[] = {
    .help = "folder of all that is kept; ~/.local/state/zibrato if none is given"},
   {.name = "retention-raw", .argument = "SECONDS",
    .number = &s_serve.store.keep_raw_s, .min = 3600, .max = INT64_C (1) << 40,
-   .help = "that each second is kept, then"},
+   .help = "how long each second is kept"},
   {.name = "retention-60", .argument = "SECONDS",
    .number = &s_serve.store.keep_60_s, .min = 3600, .max = INT64_C (1) << 40,
-   .help = "each minute,"},
+   .help = "how long each minute is kept"},
   {.name = "retention-900", .argument = "SECONDS",
    .number = &s_serve.store.keep_900_s, .min = 3600, .max = INT64_C (1) << 40,
-   .help = "each quarter of an hour,"},
+   .help = "how long each quarter of an hour is kept"},
   {.name = "retention-3600", .argument = "SECONDS",
    .number = &s_serve.store.keep_3600_s, .min = 3600, .max = INT64_C (1) << 40,
-   .help = "and each hour"},
+   .help = "how long each hour is kept"},
   {.name = "max-bytes", .argument = "BYTES", .number = &s_serve.store.max_bytes,
    .min = 1 << 20, .max = INT64_C (1) << 50,
    .help = "of the database; the oldest seconds go first"},
@@ -151,6 +151,27 @@ s_print_token (void *argument, const char *name, const char *role,
     printf ("%-24s %-10s %s\n", name, role, text);
 }
 
+//  Returns what is wrong with the folder.
+static const char *
+s_folder_wrong (const char *why)
+{
+    static char text[FOLDER_MAX + 128];
+    snprintf (text, sizeof text, "--data %s: %s", s_serve.folder, why);
+    return text;
+}
+
+//  To list and to end tokens makes nothing: a folder that is not there is the wrong one.
+static const char *
+s_need_tokens (void)
+{
+    char path[FOLDER_MAX + 8];
+    snprintf (path, sizeof path, "%s/tokens", s_serve.folder);
+    if ((!s_serve.token_list && !s_serve.token_end) || access (path, F_OK) == 0)
+        return NULL;
+    return s_folder_wrong (errno == ENOENT ? "no server has this folder"
+                                           : strerror (errno));
+}
+
 //  Does what the options say of tokens, and ends the process; returns if they say
 //  nothing.
 static const char *
@@ -181,19 +202,17 @@ serve_tokens (void)
 static const char *
 serve_open (void)
 {
-    const char *wrong;
-    if (folder_make_all (s_serve.folder) == -1) {
-        static char text[FOLDER_MAX + 64];
-        snprintf (text, sizeof text, "--data %s: %s", s_serve.folder,
-                  strerror (errno));
-        return text;
-    }
+    const char *wrong = s_need_tokens ();
+    if (wrong)
+        return wrong;
+    if (folder_make_all (s_serve.folder) == -1)
+        return s_folder_wrong (strerror (errno));
     wrong = serve_tokens ();
     if (wrong)
         return wrong;
     s_serve.opened = store_open (&s_serve.store, &wrong);
     if (!s_serve.opened)
-        return wrong;
+        return s_folder_wrong (wrong);
     s_serve.web.store = s_serve.opened;
     assets_folder (s_serve.page);
     return web_start (&s_serve.served, &s_serve.web);

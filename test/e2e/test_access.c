@@ -426,12 +426,25 @@ tls_is_served (void)
             "--tls-cert and --tls-key: give both, or neither");
 }
 
+//  Nothing is made there, and the folder is named: it is not the server's.
+static void
+tokens_of_no_server_are_not_listed (void)
+{
+    const char *folder = temporary_path ("none");
+    const char *why = text_new ("--data %s: no server has this folder", folder);
+    s_dies (LIST ("serve", "--data", folder, "--token-list"), why);
+    s_dies (LIST ("serve", "--data", folder, "--token-end", "one"), why);
+    assert_int_equal (access (folder, F_OK), -1);
+}
+
 static void
 one_server_has_a_folder_and_a_port (void)
 {
     serve_t *serve = serve_start (NULL, "data", NULL);
     s_dies (LIST ("serve", "--data", serve->folder, "--listen", "127.0.0.1:0"),
             "another process has the store");
+    s_dies (LIST ("serve", "--data", serve->folder, "--listen", "127.0.0.1:0"),
+            text_new ("--data %s: ", serve->folder));
     s_dies (LIST ("serve", "--data", temporary_path ("other"), "--listen",
                   serve->address),
             "Address already in use");
@@ -445,6 +458,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_role_may_what_it_may),
   TEST (tokens_end_and_are_nowhere_in_the_clear),
   TEST (the_first_token_is_written_before_its_hash),
+  TEST (tokens_of_no_server_are_not_listed),
   TEST (paths_and_methods_are_answered),
   TEST (the_page_logs_in_with_a_token),
   TEST (a_cookie_alone_changes_nothing),
