@@ -50,7 +50,7 @@ static const zb_option_t s_options[] = {
 static const char *
 prometheus_check (void)
 {
-    static char wrong[64];
+    static char wrong[128];
     const char *why = listen_check (s_prometheus.listen);
     if (!httpd_is_there ())
         return "prometheus: built without libmicrohttpd";

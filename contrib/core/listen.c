@@ -35,8 +35,12 @@ s_split (const char *address, char host[HOST_MAX])
 const char *
 listen_check (const char *address)
 {
+    static char wrong[96];
     char host[HOST_MAX];
-    return s_split (address, host) ? NULL : "expected HOST:PORT";
+    if (s_split (address, host))
+        return NULL;
+    snprintf (wrong, sizeof wrong, "expected HOST:PORT, not %.64s", address);
+    return wrong;
 }
 
 int

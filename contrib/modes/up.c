@@ -11,6 +11,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "address.h"
+#include "listen.h"
 #include "log.h"
 #include "modes.h"
 #include "part.h"
@@ -143,6 +144,14 @@ up_start (up_part_t which)
     return -1;
 }
 
+//  Where a program finds it, if that is not where it looks by itself.
+static void
+s_print_endpoint (const char *programs)
+{
+    if (strcmp (programs, "tcp://127.0.0.1:5550") != 0)
+        printf ("export ZIBRATO_ENDPOINT=%s\n", programs);
+}
+
 //  The broker is there: serve can connect. One that is started again takes the port
 //  that it had.
 static void
@@ -153,6 +162,7 @@ up_broker_ready (const char *line)
     s_value (line, "workers", workers, sizeof workers);
     printf ("broker  ready: programs connect to %s, workers to %s\n", programs,
             workers);
+    s_print_endpoint (programs);
     if (strrchr (programs, ':') && strrchr (workers, ':')) {
         snprintf (s_run.port, sizeof s_run.port, "%.11s",
                   strrchr (programs, ':') + 1);
@@ -328,6 +338,20 @@ up_signal (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     return up_running () ? 0 : -1;
 }
 
+static void
+up_broker_found (void)
+{
+    char address[ADDRESS_MAX], programs[ADDRESS_MAX + 24];
+    if (address_resolve (address, sizeof address, s_up.host))
+        snprintf (address, sizeof address, "%s", s_up.host);
+    snprintf (programs, sizeof programs, "tcp://%s:%s", address, s_run.port);
+    printf ("broker  there already: programs connect to %s, workers to "
+            "tcp://%s:%s\n",
+            programs, address, s_run.workers);
+    s_print_endpoint (programs);
+    fflush (stdout);
+}
+
 //  The broker first, unless there is one.
 static int
 up_begin (void)
@@ -338,16 +362,24 @@ up_begin (void)
              s_run.port);
     if (!there)
         return up_start (UP_BROKER);
-    printf ("broker  there already: workers connect to port %s\n",
-            s_run.workers);
-    fflush (stdout);
+    up_broker_found ();
     return up_start (UP_SERVE);
+}
+
+//  What serve would find wrong when the broker runs.
+static void
+up_check (void)
+{
+    const char *wrong = s_up.listen ? listen_check (s_up.listen) : NULL;
+    if (wrong)
+        die ("--listen: %s", wrong);
 }
 
 static int
 up_run (void)
 {
     zmq_pollitem_t stop = {NULL, process_stop_fd (), ZMQ_POLLIN, 0};
+    up_check ();
     if (options_checked ())
         return 0;
     s_run.loop = zloop_new ();

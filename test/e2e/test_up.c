@@ -273,6 +273,12 @@ a_broker_that_is_there_is_used (void)
     process_t *broker = up.broker.process;
     up_launch (&up, NULL);
     process_await (up.process, "there already");
+    process_await (up.process, text_new ("programs connect to tcp://%s:%d, "
+                                         "workers to tcp://%s:%d",
+                                         up.broker.host, up.broker.port,
+                                         up.broker.host, up.broker.port + 1));
+    process_await (up.process, text_new ("export ZIBRATO_ENDPOINT=tcp://%s:%d",
+                                         up.broker.host, up.broker.port));
     process_await (up.process, "the page is at ");
     assert_int_equal (up_child (&up, "broker"), 0);
     process_await (up.process, "event=ready mode=serve");
@@ -297,6 +303,12 @@ who_cannot_begin_ends_it (void)
     up_launch (&up, NULL);
     assert_int_equal (process_wait (up.process), 1);
     process_await (up.process, up.data);
+    process_t *other_words =
+      zibrato_run (LIST ("up", "--port", "0", "--listen", "foo"));
+    assert_int_equal (other_words->status, 1);
+    assert_string_equal (process_out (other_words), "");
+    assert_non_null (strstr (process_err (other_words),
+                             "--listen: expected HOST:PORT, not foo"));
 }
 
 static const struct CMUnitTest tests[] = {
