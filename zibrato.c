@@ -1178,7 +1178,7 @@ main (int argc, char **argv)
         return 0;
     }
     if (streq (mode, "help") && argc > 2)
-        rc = s_mode (argv[2], 1, ask);
+        rc = s_mode (mode = argv[2], 1, ask);
     else if (streq (mode, "help") || streq (mode, "--help")
              || streq (mode, "-h")) {
         s_help (stdout);
@@ -1187,8 +1187,8 @@ main (int argc, char **argv)
     else if (*mode)
         rc = s_mode (mode, argc - 2, argv + 2);
     if (rc == -1) {
-        fprintf (stderr, "zibrato: %s\n",
-                 argc > 1 ? "no such mode" : "expected a mode");
+        fprintf (stderr, "zibrato: %s%s\n",
+                 *mode ? "no such mode: " : "expected a mode", mode);
         s_help (stderr);
         rc = 2;
     }

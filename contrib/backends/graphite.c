@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 //  --------------------------------------------------------------------------
 //  Options
@@ -81,15 +82,29 @@ graphite_connect (zb_reply_t *reply)
     return ZB_DELIVERED;
 }
 
+//  Puts before the reason where that was.
+static void
+s_name_address (zb_reply_t *reply)
+{
+    char why[200];
+    snprintf (why, sizeof why, "%.*s", (int) sizeof why - 1, reply->reason);
+    snprintf (reply->reason, sizeof reply->reason, "%.280s: %s", s_graphite.to,
+              why);
+}
+
 static zb_outcome_t
 graphite_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
+    zb_outcome_t outcome;
     s_graphite.body.size = 0;
     for (size_t i = 0; i < count; i++)
         graphite_path_add (&s_graphite.body, &s_graphite.path, &rows[i]);
-    return halfclose_send (&s_graphite.peer, s_graphite.body.text,
-                           s_graphite.body.size, s_graphite.timeout * 1000,
-                           reply);
+    outcome =
+      halfclose_send (&s_graphite.peer, s_graphite.body.text,
+                      s_graphite.body.size, s_graphite.timeout * 1000, reply);
+    if (outcome != ZB_DELIVERED)
+        s_name_address (reply);
+    return outcome;
 }
 
 static void

@@ -123,8 +123,8 @@ a_wrong_option_is_answered_with_usage (void)
 static void
 a_wrong_mode_is_answered_with_usage (void)
 {
-    s_check_usage (LIST ("bogus"), "no such mode");
-    s_check_usage (LIST ("help", "bogus"), "no such mode");
+    s_check_usage (LIST ("bogus"), "no such mode: bogus");
+    s_check_usage (LIST ("help", "bogus"), "no such mode: bogus");
     s_check_usage ((const char *const[]){NULL}, "expected a mode");
 }
 
