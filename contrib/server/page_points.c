@@ -29,24 +29,46 @@ static const struct {
   {"sum", OVER_SUM}, {"mean", OVER_MEAN}, {"min", OVER_MIN}, {"max", OVER_MAX}};
 
 //  Counters are added up, all samples of a timer are taken together, and gauges are
-//  told apart if they are few.
-static void
+//  told apart if they are few. Returns 0, or -1 with the answer.
+static int
 s_choose_over (chart_t *self)
 {
     const char *over = page_text (self->request, "over");
     metric_type_t type = self->type;
+    bool known;
     self->split = strcmp (over, "split") == 0;
+    known = !*over || self->split || strcmp (over, "auto") == 0;
     self->over = type == METRIC_TIMER ? OVER_SAMPLES : OVER_SUM;
     if (type == METRIC_GAUGE && !self->split) {
         self->split = self->survey.count <= SPLIT_MAX;
         self->over = OVER_MEAN;
     }
-    for (size_t i = 0; i < sizeof s_overs / sizeof *s_overs; i++)
-        if (type != METRIC_TIMER && strcmp (over, s_overs[i].name) == 0) {
+    for (size_t i = 0; i < sizeof s_overs / sizeof *s_overs; i++) {
+        if (strcmp (over, s_overs[i].name) != 0)
+            continue;
+        known = true;
+        if (type != METRIC_TIMER) {
             self->over = s_overs[i].over;
             self->split = false;
         }
+    }
     self->split = self->split && self->survey.count > 1;
+    if (known)
+        return 0;
+    web_error (self->request, 400, "over",
+               "is none of auto, sum, mean, min, max, split");
+    return -1;
+}
+
+//  Is it a whole number, if it is there? Returns 0, or -1 with the answer.
+static int
+s_check_time (web_request_t *request, const char *name)
+{
+    int64_t low = page_integer (request, name, 0);
+    if (low == page_integer (request, name, 1) || !*page_text (request, name))
+        return 0;
+    web_error (request, 400, name, "is not a time in seconds");
+    return -1;
 }
 
 //  Returns 0, or -1 with the answer.
@@ -57,7 +79,9 @@ s_find (chart_t *self)
     reader_t *reader = request->reader;
     metric_t metric;
     int rc;
-    if (page_times (request, 1800, &self->from_s, &self->to_s) == -1)
+    if (s_check_time (request, "from") == -1
+        || s_check_time (request, "to") == -1
+        || page_times (request, 1800, &self->from_s, &self->to_s) == -1)
         return -1;
     rc = reader_metric (reader, page_text (request, "name"), &metric);
     if (rc != 1) {
@@ -113,7 +137,7 @@ s_choose_step (chart_t *self)
     int64_t points = page_integer (self->request, "points", POINTS);
     int64_t step = page_integer (self->request, "resolution", 0);
     int64_t span = self->to_s - self->from_s;
-    if (points < 10 || points > INTERVALS_MAX)
+    if (points < 1 || points > INTERVALS_MAX)
         points = POINTS;
     if (step > UINT32_MAX) {
         web_error (self->request, 400, "resolution", "is too coarse");
@@ -208,8 +232,8 @@ s_answer (web_request_t *request)
     chart_t self = {.request = request};
     self.heat = page_integer (request, "heat", 0) == 1;
     if (s_find (&self) == 0) {
-        s_choose_over (&self);
-        if (s_choose_step (&self) == 0 && s_fold (&self) == 0) {
+        if (s_choose_over (&self) == 0 && s_choose_step (&self) == 0
+            && s_fold (&self) == 0) {
             if (strcmp (page_text (request, "format"), "csv") == 0)
                 chart_put_csv (&self);
             else

@@ -72,7 +72,8 @@ export async function nonsense_is_refused (site) {
                                                {headers: site.headers ()})).status;
     for (const [query, status] of [
         ["points", 404], ["points?name=", 404], ["points?name=depths", 404],
-        ["points?name=depth&from=5&to=5", 400], ["points?name=depth&from=9&to=5", 400],
+        ["points?name=depth&from=5&to=5", 400], ["points?name=depth&over=bogus", 400],
+        ["points?name=depth&from=yesterday", 400], ["points?name=depth&over=auto", 200], ["points?name=depth&from=9&to=5", 400],
         ["points?name=depth&from=-5&to=5", 400], ["points?name=depth&to=99999999999", 400],
         ["points?name=depth&from=0&resolution=1", 400], ["points?name=depth&from=0", 200],
         ["points?name=depth&points=0", 200], ["points?name=depth&points=-1", 200],
@@ -215,6 +216,24 @@ export async function a_lone_value_is_seen (site, watched) {
         return data.some ((one, i) => i % 4 === 3 && one > 200
             && Math.max (...data.slice (i - 3, i)) - Math.min (...data.slice (i - 3, i)) > 60);
     }, 1500 / 3600));
+}
+
+//  The chart follows what is typed, and the field keeps what it has.
+export async function only_sources (site, watched) {
+    const from = await postGauges (site, "depth", 3), {page} = watched;
+    await watched.enter (`?m=depth&o=split&${range (from)}`);
+    const field = page.locator ("input.source");
+    await field.click ();
+    await page.keyboard.type ("web1");
+    await until ("one line", async () =>
+        Object.keys (await legend (page)).join () === "web1");
+    await page.keyboard.type ("x");
+    await page.waitForSelector (".chart >> text=No source has these words.");
+    assert.deepEqual (await legend (page), {});
+    assert.equal (await field.inputValue (), "web1x");
+    await page.keyboard.press ("Backspace");
+    await until ("it again", async () =>
+        Object.keys (await legend (page)).join () === "web1");
 }
 
 //  Dragging shows that time, more finely; twice a click goes back.

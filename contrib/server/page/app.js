@@ -31,6 +31,8 @@ let metrics = -1, typing = 0, ticks = 0;
 function showControls () {
     const own = state.from !== null, [from, to] = shown ();
     choose (ranges, own ? null : length ());
+    for (const button of ranges.children)
+        button.disabled = state.view === "metrics" && !state.charts.length;
     find ("#own").textContent = own
         ? `${moment (from, state.utc)} – ${moment (to, state.utc)}` : "";
     find ("#live").textContent = state.live ? "Live" : "Paused";

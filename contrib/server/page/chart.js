@@ -3,7 +3,7 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {get, now} from "./api.js";
-import {header} from "./chart_header.js";
+import {showHeader} from "./chart_header.js";
 import {about, areSame, continued, fits} from "./columns.js";
 import {el, fill} from "./dom.js";
 import {Legend} from "./legend.js";
@@ -77,7 +77,7 @@ export class Chart {
     refused (text) {
         this.block = null;
         this.due = now () + RETRY;
-        fill (this.element.firstChild, header (this));
+        showHeader (this);
         this.explain (text);
     }
 
@@ -133,9 +133,11 @@ export class Chart {
     draw () {
         if (!this.block)
             return;
-        fill (this.element.firstChild, header (this));
+        showHeader (this);
         if (!this.block.groups.length) {
-            this.explain ("Nothing was measured in this time.");
+            this.explain (this.settings.source && !this.block.series
+                ? "No source has these words." : "Nothing was measured in this time.");
+            fill (this.legend.element);
             return;
         }
         this.destroyPlot ();
@@ -174,7 +176,7 @@ export class Chart {
         const note = time === undefined ? ""
             : noteAt (time, 4 * (this.plot.scales.x.max - this.plot.scales.x.min)
                             / this.plot.width);
-        this.about.textContent = note || about (this.settings, this.block);
+        this.about.textContent = note || about (this.settings, this.block, this.model.utc);
         this.about.classList.toggle ("note", Boolean (note));
     }
 

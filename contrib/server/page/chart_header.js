@@ -2,10 +2,11 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {choice, el, select} from "./dom.js";
+import {choice, el, fill, select} from "./dom.js";
 import {exportMenu} from "./export.js";
 import {changeChart, toggleChart} from "./state.js";
 
+const TYPING_MS = 250;
 const OVER = [["auto", "sources: auto"], ["sum", "sum of sources"],
               ["split", "each source"], ["mean", "mean of sources"],
               ["min", "min of sources"], ["max", "max of sources"]];
@@ -46,6 +47,12 @@ function counterTools (chart) {
                    chart.settings.per, (per) => set (chart, {per}));
 }
 
+//  The chart follows when one stops to type. The field stays: it is not made anew.
+function typed (chart, field) {
+    clearTimeout (chart.typing);
+    chart.typing = setTimeout (() => set (chart, {source: field.value.trim ()}), TYPING_MS);
+}
+
 function tools (chart) {
     const {settings, block} = chart, timer = block.type === "timer";
     return [el ("span", {class: `type ${block.type}`}, block.type),
@@ -57,8 +64,7 @@ function tools (chart) {
                            (over) => set (chart, {over})),
                    el ("input", {type: "search", class: "source", value: settings.source,
                                  placeholder: "only sources …", "aria-label": "only sources",
-                                 onchange: (event) =>
-                                     set (chart, {source: event.target.value.trim ()})})]
+                                 oninput: (event) => typed (chart, event.target)})]
                 : null,
             block.type === "gauge"
                 ? toggle (chart, "0", "axis from zero (0)", "axis", "zero", "fit") : null,
@@ -67,7 +73,7 @@ function tools (chart) {
 }
 
 //  Of a metric that is not known, too: its chart can be closed.
-export function header (chart) {
+function header (chart) {
     const {settings, block} = chart;
     return el ("header", {class: "chart-header"},
         el ("h2", {title: settings.name}, settings.name), block ? tools (chart) : null,
@@ -75,6 +81,16 @@ export function header (chart) {
             el ("button", {type: "button", class: "icon close", title: "close (x)",
                            "aria-label": `close ${settings.name}`,
                            onclick: () => toggleChart (settings.name)}, "×")));
+}
+
+//  Anew, but for a field in which somebody types.
+export function showHeader (chart) {
+    const place = chart.element.firstChild, fresh = header (chart);
+    const typing = place.querySelector (".source:focus");
+    if (typing)
+        fresh.querySelector (".source")?.replaceWith (typing);
+    fill (place, fresh);
+    typing?.focus ();
 }
 
 //  What keys do to a chart that has the focus.

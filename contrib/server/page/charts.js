@@ -19,7 +19,11 @@ export function follow () {
         known.settings = settings;
         return known;
     });
-    fill (place, charts.map ((chart) => chart.element));
+    //  What is put anew loses the focus.
+    const elements = charts.map ((chart) => chart.element);
+    if (elements.length !== place.children.length
+        || elements.some ((element, i) => element !== place.children[i]))
+        fill (place, elements);
     document.body.classList.toggle ("with-charts", charts.length > 0);
     const fresh = charts.filter ((chart) => !chart.wanted);
     fresh.forEach ((chart) => chart.load ());

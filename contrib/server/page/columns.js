@@ -5,7 +5,7 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {plural, span} from "./format.js";
+import {clock, plural, span} from "./format.js";
 import {reachOf} from "./spark.js";
 
 const COLUMNS = ["value", "n", "sum", "min", "max", "p50", "p95", "p99"];
@@ -109,8 +109,9 @@ export function lines (chart, block) {
     return made;
 }
 
-//  What a point of a chart is.
-export function about ({per}, block) {
+//  What a point of a chart is, and when the last one ends: what has not ended is left
+//  out, of totals, too.
+export function about ({per}, block, utc) {
     const {type, resolution, series, asked, kept, cells} = block;
     const step = span (resolution);
     const counts = per === "second" ? `${step} points, per second` : `counts of ${step}`;
@@ -118,7 +119,8 @@ export function about ({per}, block) {
                   timer: cells ? `samples of ${step}, by how long they took`
                       : `${haveBuckets (block) ? "percentiles" : "means"} of ${step}`}[type];
     const coarse = kept > asked ? ` · finer is not kept for so long` : "";
-    return `${what} · ${plural (series, "source")}${coarse}`;
+    const end = clock (block.from + block.count * resolution, utc);
+    return `${what} until ${end} · ${plural (series, "source")}${coarse}`;
 }
 
 //  Are they the same lines, with other numbers?
