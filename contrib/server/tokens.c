@@ -481,15 +481,29 @@ tokens_id (const tokens_t *self, char id[9])
 //  --------------------------------------------------------------------------
 //  Sessions: NAME.EXPIRES.MAC, where MAC is of NAME.EXPIRES and the token's hash
 
+static const char s_link[] = "link";
+
+//  The token with which a session of this name goes: who has come by the link goes with
+//  the first admin's. Called with the lock held.
+static const token_t *
+tokens_named (const tokens_t *self, const char *name)
+{
+    if (strcmp (name, s_link) != 0)
+        return list_named (&self->list, name);
+    for (size_t i = 0; i < self->list.count; i++)
+        if (self->list.token[i].role == ROLE_ADMIN)
+            return &self->list.token[i];
+    return NULL;
+}
+
 //  Called with the lock held.
 static void
 s_sign (const tokens_t *self, const char *name, long long expires_s,
         const token_t *token, char session[SESSION_SIZE])
 {
-    char hash[SHA256_HEX] = "-", mac[SHA256_HEX], text[SESSION_SIZE];
+    char hash[SHA256_HEX], mac[SHA256_HEX], text[SESSION_SIZE];
     unsigned char digest[SHA256_BYTES];
-    if (token)
-        sha256_hex (token->hash, hash);
+    sha256_hex (token->hash, hash);
     snprintf (text, sizeof text, "%s.%lld.%s", name, expires_s, hash);
     sha256_hmac (self->key, TOKEN_SIZE - 1, text, strlen (text), digest);
     sha256_hex (digest, mac);
@@ -500,15 +514,18 @@ void
 tokens_session (tokens_t *self, const char *token, char session[SESSION_SIZE])
 {
     unsigned char hash[SHA256_BYTES];
-    const token_t *found = NULL;
+    const token_t *found;
     pthread_mutex_lock (&self->lock);
+    tokens_look (self, false);
     if (token) {
         sha256 (token, strlen (token), hash);
         found = list_find (&self->list, hash);
     }
+    else
+        found = tokens_named (self, s_link);
     *session = 0;
-    if (found || !token)
-        s_sign (self, found ? found->name : "link",
+    if (found)
+        s_sign (self, token ? found->name : s_link,
                 (long long) time (NULL) + SESSION_S, found, session);
     pthread_mutex_unlock (&self->lock);
 }
@@ -525,13 +542,12 @@ tokens_session_role (tokens_t *self, const char *session)
         return ROLE_NOBODY;
     pthread_mutex_lock (&self->lock);
     tokens_look (self, false);
-    token = list_named (&self->list, name);
-    s_sign (self, name, expires_s, token, expected);
-    if (strlen (session) == strlen (expected)
+    token = tokens_named (self, name);
+    if (token)
+        s_sign (self, name, expires_s, token, expected);
+    if (token && strlen (session) == strlen (expected)
         && sha256_same (session, expected, strlen (expected)))
-        role = token                        ? token->role
-               : strcmp (name, "link") == 0 ? ROLE_ADMIN
-                                            : ROLE_NOBODY;
+        role = token->role;
     pthread_mutex_unlock (&self->lock);
     return role;
 }

@@ -39,8 +39,8 @@ void tokens_id (const tokens_t *self, char id[9]);
 //  The role of a token, ROLE_NOBODY if it is none.
 role_t tokens_role (tokens_t *self, const char *token);
 
-//  A session of somebody with this token, "" if it is none. NULL: of an admin who has
-//  come by the link.
+//  A session of somebody with this token, "" if it is none. NULL: of who has come by the
+//  link, with the first token of an admin; "" if there is none.
 void
 tokens_session (tokens_t *self, const char *token, char session[SESSION_SIZE]);
 

@@ -352,6 +352,44 @@ a_link_opens_the_page_once (void)
     serve_stop (serve);
 }
 
+//  Who has come by the link is an admin as long as the first one is.
+static void
+a_session_of_the_link_ends_with_the_first_admin (void)
+{
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    const char *path =
+      strstr (file_read (text_new ("%s/link", serve->folder), NULL), "/?key=");
+    const char *cookie;
+    reply_t reply;
+    int64_t until;
+    assert_non_null (path);
+    reply = s_read (serve, text_new ("%.*s", (int) strcspn (path, "\n"), path),
+                    "", NULL);
+    cookie = s_cookie (&reply);
+    //  those of others make no difference
+    s_tokens (serve, LIST ("--token-new", "other", "--role", "admin"));
+    s_tokens (serve, LIST ("--token-end", "other"));
+    serve_kill (serve);
+    serve_launch (serve);
+    assert_int_equal (s_read (serve, "/session", "", LIST (cookie)).status,
+                      200);
+    s_tokens (serve, LIST ("--token-end", "admin"));
+    until = now_ms () + WAIT_MS;
+    while (s_read (serve, "/session", "", LIST (cookie)).status == 200
+           && now_ms () < until)
+        poll_pause ();
+    assert_int_equal (s_read (serve, "/session", "", LIST (cookie)).status,
+                      401);
+    //  nor can the link begin one that holds
+    path =
+      strstr (file_read (text_new ("%s/link", serve->folder), NULL), "/?key=");
+    reply = s_read (serve, text_new ("%.*s", (int) strcspn (path, "\n"), path),
+                    "", NULL);
+    assert_int_equal (
+      s_read (serve, "/session", "", LIST (s_cookie (&reply))).status, 401);
+    serve_stop (serve);
+}
+
 //  A page elsewhere may give its own name our address. It has no credentials then.
 static void
 names_that_are_not_ours_are_refused (void)
@@ -463,6 +501,7 @@ static const struct CMUnitTest tests[] = {
   TEST (the_page_logs_in_with_a_token),
   TEST (a_cookie_alone_changes_nothing),
   TEST (a_link_opens_the_page_once),
+  TEST (a_session_of_the_link_ends_with_the_first_admin),
   TEST (names_that_are_not_ours_are_refused),
   TEST (answers_keep_browsers_from_harm),
   TEST (tls_is_served),
