@@ -184,6 +184,15 @@ httpd_header (const httpd_request_t *request, const char *name)
       (struct MHD_Connection *) request->connection, MHD_HEADER_KIND, name);
 }
 
+bool
+httpd_is_type (const httpd_request_t *request, const char *type)
+{
+    const char *header = httpd_header (request, MHD_HTTP_HEADER_CONTENT_TYPE);
+    size_t size = strlen (type);
+    return header && strncasecmp (header, type, size) == 0
+           && strchr ("; \t", header[size]);
+}
+
 //  --------------------------------------------------------------------------
 //  Answers
 

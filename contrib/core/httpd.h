@@ -86,6 +86,9 @@ bool httpd_is_there (void);
 //  A header of the request, or NULL.
 const char *httpd_header (const httpd_request_t *request, const char *name);
 
+//  Is the body of this type, whatever follows it? ("application/json")
+bool httpd_is_type (const httpd_request_t *request, const char *type);
+
 //  Listens, and serves. Returns NULL if it cannot, with the reason in errno; EINVAL
 //  if certificate and key are no good. Caller owns the return value.
 httpd_t *httpd_start (const httpd_options_t *options);

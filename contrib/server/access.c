@@ -147,18 +147,33 @@ access_host_is_ours (const access_t *self, const httpd_request_t *request)
     return *host && s_is_number (host);
 }
 
-bool
+static bool
 access_origin_is_ours (const access_t *self, const httpd_request_t *request)
 {
     const char *origin = httpd_header (request, "Origin");
     const char *host = httpd_header (request, "Host");
-    const char *type = httpd_header (request, "Content-Type");
     char ours[HOST_SIZE + 16];
-    if (!origin || !host || !type
-        || strncasecmp (type, "application/json", 16) != 0)
+    if (!origin || !host)
         return false;
     snprintf (ours, sizeof ours, "%s://%s", self->tls ? "https" : "http", host);
     return strcasecmp (origin, ours) == 0;
+}
+
+bool
+access_is_from_page (const access_t *self, const httpd_request_t *request)
+{
+    return access_origin_is_ours (self, request)
+           && httpd_is_type (request, "application/json");
+}
+
+bool
+access_may_write (const access_t *self, const httpd_request_t *request,
+                  const caller_t *caller)
+{
+    if (caller->by_cookie)
+        return access_is_from_page (self, request);
+    return !httpd_header (request, "Origin")
+           || access_origin_is_ours (self, request);
 }
 
 bool

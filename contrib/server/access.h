@@ -6,7 +6,9 @@
     What a browser sends by itself proves nothing about who made it send that. So a
     request without credentials of its own must come to a name that is ours (or a page
     elsewhere could give its own name our address), and one that changes something must
-    come from a page of ours, in JSON, which a form cannot send.
+    come from a page of ours, in JSON, which a form cannot send. A browser also sends
+    credentials that it has kept, so what says that it comes from another page changes
+    nothing either.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -41,8 +43,11 @@ char *access_token (const httpd_request_t *request);
 bool access_host_is_ours (const access_t *self, const httpd_request_t *request);
 
 //  Does the page itself send this, in JSON?
-bool
-access_origin_is_ours (const access_t *self, const httpd_request_t *request);
+bool access_is_from_page (const access_t *self, const httpd_request_t *request);
+
+//  May it change something? A browser says in Origin whose page makes it send that.
+bool access_may_write (const access_t *self, const httpd_request_t *request,
+                       const caller_t *caller);
 
 //  Does a browser ask for the page? Then a dialog for credentials would be in the way.
 bool access_is_page (const access_t *self, const httpd_request_t *request);

@@ -109,10 +109,7 @@ web_header (const web_request_t *request, const char *name)
 bool
 web_is_type (const web_request_t *request, const char *type)
 {
-    const char *header = web_header (request, "Content-Type");
-    size_t size = strlen (type);
-    return header && strncasecmp (header, type, size) == 0
-           && strchr ("; \t", header[size]);
+    return httpd_is_type (s_own (request)->http, type);
 }
 
 void
@@ -198,6 +195,38 @@ s_is_mistyped (const web_request_t *request)
     return *begin == '{' || *begin == '[';
 }
 
+//  Would a text of it end in its middle? The body has a 0 at its end.
+static bool
+s_has_nul (const web_request_t *request)
+{
+    static const char nul[] = "\\u0000";
+    const char *at = request->body, *back;
+    if (memchr (at, 0, request->body_size))
+        return true;
+    for (; (at = strstr (at, nul)); at += sizeof nul - 1) {
+        for (back = at; back > request->body && back[-1] == '\\'; back--) {
+        }
+        //  with an odd number of others before it, it is a backslash itself
+        if ((at - back) % 2 == 0)
+            return true;
+    }
+    return false;
+}
+
+cJSON *
+web_parse (const web_request_t *request)
+{
+    const char *end, *last = request->body + request->body_size;
+    cJSON *json = s_has_nul (request)
+                    ? NULL
+                    : cJSON_ParseWithLengthOpts (
+                      request->body, request->body_size, &end, false);
+    if (!json || end + strspn (end, " \t\r\n") == last)
+        return json;
+    cJSON_Delete (json);
+    return NULL;
+}
+
 cJSON *
 web_json (web_request_t *request)
 {
@@ -217,7 +246,7 @@ web_json (web_request_t *request)
         free (text);
     }
     else
-        json = cJSON_ParseWithLength (request->body, request->body_size);
+        json = web_parse (request);
     if (!json)
         web_error (request, 400, NULL, "Unable to parse the body");
     return json;

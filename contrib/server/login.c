@@ -51,7 +51,7 @@ login_in (web_request_t *request)
     cJSON *json;
     const cJSON *token;
     role_t role = ROLE_NOBODY;
-    if (!access_origin_is_ours (access, ((exchange_t *) request->own)->http)) {
+    if (!access_is_from_page (access, ((exchange_t *) request->own)->http)) {
         web_error (request, 403, NULL, "Only the page itself may log in");
         return;
     }

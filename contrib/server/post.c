@@ -78,7 +78,7 @@ post_json (post_t *self)
         || !request->body_size)
         return self->json = web_json (self->request);
     s_reads = self;
-    json = cJSON_ParseWithLength (request->body, request->body_size);
+    json = web_parse (request);
     s_reads = NULL;
     if (!json)
         web_error (self->request, 400, NULL, "Unable to parse the body");

@@ -185,8 +185,7 @@ s_may (exchange_t *self, const caller_t *caller)
         web_error (request, 421, NULL,
                    "This name is not known here: start zibrato serve with "
                    "--host-name NAME");
-    else if (caller->by_cookie && writes
-             && !access_origin_is_ours (access, self->http))
+    else if (writes && !access_may_write (access, self->http, caller))
         web_error (request, 403, NULL, "Only the page itself may do this");
     else
         return true;

@@ -88,6 +88,10 @@ web_add_header (web_request_t *request, const char *name, const char *value);
 //  return value.
 cJSON *web_json (web_request_t *request);
 
+//  The body as JSON with nothing behind it, and no text in it that has a NUL: names
+//  would be cut there. Returns NULL if it is none. Caller deletes the return value.
+cJSON *web_parse (const web_request_t *request);
+
 //  To be called before anybody else gets the request. The handler returns without an
 //  answer; web_answer is called later, on any thread, and ends the request.
 void web_later (web_request_t *request);

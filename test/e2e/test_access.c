@@ -321,8 +321,40 @@ a_cookie_alone_changes_nothing (void)
       s_write (serve, "", LIST ("Content-Type: text/plain", cookie, ours))
         .status,
       403);
+    assert_int_equal (
+      s_write (serve, "",
+               LIST ("Content-Type: application/jsonx", cookie, ours))
+        .status,
+      403);
     assert_int_equal (s_write (serve, "", LIST (JSON, cookie, ours)).status,
                       200);
+    serve_stop (serve);
+    serve_check (serve, "a", 1, 1);
+}
+
+//  A browser that has kept credentials sends them for a page elsewhere, too.
+static void
+credentials_of_another_page_change_nothing (void)
+{
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    static const char form[] = "gauges[0][name]=a&gauges[0][value]=1";
+    static const char *const others[] = {"Origin: http://evil.example",
+                                         "Origin: null"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal (serve_ask (serve, "POST", WRITE, NULL,
+                                     LIST (FORM, others[i]), form,
+                                     strlen (form))
+                            .status,
+                          403);
+        assert_int_equal (serve_ask (serve, "DELETE", WRITE "/a", NULL,
+                                     LIST (others[i]), NULL, 0)
+                            .status,
+                          403);
+        assert_int_equal (
+          s_read (serve, "/session", NULL, LIST (others[i])).status, 200);
+    }
+    assert_int_equal (
+      s_write (serve, NULL, LIST (JSON, s_origin (serve))).status, 200);
     serve_stop (serve);
     serve_check (serve, "a", 1, 1);
 }
@@ -500,6 +532,7 @@ static const struct CMUnitTest tests[] = {
   TEST (paths_and_methods_are_answered),
   TEST (the_page_logs_in_with_a_token),
   TEST (a_cookie_alone_changes_nothing),
+  TEST (credentials_of_another_page_change_nothing),
   TEST (a_link_opens_the_page_once),
   TEST (a_session_of_the_link_ends_with_the_first_admin),
   TEST (names_that_are_not_ours_are_refused),

@@ -120,6 +120,40 @@ all_shapes_are_taken (void)
 }
 
 //  Globals hold where a measurement says nothing else.
+//  What a reader of the body may take for something else than we would is refused.
+static void
+a_body_is_one_text_of_json (void)
+{
+    static const case_t cases[] = {
+      {"blanks behind it", M, JSON, "{\"gauges\":{\"a\":{\"value\":1}}} \r\n\t",
+       200, ""},
+      {"more behind it", M, JSON, "{\"gauges\":{\"a\":{\"value\":1}}}trailing",
+       400, "...Unable to parse"},
+      {"another one behind it", M, JSON, "{\"gauges\":{\"a\":{\"value\":1}}}{}",
+       400, "...Unable to parse"},
+      {"more behind it, with tags", T, JSON,
+       "{\"measurements\":[{\"name\":\"a\",\"value\":1}]}]", 400, "..."},
+      {"a name with a NUL", M, JSON,
+       "{\"gauges\":{\"a\\u0000b\":{\"value\":1}}}", 400, "...Unable to parse"},
+      {"a NUL behind a backslash", M, JSON,
+       "{\"gauges\":[{\"name\":\"a\\\\\\u0000b\",\"value\":1}]}", 400,
+       "...Unable to parse"},
+      {"backslashes that make none", M, JSON,
+       "{\"gauges\":{\"a\":{\"value\":1,\"description\":\"\\\\u0000\"}}}", 200,
+       ""},
+      {"a period that is no integer", M, JSON,
+       "{\"gauges\":{\"a\":{\"value\":1,\"period\":1e308}}}", 200, ""}};
+    static const char period[] = "{\"period\":1e308}";
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    RUN (serve, cases);
+    assert_int_equal (serve_ask (serve, "PUT", M "/a", NULL, LIST (JSON),
+                                 period, strlen (period))
+                        .status,
+                      400);
+    serve_stop (serve);
+    serve_check (serve, "a", 3, 3);
+}
+
 static void
 globals_hold_for_the_others (void)
 {
@@ -439,6 +473,7 @@ a_request_has_ten_thousand_measurements_at_most (void)
 
 static const struct CMUnitTest tests[] = {
   TEST (all_shapes_are_taken),
+  TEST (a_body_is_one_text_of_json),
   TEST (globals_hold_for_the_others),
   TEST (errors_are_the_sentences_of_librato),
   TEST (a_name_has_one_type),
