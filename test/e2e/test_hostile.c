@@ -10,7 +10,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 600
+//  ctest: TIMEOUT 600 RUN_SERIAL - the attacks take all that the machine has
 
 #include "harness.h"
 
