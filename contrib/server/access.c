@@ -46,8 +46,9 @@ s_base64 (const char *text)
     return decoded;
 }
 
-char *
-access_token (const httpd_request_t *request)
+//  The token of the request's credentials, or NULL. Caller owns the return value.
+static char *
+s_token (const httpd_request_t *request)
 {
     const char *header = httpd_header (request, "Authorization");
     char *pair, *password;
@@ -85,7 +86,7 @@ caller_t
 access_caller (access_t *self, const httpd_request_t *request)
 {
     caller_t caller = {ROLE_NOBODY, false, false};
-    char *token = access_token (request);
+    char *token = s_token (request);
     caller.credentials = httpd_header (request, "Authorization") != NULL;
     if (token) {
         caller.role = tokens_role (self->tokens, token);

@@ -36,9 +36,6 @@ void access_begin (access_t *self);
 
 caller_t access_caller (access_t *self, const httpd_request_t *request);
 
-//  The token of the request's credentials, or NULL. Caller owns the return value.
-char *access_token (const httpd_request_t *request);
-
 //  Is the name in the header Host one of ours?
 bool access_host_is_ours (const access_t *self, const httpd_request_t *request);
 

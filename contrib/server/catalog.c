@@ -320,7 +320,7 @@ s_drop_metric (catalog_t *self, metric_entry_t *metric)
     index_set (&self->metric_of, metric->id, NULL);
 }
 
-void
+static void
 catalog_remove_series (catalog_t *self, series_entry_t *series)
 {
     metric_entry_t *metric = catalog_metric_of (self, series->metric);

@@ -81,8 +81,6 @@ size_t catalog_added (const catalog_t *self);
 //  Removes metrics with their series; ids that are unknown are passed over.
 void catalog_remove_metrics (catalog_t *self, const int64_t *ids, size_t count);
 
-void catalog_remove_series (catalog_t *self, series_entry_t *series);
-
 //  The metric that has the most series, or NULL.
 const metric_entry_t *catalog_largest (const catalog_t *self);
 

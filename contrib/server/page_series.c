@@ -25,6 +25,20 @@ enum {
     " SUM (s.first IS NULL OR s.first >= ?) AS fresh FROM series s"            \
     " JOIN metric m ON m.id = s.metric GROUP BY m.id ORDER BY "
 
+//  A row as an object: a text, then numbers, by the names of their columns.
+static void
+s_put_row (buffer_t *out, sqlite3_stmt *statement)
+{
+    out_begin (out, '{');
+    out_key (out, sqlite3_column_name (statement, 0));
+    out_text (out, sql_text (statement, 0));
+    for (int i = 1; i < sqlite3_column_count (statement); i++) {
+        out_key (out, sqlite3_column_name (statement, i));
+        out_integer (out, sqlite3_column_int64 (statement, i));
+    }
+    out_end (out, '}');
+}
+
 static int
 s_put_metrics (web_request_t *request, sqlite3 *db)
 {
@@ -42,38 +56,15 @@ s_put_metrics (web_request_t *request, sqlite3 *db)
         if (!words_match (page_text (request, "search"), name))
             continue;
         left--;
-        out_begin (out, '{');
-        out_key (out, "name");
-        out_text (out, name);
-        out_key (out, "series");
-        out_integer (out, sqlite3_column_int64 (statement, 1));
-        out_key (out, "fresh");
-        out_integer (out, sqlite3_column_int64 (statement, 2));
-        out_end (out, '}');
+        s_put_row (out, statement);
     }
     sqlite3_finalize (statement);
     return left == 0 || rc == SQLITE_DONE ? 0 : -1;
 }
 
-static int
-s_put_sources (buffer_t *out, sqlite3 *db)
-{
-    sqlite3_stmt *statement =
-      sql_prepare (db, "SELECT source, COUNT (*) FROM series GROUP BY source"
-                       " ORDER BY 2 DESC LIMIT ?");
-    int rc = SQLITE_ERROR;
-    sqlite3_bind_int (statement, 1, LIST_MAX);
-    while (statement && (rc = sqlite3_step (statement)) == SQLITE_ROW) {
-        out_begin (out, '{');
-        out_key (out, "name");
-        out_text (out, sql_text (statement, 0));
-        out_key (out, "series");
-        out_integer (out, sqlite3_column_int64 (statement, 1));
-        out_end (out, '}');
-    }
-    sqlite3_finalize (statement);
-    return rc == SQLITE_DONE ? 0 : -1;
-}
+static const char s_sources[] =
+  "SELECT source AS name, COUNT (*) AS series FROM series GROUP BY source"
+  " ORDER BY series DESC LIMIT ?";
 
 //  --------------------------------------------------------------------------
 //  Tags are KEY=VALUE;... in one text, which is taken apart at each ';'
@@ -86,25 +77,19 @@ static const char s_tags[] =
   " SELECT substr (rest, 1, instr (rest, ';') - 1),"
   "  substr (rest, instr (rest, ';') + 1), n FROM part WHERE rest <> '')"
   "SELECT substr (tag, 1, instr (tag, '=') - 1) AS name,"
-  " COUNT (DISTINCT tag), SUM (n) FROM part WHERE tag <> ''"
+  " COUNT (DISTINCT tag) AS \"values\", SUM (n) AS series"
+  " FROM part WHERE tag <> ''"
   " GROUP BY name ORDER BY 2 DESC LIMIT ?";
 
+//  The first rows of a query.
 static int
-s_put_tags (buffer_t *out, sqlite3 *db)
+s_put_list (buffer_t *out, sqlite3 *db, const char *query)
 {
-    sqlite3_stmt *statement = sql_prepare (db, s_tags);
+    sqlite3_stmt *statement = sql_prepare (db, query);
     int rc = SQLITE_ERROR;
     sqlite3_bind_int (statement, 1, LIST_MAX);
-    while (statement && (rc = sqlite3_step (statement)) == SQLITE_ROW) {
-        out_begin (out, '{');
-        out_key (out, "name");
-        out_text (out, sql_text (statement, 0));
-        out_key (out, "values");
-        out_integer (out, sqlite3_column_int64 (statement, 1));
-        out_key (out, "series");
-        out_integer (out, sqlite3_column_int64 (statement, 2));
-        out_end (out, '}');
-    }
+    while (statement && (rc = sqlite3_step (statement)) == SQLITE_ROW)
+        s_put_row (out, statement);
     sqlite3_finalize (statement);
     return rc == SQLITE_DONE ? 0 : -1;
 }
@@ -168,11 +153,11 @@ s_put_all (web_request_t *request)
     out_end (out, ']');
     out_key (out, "sources");
     out_begin (out, '[');
-    rc |= s_put_sources (out, db);
+    rc |= s_put_list (out, db, s_sources);
     out_end (out, ']');
     out_key (out, "tags");
     out_begin (out, '[');
-    rc |= s_put_tags (out, db);
+    rc |= s_put_list (out, db, s_tags);
     out_end (out, ']');
     return rc;
 }
