@@ -12,7 +12,7 @@
 //  --------------------------------------------------------------------------
 //  The folder's files
 
-//  Returns the first file in a folder whose name begins so, after waiting.
+//  Returns the newest whole file in a folder whose name begins so, after waiting.
 static const char *
 s_await_file (const char *folder, const char *beginning)
 {
@@ -21,9 +21,14 @@ s_await_file (const char *folder, const char *beginning)
     while (!found) {
         DIR *dir = opendir (folder);
         struct dirent *entry;
-        while (dir && !found && (entry = readdir (dir)))
-            if (strncmp (entry->d_name, beginning, strlen (beginning)) == 0)
-                found = text_new ("%s/%s", folder, entry->d_name);
+        const char *last = "";
+        while (dir && (entry = readdir (dir)))
+            if (strncmp (entry->d_name, beginning, strlen (beginning)) == 0
+                && !strstr (entry->d_name, ".new")
+                && strcmp (entry->d_name, last) > 0)
+                last = text_new ("%s", entry->d_name);
+        if (*last)
+            found = text_new ("%s/%s", folder, last);
         if (dir)
             closedir (dir);
         if (!found && now_ms () > until)
