@@ -55,7 +55,8 @@ typedef enum {
 
 typedef enum {
     BATCH_STORED,    //  on disk: rows that are not refused
-    BATCH_REPEATED,  //  the key is known: was stored before, nothing is now
+    BATCH_REPEATED,  //  the key is known: was stored before, nothing is now;
+                     //  `refused` is as it was then
     BATCH_CONFLICT,  //  the key is known, of other rows
     BATCH_REFUSED,  //  `whole`, and at least one row is refused: nothing is stored
     BATCH_FAILED  //  disk full or the like: nothing is stored, try again later

@@ -40,6 +40,7 @@ struct store {
     sqlite3_stmt *key_find, *key_add, *metric_add, *series_add;
     series_entry_t **found;  //  of the rows of a batch
     size_t found_max;
+    buffer_t refused;     //  of the batch, as it is kept with its key
     bool failing;         //  it was said that nothing can be written
     int64_t full_said_s;  //  when it was last said that there are enough series
     int64_t now_s;        //  the wall clock, when the writer last looked,

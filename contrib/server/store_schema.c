@@ -76,6 +76,11 @@ static const char *const s_steps[] = {
   " body TEXT NOT NULL) STRICT;"
   "CREATE INDEX document_name ON document (kind, parent, name);"
   "CREATE INDEX document_time ON document (kind, parent, time)",
+
+  //  What a request's rows were refused for, as store_write.c writes it; null: none
+  //  was. From here on a chunk may say that readings began anew (chunk.h), which
+  //  earlier versions cannot read.
+  "ALTER TABLE request ADD COLUMN refused BLOB",
 };
 
 enum { STEPS = sizeof s_steps / sizeof *s_steps };

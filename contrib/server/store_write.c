@@ -5,6 +5,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "store_own.h"
+#include "column.h"
 #include "kept.h"
 #include "log.h"
 #include "sql.h"
@@ -27,9 +28,10 @@ store_write_open (store_t *self)
     self->commit = sql_prepare (db, "COMMIT");
     self->rollback = sql_prepare (db, "ROLLBACK");
     self->key_find =
-      sql_prepare (db, "SELECT digest FROM request WHERE key = ?1");
-    self->key_add = sql_prepare (
-      db, "INSERT INTO request (key, digest, time) VALUES (?1, ?2, ?3)");
+      sql_prepare (db, "SELECT digest, refused FROM request WHERE key = ?1");
+    self->key_add =
+      sql_prepare (db, "INSERT INTO request (key, digest, time, refused)"
+                       " VALUES (?1, ?2, ?3, ?4)");
     return inbox_open (&self->inbox, db) == 0 && store_series_open (self) == 0
                && self->begin && self->commit && self->rollback
                && self->key_find && self->key_add
@@ -47,6 +49,7 @@ store_write_close (store_t *self)
     sqlite3_finalize (self->rollback);
     sqlite3_finalize (self->key_find);
     sqlite3_finalize (self->key_add);
+    buffer_clear (&self->refused);
     free (self->found);
 }
 
@@ -124,7 +127,44 @@ store_refusal_text (row_result_t result)
 //  --------------------------------------------------------------------------
 //  A batch
 
-//  Returns 1 and the result if the key is known, or 0.
+//  What rows were refused for, in runs: how many, and why.
+static void
+s_put_refused (buffer_t *out, const batch_t *batch)
+{
+    size_t run;
+    out->size = 0;
+    for (size_t i = 0; i < batch->count; i += run) {
+        for (run = 1; i + run < batch->count
+                      && batch->refused[i + run] == batch->refused[i];
+             run++) {
+        }
+        column_put (out, run);
+        column_put (out, batch->refused[i]);
+    }
+}
+
+//  The same for a request that came before; it had as many rows.
+static void
+s_get_refused (sqlite3_stmt *row, int column, batch_t *batch)
+{
+    const unsigned char *bytes =
+      (const unsigned char *) sqlite3_column_blob (row, column);
+    column_t in = {bytes, bytes, !bytes};
+    size_t at = 0;
+    if (bytes)
+        in.end += sqlite3_column_bytes (row, column);
+    while (at < batch->count && !in.failed) {
+        uint64_t run = column_get (&in), why = column_get (&in);
+        if (in.failed || run > batch->count - at || why >= ROW_RESULTS)
+            break;
+        memset (batch->refused + at, (int) why, run);
+        batch->refused_count += why != ROW_TAKEN ? run : 0;
+        at += run;
+    }
+}
+
+//  Returns 1 and the result if the key is known, or 0. What was refused then is said
+//  again.
 static int
 s_is_repeated (store_t *self, batch_t *batch)
 {
@@ -134,11 +174,15 @@ s_is_repeated (store_t *self, batch_t *batch)
     sqlite3_bind_blob (self->key_find, 1, batch->key, (int) batch->key_size,
                        SQLITE_STATIC);
     found = sqlite3_step (self->key_find) == SQLITE_ROW;
-    if (found)
-        batch->result =
-          (uint64_t) sqlite3_column_int64 (self->key_find, 0) == batch->digest
-            ? BATCH_REPEATED
-            : BATCH_CONFLICT;
+    if (found
+        && (uint64_t) sqlite3_column_int64 (self->key_find, 0) != batch->digest)
+        batch->result = BATCH_CONFLICT;
+    else if (found) {
+        batch->result = BATCH_REPEATED;
+        batch->refused_count = 0;
+        memset (batch->refused, ROW_TAKEN, batch->count);
+        s_get_refused (self->key_find, 1, batch);
+    }
     sqlite3_reset (self->key_find);
     return found;
 }
@@ -152,6 +196,12 @@ s_keep_key (store_t *self, const batch_t *batch)
                        SQLITE_STATIC);
     sqlite3_bind_int64 (self->key_add, 2, (int64_t) batch->digest);
     sqlite3_bind_int64 (self->key_add, 3, self->now_s);
+    sqlite3_bind_null (self->key_add, 4);
+    if (batch->refused_count) {
+        s_put_refused (&self->refused, batch);
+        sqlite3_bind_blob (self->key_add, 4, self->refused.text,
+                           (int) self->refused.size, SQLITE_STATIC);
+    }
     return sql_done (self->key_add);
 }
 

@@ -108,6 +108,33 @@ a_key_is_stored_once (void)
     serve_check (serve, "a", 2, 4);
 }
 
+//  A request that comes again is answered to the letter as it was, also about those of
+//  its measurements that were refused.
+static void
+a_repeated_answer_is_the_same (void)
+{
+    serve_t *serve = serve_start (NULL, "data", NULL);
+    static const char body[] =
+      "{\"measurements\":[{\"name\":\"a\",\"value\":1},"
+      "{\"name\":\"a\",\"value\":2,\"time\":1000},"
+      "{\"name\":\"a b\",\"value\":3},{\"name\":\"a\",\"value\":4}]}";
+    const char *const *key = LIST (JSON, "Idempotency-Key: one");
+    const char *first = NULL;
+    for (int i = 0; i < 3; i++) {
+        reply_t reply = serve_ask (serve, "POST", "/v1/measurements", NULL, key,
+                                   body, strlen (body));
+        assert_int_equal (reply.status, 202);
+        first = first ? first : reply.body;
+        assert_string_equal (reply.body, first);
+        serve_kill (serve);
+        serve_launch (serve);
+    }
+    assert_non_null (strstr (first, "\"accepted\":2,\"failed\":2"));
+    assert_non_null (strstr (first, "is too far in the past"));
+    serve_stop (serve);
+    serve_check (serve, "a", 2, 5);
+}
+
 //  --------------------------------------------------------------------------
 //  Histograms
 
@@ -195,8 +222,11 @@ a_full_disk_is_said (void)
 }
 
 static const struct CMUnitTest tests[] = {
-  TEST (what_programs_publish_is_stored_once), TEST (a_200_means_stored),
-  TEST (a_key_is_stored_once), TEST (a_full_disk_is_said),
+  TEST (what_programs_publish_is_stored_once),
+  TEST (a_200_means_stored),
+  TEST (a_key_is_stored_once),
+  TEST (a_repeated_answer_is_the_same),
+  TEST (a_full_disk_is_said),
   TEST (histograms_come_both_ways)};
 
 HARNESS_MAIN (tests)

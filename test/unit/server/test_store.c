@@ -117,6 +117,42 @@ test_keys (void **state)
     stored_end (&stored);
 }
 
+//  A request that comes again is told the same, also of rows that were refused, and
+//  after a restart.
+static void
+test_repeated (void **state)
+{
+    enum { ROWS = 700 };
+    static stored_t stored;
+    static store_row_t rows[ROWS];
+    static unsigned char first[ROWS], again[ROWS];
+    batch_t batch = {
+      .rows = rows, .count = ROWS, .key = "k", .key_size = 1, .refused = first};
+    (void) state;
+    stored_new (&stored);
+    for (int i = 0; i < ROWS; i++) {
+        rows[i] = stored_row ("a", NULL, s_now_s (), 1);
+        rows[i].point.n = i > 400 && s_any () % 3 ? 0 : 1;
+        rows[i].type = s_any () % 7 || !i ? METRIC_GAUGE : METRIC_TIMER;
+    }
+    store_write (stored.store, &batch);
+    assert_int_equal (batch.result, BATCH_STORED);
+    assert_true (batch.refused_count > 200);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        size_t count = batch.refused_count;
+        batch.refused = again;
+        batch.refused_count = 0;
+        memset (again, restarted ? ROW_LONG : ROW_TAKEN, ROWS);
+        store_write (stored.store, &batch);
+        assert_int_equal (batch.result, BATCH_REPEATED);
+        assert_int_equal (batch.refused_count, count);
+        assert_memory_equal (again, first, ROWS);
+        stored_stop (&stored);
+        stored_start (&stored);
+    }
+    stored_end (&stored);
+}
+
 static void
 test_refusals (void **state)
 {
@@ -400,6 +436,7 @@ main (void)
       cmocka_unit_test (test_adds_up),
       cmocka_unit_test (test_buckets),
       cmocka_unit_test (test_keys),
+      cmocka_unit_test (test_repeated),
       cmocka_unit_test (test_refusals),
       cmocka_unit_test (test_types_that_fit),
       cmocka_unit_test (test_rows_are_counted_once),
