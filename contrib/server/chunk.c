@@ -14,7 +14,7 @@ enum {
     HAS_SQUARES = 16,
     HAS_LAST = 32,
     HAS_BUCKETS = 64,
-    HAS_ALL = 127
+    HAS_RESETS = 128,  //  and `first`, which is min but for them
 };
 
 //  Doubles that may be left out, in the order in which they are written.
@@ -28,6 +28,8 @@ static const field_t s_fields[] = {
   {HAS_MAX, offsetof (point_t, max)},
   {HAS_SQUARES, offsetof (point_t, sum_squares)},
   {HAS_LAST, offsetof (point_t, last)},
+  {HAS_RESETS, offsetof (point_t, first)},
+  {HAS_RESETS, offsetof (point_t, resets)},
 };
 
 enum { FIELDS = sizeof s_fields / sizeof *s_fields };
@@ -42,7 +44,8 @@ void
 chunk_fill (point_t *point)
 {
     point->n = 1;
-    point->min = point->max = point->last = point->sum;
+    point->min = point->max = point->first = point->last = point->sum;
+    point->resets = 0;
     point->sum_squares = point->sum * point->sum;
 }
 
@@ -56,7 +59,7 @@ s_same (double a, double b)
 }
 
 static unsigned
-s_flags (const points_t *points)
+s_flags (const points_t *points, bool rises)
 {
     unsigned flags = 0;
     for (size_t i = 0; i < points->count; i++) {
@@ -66,9 +69,12 @@ s_flags (const points_t *points)
         flags |= !s_same (p->max, p->sum) ? HAS_MAX : 0u;
         flags |= !s_same (p->sum_squares, p->sum * p->sum) ? HAS_SQUARES : 0u;
         flags |= !s_same (p->last, p->max) ? HAS_LAST : 0u;
+        flags |= !s_same (p->first, p->min) || !s_same (p->resets, 0)
+                   ? HAS_RESETS
+                   : 0u;
         flags |= p->bucket_count ? HAS_BUCKETS : 0u;
     }
-    return flags;
+    return rises ? flags : flags & ~(unsigned) (HAS_LAST | HAS_RESETS);
 }
 
 static void
@@ -99,9 +105,10 @@ s_put_counts (buffer_t *out, const points_t *points)
 }
 
 void
-chunk_write (buffer_t *out, const points_t *points, int64_t begin_s, bool exact)
+chunk_write (buffer_t *out, const points_t *points, int64_t begin_s, bool exact,
+             bool rises)
 {
-    unsigned flags = s_flags (points) | (exact ? HAS_EXACT : 0u);
+    unsigned flags = s_flags (points, rises) | (exact ? HAS_EXACT : 0u);
     *buffer_room (out, 1) = (char) flags;
     out->size++;
     column_put (out, points->count);
@@ -154,7 +161,7 @@ s_get_counts (column_t *in, point_t *point, size_t count)
         point[i].n = (uint64_t) number[i];
 }
 
-//  What follows from max is filled in again when that was read.
+//  What follows from min or max is filled in again when that was read.
 static void
 s_get_field (column_t *in, point_t *point, size_t count, const field_t *field)
 {
@@ -162,6 +169,8 @@ s_get_field (column_t *in, point_t *point, size_t count, const field_t *field)
     column_get_doubles (in, number, count);
     for (size_t i = 0; i < count && !in->failed; i++) {
         *s_field (&point[i], field->offset) = number[i];
+        if (field->flag == HAS_MIN)
+            point[i].first = number[i];
         if (field->flag == HAS_MAX)
             point[i].last = number[i];
     }
@@ -192,7 +201,7 @@ chunk_read (const void *bytes, size_t size, int64_t begin_s, int64_t span_s,
     in.end = in.at + size;
     flags = *in.at++;
     count = (size_t) column_get (&in);
-    if (in.failed || flags > HAS_ALL || count < 1 || count > COLUMN_MOST)
+    if (in.failed || count < 1 || count > COLUMN_MOST)
         return -1;
     *exact = flags & HAS_EXACT;
     s_get_times (&in, count, begin_s, span_s, points);

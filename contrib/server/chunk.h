@@ -3,7 +3,7 @@
         flags, count, times, sums, a column for each flag, buckets
 
     A column is left out if it follows from those before: n is 1, min and max are
-    the sum, sum_squares its square, last is max.
+    the sum, sum_squares its square, last is max; first is min, and resets are 0.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -17,9 +17,10 @@
 void chunk_fill (point_t *point);
 
 //  Adds the bytes of at least one point, of a span that begins then. `exact` is kept:
-//  there is nothing finer, and points have their own times.
+//  there is nothing finer, and points have their own times. What only readings that
+//  rise have is written if they are such.
 void chunk_write (buffer_t *out, const points_t *points, int64_t begin_s,
-                  bool exact);
+                  bool exact, bool rises);
 
 //  Adds what bytes have to the points. Returns 0, or -1 if they are no chunk of this
 //  span, which adds some, or none.

@@ -3,6 +3,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "groups.h"
+#include "trace.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -28,10 +29,10 @@ typedef struct {
     groups_t *groups;
     cell_t *cell;
     over_t over;
-    double reading;  //  the last one that rises, not a number at first
+    double reading;  //  the last one that rises, NaN if it is unknown
 } adding_t;
 
-//  What a series had in this interval; not a number if that is not known yet.
+//  What a series had in this interval; NaN if that is not known yet.
 static double
 s_value (adding_t *self, const point_t *point)
 {
@@ -40,9 +41,8 @@ s_value (adding_t *self, const point_t *point)
         case METRIC_INCREMENT:
             return point->sum;
         case METRIC_COUNTER:
-            //  What is less than before was begun anew, and counts whole.
             self->reading = point->last;
-            return point->last < before ? point->last : point->last - before;
+            return point_rise (point, before);
         default:
             return point->sum / (double) point->n;
     }
@@ -88,23 +88,19 @@ s_add (void *argument, const point_t *point)
     return 0;
 }
 
-//  Readings that rise are read from some time before, since the first one says
-//  only where they are.
-static int64_t
-s_begin (const groups_t *self)
-{
-    int64_t before = self->step_s < 60 ? 600 : 10 * self->step_s;
-    return self->type == METRIC_COUNTER ? self->from_s - before : self->from_s;
-}
-
 int
 groups_read (groups_t *self, size_t group, over_t over, reader_t *reader,
              int64_t series)
 {
     adding_t adding = {self, self->group[group].cell, over, NAN};
-    int64_t end = self->from_s + (int64_t) self->intervals * self->step_s;
-    int64_t kept = reader_points (reader, series, s_begin (self), end,
-                                  self->step_s, s_add, &adding);
+    int64_t end = self->from_s + (int64_t) self->intervals * self->step_s, kept;
+    if (self->type == METRIC_COUNTER
+        && trace_before (reader, series, self->from_s, self->step_s, true,
+                         &adding.reading)
+             == -1)
+        return -1;
+    kept = reader_points (reader, series, self->from_s, end, self->step_s,
+                          s_add, &adding);
     if (kept > self->kept_s)
         self->kept_s = kept;
     return kept < 0 ? -1 : 0;

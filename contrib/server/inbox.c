@@ -55,7 +55,7 @@ s_bind_buckets (inbox_t *self, sqlite3_stmt *statement, const point_t *point)
 
 static int
 s_write (inbox_t *self, sqlite3_stmt *statement, int64_t series,
-         const point_t *point)
+         const point_t *point, bool rises)
 {
     double square = point->sum * point->sum;
     sqlite3_clear_bindings (statement);
@@ -67,7 +67,8 @@ s_write (inbox_t *self, sqlite3_stmt *statement, int64_t series,
     s_bind (statement, 5, point->min, point->sum);
     s_bind (statement, 6, point->max, point->sum);
     s_bind (statement, 7, point->sum_squares, square);
-    s_bind (statement, 8, point->last, point->max);
+    if (rises)
+        s_bind (statement, 8, point->last, point->max);
     if (point->bucket_count)
         s_bind_buckets (self, statement, point);
     return sql_done (statement);
@@ -87,6 +88,7 @@ inbox_read (sqlite3_stmt *row, int column, int64_t time_s, points_t *points)
     for (int i = 0; i < 3; i++)
         if (sqlite3_column_type (row, column + 2 + i) != SQLITE_NULL)
             *field[i] = sqlite3_column_double (row, column + 2 + i);
+    point.first = point.min;
     point.last = point.max;
     if (sqlite3_column_type (row, column + 5) != SQLITE_NULL)
         point.last = sqlite3_column_double (row, column + 5);
@@ -102,7 +104,7 @@ inbox_read (sqlite3_stmt *row, int column, int64_t time_s, points_t *points)
 }
 
 static int
-s_add_up (inbox_t *self, int64_t series, const point_t *point)
+s_add_up (inbox_t *self, int64_t series, const point_t *point, bool rises)
 {
     points_t own = {.point = (point_t *) (uintptr_t) point, .count = 1};
     int rc = -1;
@@ -115,16 +117,15 @@ s_add_up (inbox_t *self, int64_t series, const point_t *point)
     if (rc == -1)
         return -1;
     points_merge (&self->sum, &self->row, &own, 1);
-    self->sum.point[0].last = point->last;
-    return s_write (self, self->update, series, &self->sum.point[0]);
+    return s_write (self, self->update, series, &self->sum.point[0], rises);
 }
 
 int
-inbox_add (inbox_t *self, int64_t series, const point_t *point)
+inbox_add (inbox_t *self, int64_t series, const point_t *point, bool rises)
 {
-    if (s_write (self, self->insert, series, point) == -1)
+    if (s_write (self, self->insert, series, point, rises) == -1)
         return -1;
     return sqlite3_changes (sqlite3_db_handle (self->insert))
              ? 0
-             : s_add_up (self, series, point);
+             : s_add_up (self, series, point, rises);
 }

@@ -25,8 +25,8 @@ int inbox_open (inbox_t *self, sqlite3 *db);
 void inbox_close (inbox_t *self);
 
 //  Adds a point, to that of the same second if there is one: n, sum, sum_squares and
-//  buckets are sums of both. Returns 0 or -1.
-int inbox_add (inbox_t *self, int64_t series, const point_t *point);
+//  buckets are sums of both. `last` is kept of readings that rise. Returns 0 or -1.
+int inbox_add (inbox_t *self, int64_t series, const point_t *point, bool rises);
 
 //  Adds what a row has to the points. Returns 0, or -1 if it is damaged.
 int

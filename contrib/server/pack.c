@@ -115,7 +115,7 @@ s_store (packer_t *self, int level, int64_t time_s, int64_t series,
 {
     self->bytes.size = 0;
     chunk_write (&self->bytes, points, time_floor (time_s, kept[level].span_s),
-                 exact);
+                 exact, self->rises);
     sqlite3_bind_int64 (self->put[level], 1,
                         kept_chunk (level, time_s, series));
     sqlite3_bind_blob (self->put[level], 2, self->bytes.text,
@@ -285,6 +285,16 @@ s_sort (packer_t *self, int64_t from, uint32_t begin[SLICE_SERIES + 1],
     return order;
 }
 
+//  Are its readings ones that rise?
+static bool
+s_rises (const store_t *store, int64_t series)
+{
+    const series_entry_t *entry = catalog_series_of (store->catalog, series);
+    const metric_entry_t *metric =
+      catalog_metric_of (store->catalog, entry->metric);
+    return metric && metric->type == METRIC_COUNTER;
+}
+
 //  What is of no series any more is left out.
 static int
 s_pack_rows (store_t *store, int64_t hour_s, int64_t from, int64_t to)
@@ -296,6 +306,7 @@ s_pack_rows (store_t *store, int64_t hour_s, int64_t from, int64_t to)
         uint32_t at = begin[series - from], end = begin[series - from + 1];
         if (at == end || !catalog_series_of (store->catalog, series))
             continue;
+        self->rises = s_rises (store, series);
         points_empty (&self->rows_of);
         for (; at < end; at++)
             points_add (&self->rows_of, &self->waiting.point[order[at]]);

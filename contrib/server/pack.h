@@ -33,6 +33,7 @@ typedef struct {
     buffer_t times;  //  int64_t: of which there are rows in this hour
     int64_t series;  //  the first one of the next slice,
     int64_t width;   //  which has so many, about
+    bool rises;      //  the one that is packed has readings that rise
     //  A slice
     points_t waiting;            //  its rows, by time,
     buffer_t owners;             //  uint32_t: the series of each

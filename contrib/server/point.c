@@ -7,6 +7,16 @@
 #include <math.h>
 #include <stdlib.h>
 
+double
+point_rise (const point_t *point, double before)
+{
+    double within = point->last - point->first + point->resets;
+    if (isnan (before))
+        return within > 0 ? within : NAN;
+    return within
+           + (point->first < before ? point->first : point->first - before);
+}
+
 void
 fold_begin (fold_t *self, int64_t time_s)
 {
@@ -44,8 +54,13 @@ fold_add (fold_t *self, const point_t *point)
         own->min = point->min;
     if (!own->n || point->max > own->max)
         own->max = point->max;
-    own->n = point_add_counts (own->n, point->n);
+    if (!own->n)
+        own->first = point->first;
+    else if (point->first < own->last)
+        own->resets += own->last;
+    own->resets += point->resets;
     own->last = point->last;
+    own->n = point_add_counts (own->n, point->n);
     s_add (&own->sum, &self->lost_sum, point->sum);
     s_add (&own->sum_squares, &self->lost_squares, point->sum_squares);
     point_add_buckets (&self->hist, point);

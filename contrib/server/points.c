@@ -90,26 +90,27 @@ points_are_apart (const points_t *self, int64_t step_s)
     return true;
 }
 
-//  The end of those that are in the same interval as the one at this place.
-static size_t
-s_interval_end (const points_t *self, size_t at, int64_t begin_s,
-                int64_t step_s)
-{
-    while (at < self->count
-           && time_floor (self->point[at].time_s, step_s) == begin_s)
-        at++;
-    return at;
-}
-
-//  Folds those of an interval. Returns the place behind them.
-static size_t
-s_fold_interval (fold_t *fold, const points_t *from, size_t at, int64_t begin_s,
+//  What readings of one interval rose by, when some of them come in after others.
+static void
+s_join_readings (point_t *own, const point_t *a, const point_t *b,
                  int64_t step_s)
 {
-    size_t end = s_interval_end (from, at, begin_s, step_s);
-    for (; at < end; at++)
-        fold_add (fold, &from->point[at]);
-    return end;
+    const point_t *anew = a->resets >= b->resets ? a : b;
+    own->first = fmin (a->first, b->first);
+    own->last = step_s == 1 ? b->last : fmax (a->last, b->last);
+    own->resets = anew->resets;
+    if (own->resets > 0) {
+        own->first = anew->first;
+        own->last = anew->last;
+    }
+}
+
+//  The begin of the interval of the point at this place, or INT64_MAX.
+static int64_t
+s_begin_of (const points_t *self, size_t at, int64_t step_s)
+{
+    return at < self->count ? time_floor (self->point[at].time_s, step_s)
+                            : INT64_MAX;
 }
 
 void
@@ -120,20 +121,16 @@ points_merge (points_t *self, const points_t *a, const points_t *b,
     size_t i = 0, j = 0;
     points_empty (self);
     while (i < a->count || j < b->count) {
-        int64_t time_s = INT64_MAX;
-        double last = -INFINITY;
-        size_t end;
-        if (i < a->count)
-            time_s = time_floor (a->point[i].time_s, step_s);
-        if (j < b->count && b->point[j].time_s < time_s)
-            time_s = time_floor (b->point[j].time_s, step_s);
-        fold_begin (fold, time_s);
-        end = s_fold_interval (fold, a, i, time_s, step_s);
-        if (end > i)
-            last = fold->point.last;
-        i = end;
-        j = s_fold_interval (fold, b, j, time_s, step_s);
-        fold->point.last = fmax (fold->point.last, last);
+        int64_t of_a = s_begin_of (a, i, step_s);
+        int64_t of_b = s_begin_of (b, j, step_s);
+        fold_begin (fold, of_a < of_b ? of_a : of_b);
+        if (of_a <= of_b)
+            fold_add (fold, &a->point[i++]);
+        if (of_b <= of_a)
+            fold_add (fold, &b->point[j++]);
+        if (of_a == of_b)
+            s_join_readings (&fold->point, &a->point[i - 1], &b->point[j - 1],
+                             step_s);
         points_add (self, fold_point (fold));
     }
 }
@@ -181,8 +178,9 @@ points_fold (points_t *self, const points_t *from, int64_t begin_s,
     fold_t *fold = &self->fold;
     size_t at = points_at (from, begin_s), end = points_at (from, end_s);
     while (at < end) {
-        fold_begin (fold, time_floor (from->point[at].time_s, step_s));
-        at = s_fold_interval (fold, from, at, fold->point.time_s, step_s);
+        fold_begin (fold, s_begin_of (from, at, step_s));
+        while (s_begin_of (from, at, step_s) == fold->point.time_s)
+            fold_add (fold, &from->point[at++]);
         if (shift)
             s_coarser (&fold->hist, shift);
         fold_point (fold);

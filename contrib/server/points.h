@@ -30,9 +30,10 @@ void points_empty (points_t *self);
 //  The place of the first one of this time or later.
 size_t points_at (const points_t *self, int64_t time_s);
 
-//  Becomes what both have, an interval of step_s a point. Of `last` the larger one
-//  of both is kept where both have points in an interval that was rolled up before:
-//  of readings that rise it is the later one.
+//  Becomes what both have; each of them has a point an interval of step_s at most. b
+//  came later: in a second its reading is the last one. In what is longer nobody knows
+//  the order of readings, so they are taken to have risen, and where they began anew
+//  in one of both, the other one's are taken to lie in between.
 void points_merge (points_t *self, const points_t *a, const points_t *b,
                    int64_t step_s);
 

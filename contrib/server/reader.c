@@ -97,6 +97,10 @@ reader_destroy (reader_t **self_p)
     sqlite3_close (self->db);
     points_clear (&self->packed);
     points_clear (&self->waiting);
+    points_clear (&self->finer);
+    points_clear (&self->folded);
+    points_clear (&self->merged);
+    points_clear (&self->both);
     fold_clear (&self->fold);
     buffer_clear (&self->hours);
     buffer_clear (&self->text);
@@ -182,7 +186,8 @@ reader_end (reader_t *self)
 
 //  Adds what the chunk has, if there is one. Returns 0 or -1.
 static int
-s_read_chunk (reader_t *self, int level, int64_t begin_s, bool *exact)
+s_read_chunk (reader_t *self, int level, int64_t begin_s, points_t *points,
+              bool *exact)
 {
     sqlite3_stmt *chunk = self->chunk[level];
     int rc;
@@ -192,31 +197,33 @@ s_read_chunk (reader_t *self, int level, int64_t begin_s, bool *exact)
     rc = sqlite3_step (chunk);
     if (rc == SQLITE_ROW
         && chunk_read (sqlite3_column_blob (chunk, 0),
-                       (size_t) sqlite3_column_bytes (chunk, 0), begin_s,
-                       kept[level].span_s, &self->packed, exact)
+                       (size_t) sqlite3_column_bytes (chunk, 0),
+                       time_floor (begin_s, kept[level].span_s),
+                       kept[level].span_s, points, exact)
              == -1) {
         zb_log (LOG_WARNING, "chunk_damaged", "series=%lld level=%d hour=%lld",
                 (long long) self->query.series, level, (long long) begin_s);
-        points_empty (&self->packed);
+        points_empty (points);
     }
     sqlite3_reset (chunk);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;
 }
 
-//  Where nothing is finer than a minute, there is no chunk of raw points.
+//  The points of the span that a time is in. Where nothing is finer than a minute,
+//  there is no chunk of raw points.
 static int
-s_read_packed (reader_t *self, int level, int64_t begin_s)
+s_read_packed (reader_t *self, int level, int64_t time_s, points_t *points)
 {
     bool exact;
-    points_empty (&self->packed);
-    if (s_read_chunk (self, level, begin_s, &exact) == -1)
+    points_empty (points);
+    if (s_read_chunk (self, level, time_s, points, &exact) == -1)
         return -1;
-    if (level != LEVEL_RAW || self->packed.count)
+    if (level != LEVEL_RAW || points->count)
         return 0;
-    if (s_read_chunk (self, LEVEL_MINUTE, begin_s, &exact) == -1)
+    if (s_read_chunk (self, LEVEL_MINUTE, time_s, points, &exact) == -1)
         return -1;
     if (!exact)
-        points_empty (&self->packed);
+        points_empty (points);
     return 0;
 }
 
@@ -285,20 +292,73 @@ s_take (reader_t *self, const point_t *point, int64_t step_s)
     return more;
 }
 
-//  Both lists ascend.
+//  Hands over the points of a time. Returns 1 to go on.
 static bool
-s_take_both (reader_t *self, int64_t begin_s, int64_t end_s, int64_t step_s)
+s_take_all (reader_t *self, const points_t *points, int64_t begin_s,
+            int64_t end_s, int64_t step_s)
 {
-    const points_t *a = &self->packed, *b = &self->waiting;
-    size_t i = points_at (a, begin_s), j = 0, end = points_at (a, end_s);
+    size_t at = points_at (points, begin_s), end = points_at (points, end_s);
     bool more = true;
-    while (more && (i < end || j < b->count))
-        if (j == b->count
-            || (i < end && a->point[i].time_s <= b->point[j].time_s))
-            more = s_take (self, &a->point[i++], step_s);
-        else
-            more = s_take (self, &b->point[j++], step_s);
+    while (more && at < end)
+        more = s_take (self, &points->point[at++], step_s);
     return more;
+}
+
+//  Those of a time, where they are.
+static points_t
+s_part (const points_t *points, int64_t begin_s, int64_t end_s)
+{
+    size_t at = points_at (points, begin_s);
+    return (points_t){.point = points->count ? &points->point[at] : NULL,
+                      .count = points_at (points, end_s) - at};
+}
+
+//  Adds what chunk and inbox have of a time within an hour. What comes late to an hour
+//  that was packed is put in among the finest points that there are, as the packer
+//  will do it.
+static int
+s_join (reader_t *self, int level, int64_t begin_s, int64_t end_s)
+{
+    points_t packed = s_part (&self->packed, begin_s, end_s);
+    points_t waiting = s_part (&self->waiting, begin_s, end_s);
+    const points_t *joined = packed.count ? &packed : &waiting;
+    if (packed.count && waiting.count) {
+        int finest = level;
+        while (finest > LEVEL_RAW && self->since_s[finest - 1] <= begin_s)
+            finest--;
+        if (s_read_packed (self, finest, begin_s, &self->finer) == -1)
+            return -1;
+        packed = s_part (&self->finer, begin_s, end_s);
+        points_empty (&self->folded);
+        points_fold (&self->folded, &waiting, begin_s, end_s,
+                     kept[finest].step_s, kept[finest].shift);
+        points_merge (&self->merged, &packed, &self->folded,
+                      kept[finest].step_s);
+        joined = &self->merged;
+    }
+    for (size_t i = 0; i < joined->count; i++)
+        points_add (&self->both, &joined->point[i]);
+    return 0;
+}
+
+//  Reads the points of a time within a span. Returns NULL if the database fails.
+static const points_t *
+s_read_span (reader_t *self, int level, int64_t begin_s, int64_t end_s)
+{
+    if (s_read_packed (self, level, begin_s, &self->packed) == -1
+        || s_read_waiting (self, begin_s, end_s) == -1)
+        return NULL;
+    if (!self->waiting.count || !self->packed.count)
+        return self->waiting.count ? &self->waiting : &self->packed;
+    points_empty (&self->both);
+    for (int64_t at = begin_s; at < end_s;) {
+        int64_t next = time_floor (at, HOUR_S) + HOUR_S;
+        next = next < end_s ? next : end_s;
+        if (s_join (self, level, at, next) == -1)
+            return NULL;
+        at = next;
+    }
+    return &self->both;
 }
 
 //  Returns 1 to go on, 0 to end, or -1.
@@ -311,10 +371,11 @@ s_read_level (reader_t *self, int level, int64_t begin_s, int64_t end_s,
         int64_t next = at + kept[level].span_s;
         int64_t from = at > begin_s ? at : begin_s;
         int64_t to = next < end_s ? next : end_s;
-        if (reader_is_late (self) || s_read_packed (self, level, at) == -1
-            || s_read_waiting (self, from, to) == -1)
+        const points_t *points =
+          reader_is_late (self) ? NULL : s_read_span (self, level, from, to);
+        if (!points)
             return -1;
-        if (!s_take_both (self, from, to, step_s))
+        if (!s_take_all (self, points, from, to, step_s))
             return 0;
     }
     return 1;

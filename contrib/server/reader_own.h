@@ -26,7 +26,9 @@ struct reader {
     query_t query;
     int64_t since_s[LEVELS];   //  what is kept of each level
     buffer_t hours;            //  int64_t: of those the inbox has rows
-    points_t packed, waiting;  //  of a span: from the chunk, from the inbox
+    points_t packed, waiting;  //  of a span: from the chunk, from the inbox,
+    points_t both;             //  and together
+    points_t finer, folded, merged;  //  of an hour that has both
     fold_t fold;
     buffer_t text;  //  of a statement, or of a metric
 };

@@ -293,13 +293,16 @@ s_add_rows (store_t *self, const batch_t *batch)
     for (size_t i = 0; i < batch->count; i++) {
         series_entry_t *series = self->found[i];
         const point_t *point = &batch->rows[i].point;
+        metric_entry_t *metric;
         if (batch->refused[i])
             continue;
+        metric = catalog_metric_of (self->catalog, series->metric);
         s_announce (self, series, point->time_s);
-        if (inbox_add (&self->inbox, series->id, point) == -1)
+        if (inbox_add (&self->inbox, series->id, point,
+                       metric->type == METRIC_COUNTER)
+            == -1)
             return -1;
-        catalog_point (catalog_metric_of (self->catalog, series->metric),
-                       series, point->time_s);
+        catalog_point (metric, series, point->time_s);
         if (point->time_s > self->newest_s)
             self->newest_s = point->time_s;
     }

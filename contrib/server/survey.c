@@ -5,6 +5,7 @@
 #include "survey.h"
 #include "words.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,8 @@ typedef struct {
     survey_t *survey;
     int64_t before_s;  //  the time of the last point, or 0
     uint64_t n;
-    double sum, first, last;
+    double sum;
+    double reading, rise;  //  of those that rise: the last one, and all of it
 } weighing_t;
 
 static int
@@ -93,9 +95,8 @@ s_weigh (void *argument, const point_t *point)
             step++;
         self->survey->apart[step]++;
     }
-    if (!self->n)
-        self->first = point->last;
-    self->last = point->last;
+    self->rise += fmax (point_rise (point, self->reading), 0);
+    self->reading = point->last;
     self->before_s = point->time_s;
     self->n = point_add_counts (self->n, point->n);
     self->sum += point->sum;
@@ -109,8 +110,7 @@ s_weight (const weighing_t *self, metric_type_t type)
         return -1e308;
     if (type == METRIC_INCREMENT)
         return self->sum;
-    return type == METRIC_COUNTER ? self->last - self->first
-                                  : self->sum / (double) self->n;
+    return type == METRIC_COUNTER ? self->rise : self->sum / (double) self->n;
 }
 
 static int
@@ -127,7 +127,7 @@ survey_weigh (survey_t *self, reader_t *reader, metric_type_t type,
               int64_t from_s, int64_t to_s, int64_t step_s)
 {
     for (size_t i = 0; i < self->count; i++) {
-        weighing_t weighing = {self, 0, 0, 0, 0, 0};
+        weighing_t weighing = {.survey = self, .reading = NAN};
         int64_t kept = reader_points (reader, self->item[i].id, from_s, to_s,
                                       step_s, s_weigh, &weighing);
         if (kept < 0)

@@ -5,6 +5,7 @@
 #include "trace.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,22 +160,44 @@ s_reading (const point_t *point, bool rises)
 }
 
 void
-trace_deltas (trace_t *self, bool rises)
+trace_deltas (trace_t *self, bool rises, double before)
 {
-    for (size_t i = self->count; i-- > 1;) {
-        point_t *point = &self->item[i].point;
-        double before = s_reading (&self->item[i - 1].point, rises);
-        double now = s_reading (point, rises);
-        double delta = rises && now < before ? now : now - before;
-        *point = (point_t){.time_s = point->time_s,
-                           .n = 1,
-                           .sum = delta,
-                           .min = delta,
-                           .max = delta,
-                           .sum_squares = delta * delta};
+    size_t count = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        trace_point_t item = self->item[i];
+        double now = s_reading (&item.point, rises);
+        double delta = rises ? point_rise (&item.point, before) : now - before;
+        before = now;
+        if (isnan (delta))
+            continue;
+        item.point = (point_t){.time_s = item.point.time_s,
+                               .n = 1,
+                               .sum = delta,
+                               .min = delta,
+                               .max = delta,
+                               .sum_squares = delta * delta};
+        self->item[count++] = item;
     }
-    if (self->count)
-        s_drop (self, 0, 1);
+    self->count = count;
+}
+
+enum { LOOK_BACK_S = 86400 };
+
+//  Whatever the interval of an answer, the reading before it is the same one.
+int
+trace_before (reader_t *reader, int64_t series, int64_t time_s,
+              int64_t resolution_s, bool rises, double *before)
+{
+    trace_t trace = {.item = NULL};
+    range_t range = {.from_s = time_s > LOOK_BACK_S ? time_s - LOOK_BACK_S : 0,
+                     .to_s = time_s,
+                     .resolution_s = rises ? 1 : resolution_s,
+                     .most = 1};
+    int rc = trace_read_last (&trace, reader, series, &range);
+    *before =
+      rc == 0 && trace.count ? s_reading (&trace.item->point, rises) : NAN;
+    trace_clear (&trace);
+    return rc;
 }
 
 void

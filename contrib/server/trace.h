@@ -43,9 +43,16 @@ void trace_sort (trace_t *self);
 //  Makes one of all points that have the same time. They are sorted.
 void trace_fold (trace_t *self);
 
-//  Each point becomes the difference to the one before. A reading that rises and is
-//  less than before was begun anew, and counts whole. The first point goes.
-void trace_deltas (trace_t *self, bool rises);
+//  Each point becomes the difference to the one before, which may be NaN: unknown. What
+//  rises and is less than before was begun anew, and counts whole. A point goes if
+//  nothing is known.
+void trace_deltas (trace_t *self, bool rises, double before);
+
+//  What a series had before a time, as far back as a day: the last reading, if it
+//  rises, else the mean of an interval. NaN if there is none. Returns 0, or -1 if the
+//  store failed.
+int trace_before (reader_t *reader, int64_t series, int64_t time_s,
+                  int64_t resolution_s, bool rises, double *before);
 
 //  Drops those that are not before a time.
 void trace_cut (trace_t *self, int64_t to_s);

@@ -113,27 +113,18 @@ traces_read_count (traces_t *self, reader_t *reader, const range_t *range,
     return 0;
 }
 
-enum { LOOK_BACK_S = 86400 };
-
 int
 traces_deltas (traces_t *self, reader_t *reader, const range_t *range,
                bool rises)
 {
-    range_t before = {
-      .to_s = range->from_s, .resolution_s = range->resolution_s, .most = 1};
-    if (range->from_s > LOOK_BACK_S)
-        before.from_s = range->from_s - LOOK_BACK_S;
     for (size_t i = 0; i < self->count; i++) {
-        trace_t whole = {.item = NULL};
-        if (trace_read_last (&whole, reader, self->item[i].series.id, &before)
-            == -1) {
-            trace_clear (&whole);
+        traces_item_t *item = &self->item[i];
+        double before;
+        if (trace_before (reader, item->series.id, range->from_s,
+                          range->resolution_s, rises, &before)
+            == -1)
             return -1;
-        }
-        trace_append (&whole, &self->item[i].trace, 0);
-        trace_clear (&self->item[i].trace);
-        self->item[i].trace = whole;
-        trace_deltas (&self->item[i].trace, rises);
+        trace_deltas (&item->trace, rises, before);
     }
     return 0;
 }

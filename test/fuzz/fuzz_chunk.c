@@ -59,7 +59,7 @@ fuzz (const char *text, size_t size)
     CHECK (points.count == chunk_count (text + 1, size - 1));
     check_points (&points, level);
     bytes.size = 0;
-    chunk_write (&bytes, &points, 0, exact);
+    chunk_write (&bytes, &points, 0, exact, true);
     CHECK (chunk_read (bytes.text, bytes.size, 0, level->span_s, &again, &same)
            == 0);
     CHECK (exact == same);

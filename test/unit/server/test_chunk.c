@@ -81,6 +81,8 @@ s_any_points (points_t *points, int64_t begin_s, int64_t span_s)
             point.max = s_any_value (kind);
             point.last = s_any () % 2 ? point.max : s_any_value (other);
             point.sum_squares = s_any_value (6);
+            point.first = s_any () % 2 ? point.min : s_any_value (other);
+            point.resets = s_any () % 2 ? 0 : s_any_value (other);
         }
         if (buckets)
             s_any_buckets (points, &point);
@@ -118,7 +120,7 @@ test_all_kinds (void **state)
         if (!points.count)
             continue;
         bytes.size = 0;
-        chunk_write (&bytes, &points, begin_s, exact);
+        chunk_write (&bytes, &points, begin_s, exact, true);
         points_empty (&read);
         assert_int_equal (chunk_read (bytes.text, bytes.size, begin_s,
                                       level->span_s, &read, &found),
@@ -148,7 +150,7 @@ s_size (int64_t step_s, int kind)
         chunk_fill (&point);
         points_add (&points, &point);
     }
-    chunk_write (&bytes, &points, 0, true);
+    chunk_write (&bytes, &points, 0, true, true);
     size = (double) bytes.size / (double) points.count;
     points_clear (&points);
     buffer_clear (&bytes);

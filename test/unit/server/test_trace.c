@@ -33,6 +33,7 @@ fake_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
                                         .sum = value,
                                         .min = value,
                                         .max = value,
+                                        .first = value,
                                         .last = value});
         }
         if (begin >= from_s && begin < to_s)
@@ -164,20 +165,22 @@ test_deltas (void **state)
     trace_t trace = {.item = NULL};
     (void) state;
     for (int i = 0; i < 5; i++)
-        s_add (
-          &trace,
-          &(point_t){
-            .time_s = i, .n = 2, .sum = 2 * readings[i], .last = readings[i]},
-          0);
-    trace_deltas (&trace, true);
+        s_add (&trace,
+               &(point_t){.time_s = i,
+                          .n = 2,
+                          .sum = 2 * readings[i],
+                          .first = readings[i],
+                          .last = readings[i]},
+               0);
+    trace_deltas (&trace, true, NAN);
     CHECK_TRACE (&trace, 4, LIST (1, 2, 3, 4), LIST (2, 0, 2, 8));
     trace.count = 0;
-    trace_deltas (&trace, true);
+    trace_deltas (&trace, true, NAN);
     assert_int_equal (trace.count, 0);
     for (int i = 0; i < 5; i++)
         s_add (&trace, &(point_t){.time_s = i, .n = 2, .sum = 2 * readings[i]},
                0);
-    trace_deltas (&trace, false);
+    trace_deltas (&trace, false, NAN);
     CHECK_TRACE (&trace, 4, LIST (1, 2, 3, 4), LIST (2, 0, -5, 8));
     trace_clear (&trace);
 }
