@@ -39,13 +39,11 @@ pack_open (packer_t *self, sqlite3 *db)
     bool ready = true;
     self->width = 64;
     self->next_time = sql_prepare (
-      db, "SELECT time FROM inbox WHERE time >= ?1 ORDER BY time LIMIT 1");
-    self->rows =
-      sql_prepare (db, "SELECT series, " INBOX_COLUMNS " FROM inbox"
-                       " WHERE time = ?1 AND series >= ?2 AND series < ?3");
+      db, "SELECT id FROM inbox WHERE id >= ?1 ORDER BY id LIMIT 1");
+    self->rows = sql_prepare (db, "SELECT id, " INBOX_COLUMNS " FROM inbox"
+                                  " WHERE id >= ?1 AND id < ?2");
     self->erase =
-      sql_prepare (db, "DELETE FROM inbox"
-                       " WHERE time = ?1 AND series >= ?2 AND series < ?3");
+      sql_prepare (db, "DELETE FROM inbox WHERE id >= ?1 AND id < ?2");
     self->seen =
       sql_prepare (db, "UPDATE series SET first = min (ifnull (first, ?2), ?2),"
                        " last = max (ifnull (last, ?3), ?3) WHERE id = ?1");
@@ -231,11 +229,11 @@ static int
 s_collect_second (packer_t *self, int64_t time_s, int64_t from, int64_t to)
 {
     int rc;
-    sqlite3_bind_int64 (self->rows, 1, time_s);
-    sqlite3_bind_int64 (self->rows, 2, from);
-    sqlite3_bind_int64 (self->rows, 3, to);
+    sqlite3_bind_int64 (self->rows, 1, inbox_id (time_s, from));
+    sqlite3_bind_int64 (self->rows, 2, inbox_id (time_s, to));
     while ((rc = sqlite3_step (self->rows)) == SQLITE_ROW) {
-        uint32_t owner = (uint32_t) sqlite3_column_int64 (self->rows, 0);
+        int64_t id = sqlite3_column_int64 (self->rows, 0);
+        uint32_t owner = (uint32_t) inbox_series (id);
         inbox_read (self->rows, 1, time_s, &self->waiting);
         buffer_add (&self->owners, &owner, sizeof owner);
     }
@@ -321,10 +319,9 @@ s_erase (packer_t *self, int64_t from, int64_t to)
 {
     const int64_t *time_s = (const int64_t *) (void *) self->times.text;
     size_t count = self->times.size / sizeof *time_s;
-    sqlite3_bind_int64 (self->erase, 2, from);
-    sqlite3_bind_int64 (self->erase, 3, to);
     for (size_t i = 0; i < count; i++) {
-        sqlite3_bind_int64 (self->erase, 1, time_s[i]);
+        sqlite3_bind_int64 (self->erase, 1, inbox_id (time_s[i], from));
+        sqlite3_bind_int64 (self->erase, 2, inbox_id (time_s[i], to));
         if (sql_done (self->erase) == -1)
             return -1;
     }
@@ -348,10 +345,10 @@ s_find_times (packer_t *self, int64_t hour_s)
     int rc;
     self->times.size = 0;
     for (;;) {
-        sqlite3_bind_int64 (self->next_time, 1, at);
+        sqlite3_bind_int64 (self->next_time, 1, inbox_id (at, 0));
         rc = sqlite3_step (self->next_time);
         if (rc == SQLITE_ROW)
-            at = sqlite3_column_int64 (self->next_time, 0);
+            at = inbox_time (sqlite3_column_int64 (self->next_time, 0));
         sqlite3_reset (self->next_time);
         if (rc != SQLITE_ROW || at >= hour_s + HOUR_S)
             return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;

@@ -3,15 +3,16 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "page.h"
+#include "inbox.h"
 #include "out.h"
 #include "sql.h"
 
 #include <time.h>
 
-//  The time of the first row, of a store in which nothing was packed yet; else 0.
+//  The ID of the first row, of a store in which nothing was packed yet; else 0.
 static const char s_oldest[] =
   "SELECT CASE WHEN EXISTS (SELECT 1 FROM series WHERE first IS NOT NULL)"
-  " THEN 0 ELSE (SELECT min (time) FROM inbox) END";
+  " THEN 0 ELSE (SELECT min (id) FROM inbox) END";
 
 //  Is there a metric that is not one of Zibrato itself?
 static const char s_others[] =
@@ -43,7 +44,7 @@ s_answer (web_request_t *request)
                    {"bytes", stats.bytes},
                    {"wal_bytes", stats.wal_bytes},
                    {"max_bytes", stats.max_bytes},
-                   {"oldest", sql_number (db, s_oldest)},
+                   {"oldest", inbox_time (sql_number (db, s_oldest))},
                    {"others", sql_number (db, s_others)},
                    {"lost_s", LOST_S}};
     if (lost < 0) {

@@ -66,7 +66,7 @@ s_open (reader_t *self)
     for (int level = 0; level < LEVELS; level++)
         self->chunk[level] = sql_prepare (self->db, s_chunks[level]);
     self->inbox = sql_prepare (self->db, "SELECT " INBOX_COLUMNS " FROM inbox"
-                                         " WHERE time = ?1 AND series = ?2");
+                                         " WHERE id = ?1");
     self->since =
       sql_prepare (self->db, "SELECT level, since FROM level ORDER BY level");
     return self->inbox && self->since && reader_list_open (self) == 0 ? 0 : -1;
@@ -231,8 +231,7 @@ static int
 s_read_second (reader_t *self, int64_t time_s)
 {
     int rc;
-    sqlite3_bind_int64 (self->inbox, 1, time_s);
-    sqlite3_bind_int64 (self->inbox, 2, self->query.series);
+    sqlite3_bind_int64 (self->inbox, 1, inbox_id (time_s, self->query.series));
     rc = sqlite3_step (self->inbox);
     if (rc == SQLITE_ROW)
         inbox_read (self->inbox, 0, time_s, &self->waiting);

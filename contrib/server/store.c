@@ -87,13 +87,12 @@ s_load_series (store_t *self)
 static int
 s_load_inbox (store_t *self)
 {
-    sqlite3_stmt *row =
-      sql_prepare (self->db, "SELECT time, series FROM inbox");
+    sqlite3_stmt *row = sql_prepare (self->db, "SELECT id FROM inbox");
     int rc;
     while ((rc = sqlite3_step (row)) == SQLITE_ROW) {
-        int64_t time_s = sqlite3_column_int64 (row, 0);
+        int64_t id = sqlite3_column_int64 (row, 0), time_s = inbox_time (id);
         series_entry_t *series =
-          catalog_series_of (self->catalog, sqlite3_column_int64 (row, 1));
+          catalog_series_of (self->catalog, inbox_series (id));
         hours_add (&self->hours, time_s);
         if (!series)
             continue;

@@ -73,6 +73,7 @@ store_rollback (store_t *self)
 {
     if (!sqlite3_get_autocommit (self->db))
         sql_done (self->rollback);
+    inbox_forget (&self->inbox);
     catalog_undo (self->catalog, 0);
 }
 
@@ -287,7 +288,10 @@ s_announce (store_t *self, series_entry_t *series, int64_t time_s)
     catalog_expect (series, time_s);
 }
 
-static int
+//  They are written when all batches of the group are known. Rows of a series come in
+//  order of time, mostly; one that is not later than all before it may have one of its
+//  second in the inbox.
+static void
 s_add_rows (store_t *self, const batch_t *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
@@ -297,16 +301,15 @@ s_add_rows (store_t *self, const batch_t *batch)
         if (batch->refused[i])
             continue;
         metric = catalog_metric_of (self->catalog, series->metric);
+        inbox_add (&self->inbox,
+                   &(inbox_row_t){inbox_id (point->time_s, series->id), point,
+                                  metric->type == METRIC_COUNTER},
+                   point->time_s > series->last_s);
         s_announce (self, series, point->time_s);
-        if (inbox_add (&self->inbox, series->id, point,
-                       metric->type == METRIC_COUNTER)
-            == -1)
-            return -1;
         catalog_point (metric, series, point->time_s);
         if (point->time_s > self->newest_s)
             self->newest_s = point->time_s;
     }
-    return 0;
 }
 
 //  Fills in the result. Returns 0, or -1 if the database fails.
@@ -320,7 +323,8 @@ s_write_batch (store_t *self, batch_t *batch)
     if (rc)
         return rc == -1 ? -1 : 0;
     batch->result = BATCH_STORED;
-    return s_add_rows (self, batch) == 0 ? s_keep_key (self, batch) : -1;
+    s_add_rows (self, batch);
+    return s_keep_key (self, batch);
 }
 
 //  --------------------------------------------------------------------------
@@ -348,6 +352,8 @@ s_try (store_t *self, batch_t *list)
     rc = store_begin (self);
     for (batch_t *batch = list; batch && rc == 0; batch = batch->next)
         rc = s_write_batch (self, batch);
+    if (rc == 0)
+        rc = inbox_write (&self->inbox);
     if (rc == 0)
         rc = store_commit (self);
     if (rc == -1 || changes != sqlite3_total_changes (self->db))

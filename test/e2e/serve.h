@@ -191,9 +191,9 @@ static cJSON *
 s_stored_sql (const char *path)
 {
     static const char query[] =
-      "SELECT m.name, s.source, s.tags, i.time, ifnull (i.n, 1), i.sum,"
+      "SELECT m.name, s.source, s.tags, i.id >> 31, ifnull (i.n, 1), i.sum,"
       " ifnull (i.min, i.sum), ifnull (i.max, i.sum)"
-      " FROM inbox i JOIN series s ON s.id = i.series"
+      " FROM inbox i JOIN series s ON s.id = i.id & 0x7fffffff"
       " JOIN metric m ON m.id = s.metric";
     cJSON *rows = cJSON_CreateArray ();
     sqlite3 *db;

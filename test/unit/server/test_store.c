@@ -50,6 +50,76 @@ test_adds_up (void **state)
     stored_end (&stored);
 }
 
+//  A row may be of a second that is there, of one before it, or behind it, and be the
+//  second one of its own batch.
+static void
+test_in_any_order (void **state)
+{
+    enum { SECONDS = 8, ROWS = 500 };
+    static stored_t stored;
+    static store_row_t rows[ROWS];
+    double sum[2][SECONDS] = {{0}};
+    int64_t at = s_now_s () - 100;
+    (void) state;
+    stored_new (&stored);
+    for (int pass = 0; pass < 4; pass++) {
+        for (int i = 0; i < ROWS; i++) {
+            int series = rand () % 2, second = rand () % (2 * pass + 2);
+            rows[i] = stored_row (series ? "b" : "a", NULL, at + second, i);
+            sum[series][second] += i;
+        }
+        assert_int_equal (stored_write (&stored, rows, ROWS, NULL, NULL),
+                          BATCH_STORED);
+    }
+    for (int series = 0; series < 2; series++) {
+        stored_ask (&stored, series ? "b" : "a", "", at, at + SECONDS, 1);
+        assert_int_equal (stored.count, SECONDS);
+        for (int second = 0; second < SECONDS; second++)
+            assert_true (stored.said[second].sum == sum[series][second]);
+    }
+    stored_end (&stored);
+}
+
+//  A store whose inbox has two columns for a key.
+static void
+test_old_inbox (void **state)
+{
+    static const char older[] =
+      "CREATE TABLE older (time INTEGER NOT NULL, series INTEGER NOT NULL,"
+      " sum REAL NOT NULL, n INTEGER, min REAL, max REAL, sum_squares REAL,"
+      " last REAL, buckets BLOB, PRIMARY KEY (time, series))"
+      " WITHOUT ROWID, STRICT;"
+      "INSERT INTO older SELECT id >> 31, id & 0x7fffffff, sum, n, min, max,"
+      " sum_squares, last, buckets FROM inbox;"
+      "DROP TABLE inbox; ALTER TABLE older RENAME TO inbox;"
+      "PRAGMA user_version = 8";
+    static stored_t stored;
+    int64_t at = s_now_s () - 100;
+    store_row_t rows[] = {stored_row ("a", "web", at, 4),
+                          stored_row ("b", "web", at, 7),
+                          stored_row ("b", "web", at + 1, 9)};
+    char path[128];
+    sqlite3 *db;
+    (void) state;
+    stored_new (&stored);
+    stored_write (&stored, rows, 3, NULL, NULL);
+    stored_write (&stored, rows, 3, NULL, NULL);
+    stored_stop (&stored);
+    snprintf (path, sizeof path, "%s/store.db", stored.folder);
+    assert_int_equal (sqlite3_open (path, &db), SQLITE_OK);
+    assert_int_equal (sqlite3_exec (db, older, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close (db);
+    stored_start (&stored);
+    stored_write (&stored, rows, 3, NULL, NULL);
+    stored_ask (&stored, "b", "web", at, at + 10, 1);
+    assert_int_equal (stored.count, 2);
+    assert_true (stored.said[0].n == 3 && stored.said[0].sum == 21);
+    assert_true (stored.said[1].time_s == at + 1 && stored.said[1].sum == 27);
+    stored_ask (&stored, "a", "web", at, at + 10, 1);
+    assert_true (stored.count == 1 && stored.said[0].sum_squares == 48);
+    stored_end (&stored);
+}
+
 static void
 test_buckets (void **state)
 {
@@ -434,6 +504,8 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
       cmocka_unit_test (test_adds_up),
+      cmocka_unit_test (test_in_any_order),
+      cmocka_unit_test (test_old_inbox),
       cmocka_unit_test (test_buckets),
       cmocka_unit_test (test_keys),
       cmocka_unit_test (test_repeated),
