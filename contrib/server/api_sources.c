@@ -24,23 +24,9 @@ _Static_assert(DOCUMENT_SOURCE == 0, "KIND_SOURCE");
     " both (name, shown) AS (SELECT source.name, shown FROM source"            \
     " LEFT JOIN named ON named.name = source.name)"
 
-#define SEARCHED                                                               \
-    " WHERE ?1 = '' OR instr (lower (name), lower (?1))"                       \
-    " OR instr (lower (ifnull (shown, '')), lower (?1))"
-
-static int64_t
-s_count (sqlite3 *db, const char *name)
-{
-    sqlite3_stmt *statement = NULL;
-    int64_t count = -1;
-    sqlite3_prepare_v2 (db, ALL " SELECT count (*) FROM both" SEARCHED, -1,
-                        &statement, NULL);
-    sqlite3_bind_text (statement, 1, name, -1, SQLITE_STATIC);
-    if (sqlite3_step (statement) == SQLITE_ROW)
-        count = sqlite3_column_int64 (statement, 0);
-    sqlite3_finalize (statement);
-    return count;
-}
+#define FOUND                                                                  \
+    "?1 = '' OR instr (lower (name), lower (?1)) > 0"                          \
+    " OR instr (lower (ifnull (shown, '')), lower (?1)) > 0"
 
 static void
 s_write (buffer_t *out, const char *name, const char *shown)
@@ -53,48 +39,51 @@ s_write (buffer_t *out, const char *name, const char *shown)
     out_end (out, '}');
 }
 
-//  Returns how many, or -1.
-static int64_t
-s_write_all (buffer_t *out, sqlite3 *db, const page_t *page)
+typedef struct {
+    int64_t total, found, written;
+} counts_t;
+
+//  One pass over all series finds how many there are, and writes those of the page.
+//  Returns 0 or -1.
+static int
+s_write_all (buffer_t *out, sqlite3 *db, const page_t *page, counts_t *counts)
 {
     static const char *const texts[2] = {
-      ALL " SELECT name, shown FROM both" SEARCHED
-          " ORDER BY name LIMIT ?3 OFFSET ?2",
-      ALL " SELECT name, shown FROM both" SEARCHED
-          " ORDER BY name DESC LIMIT ?3 OFFSET ?2"};
+      ALL " SELECT name, shown, " FOUND " FROM both ORDER BY name",
+      ALL " SELECT name, shown, " FOUND " FROM both ORDER BY name DESC"};
     sqlite3_stmt *statement = NULL;
-    int64_t count = 0;
     int rc;
     sqlite3_prepare_v2 (db, texts[page->descending], -1, &statement, NULL);
     sqlite3_bind_text (statement, 1, page->name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64 (statement, 2, page->offset);
-    sqlite3_bind_int64 (statement, 3, page->length);
-    for (; (rc = sqlite3_step (statement)) == SQLITE_ROW; count++)
+    for (; (rc = sqlite3_step (statement)) == SQLITE_ROW; counts->total++) {
+        if (!sqlite3_column_int (statement, 2) || counts->found++ < page->offset
+            || counts->written == page->length)
+            continue;
         s_write (out, (const char *) sqlite3_column_text (statement, 0),
                  (const char *) sqlite3_column_text (statement, 1));
+        counts->written++;
+    }
     sqlite3_finalize (statement);
-    return rc == SQLITE_DONE ? count : -1;
+    return rc == SQLITE_DONE ? 0 : -1;
 }
 
 void
 api_sources_list (web_request_t *request)
 {
     buffer_t *out = &request->out;
-    sqlite3 *db = reader_db (request->reader);
-    int64_t total, found, length;
+    counts_t counts = {0, 0, 0};
     page_t page;
+    int rc;
     if (api_page (request, &page) == -1)
         return;
-    total = s_count (db, "");
-    found = s_count (db, page.name);
     out_begin (out, '{');
     out_key (out, "sources");
     out_begin (out, '[');
-    length = s_write_all (out, db, &page);
+    rc = s_write_all (out, reader_db (request->reader), &page, &counts);
     out_end (out, ']');
-    api_query (out, &page, total, found, length);
+    api_query (out, &page, counts.total, counts.found, counts.written);
     out_end (out, '}');
-    if (total == -1 || found == -1 || length == -1)
+    if (rc == -1)
         api_failed (request);
 }
 
