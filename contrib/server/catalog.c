@@ -68,10 +68,11 @@ index_clear (index_t *self)
 //  --------------------------------------------------------------------------
 //  The catalog
 
-//  One that was added, and may be taken back.
+//  What was done, and may be taken back.
 typedef struct {
     void *item;
-    bool is_metric;
+    enum { ADDED_SERIES, ADDED_METRIC, SETTLED_TYPE } what;
+    unsigned char type;  //  that the metric had
 } added_t;
 
 struct catalog {
@@ -105,7 +106,7 @@ catalog_destroy (catalog_t **self_p)
 }
 
 static void
-s_note_added (catalog_t *self, void *item, bool is_metric)
+s_note_added (catalog_t *self, added_t added)
 {
     if (self->added_count == self->added_max) {
         self->added_max = self->added_max ? self->added_max * 2 : 64;
@@ -113,7 +114,7 @@ s_note_added (catalog_t *self, void *item, bool is_metric)
           (added_t *) realloc (self->added, self->added_max * sizeof (added_t));
         assert (self->added);
     }
-    self->added[self->added_count++] = (added_t){item, is_metric};
+    self->added[self->added_count++] = added;
 }
 
 //  --------------------------------------------------------------------------
@@ -170,7 +171,7 @@ s_metric_bytes (size_t size)
 
 metric_entry_t *
 catalog_add_metric (catalog_t *self, int64_t id, const char *name,
-                    metric_type_t type)
+                    metric_type_t type, bool posted)
 {
     folded_t folded;
     uint64_t hash = s_fold (&folded, name);
@@ -180,12 +181,22 @@ catalog_add_metric (catalog_t *self, int64_t id, const char *name,
       (metric_entry_t *) arena_new (&self->arena, s_metric_bytes (folded.size));
     metric->id = (uint32_t) id;
     metric->type = (unsigned char) type;
+    metric->posted = posted;
     metric->size = (unsigned char) folded.size;
     memcpy (metric->name, name, folded.size);
     table_put (&self->metrics, hash, metric);
     index_set (&self->metric_of, id, metric);
-    s_note_added (self, metric, true);
+    s_note_added (self, (added_t){metric, ADDED_METRIC, 0});
     return metric;
+}
+
+void
+catalog_settle_type (catalog_t *self, metric_entry_t *metric,
+                     metric_type_t type)
+{
+    s_note_added (self, (added_t){metric, SETTLED_TYPE, metric->type});
+    metric->type = (unsigned char) type;
+    metric->posted = false;
 }
 
 //  --------------------------------------------------------------------------
@@ -268,7 +279,7 @@ catalog_add_series (catalog_t *self, int64_t id, metric_entry_t *metric,
     table_put (&self->series, s_series_hash (metric->id, label, size), series);
     index_set (&self->series_of, id, series);
     metric->series++;
-    s_note_added (self, series, false);
+    s_note_added (self, (added_t){series, ADDED_SERIES, 0});
     return series;
 }
 
@@ -367,16 +378,29 @@ catalog_added (const catalog_t *self)
     return self->added_count;
 }
 
+static void
+s_undo (catalog_t *self, const added_t *added)
+{
+    metric_entry_t *metric = (metric_entry_t *) added->item;
+    switch (added->what) {
+        case ADDED_SERIES:
+            catalog_remove_series (self, (series_entry_t *) added->item);
+            break;
+        case ADDED_METRIC:
+            s_drop_metric (self, metric);
+            break;
+        case SETTLED_TYPE:
+            metric->type = added->type;
+            metric->posted = true;
+            break;
+    }
+}
+
 void
 catalog_undo (catalog_t *self, size_t keep)
 {
-    while (self->added_count > keep) {
-        added_t *last = &self->added[--self->added_count];
-        if (last->is_metric)
-            s_drop_metric (self, (metric_entry_t *) last->item);
-        else
-            catalog_remove_series (self, (series_entry_t *) last->item);
-    }
+    while (self->added_count > keep)
+        s_undo (self, &self->added[--self->added_count]);
 }
 
 void

@@ -17,7 +17,8 @@ typedef struct {
     uint32_t id;
     uint32_t series;  //  how many it has
     unsigned char type, size;
-    bool ends;  //  is about to be removed
+    bool ends;    //  is about to be removed
+    bool posted;  //  only clients of Librato have sent it
     char name[];
 } metric_entry_t;
 
@@ -43,8 +44,13 @@ void catalog_destroy (catalog_t **self_p);
 metric_entry_t *catalog_metric (const catalog_t *self, const char *name);
 
 //  A name is at most 255 bytes. What is added may be taken back: see below.
-metric_entry_t *catalog_add_metric (catalog_t *self, int64_t id,
-                                    const char *name, metric_type_t type);
+metric_entry_t *
+catalog_add_metric (catalog_t *self, int64_t id, const char *name,
+                    metric_type_t type, bool posted);
+
+//  A program says what a metric is that was only posted. This, too, may be taken back.
+void catalog_settle_type (catalog_t *self, metric_entry_t *metric,
+                          metric_type_t type);
 
 enum { LABEL_MAX = STORE_LABEL_MAX + 2 };
 
@@ -70,8 +76,8 @@ void catalog_expect (series_entry_t *series, int64_t time_s);
 //  There are no rows of even hours in the inbox, or of odd ones. Nobody reads.
 void catalog_expect_none (catalog_t *self, int odd);
 
-//  Takes back what was added since the last catalog_settle, but for the first so
-//  many.
+//  Takes back what was added or changed since the last catalog_settle, but for the
+//  first so many.
 void catalog_undo (catalog_t *self, size_t keep);
 void catalog_settle (catalog_t *self);
 

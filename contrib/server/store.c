@@ -30,12 +30,13 @@ static int
 s_load_metrics (store_t *self)
 {
     sqlite3_stmt *row =
-      sql_prepare (self->db, "SELECT id, name, type FROM metric");
+      sql_prepare (self->db, "SELECT id, name, type, posted FROM metric");
     int rc;
     while ((rc = sqlite3_step (row)) == SQLITE_ROW)
         catalog_add_metric (self->catalog, sqlite3_column_int64 (row, 0),
                             sql_text (row, 1),
-                            (metric_type_t) sqlite3_column_int (row, 2));
+                            (metric_type_t) sqlite3_column_int (row, 2),
+                            sqlite3_column_int (row, 3));
     sqlite3_finalize (row);
     return rc == SQLITE_DONE ? 0 : -1;
 }

@@ -21,7 +21,9 @@
 //  Bytes of a source and of all tags of a series together, as KEY=VALUE;...
 enum { STORE_LABEL_MAX = 1023 };
 
-//  What a metric is. It never changes: the first row of a name decides.
+//  What a metric is. The first row of a name decides, for good, but for a gauge that
+//  only clients of Librato have sent: to them, counters and timers of programs are
+//  gauges, so the first row of a program decides then.
 typedef enum {
     METRIC_GAUGE,      //  readings; also what clients of Librato send as gauges
     METRIC_COUNTER,    //  readings that rise, as Librato's clients send them
@@ -115,7 +117,7 @@ void store_write (store_t *self, batch_t *batch);
 typedef int store_change_fn (sqlite3 *db, void *argument);
 int store_change (store_t *self, store_change_fn *change, void *argument);
 
-//  Makes a metric that has no rows yet. Returns 1, 0 if there is one by that name, or
+//  Makes a metric that has no rows yet, as a client of Librato. Returns 1, 0 if there is one by that name, or
 //  -1 if it could not be written. What else is in table `metric` may be changed by
 //  store_change; name and type may not.
 int store_metric_new (store_t *self, const char *name, metric_type_t type);

@@ -37,7 +37,7 @@ struct store {
     sqlite3 *db;
     inbox_t inbox;
     sqlite3_stmt *begin, *commit, *rollback;
-    sqlite3_stmt *key_find, *key_add, *metric_add, *series_add;
+    sqlite3_stmt *key_find, *key_add, *metric_add, *metric_settle, *series_add;
     series_entry_t **found;  //  of the rows of a batch
     size_t found_max;
     buffer_t refused;     //  of the batch, as it is kept with its key
@@ -83,8 +83,8 @@ int store_begin (store_t *self);
 int store_commit (store_t *self);
 void store_rollback (store_t *self);
 
-//  Finds the series of a row; `add` makes what is not there. *series is NULL if there
-//  is none, or if the row is refused. Returns 0, or -1 if the database fails.
+//  Finds the series of a row; `add` makes what is not there, and settles what a metric
+//  is. *series is NULL if there is none, or that is to be settled, or if the row is refused. Returns 0, or -1 if the database fails.
 int store_series_find (store_t *self, const store_row_t *row, bool add,
                        series_entry_t **series, row_result_t *result);
 

@@ -91,6 +91,10 @@ static const char *const s_steps[] = {
   " sum_squares, last, buckets FROM inbox;"
   "DROP TABLE inbox;"
   "ALTER TABLE inbox_of_ids RENAME TO inbox",
+
+  //  1: nobody but clients of Librato has sent the metric. Of older ones that is not
+  //  known; what a program sends next says what they are.
+  "ALTER TABLE metric ADD COLUMN posted INTEGER NOT NULL DEFAULT 1",
 };
 
 enum { STEPS = sizeof s_steps / sizeof *s_steps };

@@ -16,18 +16,22 @@ enum {
 int
 store_series_open (store_t *self)
 {
-    self->metric_add = sql_prepare (
-      self->db, "INSERT INTO metric (name, type, period) VALUES (?1, ?2, ?3)");
+    self->metric_add =
+      sql_prepare (self->db, "INSERT INTO metric (name, type, period, posted)"
+                             " VALUES (?1, ?2, ?3, ?4)");
+    self->metric_settle = sql_prepare (
+      self->db, "UPDATE metric SET type = ?2, posted = 0 WHERE id = ?1");
     self->series_add = sql_prepare (
       self->db,
       "INSERT INTO series (metric, source, tags) VALUES (?1, ?2, ?3)");
-    return self->metric_add && self->series_add ? 0 : -1;
+    return self->metric_add && self->metric_settle && self->series_add ? 0 : -1;
 }
 
 void
 store_series_close (store_t *self)
 {
     sqlite3_finalize (self->metric_add);
+    sqlite3_finalize (self->metric_settle);
     sqlite3_finalize (self->series_add);
 }
 
@@ -35,16 +39,17 @@ store_series_close (store_t *self)
 //  Those of a row
 
 static metric_entry_t *
-s_add_metric (store_t *self, const char *name, metric_type_t type,
+s_add_metric (store_t *self, const char *name, metric_type_t type, bool posted,
               int64_t period_s)
 {
     sqlite3_bind_text (self->metric_add, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_int (self->metric_add, 2, (int) type);
     sqlite3_bind_int64 (self->metric_add, 3, period_s);
+    sqlite3_bind_int (self->metric_add, 4, posted);
     if (sql_done (self->metric_add) == -1)
         return NULL;
     return catalog_add_metric (
-      self->catalog, sqlite3_last_insert_rowid (self->db), name, type);
+      self->catalog, sqlite3_last_insert_rowid (self->db), name, type, posted);
 }
 
 static series_entry_t *
@@ -77,16 +82,51 @@ s_say_full (store_t *self, const char *name)
             largest ? (unsigned long) largest->series : 0);
 }
 
-//  Does a row fit a metric that is kept as this type? What is a gauge to Librato is an
-//  increment or a timer to a program here, and may have the same name: a worker on
-//  another host posts counters as gauges. So all but counters are one type to those who
-//  post, as they are in what is read back ("type":"gauge").
-static bool
-s_fits (metric_type_t type, const store_row_t *row)
+typedef enum { FITS, SETTLES, CLASHES } fit_t;
+
+//  Does a row fit a metric? What is a gauge to Librato is an increment or a timer to a
+//  program here, and may have the same name: a worker on another host posts counters as
+//  gauges. So all but counters are one type to those who post, as they are in what is
+//  read back ("type":"gauge"); and if nobody else has sent the metric yet, the row of a
+//  program settles what it is.
+static fit_t
+s_fit (const metric_entry_t *metric, const store_row_t *row)
 {
+    bool rises = metric->type == METRIC_COUNTER;
     if (row->posted)
-        return (type == METRIC_COUNTER) == (row->type == METRIC_COUNTER);
-    return type == row->type;
+        return rises == (row->type == METRIC_COUNTER) ? FITS : CLASHES;
+    if (metric->posted && !rises && row->type != METRIC_COUNTER)
+        return SETTLES;
+    return metric->type == row->type ? FITS : CLASHES;
+}
+
+static int
+s_settle (store_t *self, metric_entry_t *metric, metric_type_t type)
+{
+    sqlite3_bind_int64 (self->metric_settle, 1, metric->id);
+    sqlite3_bind_int (self->metric_settle, 2, (int) type);
+    if (sql_done (self->metric_settle) == -1)
+        return -1;
+    catalog_settle_type (self->catalog, metric, type);
+    return 0;
+}
+
+//  Makes what a row needs. There may be too many series; else NULL if the database
+//  fails.
+static series_entry_t *
+s_make (store_t *self, metric_entry_t *metric, const store_row_t *row,
+        const char *label, size_t size, row_result_t *result)
+{
+    if (catalog_series_count (self->catalog)
+        >= (size_t) self->options.max_series) {
+        s_say_full (self, row->name);
+        *result = ROW_SERIES;
+        return NULL;
+    }
+    if (!metric)
+        metric =
+          s_add_metric (self, row->name, row->type, row->posted, row->period_s);
+    return metric ? s_add_series (self, metric, label, size) : NULL;
 }
 
 int
@@ -96,26 +136,21 @@ store_series_find (store_t *self, const store_row_t *row, bool add,
     char label[LABEL_MAX];
     size_t size = catalog_label (label, row->source, row->tags, row->tag_count);
     metric_entry_t *metric = catalog_metric (self->catalog, row->name);
+    fit_t fit = metric ? s_fit (metric, row) : FITS;
     *series = NULL;
     if (!size)
         *result = ROW_LONG;
-    else if (metric && !s_fits ((metric_type_t) metric->type, row))
+    else if (fit == CLASHES)
         *result = ROW_TYPE;
-    else if (metric)
-        *series = catalog_series (self->catalog, metric, label, size);
-    if (*series || *result || !add)
+    if (*result || (fit == SETTLES && !add))
         return 0;
-    if (catalog_series_count (self->catalog)
-        >= (size_t) self->options.max_series) {
-        s_say_full (self, row->name);
-        *result = ROW_SERIES;
-        return 0;
-    }
-    if (!metric)
-        metric = s_add_metric (self, row->name, row->type, row->period_s);
+    if (fit == SETTLES && s_settle (self, metric, row->type) == -1)
+        return -1;
     if (metric)
-        *series = s_add_series (self, metric, label, size);
-    return *series ? 0 : -1;
+        *series = catalog_series (self->catalog, metric, label, size);
+    if (!*series && add)
+        *series = s_make (self, metric, row, label, size, result);
+    return *series || *result || !add ? 0 : -1;
 }
 
 //  --------------------------------------------------------------------------
@@ -133,7 +168,7 @@ s_run_new (store_t *self, void *argument)
     if (catalog_metric (self->catalog, named->name))
         return 0;
     if (store_begin (self) == 0
-        && s_add_metric (self, named->name, named->type, 0)
+        && s_add_metric (self, named->name, named->type, true, 0)
         && store_commit (self) == 0)
         return 1;
     store_rollback (self);

@@ -92,6 +92,7 @@ test_old_inbox (void **state)
       "INSERT INTO older SELECT id >> 31, id & 0x7fffffff, sum, n, min, max,"
       " sum_squares, last, buckets FROM inbox;"
       "DROP TABLE inbox; ALTER TABLE older RENAME TO inbox;"
+      "ALTER TABLE metric DROP COLUMN posted;"
       "PRAGMA user_version = 8";
     static stored_t stored;
     int64_t at = s_now_s () - 100;
@@ -290,6 +291,51 @@ test_types_that_fit (void **state)
         assert_int_equal (refused, cases[i].result);
         stored_ask (&stored, "a", "", at, at + 1, 1);
         assert_true (stored.said[0].sum == (taken ? 10 : 5));
+        stored_end (&stored);
+    }
+}
+
+//  What was only posted is what the first program says, which then holds, also after a
+//  restart; what is refused as a whole settles nothing.
+static void
+test_program_settles (void **state)
+{
+    static const metric_type_t types[] = {METRIC_INCREMENT, METRIC_TIMER,
+                                          METRIC_GAUGE};
+    (void) state;
+    for (int i = 0; i < 6; i++) {
+        static stored_t stored;
+        int64_t at = s_now_s ();
+        metric_type_t type = types[i % 3], other = types[(i + 1) % 3];
+        store_row_t rows[] = {stored_row ("a", i / 3 ? "x" : NULL, at, 5),
+                              stored_row ("a", "y", at, 1)};
+        unsigned char refused[2] = {0};
+        batch_t batch = {
+          .rows = rows, .count = 2, .whole = true, .refused = refused};
+        metric_t metric;
+        stored_new (&stored);
+        rows[0].posted = true;
+        stored_write (&stored, rows, 1, NULL, NULL);
+        rows[0].posted = false;
+        rows[0].type = type;
+        rows[1].type = other;
+        store_write (stored.store, &batch);
+        assert_int_equal (batch.result, BATCH_REFUSED);
+        assert_int_equal (reader_metric (stored.reader, "a", &metric), 1);
+        assert_int_equal (metric.type, METRIC_GAUGE);
+        memset (refused, 0, sizeof refused);
+        stored_write (&stored, rows, 2, NULL, refused);
+        assert_int_equal (refused[0], ROW_TAKEN);
+        assert_int_equal (refused[1], ROW_TYPE);
+        stored_stop (&stored);
+        stored_start (&stored);
+        stored_write (&stored, rows, 2, NULL, refused);
+        assert_int_equal (refused[0], ROW_TAKEN);
+        assert_int_equal (refused[1], ROW_TYPE);
+        assert_int_equal (reader_metric (stored.reader, "a", &metric), 1);
+        assert_int_equal (metric.type, type);
+        stored_ask (&stored, "a", i / 3 ? "x" : "", at, at + 1, 1);
+        assert_true (stored.count == 1 && stored.said[0].sum == 15);
         stored_end (&stored);
     }
 }
@@ -511,6 +557,7 @@ main (void)
       cmocka_unit_test (test_repeated),
       cmocka_unit_test (test_refusals),
       cmocka_unit_test (test_types_that_fit),
+      cmocka_unit_test (test_program_settles),
       cmocka_unit_test (test_rows_are_counted_once),
       cmocka_unit_test (test_refused_makes_nothing),
       cmocka_unit_test (test_metrics),
