@@ -128,7 +128,8 @@ int store_metric_new (store_t *self, const char *name, metric_type_t type);
 int store_metrics_end (store_t *self, const int64_t *metrics, size_t count);
 
 //  What has become of rows since the store was opened, and how large it is.
-//  received = stored + repeated + refused + failed.
+//  received = stored + repeated + refused + failed. A request that failed and comes
+//  again, by its key, counts as what has become of it then.
 typedef struct {
     uint64_t received, stored, repeated, refused, failed;
     uint64_t reason[ROW_RESULTS];  //  of those refused, if they were at fault

@@ -11,6 +11,7 @@
 #include "inbox.h"
 #include "pack.h"
 #include "store.h"
+#include "table.h"
 #include "trim.h"
 
 #include <pthread.h>
@@ -62,6 +63,7 @@ struct store {
     change_t *change;
     bool closing;
     store_stats_t stats;
+    table_t failed;  //  requests that count as such in stats
 };
 
 //  The following are of the writer's thread.
@@ -72,6 +74,9 @@ void store_look (store_t *self);
 
 //  Commits batches together, and calls `done` of each.
 void store_write_group (store_t *self, batch_t *list);
+
+//  Counts what has become of a batch. Called with self->lock held.
+void store_account (store_t *self, const batch_t *batch);
 
 //  Prepares what that needs. Returns 0 or -1.
 int store_write_open (store_t *self);

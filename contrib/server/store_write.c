@@ -24,6 +24,7 @@ int
 store_write_open (store_t *self)
 {
     sqlite3 *db = self->db;
+    self->failed.free_item = free;
     self->begin = sql_prepare (db, "BEGIN IMMEDIATE");
     self->commit = sql_prepare (db, "COMMIT");
     self->rollback = sql_prepare (db, "ROLLBACK");
@@ -51,6 +52,7 @@ store_write_close (store_t *self)
     sqlite3_finalize (self->key_add);
     buffer_clear (&self->refused);
     free (self->found);
+    table_clear (&self->failed);
 }
 
 int
@@ -363,69 +365,13 @@ s_try (store_t *self, batch_t *list)
     return rc;
 }
 
-static void
-s_account_rows (store_t *self, const batch_t *batch)
-{
-    store_stats_t *stats = &self->stats;
-    int64_t hour_s = time_floor (self->now_s, HOUR_S);
-    for (size_t i = 0; i < batch->count; i++) {
-        int64_t time_s = batch->rows[i].point.time_s;
-        if (batch->refused[i]) {
-            stats->reason[batch->refused[i]]++;
-            continue;
-        }
-        if (batch->result != BATCH_STORED)
-            continue;
-        stats->late += time_s < hour_s;
-        if (time_s > stats->newest_s)
-            stats->newest_s = time_s;
-    }
-}
-
-//  How many rows of a batch have come to their end by this try.
-static size_t
-s_ended (const batch_t *batch)
-{
-    return batch->result == BATCH_REFUSED && batch->comes_again
-             ? batch->refused_count
-             : batch->count;
-}
-
-//  Called with self->lock held.
-static void
-s_account (store_t *self, const batch_t *batch)
-{
-    store_stats_t *stats = &self->stats;
-    stats->received += s_ended (batch);
-    switch (batch->result) {
-        case BATCH_STORED:
-            stats->stored += batch->count - batch->refused_count;
-            stats->refused += batch->refused_count;
-            s_account_rows (self, batch);
-            break;
-        case BATCH_REFUSED:
-            stats->refused += s_ended (batch);
-            s_account_rows (self, batch);
-            break;
-        case BATCH_CONFLICT:
-            stats->refused += batch->count;
-            break;
-        case BATCH_REPEATED:
-            stats->repeated += batch->count;
-            break;
-        case BATCH_FAILED:
-            stats->failed += batch->count;
-            break;
-    }
-}
-
 //  The list may be gone when this returns.
 static void
 s_finish (store_t *self, batch_t *list)
 {
     pthread_mutex_lock (&self->lock);
     for (batch_t *batch = list; batch; batch = batch->next) {
-        s_account (self, batch);
+        store_account (self, batch);
         self->waiting -= batch->count;
     }
     pthread_mutex_unlock (&self->lock);

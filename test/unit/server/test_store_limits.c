@@ -84,6 +84,7 @@ test_disk_full (void **state)
         assert_int_equal (reader_metric (s_stored.reader, "b", &metric), 0);
         store_stats (s_stored.store, &stats);
         assert_int_equal (stats.series, 1);
+        assert_int_equal (stats.failed, 2);
         s_disk.full = false;
     }
     assert_int_equal (stored_write (&s_stored, rows, 2, "l", NULL),
@@ -94,8 +95,10 @@ test_disk_full (void **state)
     stored_ask (&s_stored, "b", "", at, at + 1, 1);
     assert_true (s_stored.count == 1 && s_stored.said[0].n == 1);
     store_stats (s_stored.store, &stats);
-    assert_int_equal (stats.failed, 6);
+    assert_int_equal (stats.failed, 0);
     assert_int_equal (stats.stored, 3);
+    assert_int_equal (stats.repeated, 3);
+    assert_int_equal (stats.received, 6);
     stored_end (&s_stored);
     disk_unmount ();
 }
