@@ -47,6 +47,8 @@ struct store {
     int64_t now_s;        //  the wall clock, when the writer last looked,
     int64_t looked_ms;    //  which was then, by a clock that never steps
     int64_t newest_s;     //  of the newest row, or 0
+    int64_t proven_s;     //  it is as late at least, as rows say: store_prove,
+    int64_t latest_s;     //  and no later than this
     int64_t pack_at_s;    //  the next pass
     int64_t restart_at_s;     //  the log is not made to begin anew before
     int64_t since_s[LEVELS];  //  what is before is not kept at this level
@@ -71,6 +73,13 @@ struct store {
 //  Looks what time it is. When the clock was set back, all that is to be done at a
 //  time is due.
 void store_look (store_t *self);
+
+//  Looks which time rows prove. They do by the newest one that is a day older than the
+//  newest of all: a clock that was wrong for less than a day has left none.
+void store_prove (store_t *self);
+
+//  The clock's time, but no later than an hour after what rows prove.
+int64_t store_time_s (const store_t *self);
 
 //  Commits batches together, and calls `done` of each.
 void store_write_group (store_t *self, batch_t *list);

@@ -190,6 +190,13 @@ s_is_repeated (store_t *self, batch_t *batch)
     return found;
 }
 
+//  A clock that is years behind would let the key end as soon as it is right.
+static int64_t
+s_key_time_s (const store_t *self)
+{
+    return self->now_s > self->proven_s ? self->now_s : self->proven_s;
+}
+
 static int
 s_keep_key (store_t *self, const batch_t *batch)
 {
@@ -198,7 +205,7 @@ s_keep_key (store_t *self, const batch_t *batch)
     sqlite3_bind_blob (self->key_add, 1, batch->key, (int) batch->key_size,
                        SQLITE_STATIC);
     sqlite3_bind_int64 (self->key_add, 2, (int64_t) batch->digest);
-    sqlite3_bind_int64 (self->key_add, 3, self->now_s);
+    sqlite3_bind_int64 (self->key_add, 3, s_key_time_s (self));
     sqlite3_bind_null (self->key_add, 4);
     if (batch->refused_count) {
         s_put_refused (&self->refused, batch);

@@ -94,6 +94,7 @@ trim_open (store_t *store)
     self->forget = sql_prepare (
       db, "DELETE FROM request WHERE key > ?1 AND key <= ?2 AND time < ?3");
     self->keep_keys_s = KEYS_S;
+    store_prove (store);
     self->pages = sql_prepare (db, "PRAGMA page_count");
     self->free_pages = sql_prepare (db, "PRAGMA freelist_count");
     for (int level = 0; level < LEVELS; level++) {
@@ -153,15 +154,10 @@ s_retention_s (const store_t *store, int level)
     return keep_s[level];
 }
 
-//  A clock that is ahead ends nothing by itself: time is over when rows of a later
-//  time are there.
 static int64_t
 s_over_s (const store_t *store, int level)
 {
-    int64_t now_s = store->newest_s + HOUR_S;
-    if (now_s > store->now_s)
-        now_s = store->now_s;
-    return now_s - s_retention_s (store, level);
+    return store_time_s (store) - s_retention_s (store, level);
 }
 
 //  Whole chunks go.
@@ -169,6 +165,7 @@ static void
 s_end_what_is_old (store_t *store)
 {
     s_mend_since (store);
+    store_prove (store);
     for (int level = LEVELS - 1; level >= 0; level--) {
         int64_t since_s =
           time_floor (s_over_s (store, level), kept[level].span_s);
@@ -245,7 +242,7 @@ static void
 s_forget_some (store_t *store)
 {
     trim_t *self = &store->trim;
-    int64_t old_s = store->now_s - self->keep_keys_s;
+    int64_t old_s = store_time_s (store) - self->keep_keys_s;
     unsigned char last[256];
     size_t size = 0;
     int count = 0;

@@ -95,6 +95,110 @@ test_ahead (void **state)
     stored_end (&s_stored);
 }
 
+//  Rows come that have their time from a clock that is years ahead, and the server is
+//  started again, before the clock is set right: all that was stored stays, what comes
+//  then is seen, and what had a key is not taken twice.
+static batch_result_t
+s_write_keyed (const char *key, int64_t time_s)
+{
+    store_row_t row = stored_row ("keyed", NULL, time_s, 1);
+    return stored_write (&s_stored, &row, 1, key, NULL);
+}
+
+static int
+s_age_keys (store_t *store, void *argument)
+{
+    (void) argument;
+    for (int i = 0; i < 3; i++) {
+        store->trim.keys_at_s = 0;
+        while (store_tend (store) == 0) {
+        }
+    }
+    return 0;
+}
+
+static void
+test_rows_ahead (void **state)
+{
+    enum { ROWS = 30 };
+    int64_t now_s = s_now_s ();
+    (void) state;
+    s_init ();
+    stored_start (&s_stored);
+    for (int i = 0; i < ROWS; i++)
+        s_write ("a", now_s - i * HOUR_S);
+    assert_int_equal (s_write_keyed ("before", now_s), BATCH_STORED);
+    for (int ahead = 1; ahead >= 0; ahead--) {
+        s_ahead_s = ahead ? YEARS_S : 0;
+        store_run (s_stored.store, s_tend, NULL);
+        if (ahead) {
+            for (int i = 0; i < 5; i++)
+                s_write ("b", now_s + YEARS_S - i * HOUR_S);
+            assert_int_equal (s_write_keyed ("ahead", now_s + YEARS_S),
+                              BATCH_STORED);
+        }
+        for (int i = 0; i < 2; i++) {
+            store_run (s_stored.store, s_tend, NULL);
+            store_run (s_stored.store, s_age_keys, NULL);
+            assert_int_equal (s_count ("a", now_s - 2 * DAY_S, now_s + 1),
+                              ROWS);
+            assert_int_equal (s_write_keyed ("before", now_s), BATCH_REPEATED);
+            assert_int_equal (s_write_keyed ("ahead", now_s), BATCH_REPEATED);
+            stored_stop (&s_stored);
+            stored_start (&s_stored);
+        }
+    }
+    s_write ("a", now_s - 1);
+    store_run (s_stored.store, s_tend, NULL);
+    assert_int_equal (s_count ("a", now_s - 2 * DAY_S, now_s + 1), ROWS + 1);
+    assert_int_equal (
+      s_count ("b", now_s + YEARS_S - DAY_S, now_s + YEARS_S + 1), 5);
+    stored_end (&s_stored);
+}
+
+//  Keys that were kept while the clock was years behind are young when it is right.
+static void
+test_keys_behind (void **state)
+{
+    int64_t now_s = s_now_s ();
+    (void) state;
+    s_init ();
+    stored_start (&s_stored);
+    for (int i = 0; i < 30; i++)
+        s_write ("a", now_s - i * HOUR_S);
+    store_run (s_stored.store, s_tend, NULL);
+    s_ahead_s = -DAY_S * 10;
+    store_run (s_stored.store, s_tend, NULL);
+    assert_int_equal (s_write_keyed ("k", now_s - 10 * DAY_S), BATCH_STORED);
+    s_ahead_s = 0;
+    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, s_age_keys, NULL);
+    assert_int_equal (s_write_keyed ("k", now_s), BATCH_REPEATED);
+    stored_end (&s_stored);
+}
+
+//  As time goes on, rows and keys do end.
+static void
+test_time_ends (void **state)
+{
+    int64_t now_s = s_now_s ();
+    (void) state;
+    s_init ();
+    stored_start (&s_stored);
+    assert_int_equal (s_write_keyed ("k", now_s), BATCH_STORED);
+    for (int day = 0; day < 40; day++) {
+        s_ahead_s = day * DAY_S;
+        store_run (s_stored.store, s_tend, NULL);
+        s_write ("a", now_s + s_ahead_s);
+        store_run (s_stored.store, s_age_keys, NULL);
+    }
+    assert_int_equal (s_count ("a", now_s - 900, now_s + 40 * DAY_S), 40);
+    assert_int_equal (
+      stored_ask (&s_stored, "a", "", now_s - 900, now_s + 40 * DAY_S, 1), 900);
+    assert_int_equal (s_write_keyed ("k", now_s + s_ahead_s), BATCH_STORED);
+    stored_end (&s_stored);
+}
+
 //  A store that is opened while the clock is ahead.
 static void
 test_open_ahead (void **state)
@@ -266,9 +370,15 @@ int
 main (void)
 {
     const struct CMUnitTest tests[] = {
-      cmocka_unit_test (test_ahead),   cmocka_unit_test (test_open_ahead),
-      cmocka_unit_test (test_due),     cmocka_unit_test (test_since_ahead),
-      cmocka_unit_test (test_too_old), cmocka_unit_test (test_present_stays),
+      cmocka_unit_test (test_rows_ahead),
+      cmocka_unit_test (test_keys_behind),
+      cmocka_unit_test (test_time_ends),
+      cmocka_unit_test (test_ahead),
+      cmocka_unit_test (test_open_ahead),
+      cmocka_unit_test (test_due),
+      cmocka_unit_test (test_since_ahead),
+      cmocka_unit_test (test_too_old),
+      cmocka_unit_test (test_present_stays),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
