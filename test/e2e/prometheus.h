@@ -144,15 +144,11 @@ prometheus_check_increase (const server_t *server)
     }
 }
 
-//  Of each byte that a name, a tag's value and a source may have, in their midst.
-static void
-bytes_send (void *publisher)
+//  May a name, a tag's value and a source have it?
+static bool
+s_byte_may_be (int byte)
 {
-    for (int byte = 0x20; byte <= 0xff; byte++)
-        if (byte != '|' && byte != ';' && byte != 0x7f)
-            publisher_send (
-              publisher, text_new ("info|Counter|n%cm;tag=t%c.|1|%ld|s%cs%d",
-                                   byte, byte, (long) time (NULL), byte, byte));
+    return byte != '|' && byte != ';' && byte != 0x7f;
 }
 
 //  What contrib/docs/prometheus.md says that becomes of it.
@@ -182,6 +178,26 @@ prometheus_check_byte (const server_t *server, int byte)
     double found = prometheus_number (server, query);
     if (!(found == 1))
         fail_msg ("byte %d, %s: %g", byte, query, found);
+}
+
+//  A worker delivers a series for each byte, in the midst of name, tag and source.
+static void
+prometheus_check_bytes (store_t *store)
+{
+    broker_t *broker = broker_start ();
+    store_work (store, broker, LIST ("--worker", "bytes"));
+    void *publisher = publisher_new (broker, "");
+    long now = (long) time (NULL);
+    for (int byte = 0x20; byte <= 0xff; byte++)
+        if (s_byte_may_be (byte))
+            publisher_send (publisher,
+                            text_new ("info|Counter|n%cm;tag=t%c.|1|%ld|s%cs%d",
+                                      byte, byte, now, byte, byte));
+    publisher_send (publisher, text_new ("info|Counter|last|1|%ld|s", now));
+    prometheus_await (store->server, "last_total{worker=\"bytes\"}", 1);
+    for (int byte = 0x20; byte <= 0xff; byte++)
+        if (s_byte_may_be (byte))
+            prometheus_check_byte (store->server, byte);
 }
 
 #endif

@@ -13,6 +13,8 @@
 #include "indexer.h"
 #include "servers.h"
 
+#include <glob.h>
+
 //  --------------------------------------------------------------------------
 //  store: a server, and the worker that delivers to it
 
@@ -83,6 +85,18 @@ store_check (const store_t *self, const char *source, const char *name,
     if (total.sum < sum || total.sum > sum)
         fail_msg ("%s/%s: sum %.17g, expected %.17g", source, name, total.sum,
                   sum);
+}
+
+//  Of all rows this one was refused, and is in a file of the folder "spool".
+static void
+store_check_set_aside (const char *row)
+{
+    glob_t files;
+    assert_int_equal (
+      glob (temporary_path ("spool/rejected/request-*"), 0, NULL, &files), 0);
+    assert_int_equal (files.gl_pathc, 1);
+    assert_non_null (strstr (file_read (files.gl_pathv[0], NULL), row));
+    globfree (&files);
 }
 
 //  Has all come that the program counted? Readings may be lost where a worker was.

@@ -8,35 +8,12 @@
 
 //  ctest: TIMEOUT 600
 
-#include "site.h"
-
-#include "../../contrib/core/fault.h"
+#include "faults.h"
 
 #include <glob.h>
 
 //  --------------------------------------------------------------------------
 //  The steps of a commit: a worker dies at each, and at its third passing
-
-#define POINT_NAME(name) #name,
-static const char *const s_points[] = {FAULT_POINTS (POINT_NAME)};
-
-enum { POINTS = sizeof s_points / sizeof *s_points };
-
-//  Starts the worker. One that dies on its way up, where it makes its folder,
-//  is started again: it must have met the program's stream from the beginning.
-static void
-site_begin (site_t *self, const char *fault)
-{
-    site_start (self, fault);
-    while (process_alive (self->worker)
-           && !process_lines (self->worker, "event=ready"))
-        poll_pause ();
-    if (process_lines (self->worker, "event=ready"))
-        return;
-    assert_int_equal (process_wait (self->worker), 128 + SIGKILL);
-    site_start (self, NULL);
-    process_await (self->worker, "event=ready");
-}
 
 //  Waits until all that can die have died. Old readings, each of a second of its
 //  own, are refused by the stand-in, in a request with others: so requests are
@@ -66,7 +43,7 @@ each_step_may_be_the_last (void)
     for (size_t i = 0; i < 2 * POINTS; i++) {
         site[i] = site_new (broker, text_new ("%zu", i));
         site[i].fault = text_new ("%s:%d", s_points[i / 2], i % 2 ? 3 : 1);
-        site_begin (&site[i], site[i].fault);
+        site_begin (&site[i]);
     }
     load_t load = load_start (broker, 2, 5000);
     sites_await_death (site, 2 * POINTS, publisher);

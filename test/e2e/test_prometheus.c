@@ -261,17 +261,8 @@ static void
 each_byte_is_stored_under_the_name_that_the_handbook_says (void)
 {
     server_t *server = server_start (&server_prometheus);
-    broker_t *broker = broker_start ();
     store_t store = s_scraped (server);
-    store_work (&store, broker, LIST ("--worker", "bytes"));
-    void *publisher = publisher_new (broker, "");
-    bytes_send (publisher);
-    publisher_send (publisher,
-                    text_new ("info|Counter|last|1|%ld|s", (long) time (NULL)));
-    prometheus_await (server, "last_total{worker=\"bytes\"}", 1);
-    for (int byte = 0x20; byte <= 0xff; byte++)
-        if (byte != '|' && byte != ';' && byte != 0x7f)
-            prometheus_check_byte (server, byte);
+    prometheus_check_bytes (&store);
     prometheus_await (server, "up", 1);
     store_end (&store);
 }

@@ -7,10 +7,8 @@
 
 //  ctest: TIMEOUT 600 LONG 3600
 
+#include "faults.h"
 #include "serve.h"
-#include "site.h"
-
-#include "../../contrib/core/fault.h"
 
 //  A server for each worker, whose own one finds no broker.
 static site_t
@@ -45,27 +43,6 @@ s_check (site_t *site, load_t *load)
 //  --------------------------------------------------------------------------
 //  The steps of a commit: a worker dies at each
 
-#define POINT_NAME(name) #name,
-static const char *const s_points[] = {FAULT_POINTS (POINT_NAME)};
-
-enum { POINTS = sizeof s_points / sizeof *s_points };
-
-//  One that dies on its way up is started again: it must have met the program's stream
-//  from the beginning.
-static void
-s_begin (site_t *self)
-{
-    site_start (self, self->fault);
-    while (process_alive (self->worker)
-           && !process_lines (self->worker, "event=ready"))
-        poll_pause ();
-    if (process_lines (self->worker, "event=ready"))
-        return;
-    assert_int_equal (process_wait (self->worker), 128 + SIGKILL);
-    site_start (self, NULL);
-    process_await (self->worker, "event=ready");
-}
-
 //  Waits until a worker has died. Old readings are refused by the server, in a request
 //  with others, so requests are split, and rows set aside.
 static void
@@ -93,7 +70,7 @@ each_step_of_the_worker_may_be_the_last (void)
     for (size_t i = 0; i < POINTS; i++) {
         site[i] = s_site (broker, text_new ("%zu", i));
         site[i].fault = text_new ("%s:%d", s_points[i], i % 2 ? 3 : 1);
-        s_begin (&site[i]);
+        site_begin (&site[i]);
     }
     load_t load = load_start (broker, 2, 5000);
     for (size_t i = 0; i < POINTS; i++) {

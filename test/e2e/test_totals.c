@@ -12,9 +12,7 @@
 
 //  ctest: TIMEOUT 600
 
-#include "site.h"
-
-#include "../../contrib/core/fault.h"
+#include "faults.h"
 
 //  --------------------------------------------------------------------------
 //  The rows
@@ -295,23 +293,13 @@ keeper_check (keeper_t *self, const load_t *load, const char *died_of)
 //  --------------------------------------------------------------------------
 //  Each step may be the last
 
-#define POINT_NAME(name) #name,
-static const char *const s_points[] = {FAULT_POINTS (POINT_NAME)};
-
-enum { POINTS = sizeof s_points / sizeof *s_points };
-
-//  One that dies on its way up, where it makes its folder, is started again: it
-//  must meet the program's stream from the beginning.
+//  Starts the worker, again if it dies on its way up.
 static void
 keeper_begin (keeper_t *self, const char *fault)
 {
     keeper_start (self, fault);
-    while (process_alive (self->worker)
-           && !process_lines (self->worker, "event=ready"))
-        poll_pause ();
-    if (process_lines (self->worker, "event=ready"))
+    if (worker_gets_ready (self->worker))
         return;
-    assert_int_equal (process_wait (self->worker), 128 + SIGKILL);
     keeper_start (self, NULL);
     process_await (self->worker, "event=ready");
 }
