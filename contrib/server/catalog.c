@@ -321,7 +321,7 @@ catalog_expect_none (catalog_t *self, int odd)
 
 //  --------------------------------------------------------------------------
 //  What goes. A reader may look at it even now, so its memory is not used again
-//  until the end
+//  until the end, unless it is known that there is none
 
 static void
 s_drop_metric (catalog_t *self, metric_entry_t *metric)
@@ -332,7 +332,7 @@ s_drop_metric (catalog_t *self, metric_entry_t *metric)
 }
 
 static void
-catalog_remove_series (catalog_t *self, series_entry_t *series)
+s_drop_series (catalog_t *self, series_entry_t *series)
 {
     metric_entry_t *metric = catalog_metric_of (self, series->metric);
     table_remove (&self->series,
@@ -351,7 +351,7 @@ s_remove_series_that_end (catalog_t *self)
         const metric_entry_t *metric =
           series ? catalog_metric_of (self, series->metric) : NULL;
         if (metric && metric->ends)
-            catalog_remove_series (self, series);
+            s_drop_series (self, series);
     }
 }
 
@@ -372,6 +372,24 @@ catalog_remove_metrics (catalog_t *self, const int64_t *ids, size_t count)
     }
 }
 
+void
+catalog_remove_series (catalog_t *self, int64_t id, bool alone)
+{
+    series_entry_t *series = catalog_series_of (self, id);
+    s_drop_series (self, series);
+    if (alone)
+        arena_free (&self->arena, series, s_series_bytes (series->size));
+}
+
+void
+catalog_remove_metric (catalog_t *self, int64_t id, bool alone)
+{
+    metric_entry_t *metric = catalog_metric_of (self, id);
+    s_drop_metric (self, metric);
+    if (alone)
+        arena_free (&self->arena, metric, s_metric_bytes (metric->size));
+}
+
 size_t
 catalog_added (const catalog_t *self)
 {
@@ -384,7 +402,7 @@ s_undo (catalog_t *self, const added_t *added)
     metric_entry_t *metric = (metric_entry_t *) added->item;
     switch (added->what) {
         case ADDED_SERIES:
-            catalog_remove_series (self, (series_entry_t *) added->item);
+            s_drop_series (self, (series_entry_t *) added->item);
             break;
         case ADDED_METRIC:
             s_drop_metric (self, metric);
@@ -449,4 +467,10 @@ int64_t
 catalog_series_end (const catalog_t *self)
 {
     return self->series_of.end;
+}
+
+int64_t
+catalog_metric_end (const catalog_t *self)
+{
+    return self->metric_of.end;
 }

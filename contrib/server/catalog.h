@@ -87,6 +87,11 @@ size_t catalog_added (const catalog_t *self);
 //  Removes metrics with their series; ids that are unknown are passed over.
 void catalog_remove_metrics (catalog_t *self, const int64_t *ids, size_t count);
 
+//  Removes one, or a metric that has no series. `alone`: nobody reads, so that its
+//  memory may be used again.
+void catalog_remove_series (catalog_t *self, int64_t id, bool alone);
+void catalog_remove_metric (catalog_t *self, int64_t id, bool alone);
+
 //  The metric that has the most series, or NULL.
 const metric_entry_t *catalog_largest (const catalog_t *self);
 
@@ -100,7 +105,8 @@ series_entry_t *catalog_series_of (const catalog_t *self, int64_t id);
 size_t catalog_metrics (const catalog_t *self);
 size_t catalog_series_count (const catalog_t *self);
 
-//  Above the highest ID that a series has had.
+//  Above the highest ID that a series has had, or a metric.
 int64_t catalog_series_end (const catalog_t *self);
+int64_t catalog_metric_end (const catalog_t *self);
 
 #endif

@@ -440,18 +440,18 @@ int64_t
 reader_points (reader_t *self, int64_t series, int64_t from_s, int64_t to_s,
                int64_t resolution_s, point_fn *each, void *argument)
 {
-    const series_entry_t *entry =
-      catalog_series_of (self->store->catalog, series);
-    int64_t rc;
-    if (!entry || resolution_s < 1)
-        return entry ? -1 : resolution_s;
+    const series_entry_t *entry;
+    int64_t rc = resolution_s;
+    if (resolution_s < 1 || reader_begin (self) == -1)
+        return -1;
     from_s = from_s > 0 ? time_floor (from_s, resolution_s) : 0;
     to_s = time_floor (to_s + resolution_s - 1, resolution_s);
-    if (reader_begin (self) == -1)
-        return -1;
-    self->query =
-      (query_t){series, {entry->seconds[0], entry->seconds[1]}, each, argument};
-    rc = s_read (self, from_s, to_s, resolution_s);
+    entry = catalog_series_of (self->store->catalog, series);
+    if (entry) {
+        self->query = (query_t){
+          series, {entry->seconds[0], entry->seconds[1]}, each, argument};
+        rc = s_read (self, from_s, to_s, resolution_s);
+    }
     reader_end (self);
     return rc;
 }

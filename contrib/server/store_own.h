@@ -11,6 +11,7 @@
 #include "inbox.h"
 #include "pack.h"
 #include "store.h"
+#include "sweep.h"
 #include "table.h"
 #include "trim.h"
 
@@ -54,6 +55,7 @@ struct store {
     int64_t since_s[LEVELS];  //  what is before is not kept at this level
     packer_t packer;
     trim_t trim;
+    sweep_t sweep;
     int wal_pages;  //  of the log
 
     pthread_t thread;

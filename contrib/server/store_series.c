@@ -17,8 +17,9 @@ int
 store_series_open (store_t *self)
 {
     self->metric_add =
-      sql_prepare (self->db, "INSERT INTO metric (name, type, period, posted)"
-                             " VALUES (?1, ?2, ?3, ?4)");
+      sql_prepare (self->db, "INSERT INTO metric (name, type, period, posted,"
+                             " attributes)"
+                             " VALUES (?1, ?2, ?3, ?4, ?5)");
     self->metric_settle = sql_prepare (
       self->db, "UPDATE metric SET type = ?2, posted = 0 WHERE id = ?1");
     self->series_add = sql_prepare (
@@ -40,12 +41,13 @@ store_series_close (store_t *self)
 
 static metric_entry_t *
 s_add_metric (store_t *self, const char *name, metric_type_t type, bool posted,
-              int64_t period_s)
+              int64_t period_s, const char *attributes)
 {
     sqlite3_bind_text (self->metric_add, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_int (self->metric_add, 2, (int) type);
     sqlite3_bind_int64 (self->metric_add, 3, period_s);
     sqlite3_bind_int (self->metric_add, 4, posted);
+    sqlite3_bind_text (self->metric_add, 5, attributes, -1, SQLITE_STATIC);
     if (sql_done (self->metric_add) == -1)
         return NULL;
     return catalog_add_metric (
@@ -124,8 +126,8 @@ s_make (store_t *self, metric_entry_t *metric, const store_row_t *row,
         return NULL;
     }
     if (!metric)
-        metric =
-          s_add_metric (self, row->name, row->type, row->posted, row->period_s);
+        metric = s_add_metric (self, row->name, row->type, row->posted,
+                               row->period_s, NULL);
     return metric ? s_add_series (self, metric, label, size) : NULL;
 }
 
@@ -161,6 +163,7 @@ typedef struct {
     metric_type_t type;
 } named_t;
 
+//  It has attributes, though none yet: so a user has described it, and it stays.
 static int
 s_run_new (store_t *self, void *argument)
 {
@@ -168,7 +171,7 @@ s_run_new (store_t *self, void *argument)
     if (catalog_metric (self->catalog, named->name))
         return 0;
     if (store_begin (self) == 0
-        && s_add_metric (self, named->name, named->type, true, 0)
+        && s_add_metric (self, named->name, named->type, true, 0, "{}")
         && store_commit (self) == 0)
         return 1;
     store_rollback (self);

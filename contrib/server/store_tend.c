@@ -34,6 +34,7 @@ store_tend_open (store_t *self)
 {
     sqlite3_wal_hook (self->db, s_committed, self);
     return pack_open (&self->packer, self->db) == 0 && trim_open (self) == 0
+               && sweep_open (&self->sweep, self->db) == 0
              ? 0
              : -1;
 }
@@ -43,6 +44,7 @@ store_tend_close (store_t *self)
 {
     pack_close (&self->packer);
     trim_close (&self->trim);
+    sweep_close (&self->sweep);
 }
 
 //  --------------------------------------------------------------------------
@@ -132,6 +134,7 @@ store_tend (store_t *self)
     s_write_back (self);
     more = s_pack (self);
     more |= trim_slice (self);
+    more |= sweep_slice (self);
     s_tell_size (self);
     return more ? 0 : IDLE_MS;
 }

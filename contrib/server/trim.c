@@ -13,6 +13,7 @@
 #include "sql.h"
 #include "store_own.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,8 @@ enum {
     SLICE_KEYS = 1000,
     SLICE_PAGES = 500,
     KEYS_MOST = 4000000,
+    KEYS_SHARE = 8,  //  of --max-bytes they may take so much: an eighth
+    KEY_BYTES = 32,  //  that a key takes beside itself, about
     KEYS_S = 7 * DAY_S,
     PAGES_LEFT = 4096,   //  free ones that are kept, for what comes
     SLACK_PAGES = 4096,  //  above --max-bytes, before nothing is written
@@ -226,23 +229,59 @@ s_erase_some (store_t *store, int level)
 
 //  After a round, they are kept for less time if there are too many, else for more.
 static void
-s_end_round (trim_t *self)
+s_end_round (store_t *store)
 {
-    if (self->keys > KEYS_MOST)
-        self->keep_keys_s = self->keep_keys_s * KEYS_MOST / self->keys;
+    trim_t *self = &store->trim;
+    double share = (double) store->options.max_bytes / KEYS_SHARE + 1;
+    double over =
+      fmax ((double) self->keys / KEYS_MOST, (double) self->key_bytes / share);
+    if (over > 1)
+        self->keep_keys_s = (int64_t) ((double) self->keep_keys_s / over);
     else if (self->keep_keys_s < KEYS_S)
         self->keep_keys_s += self->keep_keys_s / 16 + 1;
-    self->keys = 0;
+    self->hurry = self->hurry && over > 1 && self->keep_keys_s > 0;
+    if (!self->hurry)
+        self->keys_fit_s = store->now_s + CHECK_S;
+    self->keys = self->key_bytes = 0;
     self->at_size = 0;
 }
 
-//  Goes on through the keys, in their order. Deletes those of a slice that are too
-//  old, if there are any.
+//  Before points end to make room, keys do that take more than their share. Returns
+//  whether it is not yet known that they do not.
+static bool
+s_keys_first (store_t *store)
+{
+    trim_t *self = &store->trim;
+    if (!self->hurry && store->now_s >= self->keys_fit_s) {
+        self->hurry = true;
+        self->keys = self->key_bytes = 0;
+        self->at_size = 0;
+    }
+    return self->hurry;
+}
+
+//  Deletes those of a slice that are too old.
+static void
+s_forget (store_t *store, const void *last, size_t size, int64_t old_s,
+          int64_t bytes_each)
+{
+    trim_t *self = &store->trim;
+    int64_t gone;
+    sqlite3_bind_blob (self->forget, 1, self->at, (int) self->at_size,
+                       SQLITE_STATIC);
+    sqlite3_bind_blob (self->forget, 2, last, (int) size, SQLITE_STATIC);
+    sqlite3_bind_int64 (self->forget, 3, old_s);
+    gone = sql_done (self->forget) == 0 ? sqlite3_changes (store->db) : 0;
+    self->keys -= gone;
+    self->key_bytes -= gone * bytes_each;
+}
+
+//  Goes on through the keys, in their order.
 static void
 s_forget_some (store_t *store)
 {
     trim_t *self = &store->trim;
-    int64_t old_s = store_time_s (store) - self->keep_keys_s;
+    int64_t old_s = store_time_s (store) - self->keep_keys_s, bytes = 0;
     unsigned char last[256];
     size_t size = 0;
     int count = 0;
@@ -254,22 +293,18 @@ s_forget_some (store_t *store)
         const void *key = sqlite3_column_blob (self->key, 0);
         size = (size_t) sqlite3_column_bytes (self->key, 0);
         memcpy (last, key, size);
+        bytes += (int64_t) size + KEY_BYTES;
         old |= sqlite3_column_int64 (self->key, 1) < old_s;
     }
     sqlite3_reset (self->key);
     self->keys += count;
-    if (old) {
-        sqlite3_bind_blob (self->forget, 1, self->at, (int) self->at_size,
-                           SQLITE_STATIC);
-        sqlite3_bind_blob (self->forget, 2, last, (int) size, SQLITE_STATIC);
-        sqlite3_bind_int64 (self->forget, 3, old_s);
-        if (sql_done (self->forget) == 0)
-            self->keys -= sqlite3_changes (store->db);
-    }
+    self->key_bytes += bytes;
+    if (old)
+        s_forget (store, last, size, old_s, bytes / count);
     memcpy (self->at, last, size);
     self->at_size = size;
     if (count < SLICE_KEYS)
-        s_end_round (self);
+        s_end_round (store);
 }
 
 //  --------------------------------------------------------------------------
@@ -364,7 +399,8 @@ s_end_some (store_t *store)
     s_say_too_much (store, level, since_s);
 }
 
-//  The log is short, or will be when readers have gone: no points end for it, but
+//  What is of no use goes first: what has ended already, names without points, keys that
+//  are too many. The log is short, or will be when readers have gone: no points end for it, but
 //  nothing is written either when it is too long.
 static void
 s_check_size (store_t *store)
@@ -375,7 +411,8 @@ s_check_size (store_t *store)
     bool dirty = false;
     for (int level = 0; level < LEVELS; level++)
         dirty |= self->dirty[level];
-    if (self->used_pages > most && !dirty)
+    if (self->used_pages > most && !dirty && !sweep_is_due (store)
+        && !s_keys_first (store))
         s_end_some (store);
     self->full = self->used_pages + store->wal_pages > more;
 }
@@ -397,6 +434,7 @@ trim_clock_back (trim_t *self)
 {
     self->check_at_s = 0;
     self->keys_at_s = 0;
+    self->keys_fit_s = 0;
     self->day_s = 0;
     self->said_s = 0;
 }
@@ -413,11 +451,11 @@ trim_slice (store_t *store)
             s_erase_some (store, level);
             return true;
         }
-    if (store->now_s >= self->keys_at_s) {
+    if (self->hurry || store->now_s >= self->keys_at_s) {
         self->keys_at_s = store->now_s + 1;
         s_forget_some (store);
     }
     if (self->give_back > 0)
         s_give_back_some (store);
-    return self->give_back > 0;
+    return self->give_back > 0 || self->hurry;
 }

@@ -22,16 +22,19 @@ typedef struct {
     bool dirty[LEVELS];     //  there may be chunks from before since_s
     unsigned char at[256];  //  the key that was looked at last,
     size_t at_size;         //  when all were,
-    int64_t keys;           //  and how many there were so far
+    int64_t keys;           //  and how many there were so far,
+    int64_t key_bytes;      //  and what they take, about
     int64_t keep_keys_s;    //  for how long they are kept
     int64_t keys_at_s;      //  when some are to be looked at
-    int64_t check_at_s;     //  when to look for what is too old
-    int64_t day_s;          //  when this day ends,
-    int64_t idle_pages;     //  which has had so many free pages all the time:
-    int64_t give_back;      //  these are given back to the file system
-    int64_t said_s;         //  when it was said that there is too much
-    int64_t used_pages;     //  of the database
-    bool full;              //  nothing is to be written until there is less
+    bool hurry;  //  all are to be looked at, before points end for them:
+    int64_t keys_fit_s;  //  until then they take their share, as was found
+    int64_t check_at_s;  //  when to look for what is too old
+    int64_t day_s;       //  when this day ends,
+    int64_t idle_pages;  //  which has had so many free pages all the time:
+    int64_t give_back;   //  these are given back to the file system
+    int64_t said_s;      //  when it was said that there is too much
+    int64_t used_pages;  //  of the database
+    bool full;           //  nothing is to be written until there is less
 } trim_t;
 
 typedef struct store store_t;
