@@ -289,6 +289,42 @@ what_is_rolled_up_is_right (void)
     assert_true (s_fetched (server, "t/p99", false) == FLUSHES);
 }
 
+//  A worker's reason for trying again, when the one at this port does not answer.
+static void
+s_await_reason (int fd, bool resets, const char *why)
+{
+    broker_t *broker = broker_start ();
+    const char *to = text_new ("127.0.0.1:%d", port_of (fd));
+    process_t *worker = worker_start (
+      broker, "graphite",
+      LIST ("--to", to, "--flush", "1", "--timeout", "1", "--worker", "w"),
+      NULL);
+    publisher_send (publisher_new (broker, ""), s_counter ("c", 1, "s"));
+    if (resets) {
+        struct linger at_once = {1, 0};
+        char byte;
+        int peer = accept (fd, NULL, NULL);
+        assert_int_equal (recv (peer, &byte, 1, 0), 1);
+        setsockopt (peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close (peer);
+    }
+    process_await (worker, text_new ("reason=\"%s: %s\"", to, why));
+    close (fd);
+    process_stop (worker, SIGKILL);
+}
+
+//  Who reads why a request comes again reads to whom it went, and what failed.
+static void
+reasons_say_where_and_what (void)
+{
+    s_await_reason (port_take ("127.0.0.1", 0), false,
+                    "connect: Connection refused");
+    s_await_reason (port_listen ("127.0.0.1", 0), false,
+                    "the other side's close: timed out");
+    s_await_reason (port_listen ("127.0.0.1", 0), true,
+                    "the other side's close: Connection reset by peer");
+}
+
 static void
 options_must_say_where_and_how (void)
 {
@@ -311,6 +347,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_server_that_dies_with_a_request_unread_gets_it_again),
   TEST (every_byte_is_stored_as_the_handbook_says),
   TEST (every_tag_is_stored_as_the_handbook_says),
+  TEST (reasons_say_where_and_what),
   TEST (options_must_say_where_and_how),
 };
 
