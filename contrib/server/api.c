@@ -291,6 +291,42 @@ api_make (web_request_t *request, document_t *document)
 }
 
 void
+api_kind_post (web_request_t *request, const api_kind_t *kind)
+{
+    cJSON *body = web_json (request);
+    if (body && kind->check (request, body, true) == 0) {
+        document_t document = {.kind = kind->kind,
+                               .body = cJSON_CreateObject ()};
+        kind->change (body, &document);
+        if (api_make (request, &document)) {
+            api_created (request, "%s/%lld", kind->path,
+                         (long long) document.id);
+            kind->write (request, &document);
+        }
+        document_clear (&document);
+    }
+    cJSON_Delete (body);
+}
+
+void
+api_kind_put (web_request_t *request, const api_kind_t *kind)
+{
+    cJSON *body = web_json (request);
+    if (body && kind->check (request, body, false) == 0)
+        api_result (request,
+                    documents_change (request->store, kind->kind, 0,
+                                      api_id (request, 0), kind->change, body));
+    cJSON_Delete (body);
+}
+
+void
+api_kind_delete (web_request_t *request, const api_kind_t *kind)
+{
+    api_result (request, documents_delete (request->store, kind->kind, 0,
+                                           api_id (request, 0)));
+}
+
+void
 api_write_member (buffer_t *out, const cJSON *body, const char *name,
                   const char *otherwise)
 {

@@ -105,6 +105,22 @@ void api_documents (web_request_t *request, document_kind_t kind,
 //  Makes it. Returns true, or false with the answer.
 bool api_make (web_request_t *request, document_t *document);
 
+//  How requests make and change documents of a kind that have no parent.
+typedef struct {
+    document_kind_t kind;
+    const char *path;  //  of all of them
+    //  Is the body good? `whole`: it makes one. Returns 0, or -1 with the answer.
+    int (*check) (web_request_t *request, const cJSON *body, bool whole);
+    document_change_fn *change;  //  gets the body
+    document_fn *write;          //  gets the request
+} api_kind_t;
+
+void api_kind_post (web_request_t *request, const api_kind_t *kind);
+
+//  Those of the ID in the path.
+void api_kind_put (web_request_t *request, const api_kind_t *kind);
+void api_kind_delete (web_request_t *request, const api_kind_t *kind);
+
 //  A member of a body as it was sent, or something else if it is not there.
 void api_write_member (buffer_t *out, const cJSON *body, const char *name,
                        const char *otherwise);

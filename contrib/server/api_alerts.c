@@ -200,11 +200,15 @@ s_condition_ok (web_request_t *request, const cJSON *condition)
 
 //  Returns 0, or -1 with the answer.
 static int
-s_check (web_request_t *request, const cJSON *body)
+s_check (web_request_t *request, const cJSON *body, bool whole)
 {
     const cJSON *conditions = cJSON_GetObjectItem (body, "conditions"), *item;
     const char *name = api_text (body, "name");
     double rearm = REARM_S;
+    if (whole && !name) {
+        web_error (request, 400, "name", "is required");
+        return -1;
+    }
     if (name && !api_name_ok (request, "name", name, "alert name"))
         return -1;
     if (api_number (body, "rearm_seconds", &rearm) == -1 || rearm < 0
@@ -249,41 +253,28 @@ s_change (void *argument, document_t *alert)
     }
 }
 
+static const api_kind_t s_kind = {.kind = DOCUMENT_ALERT,
+                                  .path = "/v1/alerts",
+                                  .check = s_check,
+                                  .change = s_change,
+                                  .write = s_write_alert};
+
 void
 api_alerts_post (web_request_t *request)
 {
-    cJSON *body = web_json (request);
-    if (body && !api_text (body, "name"))
-        web_error (request, 400, "name", "is required");
-    else if (body && s_check (request, body) == 0) {
-        document_t alert = {.kind = DOCUMENT_ALERT,
-                            .body = cJSON_CreateObject ()};
-        s_change (body, &alert);
-        if (api_make (request, &alert)) {
-            api_created (request, "/v1/alerts/%" PRId64, alert.id);
-            s_write_alert (request, &alert);
-        }
-        document_clear (&alert);
-    }
-    cJSON_Delete (body);
+    api_kind_post (request, &s_kind);
 }
 
 void
 api_alert_update (web_request_t *request)
 {
-    cJSON *body = web_json (request);
-    if (body && s_check (request, body) == 0)
-        api_result (request,
-                    documents_change (request->store, DOCUMENT_ALERT, 0,
-                                      api_id (request, 0), s_change, body));
-    cJSON_Delete (body);
+    api_kind_put (request, &s_kind);
 }
 
 void
 api_alert_delete (web_request_t *request)
 {
-    api_result (request, documents_delete (request->store, DOCUMENT_ALERT, 0,
-                                           api_id (request, 0)));
+    api_kind_delete (request, &s_kind);
 }
 
 //  Nothing was triggered, so nothing is left to be cleared.

@@ -105,8 +105,14 @@ s_sum_up_time (trace_t *trace)
 //  Records
 
 //  The members of a measurement but for its time.
+enum { VALUE, COUNT, SUM, MIN, MAX, SUM_SQUARES, MEMBERS };
+
+static const char *const s_members[MEMBERS] = {
+  [VALUE] = "value", [COUNT] = "count", [SUM] = "sum",
+  [MIN] = "min",     [MAX] = "max",     [SUM_SQUARES] = "sum_squares"};
+
 typedef struct {
-    double value, count, sum, min, max, sum_squares;
+    double member[MEMBERS];
 } record_t;
 
 //  "value" is the mean, whatever the metric's summarize_function is: so it was at
@@ -114,12 +120,12 @@ typedef struct {
 static record_t
 s_record (const point_t *point)
 {
-    return (record_t){.value = point->sum / (double) point->n,
-                      .count = (double) point->n,
-                      .sum = point->sum,
-                      .min = point->min,
-                      .max = point->max,
-                      .sum_squares = point->sum_squares};
+    return (record_t){{[VALUE] = point->sum / (double) point->n,
+                       [COUNT] = (double) point->n,
+                       [SUM] = point->sum,
+                       [MIN] = point->min,
+                       [MAX] = point->max,
+                       [SUM_SQUARES] = point->sum_squares}};
 }
 
 static void
@@ -127,18 +133,10 @@ s_write_record (buffer_t *out, int64_t time_s, const record_t *record)
 {
     out_key (out, "measure_time");
     out_integer (out, time_s);
-    out_key (out, "value");
-    out_number (out, record->value);
-    out_key (out, "count");
-    out_number (out, record->count);
-    out_key (out, "sum");
-    out_number (out, record->sum);
-    out_key (out, "min");
-    out_number (out, record->min);
-    out_key (out, "max");
-    out_number (out, record->max);
-    out_key (out, "sum_squares");
-    out_number (out, record->sum_squares);
+    for (int i = 0; i < MEMBERS; i++) {
+        out_key (out, s_members[i]);
+        out_number (out, record->member[i]);
+    }
 }
 
 //  A reading that rises is read back as it was sent.
@@ -201,29 +199,31 @@ s_function (const char *name)
     return NULL;
 }
 
-//  The function over each member of what the sources have, but for count, which is
-//  that of all samples.
+//  Adds what another source has: the function over each member, but for count, which
+//  is that of all samples.
+static void
+s_join_record (record_t *all, const record_t *one, join_fn *join)
+{
+    for (int i = 0; i < MEMBERS; i++)
+        all->member[i] = i == COUNT ? all->member[i] + one->member[i]
+                                    : join (all->member[i], one->member[i]);
+}
+
+//  Of the functions, count is how many sources there are, and mean is a share.
 static record_t
 s_group (const char *function, const trace_point_t *item, size_t count)
 {
-    join_fn *join = s_function (function);
     record_t all = s_record (&item->point);
+    bool counts = strcasecmp (function, "count") == 0;
     double share = strcasecmp (function, "mean") == 0 ? (double) count : 1;
     for (size_t i = 1; i < count; i++) {
         record_t one = s_record (&item[i].point);
-        all.value = join (all.value, one.value);
-        all.sum = join (all.sum, one.sum);
-        all.min = join (all.min, one.min);
-        all.max = join (all.max, one.max);
-        all.sum_squares = join (all.sum_squares, one.sum_squares);
-        all.count += one.count;
+        s_join_record (&all, &one, s_function (function));
     }
-    if (strcasecmp (function, "count") == 0)
-        return (record_t){(double) count, all.count,      (double) count,
-                          (double) count, (double) count, (double) count};
-    return (record_t){all.value / share, all.count,
-                      all.sum / share,   all.min / share,
-                      all.max / share,   all.sum_squares / share};
+    for (int i = 0; i < MEMBERS; i++)
+        if (i != COUNT)
+            all.member[i] = counts ? (double) count : all.member[i] / share;
+    return all;
 }
 
 //  Samples of all sources together.

@@ -7,7 +7,6 @@
 
 #include "api.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,38 +88,27 @@ s_check (web_request_t *request, const cJSON *body, bool whole)
     return -1;
 }
 
+static const api_kind_t s_kind = {.kind = DOCUMENT_SERVICE,
+                                  .path = "/v1/services",
+                                  .check = s_check,
+                                  .change = s_change,
+                                  .write = api_service_write};
+
 void
 api_services_post (web_request_t *request)
 {
-    cJSON *body = web_json (request);
-    if (body && s_check (request, body, true) == 0) {
-        document_t service = {.kind = DOCUMENT_SERVICE,
-                              .body = cJSON_CreateObject ()};
-        s_change (body, &service);
-        if (api_make (request, &service)) {
-            api_created (request, "/v1/services/%" PRId64, service.id);
-            api_service_write (request, &service);
-        }
-        document_clear (&service);
-    }
-    cJSON_Delete (body);
+    api_kind_post (request, &s_kind);
 }
 
 void
 api_service_update (web_request_t *request)
 {
-    cJSON *body = web_json (request);
-    if (body && s_check (request, body, false) == 0)
-        api_result (request,
-                    documents_change (request->store, DOCUMENT_SERVICE, 0,
-                                      api_id (request, 0), s_change, body));
-    cJSON_Delete (body);
+    api_kind_put (request, &s_kind);
 }
 
 //  Alerts may still name it: what is not there is left out when they are read.
 void
 api_service_delete (web_request_t *request)
 {
-    api_result (request, documents_delete (request->store, DOCUMENT_SERVICE, 0,
-                                           api_id (request, 0)));
+    api_kind_delete (request, &s_kind);
 }

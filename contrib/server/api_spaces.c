@@ -58,24 +58,6 @@ s_name (web_request_t *request, const cJSON *body)
     return NULL;
 }
 
-void
-api_spaces_post (web_request_t *request)
-{
-    cJSON *body = web_json (request);
-    const char *name = body ? s_name (request, body) : NULL;
-    if (name) {
-        document_t space = {.kind = DOCUMENT_SPACE,
-                            .name = strdup (name),
-                            .body = cJSON_CreateObject ()};
-        if (api_make (request, &space)) {
-            api_created (request, "/v1/spaces/%" PRId64, space.id);
-            s_write_space (request, &space);
-        }
-        document_clear (&space);
-    }
-    cJSON_Delete (body);
-}
-
 //  Only the number: a client in Go reads them as such.
 static void
 s_write_chart_id (void *argument, const document_t *chart)
@@ -119,29 +101,41 @@ api_space_get (web_request_t *request)
     document_clear (&space);
 }
 
-static void
-s_rename (void *argument, document_t *document)
+static int
+s_check_space (web_request_t *request, const cJSON *body, bool whole)
 {
-    document_rename (document, (const char *) argument);
+    (void) whole;
+    return s_name (request, body) ? 0 : -1;
+}
+
+static void
+s_change_space (void *argument, document_t *space)
+{
+    document_rename (space, api_text ((const cJSON *) argument, "name"));
+}
+
+static const api_kind_t s_space_kind = {.kind = DOCUMENT_SPACE,
+                                        .path = "/v1/spaces",
+                                        .check = s_check_space,
+                                        .change = s_change_space,
+                                        .write = s_write_space};
+
+void
+api_spaces_post (web_request_t *request)
+{
+    api_kind_post (request, &s_space_kind);
 }
 
 void
 api_space_update (web_request_t *request)
 {
-    cJSON *body = web_json (request);
-    const char *name = body ? s_name (request, body) : NULL;
-    if (name)
-        api_result (request, documents_change (request->store, DOCUMENT_SPACE,
-                                               0, api_id (request, 0), s_rename,
-                                               (void *) (uintptr_t) name));
-    cJSON_Delete (body);
+    api_kind_put (request, &s_space_kind);
 }
 
 void
 api_space_delete (web_request_t *request)
 {
-    api_result (request, documents_delete (request->store, DOCUMENT_SPACE, 0,
-                                           api_id (request, 0)));
+    api_kind_delete (request, &s_space_kind);
 }
 
 //  --------------------------------------------------------------------------

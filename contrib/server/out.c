@@ -99,6 +99,15 @@ out_integer (buffer_t *self, int64_t value)
 }
 
 void
+out_integers (buffer_t *self, const out_member_t *member, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        out_key (self, member[i].name);
+        out_integer (self, member[i].value);
+    }
+}
+
+void
 out_bool (buffer_t *self, bool value)
 {
     out_raw (self, value ? "true" : "false");

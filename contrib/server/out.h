@@ -29,6 +29,14 @@ void out_number (buffer_t *self, double value);
 void out_integer (buffer_t *self, int64_t value);
 void out_bool (buffer_t *self, bool value);
 
+//  Members that are integers.
+typedef struct {
+    const char *name;
+    int64_t value;
+} out_member_t;
+
+void out_integers (buffer_t *self, const out_member_t *member, size_t count);
+
 //  JSON as it is, or null.
 void out_raw (buffer_t *self, const char *json);
 

@@ -140,24 +140,19 @@ s_put_store (buffer_t *out, store_t *store)
 {
     store_stats_t stats;
     store_stats (store, &stats);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {{"received", stats.received},
-                   {"stored", stats.stored},
-                   {"repeated", stats.repeated},
-                   {"refused_type", stats.reason[ROW_TYPE]},
-                   {"refused_series", stats.reason[ROW_SERIES]},
-                   {"refused_old", stats.reason[ROW_OLD]},
-                   {"refused", stats.refused},
-                   {"failed", stats.failed},
-                   {"late", stats.late},
-                   {"dropped", stats.dropped}};
+    const out_member_t numbers[] = {
+      {"received", (int64_t) stats.received},
+      {"stored", (int64_t) stats.stored},
+      {"repeated", (int64_t) stats.repeated},
+      {"refused_type", (int64_t) stats.reason[ROW_TYPE]},
+      {"refused_series", (int64_t) stats.reason[ROW_SERIES]},
+      {"refused_old", (int64_t) stats.reason[ROW_OLD]},
+      {"refused", (int64_t) stats.refused},
+      {"failed", (int64_t) stats.failed},
+      {"late", (int64_t) stats.late},
+      {"dropped", (int64_t) stats.dropped}};
     out_begin (out, '{');
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        out_key (out, numbers[i].name);
-        out_integer (out, (int64_t) numbers[i].value);
-    }
+    out_integers (out, numbers, sizeof numbers / sizeof *numbers);
     out_end (out, '}');
 }
 

@@ -146,24 +146,18 @@ chart_put_json (const chart_t *self)
 {
     const groups_t *groups = &self->groups;
     buffer_t *out = &self->request->out;
-    const struct {
-        const char *name;
-        int64_t value;
-    } numbers[] = {{"resolution", groups->step_s},
-                   {"asked", self->asked_s},
-                   {"kept", groups->kept_s},
-                   {"from", groups->from_s},
-                   {"count", (int64_t) groups->intervals},
-                   {"series", (int64_t) self->survey.count}};
+    const out_member_t numbers[] = {{"resolution", groups->step_s},
+                                    {"asked", self->asked_s},
+                                    {"kept", groups->kept_s},
+                                    {"from", groups->from_s},
+                                    {"count", (int64_t) groups->intervals},
+                                    {"series", (int64_t) self->survey.count}};
     out_begin (out, '{');
     out_key (out, "name");
     out_text (out, self->name);
     out_key (out, "type");
     out_text (out, page_type (self->type));
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        out_key (out, numbers[i].name);
-        out_integer (out, numbers[i].value);
-    }
+    out_integers (out, numbers, sizeof numbers / sizeof *numbers);
     out_key (out, "groups");
     out_begin (out, '[');
     for (size_t i = 0; i < groups->count; i++)
