@@ -260,6 +260,20 @@ catalog_series (const catalog_t *self, const metric_entry_t *metric,
       &key);
 }
 
+series_entry_t *
+catalog_next (const catalog_t *self, const series_entry_t *before,
+              const char *name, const char *label, size_t size)
+{
+    series_entry_t *series = catalog_series_of (self, before->next);
+    const metric_entry_t *metric =
+      series ? catalog_metric_of (self, series->metric) : NULL;
+    series_key_t key = {metric ? metric->id : 0, label, size};
+    return metric && s_same_series (series, &key)
+               && strcmp (metric->name, name) == 0
+             ? series
+             : NULL;
+}
+
 static size_t
 s_series_bytes (size_t size)
 {

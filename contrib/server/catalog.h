@@ -28,6 +28,7 @@ typedef struct {
     _Atomic uint64_t seconds[2];
     _Atomic uint32_t first_s, last_s;
     uint32_t id, metric;
+    uint32_t next;  //  the writer's: ID of the one whose row came behind its own
     uint16_t size;
     char label[];  //  source, a zero, tags
 } series_entry_t;
@@ -61,6 +62,12 @@ size_t catalog_label (char label[LABEL_MAX], const char *source,
 series_entry_t *
 catalog_series (const catalog_t *self, const metric_entry_t *metric,
                 const char *label, size_t size);
+
+//  The series of the row behind that of another one: senders have the same order each
+//  time, mostly, so there is a guess. Returns NULL if it is wrong.
+series_entry_t *
+catalog_next (const catalog_t *self, const series_entry_t *before,
+              const char *name, const char *label, size_t size);
 
 series_entry_t *
 catalog_add_series (catalog_t *self, int64_t id, metric_entry_t *metric,

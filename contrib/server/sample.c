@@ -102,21 +102,21 @@ typedef struct {
     refusal_t *refusal;
 } reading_t;
 
+//  Those of a first letter are beside each other.
 static member_t
 s_member (const char *name)
 {
-    size_t low = 0, high = MEMBERS;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = strcmp (name, s_members[middle].name);
-        if (order == 0)
-            return (member_t) middle;
-        if (order > 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return MEMBERS;
+    static const unsigned char first['z' - 'a' + 1] = {
+      ['b' - 'a'] = BUCKETS, ['c' - 'a'] = COUNT,  ['d' - 'a'] = DESCRIPTION,
+      ['g' - 'a'] = GAUGES,  ['l' - 'a'] = LAST,   ['m' - 'a'] = MAX,
+      ['n' - 'a'] = NAME,    ['p' - 'a'] = PERIOD, ['s' - 'a'] = SOURCE,
+      ['t' - 'a'] = TAGS,    ['v' - 'a'] = VALUE};
+    size_t at = *name >= 'a' && *name <= 'z' ? first[*name - 'a'] : MEMBERS;
+    while (at < MEMBERS && *s_members[at].name == *name
+           && strcmp (name, s_members[at].name) != 0)
+        at++;
+    return at < MEMBERS && *s_members[at].name == *name ? (member_t) at
+                                                        : MEMBERS;
 }
 
 //  A number, or in a form a text that is one. Returns 0, or -1.

@@ -42,6 +42,7 @@ struct store {
     sqlite3_stmt *key_find, *key_add, *metric_add, *metric_settle, *series_add;
     series_entry_t **found;  //  of the rows of a batch
     size_t found_max;
+    series_entry_t *before;  //  that of the row before, if it is of this batch
     buffer_t refused;     //  of the batch, as it is kept with its key
     bool failing;         //  it was said that nothing can be written
     int64_t full_said_s;  //  when it was last said that there are enough series

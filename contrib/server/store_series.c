@@ -131,13 +131,46 @@ s_make (store_t *self, metric_entry_t *metric, const store_row_t *row,
     return metric ? s_add_series (self, metric, label, size) : NULL;
 }
 
+//  By its hash, and what is there of its metric. The next time it is guessed.
+static series_entry_t *
+s_look_up (store_t *self, const store_row_t *row, metric_entry_t **metric,
+           const char *label, size_t size)
+{
+    series_entry_t *series = NULL;
+    *metric = catalog_metric (self->catalog, row->name);
+    if (*metric)
+        series = catalog_series (self->catalog, *metric, label, size);
+    if (series && self->before)
+        self->before->next = series->id;
+    return series;
+}
+
+//  A guess costs less than a place in a table, which is anywhere in memory.
+static series_entry_t *
+s_find (store_t *self, const store_row_t *row, metric_entry_t **metric,
+        const char *label, size_t size)
+{
+    series_entry_t *series = NULL;
+    if (self->before)
+        series =
+          catalog_next (self->catalog, self->before, row->name, label, size);
+    if (series)
+        *metric = catalog_metric_of (self->catalog, series->metric);
+    else
+        series = s_look_up (self, row, metric, label, size);
+    self->before = series;
+    return series;
+}
+
 int
 store_series_find (store_t *self, const store_row_t *row, bool add,
                    series_entry_t **series, row_result_t *result)
 {
     char label[LABEL_MAX];
     size_t size = catalog_label (label, row->source, row->tags, row->tag_count);
-    metric_entry_t *metric = catalog_metric (self->catalog, row->name);
+    metric_entry_t *metric = NULL;
+    series_entry_t *found =
+      size ? s_find (self, row, &metric, label, size) : NULL;
     fit_t fit = metric ? s_fit (metric, row) : FITS;
     *series = NULL;
     if (!size)
@@ -148,9 +181,8 @@ store_series_find (store_t *self, const store_row_t *row, bool add,
         return 0;
     if (fit == SETTLES && s_settle (self, metric, row->type) == -1)
         return -1;
-    if (metric)
-        *series = catalog_series (self->catalog, metric, label, size);
-    if (!*series && add)
+    *series = found;
+    if (!found && add)
         *series = s_make (self, metric, row, label, size, result);
     return *series || *result || !add ? 0 : -1;
 }

@@ -232,6 +232,7 @@ static int64_t
 s_find_all (store_t *self, batch_t *batch, bool add)
 {
     int64_t missing = 0;
+    self->before = NULL;
     for (size_t i = 0; i < batch->count; i++) {
         row_result_t result = batch->refused[i];
         if (result == ROW_TAKEN && !(add && self->found[i])
