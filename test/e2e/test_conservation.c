@@ -10,7 +10,8 @@
         counts and timings of each source sent = stored
         readings taken                         = stored + zibrato.lost
                                                         + zibrato.dropped
-        classic lines sent                     = stored + zibrato.missed
+        classic lines sent                     = stored + zibrato.missed,
+                                                 unless a broker was killed
 
     where stored is, of rows that the service refuses, what is in the folder for
     them. No two rows have one name, source and second.
@@ -27,8 +28,6 @@
 //  ctest: TIMEOUT 400 LONG 14400
 
 #include "system.h"
-
-#include <dirent.h>
 
 enum {
     EVENTS = 14,
@@ -225,31 +224,33 @@ check_program (const cJSON *rows, const program_t *self)
     return good;
 }
 
-//  Adds the rows of a folder's files to what was stored.
-static void
-folder_rows (cJSON *rows, const char *path)
+//  Adds up the increments in a folder's files whose names begin so. A row is
+//  counter|NAME|SOURCE|TIME start=TIME value=NUMBER there.
+static double
+folder_sum (const char *path, const char *names)
 {
-    DIR *folder = opendir (path);
-    const struct dirent *entry;
-    while (folder && (entry = readdir (folder))) {
-        const char *text =
-          file_read (text_new ("%s/%s", path, entry->d_name), NULL);
-        for (const char *row = text; (row = strstr (row, "\n{")); row++) {
-            cJSON *json = cJSON_ParseWithOpts (row + 1, NULL, false);
-            if (json)
-                cJSON_AddItemToArray (rows, json);
+    const char *begin = text_new ("counter|%s", names);
+    double sum = 0;
+    glob_t files;
+    glob (text_new ("%s/*", path), 0, NULL, &files);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        char *rest = file_read (files.gl_pathv[i], NULL), *line;
+        while ((line = strsep (&rest, "\n"))) {
+            const char *value = strstr (line, " value=");
+            if (value && strncmp (line, begin, strlen (begin)) == 0)
+                sum += strtod (value + strlen (" value="), NULL);
         }
     }
-    if (folder)
-        closedir (folder);
+    globfree (&files);
+    return sum;
 }
 
 static double
-poison_stored (const site_t *self, cJSON *rows)
+poison_stored (const site_t *self, const cJSON *rows)
 {
     double sum = 0;
     if (self->spool)
-        folder_rows (rows, text_new ("%s/rejected", self->spool));
+        sum += folder_sum (text_new ("%s/rejected", self->spool), "poison");
     for (int i = 0; i < 3; i++)
         sum += rows_total (rows, NULL, text_new ("poison%d", i)).sum;
     return sum;
@@ -274,7 +275,8 @@ check_site (const site_t *self)
     check (llround (sent) == llround (stored + lost + dropped),
            "%.0f readings taken, %.0f stored, %.0f lost, %.0f dropped", sent,
            stored, lost, dropped);
-    check (s_lines == llround (old + missed),
+    //  a killed one has had reports of programs, too, which are sent again
+    check (s_brokers_killed || s_lines == llround (old + missed),
            "%ld classic lines sent, %.0f stored, %.0f missed; ", s_lines, old,
            missed);
     check (!rows_same_second (rows), "two rows: %s", rows_same_second (rows));
@@ -365,15 +367,17 @@ main (int argc, char *argv[])
                         * (seconds              ? strtol (seconds, NULL, 10)
                            : getenv ("ZB_LONG") ? 3600
                                                 : 30);
-    int rc = 0;
+    int failed = 0;
     (void) argc;
     if (seed) {
         s_state = s_seed = strtoull (seed, NULL, 10);
         return cmocka_run_group_tests (tests, NULL, NULL);
     }
-    for (s_seed = 1; rc == 0 && now_ms () < until; s_seed++)
-        rc = s_run (argv[0], s_seed);
-    printf ("%" PRIu64 " systems%s\n", s_seed - 1,
-            rc ? "; the last one has failed" : "");
-    return rc ? 1 : 0;
+    for (s_seed = 1; now_ms () < until; s_seed++)
+        if (s_run (argv[0], s_seed) == -1) {
+            printf ("seed %" PRIu64 " has failed\n", s_seed);
+            failed++;
+        }
+    printf ("%" PRIu64 " systems, %d failed\n", s_seed - 1, failed);
+    return failed ? 1 : 0;
 }
