@@ -3,10 +3,12 @@
         up ── broker, unless there is one at the port already
           └── serve, once the broker is ready
 
-    Each is a child that is started again when it ends. One signal stops both at the
-    same moment, and they see to it that nothing is lost by that (leaving.h).
+    Each is a child that is started again when it ends; a broker that was there already
+    gets one of ours as its successor. One signal stops both at the same moment, and they
+    see to it that nothing is lost by that (leaving.h).
 
-    Sections: options, what they say, when one ends, start and stop.
+    Sections: options, the two, a broker that is there, what they say, when one ends,
+    start and stop.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -62,6 +64,7 @@ typedef enum { UP_BROKER, UP_SERVE, UP_PARTS } up_part_t;
 typedef struct {
     part_t part;  //  first: what is called gets this one
     bool was_ready;
+    bool pauses;  //  it is started again after a pause
     int64_t began_ms, pause_ms;
 } watched_t;
 
@@ -73,6 +76,103 @@ static struct {
     bool stopping, quiet;
     int status;  //  to exit with
 } s_run;
+
+//  Returns 0, or -1 with the reason in the log: no child can be made.
+static int
+up_start (up_part_t which)
+{
+    watched_t *self = &s_run.watched[which];
+    self->began_ms = zclock_mono ();
+    if (part_start (&self->part) == 0)
+        return 0;
+    zb_log (LOG_ERR, "start", "part=%s reason=\"%s\"", self->part.words[0],
+            strerror (errno));
+    return -1;
+}
+
+//  --------------------------------------------------------------------------
+//  A broker that is there
+
+//  Where a program finds it, if that is not where it looks by itself.
+static void
+s_print_endpoint (const char *programs)
+{
+    if (strcmp (programs, "tcp://127.0.0.1:5550") != 0)
+        printf ("export ZIBRATO_ENDPOINT=%s\n", programs);
+}
+
+//  Is a peer that speaks ZeroMQ's protocol at the address? Its greeting begins with
+//  ten bytes that tell (rfc.zeromq.org/spec/23, signature). Returns 1, 0 if nobody is
+//  there or who was there is just leaving, -1 if somebody else is.
+static int
+s_broker_there (const char *host, const char *port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    struct timeval wait = {GREETING_MS / 1000, GREETING_MS % 1000 * 1000};
+    unsigned char greeting[10] = "";
+    ssize_t got;
+    int fd, there = 0;
+    if (getaddrinfo (host, port, &hints, &found) != 0)
+        return 0;
+    fd = socket (found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    if (connect (fd, found->ai_addr, found->ai_addrlen) == 0) {
+        got = recv (fd, greeting, sizeof greeting, MSG_WAITALL);
+        if (got == sizeof greeting && greeting[0] == 0xff
+            && greeting[9] == 0x7f)
+            there = 1;
+        else if (got > 0 || (got == -1 && errno == EAGAIN))
+            there = -1;
+    }
+    close (fd);
+    freeaddrinfo (found);
+    return there;
+}
+
+//  It was not started by us, and may end at any time.
+static void
+up_broker_found (void)
+{
+    char address[ADDRESS_MAX], programs[ADDRESS_MAX + 24];
+    if (address_resolve (address, sizeof address, s_up.host))
+        snprintf (address, sizeof address, "%s", s_up.host);
+    snprintf (programs, sizeof programs, "tcp://%s:%s", address, s_run.port);
+    printf ("broker  there already: programs connect to %s, workers to "
+            "tcp://%s:%s\n",
+            programs, address, s_run.workers);
+    s_print_endpoint (programs);
+    fflush (stdout);
+    s_run.watched[UP_BROKER].was_ready = true;
+}
+
+//  Starts a broker, unless there is one. Returns 0, or -1 with the reason in the log.
+static int
+up_start_broker (void)
+{
+    int there = strtol (s_run.port, NULL, 10)
+                  ? s_broker_there (s_up.host, s_run.workers)
+                  : 0;
+    if (there == 1)
+        up_broker_found ();
+    else if (there == -1)
+        zb_log (LOG_ERR, "start",
+                "part=broker reason=\"port %s is in use, and not by a broker\"",
+                s_run.workers);
+    else
+        return up_start (UP_BROKER);
+    return there == 1 ? 0 : -1;
+}
+
+//  serve has no broker: one that was there already has ended, for those of ours are
+//  started again anyway.
+static void
+up_broker_gone (void)
+{
+    const watched_t *broker = &s_run.watched[UP_BROKER];
+    if (!broker->part.pid && !broker->pauses && !s_run.stopping)
+        up_start_broker ();
+}
 
 //  --------------------------------------------------------------------------
 //  What they say
@@ -131,32 +231,12 @@ s_is_minor (const char *line)
     return s_has (line, "level", "info") || s_has (line, "level", "debug");
 }
 
-//  Returns 0, or -1 with the reason in the log: no child can be made.
-static int
-up_start (up_part_t which)
-{
-    watched_t *self = &s_run.watched[which];
-    self->began_ms = zclock_mono ();
-    if (part_start (&self->part) == 0)
-        return 0;
-    zb_log (LOG_ERR, "start", "part=%s reason=\"%s\"", self->part.words[0],
-            strerror (errno));
-    return -1;
-}
-
-//  Where a program finds it, if that is not where it looks by itself.
-static void
-s_print_endpoint (const char *programs)
-{
-    if (strcmp (programs, "tcp://127.0.0.1:5550") != 0)
-        printf ("export ZIBRATO_ENDPOINT=%s\n", programs);
-}
-
 //  The broker is there: serve can connect. One that is started again takes the port
 //  that it had.
 static void
 up_broker_ready (const char *line)
 {
+    const watched_t *serve = &s_run.watched[UP_SERVE];
     char programs[ADDRESS_MAX] = "", workers[ADDRESS_MAX] = "";
     s_value (line, "publishers", programs, sizeof programs);
     s_value (line, "workers", workers, sizeof workers);
@@ -169,7 +249,7 @@ up_broker_ready (const char *line)
         snprintf (s_run.workers, sizeof s_run.workers, "%.11s",
                   strrchr (workers, ':') + 1);
     }
-    if (!s_run.watched[UP_SERVE].part.pid)
+    if (!serve->part.pid && !serve->pauses)
         up_start (UP_SERVE);
 }
 
@@ -200,6 +280,8 @@ up_said (part_t *part, const char *line)
         s_value (line, "url", s_run.page, sizeof s_run.page);
         s_value (line, "link", s_run.link, sizeof s_run.link);
     }
+    if (s_has (line, "event", "waiting"))
+        up_broker_gone ();
     if (!s_has (line, "event", "ready"))
         return;
     self->was_ready = true;
@@ -243,10 +325,14 @@ static int
 up_again (zloop_t *loop, int timer, void *argument)
 {
     watched_t *self = (watched_t *) argument;
+    up_part_t which = (up_part_t) (self - s_run.watched);
     (void) loop, (void) timer;
+    self->pauses = false;
     if (s_run.stopping || self->part.pid)
         return 0;
-    if (up_start ((up_part_t) (self - s_run.watched)) == -1)
+    self->pauses =
+      (which == UP_BROKER ? up_start_broker () : up_start (which)) == -1;
+    if (self->pauses)
         zloop_timer (s_run.loop, PAUSE_MAX_MS, 1, up_again, self);
     return 0;
 }
@@ -269,6 +355,7 @@ up_ended (part_t *part, int status)
             part->words[0], WIFSIGNALED (status) ? "signal" : "status",
             WIFSIGNALED (status) ? WTERMSIG (status) : WEXITSTATUS (status),
             self->pause_ms);
+    self->pauses = true;
     zloop_timer (s_run.loop, (size_t) self->pause_ms, 1, up_again, self);
     self->pause_ms =
       self->pause_ms * 2 < PAUSE_MAX_MS ? self->pause_ms * 2 : PAUSE_MAX_MS;
@@ -277,32 +364,6 @@ up_ended (part_t *part, int status)
 
 //  --------------------------------------------------------------------------
 //  Start and stop
-
-//  Is a peer that speaks ZeroMQ's protocol at the address? Its greeting begins with
-//  ten bytes that tell (rfc.zeromq.org/spec/23, signature). Returns 1, 0 if nobody is
-//  there, -1 if somebody else is.
-static int
-s_broker_there (const char *host, const char *port)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    struct timeval wait = {GREETING_MS / 1000, GREETING_MS % 1000 * 1000};
-    unsigned char greeting[10] = "";
-    int fd, there = 0;
-    if (getaddrinfo (host, port, &hints, &found) != 0)
-        return 0;
-    fd = socket (found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
-    if (connect (fd, found->ai_addr, found->ai_addrlen) == 0)
-        there =
-          recv (fd, greeting, sizeof greeting, MSG_WAITALL) == sizeof greeting
-              && greeting[0] == 0xff && greeting[9] == 0x7f
-            ? 1
-            : -1;
-    close (fd);
-    freeaddrinfo (found);
-    return there;
-}
 
 static void
 up_words (void)
@@ -338,32 +399,13 @@ up_signal (zloop_t *loop, zmq_pollitem_t *item, void *argument)
     return up_running () ? 0 : -1;
 }
 
-static void
-up_broker_found (void)
-{
-    char address[ADDRESS_MAX], programs[ADDRESS_MAX + 24];
-    if (address_resolve (address, sizeof address, s_up.host))
-        snprintf (address, sizeof address, "%s", s_up.host);
-    snprintf (programs, sizeof programs, "tcp://%s:%s", address, s_run.port);
-    printf ("broker  there already: programs connect to %s, workers to "
-            "tcp://%s:%s\n",
-            programs, address, s_run.workers);
-    s_print_endpoint (programs);
-    fflush (stdout);
-}
-
 //  The broker first, unless there is one.
 static int
 up_begin (void)
 {
-    int there = s_up.port ? s_broker_there (s_up.host, s_run.workers) : 0;
-    if (there == -1)
-        die ("--port %s: the next port is in use, and not by a broker",
-             s_run.port);
-    if (!there)
-        return up_start (UP_BROKER);
-    up_broker_found ();
-    return up_start (UP_SERVE);
+    watched_t *broker = &s_run.watched[UP_BROKER];
+    int rc = up_start_broker ();
+    return rc == 0 && !broker->part.pid ? up_start (UP_SERVE) : rc;
 }
 
 //  What serve would find wrong when the broker runs.

@@ -9,16 +9,17 @@
 
 #include "spool_own.h"
 
+#include "claim.h"
 #include "fault.h"
 #include "log.h"
 
 #include <czmq.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
+    LOCK_MS = 1000,              //  the last worker may take to free its memory
     JOURNAL_BATCH = 256 * 1024,  //  bytes written in one go
     STATE_BATCH = 256 * 1024,
 #ifdef ZIBRATO_FAULTS
@@ -111,7 +112,7 @@ spool_lock (spool_t *self)
 {
     char text[64] = "";
     self->lock = openat (self->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (self->lock == -1 || flock (self->lock, LOCK_EX | LOCK_NB) == -1
+    if (self->lock == -1 || claim (self->lock, self->dir, LOCK_MS) == -1
         || read (self->lock, text, sizeof text - 1) < 0)
         return -1;
     return sscanf (text, "zibrato spool %*d %16[0-9a-f]", self->id) == 1

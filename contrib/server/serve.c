@@ -13,6 +13,7 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "assets.h"
+#include "claim.h"
 #include "folder.h"
 #include "listen.h"
 #include "log.h"
@@ -57,7 +58,8 @@ static struct {
                        .keep_60_s = 31 * DAY_S,
                        .keep_900_s = 365 * DAY_S,
                        .keep_3600_s = 558 * DAY_S,
-                       .max_age_s = 0},
+                       .max_age_s = 0,
+                       .lock_ms = CLAIM_MS},
              .role = "recorder"};
 
 // clang-format off

@@ -8,13 +8,14 @@
 #include "sql.h"
 #include "store_schema.h"
 
+#include "claim.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -325,16 +326,21 @@ store_stats (store_t *self, store_stats_t *stats)
 static int
 s_lock (store_t *self, const char **why)
 {
+    static char wrong[96];
     char path[4096];
-    *why = "the folder cannot be written to";
-    if (mkdir (self->options.folder, 0700) == -1 && errno != EEXIST)
+    *why = wrong;
+    if (mkdir (self->options.folder, 0700) == -1 && errno != EEXIST) {
+        snprintf (wrong, sizeof wrong, "%s", strerror (errno));
         return -1;
+    }
     snprintf (path, sizeof path, "%s/store.lock", self->options.folder);
     self->lock_fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (self->lock_fd == -1)
+    if (self->lock_fd == -1) {
+        snprintf (wrong, sizeof wrong, "store.lock: %s", strerror (errno));
         return -1;
+    }
     *why = "another process has the store";
-    return flock (self->lock_fd, LOCK_EX | LOCK_NB);
+    return claim (self->lock_fd, self->options.folder, self->options.lock_ms);
 }
 
 static int
@@ -346,7 +352,7 @@ s_open (store_t *self, const char **why)
     self->path = (char *) malloc (size);
     assert (self->path);
     snprintf (self->path, size, "%s/store.db", self->options.folder);
-    *why = "the database cannot be opened";
+    *why = "store.db: cannot be opened";
     if (sqlite3_open_v2 (self->path, &self->db,
                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
                            | SQLITE_OPEN_NOMUTEX,

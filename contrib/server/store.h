@@ -92,7 +92,8 @@ typedef struct {
     int64_t max_bytes;  //  of the database, about
     int64_t max_series;
     int64_t keep_raw_s, keep_60_s, keep_900_s, keep_3600_s;  //  retention
-    int64_t max_age_s;          //  of a row when it comes
+    int64_t max_age_s;  //  of a row when it comes
+    int64_t lock_ms;    //  another process may have the store for so long
     int64_t (*wall_us) (void);  //  tells the time; NULL: the wall clock
 } store_options_t;
 

@@ -511,10 +511,9 @@ static void
 one_server_has_a_folder_and_a_port (void)
 {
     serve_t *serve = serve_start (NULL, "data", NULL);
-    s_dies (LIST ("serve", "--data", serve->folder, "--listen", "127.0.0.1:0"),
-            "another process has the store");
-    s_dies (LIST ("serve", "--data", serve->folder, "--listen", "127.0.0.1:0"),
-            text_new ("--data %s: ", serve->folder));
+    s_dies (
+      LIST ("serve", "--data", serve->folder, "--listen", "127.0.0.1:0"),
+      text_new ("--data %s: another process has the store", serve->folder));
     s_dies (LIST ("serve", "--data", temporary_path ("other"), "--listen",
                   serve->address),
             "Address already in use");

@@ -390,37 +390,6 @@ heads_and_other_methods (void)
 //  --------------------------------------------------------------------------
 //  What is read is what was sent
 
-//  Adds up a metric by the API, page after page.
-static total_t
-s_read_total (const serve_t *serve, const char *name, int64_t resolution,
-              int64_t from)
-{
-    total_t total = {0};
-    while (from >= 0) {
-        reply_t reply =
-          serve_ask (serve, "GET",
-                     text_new ("/v1/metrics/%s?start_time=%lld&resolution=%lld",
-                               name, (long long) from, (long long) resolution),
-                     NULL, NULL, NULL, 0);
-        cJSON *json = cJSON_Parse (reply.body);
-        const cJSON *list, *row, *next;
-        assert_int_equal (reply.status, 200);
-        cJSON_ArrayForEach (list, cJSON_GetObjectItem (json, "measurements"))
-          cJSON_ArrayForEach (row, list)
-        {
-            total.rows++;
-            total.count += row_number (row, "count");
-            total.sum += row_number (row, "sum");
-            total.sum_ns += llround (row_number (row, "sum") * 1e9);
-        }
-        next = cJSON_GetObjectItem (cJSON_GetObjectItem (json, "query"),
-                                    "next_time");
-        from = next ? (int64_t) next->valuedouble : -1;
-        cJSON_Delete (json);
-    }
-    return total;
-}
-
 //  Increments and timers of programs, at each resolution, with a kill in between.
 static void
 totals_of_programs_are_read (void)
@@ -438,9 +407,11 @@ totals_of_programs_are_read (void)
     serve_await (serve, "load.count", 0, load.count);
     serve_await (serve, "load.time", load.times, 0);
     for (int i = 0; i < 4; i++) {
-        total = s_read_total (serve, "load.count", resolutions[i], from);
+        total =
+          serve_read_total (serve, NULL, "load.count", resolutions[i], from);
         assert_true (total.sum == load.count);
-        total = s_read_total (serve, "load.time", resolutions[i], from);
+        total =
+          serve_read_total (serve, NULL, "load.time", resolutions[i], from);
         assert_true (total.count == load.times);
         assert_true (resolutions[i] > 1 || total.sum_ns == load.time_ns);
     }

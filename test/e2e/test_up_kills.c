@@ -1,0 +1,136 @@
+/*  test_up_kills.c - broker and server under `zibrato up` are killed at random moments,
+    and so is `up` itself, which is started again at once
+
+    What a program counts all the while is stored once, and no process is left behind.
+
+    SPDX-License-Identifier: BSD-3-Clause                                    */
+
+//  ctest: TIMEOUT 300 LONG 3600
+
+#include "site.h"
+#include "up.h"
+
+enum { KILLS = 12, KILLS_LONG = 200, MOMENT_MS = 1500 };
+
+static uint64_t s_random = 20261130;
+
+//  Sleeps for a random time: the moment of a kill.
+static void
+s_moment (void)
+{
+    s_random = s_random * 6364136223846793005u + 1442695040888963407u;
+    long ms = (long) ((s_random >> 33) % MOMENT_MS);
+    nanosleep (&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+//  Waits until there is one: it may be between two lives.
+static void
+s_kill_child (const up_t *up, const char *mode)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    pid_t pid;
+    while (!(pid = up_child (up, mode))) {
+        poll_pause ();
+        assert_true (process_alive (up->process));
+        if (now_ms () > until)
+            fail_msg ("there is no %s", mode);
+    }
+    kill (pid, SIGKILL);
+}
+
+//  Its children are about to end, and have ports and folder until then.
+static void
+s_kill_up (up_t *up)
+{
+    assert_int_equal (process_stop (up->process, SIGKILL), 128 + SIGKILL);
+    up_launch (up, NULL);
+    up->serve.process = up->process;
+}
+
+//  Waits for such a sum, as the server's API has it.
+static void
+s_await (const up_t *up, const char *name, double count, double sum)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    int64_t from_s = (int64_t) time (NULL) - 3 * 3600;
+    total_t total = {0};
+    while (total.count < count || total.sum < sum) {
+        poll_pause ();
+        total = serve_read_total (&up->serve, NULL, name, 1, from_s);
+        if (now_ms () > until)
+            fail_msg ("%s: %.17g samples, sum %.17g; expected %.17g, %.17g",
+                      name, total.count, total.sum, count, sum);
+    }
+}
+
+//  Who has lost its parent is our child. Waits until there is none.
+static void
+s_await_nobody (void)
+{
+    const char *path = text_new ("/proc/self/task/%d/children", getpid ());
+    int64_t until = now_ms () + WAIT_MS;
+    char *list;
+    while (*(list = file_read (path, NULL))) {
+        pid_t pid = (pid_t) strtol (list, NULL, 10);
+        if (now_ms () > until)
+            fail_msg (
+              "%s is left: %s", list,
+              file_read (text_new ("/proc/%d/status", (int) pid), NULL));
+        waitpid (pid, NULL, WNOHANG);
+        poll_pause ();
+    }
+}
+
+static void
+s_check (const up_t *up, const load_t *load)
+{
+    cJSON *rows = serve_rows (&up->serve);
+    total_t count = rows_total (rows, NULL, "load.count");
+    total_t timed = rows_total (rows, NULL, "load.time");
+    double gauges = rows_total (rows, NULL, "load.gauge").count;
+    double lost = rows_total (rows, NULL, "zibrato.lost").sum;
+    cJSON_Delete (rows);
+    print_message ("    %.0f counted, %.0f readings, %.0f of them lost\n",
+                   load->count, load->gauges, lost);
+    assert_true (count.sum == load->count);
+    assert_true (timed.count == load->times);
+    assert_true (timed.sum_ns == load->time_ns);
+    assert_true (gauges + lost == load->gauges);
+}
+
+static void
+whoever_is_killed_nothing_is_lost (void)
+{
+    int kills = getenv ("ZB_LONG") ? KILLS_LONG : KILLS;
+    up_t *up;
+    load_t load;
+    prctl (PR_SET_CHILD_SUBREAPER, 1);
+    up = up_start ();
+    up_ask_at (up);
+    load = load_start (&up->broker, 2, 2000);
+    s_await (up, "load.count", 0, 1);
+    for (int i = 0; i < kills; i++) {
+        s_moment ();
+        if (i % 3 == 2)
+            s_kill_up (up);
+        else
+            s_kill_child (up, i % 3 ? "serve" : "broker");
+    }
+    s_await (up, "load.count", 0, 1);
+    s_await (up, "load.count", 0,
+             serve_read_total (&up->serve, NULL, "load.count", 1,
+                               (int64_t) time (NULL) - 3600)
+                 .sum
+               + 1);
+    load_end (&load);
+    s_await (up, "load.count", 0, load.count);
+    s_await (up, "load.time", load.times, 0);
+    assert_int_equal (process_stop (up->process, SIGTERM), 0);
+    s_await_nobody ();
+    s_check (up, &load);
+}
+
+static const struct CMUnitTest tests[] = {
+  TEST (whoever_is_killed_nothing_is_lost)};
+
+HARNESS_MAIN (tests)
