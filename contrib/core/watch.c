@@ -49,6 +49,7 @@ struct watched {
     int fd;
     unsigned char address[ADDRESS_BYTES];
     watch_phase_t phase;
+    bool served;       //  a request of it has got an answer
     int64_t since_ms;  //  the phase began then, as far as was seen
     uint64_t bytes;    //  received before the request
 };
@@ -81,6 +82,13 @@ watched_is_slow (const watched_t *self, const watch_limits_t *limits,
            || s_received (self->fd) - self->bytes < least;
 }
 
+static void
+watched_cut (watched_t *self)
+{
+    self->phase = WATCH_CUT;
+    shutdown (self->fd, SHUT_RDWR);
+}
+
 //  Who is idle and gets bytes has begun a request.
 static void
 watched_look (watched_t *self, const watch_limits_t *limits, int64_t now_ms)
@@ -91,10 +99,8 @@ watched_look (watched_t *self, const watch_limits_t *limits, int64_t now_ms)
             self->since_ms = now_ms;
         }
     }
-    else if (watched_is_slow (self, limits, now_ms)) {
-        self->phase = WATCH_CUT;
-        shutdown (self->fd, SHUT_RDWR);
-    }
+    else if (watched_is_slow (self, limits, now_ms))
+        watched_cut (self);
 }
 
 //  --------------------------------------------------------------------------
@@ -106,9 +112,8 @@ struct watch {
     pthread_mutex_t lock;  //  over all that follows
     pthread_cond_t stop;
     bool stopping;
-    watched_t list;  //  a ring, this one is no connection
-    size_t count;
-    uint64_t refused;  //  and not logged yet
+    watched_t list;  //  a ring, the oldest first; this one is no connection
+    uint64_t refused, displaced;  //  and not logged yet
     int64_t logged_ms;
 };
 
@@ -171,37 +176,64 @@ watch_destroy (watch_t **self_p)
 
 //  Called with the lock held. A flood must not fill the log as well.
 static void
-watch_refuse (watch_t *self, const char *why)
+watch_log (watch_t *self, const char *why)
 {
     int64_t now_ms = s_now_ms ();
-    self->refused++;
     if (now_ms - self->logged_ms < LOG_MS)
         return;
-    zb_log (LOG_WARNING, "connections", "refused=%llu reason=\"%s\"",
-            (unsigned long long) self->refused, why);
-    self->refused = 0;
+    zb_log (LOG_WARNING, "connections",
+            "refused=%llu displaced=%llu reason=\"%s\"",
+            (unsigned long long) self->refused,
+            (unsigned long long) self->displaced, why);
+    self->refused = self->displaced = 0;
     self->logged_ms = now_ms;
 }
 
+//  Makes room for one more: the oldest that has not got as far as an answer goes, of the
+//  address or of any if that is NULL. Handshakes that do not end must not keep those away
+//  that do. Called with the lock held.
+static bool
+watch_displace (watch_t *self, const unsigned char *address)
+{
+    watched_t *each;
+    for (each = self->list.next; each != &self->list; each = each->next)
+        if (!each->served && each->phase <= WATCH_REQUEST
+            && (!address || !memcmp (each->address, address, ADDRESS_BYTES))) {
+            watched_cut (each);
+            self->displaced++;
+            return true;
+        }
+    self->refused++;
+    return false;
+}
+
+//  Those that are cut are about to go, and do not count.
 bool
 watch_admits (watch_t *self, const struct sockaddr *address)
 {
     unsigned char bytes[ADDRESS_BYTES];
-    size_t same = 0;
+    size_t all = 0, same = 0;
     const char *why = NULL;
+    bool admits = true;
     const watched_t *each;
     s_address (address, bytes);
     pthread_mutex_lock (&self->lock);
     for (each = self->list.next; each != &self->list; each = each->next)
-        same += memcmp (each->address, bytes, ADDRESS_BYTES) == 0;
-    if (self->count >= self->limits.connections)
-        why = "there are as many as there may be";
-    else if (same >= self->limits.per_address)
+        if (each->phase != WATCH_CUT) {
+            all++;
+            same += memcmp (each->address, bytes, ADDRESS_BYTES) == 0;
+        }
+    if (same >= self->limits.per_address)
         why = "one address has as many as it may have";
-    if (why)
-        watch_refuse (self, why);
+    else if (all >= self->limits.connections)
+        why = "there are as many as there may be";
+    if (why) {
+        bool of_one = same >= self->limits.per_address;
+        admits = watch_displace (self, of_one ? bytes : NULL);
+        watch_log (self, why);
+    }
     pthread_mutex_unlock (&self->lock);
-    return !why;
+    return admits;
 }
 
 watched_t *
@@ -216,7 +248,6 @@ watch_add (watch_t *self, int fd, const struct sockaddr *address)
     watched->next = &self->list;
     watched->last = self->list.last;
     watched->last->next = watched->next->last = watched;
-    self->count++;
     pthread_mutex_unlock (&self->lock);
     return watched;
 }
@@ -229,7 +260,6 @@ watch_remove (watch_t *self, watched_t *watched)
     pthread_mutex_lock (&self->lock);
     watched->last->next = watched->next;
     watched->next->last = watched->last;
-    self->count--;
     pthread_mutex_unlock (&self->lock);
     free (watched);
 }
@@ -242,6 +272,7 @@ watch_phase (watch_t *self, watched_t *watched, watch_phase_t phase)
     pthread_mutex_lock (&self->lock);
     if (watched->phase != WATCH_CUT) {
         watched->phase = phase;
+        watched->served |= phase == WATCH_ANSWER;
         if (phase == WATCH_IDLE)
             watched->bytes = s_received (watched->fd);
         watched->since_ms = s_now_ms ();

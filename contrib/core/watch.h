@@ -42,7 +42,8 @@ watch_t *watch_new (const watch_limits_t *limits);
 //  All connections are gone by now.
 void watch_destroy (watch_t **self_p);
 
-//  Is there room for one more from this address? Logs now and then if there is not.
+//  Is there room for one more from this address? If there is none, one goes that had no
+//  answer yet. Logs now and then.
 bool watch_admits (watch_t *self, const struct sockaddr *address);
 
 //  From now on the socket is looked at, until watch_remove. It must be open between
