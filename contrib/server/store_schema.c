@@ -99,8 +99,17 @@ static const char *const s_steps[] = {
 
 enum { STEPS = sizeof s_steps / sizeof *s_steps };
 
+//  What SQLite has against it.
+static const char *
+s_wrong (sqlite3 *db)
+{
+    static char text[128];
+    snprintf (text, sizeof text, "store.db: %s", sqlite3_errmsg (db));
+    return text;
+}
+
 static int
-s_do_step (sqlite3 *db, int64_t step)
+s_do_step (sqlite3 *db, int64_t step, const char **why)
 {
     char version[64];
     snprintf (version, sizeof version, "PRAGMA user_version = %d",
@@ -108,6 +117,7 @@ s_do_step (sqlite3 *db, int64_t step)
     if (sql_run (db, "BEGIN IMMEDIATE") == 0 && sql_run (db, s_steps[step]) == 0
         && sql_run (db, version) == 0 && sql_run (db, "COMMIT") == 0)
         return 0;
+    *why = s_wrong (db);
     sql_run (db, "ROLLBACK");
     return -1;
 }
@@ -116,17 +126,24 @@ int
 store_schema_open (sqlite3 *db, const char **why)
 {
     int64_t step;
-    *why = "the database cannot be opened";
     sqlite3_busy_timeout (db, SQL_BUSY_MS);
-    if (sql_run (db, s_settings) == -1)
-        return -1;
-    step = sql_number (db, "PRAGMA user_version");
-    if (step > STEPS) {
-        *why = "the database is of a later version of zibrato";
+    //  SQLite would open it for reading all the same, and make files beside it that
+    //  cannot be written to either, and stay
+    if (sqlite3_db_readonly (db, "main")) {
+        *why = "store.db: cannot be written to";
         return -1;
     }
-    for (*why = "tables cannot be made"; step < STEPS; step++)
-        if (s_do_step (db, step) == -1)
+    step = sql_number (db, "PRAGMA user_version");
+    if (step > STEPS) {
+        *why = "store.db: is of a later version of zibrato";
+        return -1;
+    }
+    if (sql_run (db, s_settings) == -1) {
+        *why = s_wrong (db);
+        return -1;
+    }
+    for (; step < STEPS; step++)
+        if (s_do_step (db, step, why) == -1)
             return -1;
     return 0;
 }

@@ -61,7 +61,7 @@ stored_new (stored_t *self)
     stored_start (self);
 }
 
-static void
+__attribute__ ((unused)) static void
 stored_end (stored_t *self)
 {
     stored_stop (self);
