@@ -15,6 +15,8 @@
 #include "collectd.h"
 #include "otlp.h"
 #include "prometheus.h"
+#include "serve_api.h"
+
 
 enum {
     SECONDS = 10,
@@ -32,6 +34,7 @@ typedef struct place {
     const char *const *options;
     server_t *server;    //  or NULL
     standin_t *standin;  //  or NULL
+    serve_t *serve;      //  or NULL; its process is the worker
     process_t *worker;
     //  All that came, as rows_total adds it up. Caller deletes the return value.
     cJSON *(*rows) (const struct place *self);
@@ -72,7 +75,7 @@ s_printed_rows (const place_t *self)
 }
 
 static cJSON *
-s_standin_rows (const place_t *self)
+s_judged_rows (const place_t *self)
 {
     return standin_get (self->standin, "stored");
 }
@@ -115,6 +118,21 @@ s_file_rows (const place_t *self)
     return rows;
 }
 
+//  By its own API. When it has ended it is started once more, and finds no broker.
+static bool
+s_serve_has (const place_t *self, const cJSON *rows, const cJSON *series)
+{
+    serve_t *serve = self->serve;
+    (void) rows;
+    if (!process_alive (serve->process))
+        serve_launch (serve);
+    total_t total = serve_read_total (
+      serve, cJSON_GetObjectItem (series, "source")->valuestring,
+      cJSON_GetObjectItem (series, "name")->valuestring, 1,
+      (int64_t) time (NULL) - 3600);
+    return indexer_is_same (series, total, NO_GAUGES);
+}
+
 //  Of the timers it leaves out what is too short for it (collectd.h).
 static bool
 s_collectd_has (const place_t *self, const cJSON *rows, const cJSON *series)
@@ -140,7 +158,7 @@ s_librato (void)
     standin_t *standin = standin_start (NULL);
     return (place_t){.mode = "librato",
                      .standin = standin,
-                     .rows = s_standin_rows,
+                     .rows = s_judged_rows,
                      .options = s_list_keep (LIST (
                        "--flush", "1", "--url", standin->url, "--username",
                        "user@example.org", "--apitoken", "token"))};
@@ -153,7 +171,7 @@ s_otlp (void)
     return (place_t){
       .mode = "otlp",
       .standin = receiver,
-      .rows = s_standin_rows,
+      .rows = s_judged_rows,
       .options = s_list_keep (LIST ("--flush", "1", "--url", receiver->url))};
 }
 
@@ -230,9 +248,21 @@ s_exec (void)
                              temporary_path ("requests")))};
 }
 
+static place_t
+s_serve (void)
+{
+    serve_t *serve = serve_new (NULL, "data", NULL);
+    return (place_t){
+      .mode = "serve",
+      .serve = serve,
+      .has = s_serve_has,
+      .options = s_list_keep (LIST ("--flush", "1", "--data", serve->folder,
+                                    "--listen", serve->address))};
+}
+
 static place_t (*const s_places[]) (void) = {
   s_stdout, s_librato,  s_otlp,   s_prometheus, s_remote_write,
-  s_influx, s_graphite, s_statsd, s_exec};
+  s_influx, s_graphite, s_statsd, s_exec,       s_serve};
 
 enum { PLACES = sizeof s_places / sizeof *s_places };
 
@@ -248,6 +278,10 @@ place_work (place_t *self, const broker_t *broker)
     for (int i = 0; self->options[i]; i++)
         options[4 + i] = self->options[i];
     self->worker = worker_start (broker, self->mode, options, NULL);
+    if (self->serve) {
+        self->serve->process = self->worker;
+        serve_read_token (self->serve);
+    }
 }
 
 //  KiB at most, of what it was before and is now.
