@@ -21,9 +21,9 @@
 enum {
     SECONDS = 10,
     SECONDS_LONG = 600,
-    DELAY_US = 5000,   //  of the program's threads, behind each file
-    REPEAT = 1000000,  //  of the program: as often as it takes
-    GROWS_KIB = 2048   //  in half of the time, at most
+    DELAY_US = 5000,  //  of the program's threads, behind each file
+    REPEAT = 100000,  //  of the program: as often as it takes
+    GROWS_KIB = 2048  //  in half of the time, at most
 };
 
 //  --------------------------------------------------------------------------
