@@ -12,7 +12,7 @@
 
 //  ctest: TIMEOUT 600 RUN_SERIAL - the attacks take all that the machine has
 
-#include "harness.h"
+#include "raw.h"
 
 #include <dirent.h>
 
@@ -143,126 +143,6 @@ friends_stop (friends_t *self)
     assert_int_equal (process_lines (self->sink.worker, "event=disconnected"),
                       0);
     broker_stop (self->broker);
-}
-
-//  --------------------------------------------------------------------------
-//  raw: a TCP connection that speaks ZMTP 3.0 (rfc.zeromq.org/spec/23), or not
-
-enum { PROGRAMS = 0, WORKERS = 1, GREETING = 64 };
-
-static int
-raw_connect_to (const char *host, int port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons ((uint16_t) port),
-                                  .sin_addr.s_addr = inet_addr (host)};
-    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true (fd >= 0);
-    if (connect (fd, (struct sockaddr *) &address, sizeof address) == -1) {
-        close (fd);
-        return -1;
-    }
-    return fd;
-}
-
-static int
-raw_connect (const broker_t *broker, int end)
-{
-    int fd = raw_connect_to (broker->host, broker->port + end);
-    assert_true (fd >= 0);
-    return fd;
-}
-
-//  Returns false when the other end has closed.
-static bool
-raw_send (int fd, const void *data, size_t size)
-{
-    const char *at = data;
-    while (size) {
-        ssize_t sent = send (fd, at, size, MSG_NOSIGNAL);
-        if (sent <= 0)
-            return false;
-        at += sent;
-        size -= (size_t) sent;
-    }
-    return true;
-}
-
-//  Waits until the other end closes, reading what comes.
-static void
-raw_await_end (int fd)
-{
-    struct pollfd poll_set = {fd, POLLIN, 0};
-    char data[4096];
-    int64_t until = now_ms () + WAIT_MS;
-    while (now_ms () < until)
-        if (poll (&poll_set, 1, 100) == 1
-            && recv (fd, data, sizeof data, MSG_DONTWAIT) <= 0) {
-            close (fd);
-            return;
-        }
-    fail_msg ("the connection was not closed");
-}
-
-//  The header of a frame of such a size.
-static bool
-raw_send_header (int fd, uint8_t flags, uint64_t size)
-{
-    unsigned char header[9] = {(unsigned char) (flags | 2)};
-    for (int i = 0; i < 8; i++)
-        header[1 + i] = (unsigned char) (size >> (56 - 8 * i));
-    return raw_send (fd, header, sizeof header);
-}
-
-static bool
-raw_send_frame (int fd, uint8_t flags, const void *data, size_t size)
-{
-    return raw_send_header (fd, flags, size) && raw_send (fd, data, size);
-}
-
-static void
-raw_greet (int fd)
-{
-    static const char greeting[GREETING] = {
-      '\xff', 0, 0, 0, 0, 0, 0, 0, 0, '\x7f', 3, 0, 'N', 'U', 'L', 'L'};
-    raw_send (fd, greeting, sizeof greeting);
-}
-
-//  Says what kind of socket we are, and waits for what the other one says.
-static void
-raw_handshake (int fd, const char *type)
-{
-    char ready[64] = "\5READY\13Socket-Type", answer[GREETING + 9];
-    size_t size = 18, got = 0;
-    ready[size + 3] = (char) strlen (type);
-    memcpy (ready + size + 4, type, strlen (type));
-    raw_greet (fd);
-    char header[2] = {4, (char) (size + 4 + strlen (type))};
-    raw_send (fd, header, 2);
-    raw_send (fd, ready, (size_t) header[1]);
-    while (got < sizeof answer) {
-        ssize_t more = recv (fd, answer + got, sizeof answer - got, 0);
-        assert_true (more > 0);
-        got += (size_t) more;
-    }
-}
-
-static int
-raw_peer (const broker_t *broker, int end)
-{
-    int fd = raw_connect (broker, end);
-    raw_handshake (fd, end == PROGRAMS ? "PUB" : "SUB");
-    return fd;
-}
-
-static bool
-raw_subscribe (int fd, char on, const char *topic)
-{
-    char data[256] = {on};
-    size_t size = strlen (topic);
-    assert_true (size < sizeof data);
-    memcpy (data + 1, topic, size);
-    return raw_send_frame (fd, 0, data, size + 1);
 }
 
 //  --------------------------------------------------------------------------
@@ -666,26 +546,6 @@ a_publisher_that_never_pauses_harms_nobody (void)
 //  --------------------------------------------------------------------------
 //  A broker that is none
 
-//  Listens in the place of a broker.
-static int
-s_listen (broker_t *broker)
-{
-    broker_give_host (broker);
-    int fd = port_listen (broker->host, 0);
-    broker->port = port_of (fd);
-    return fd;
-}
-
-static int
-s_accept (int listener)
-{
-    struct pollfd poll_set = {listener, POLLIN, 0};
-    assert_int_equal (poll (&poll_set, 1, WAIT_MS), 1);
-    int fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
-    assert_true (fd >= 0);
-    return fd;
-}
-
 //  Subscriptions that are too long, in one frame, each after the program has
 //  connected anew.
 static void
@@ -694,19 +554,19 @@ a_hostile_broker_cannot_fill_a_program (void)
     static const uint64_t sizes[] = {UINT64_C (8) << 30, MEGABYTE, FRAME};
     char *frame = harness_keep (calloc (1, MEGABYTE));
     broker_t broker = {0};
-    int listener = s_listen (&broker);
+    int listener = raw_listen (&broker);
     process_t *program = process_start (LIST (program_path ("measure")),
                                         broker_environment (&broker));
     process_send (program, "count\tinfo\tpatient\t5\n");
     frame[0] = 1;
     for (int i = 0; i < 3; i++) {
-        int fd = s_accept (listener);
+        int fd = raw_accept (listener);
         raw_handshake (fd, "SUB");
         if (raw_send_header (fd, 0, sizes[i]))
             raw_send (fd, frame, sizes[i] < MEGABYTE ? sizes[i] : MEGABYTE);
         raw_await_end (fd);
     }
-    close (s_accept (listener));
+    close (raw_accept (listener));
     long kib = process_status (program, "VmHWM:");
     print_message ("    the program has %ld KiB\n", kib);
     if (!SANITIZED)
@@ -722,17 +582,17 @@ static void
 a_hostile_broker_harms_no_program (void)
 {
     broker_t broker = {0};
-    int listener = s_listen (&broker), fd;
+    int listener = raw_listen (&broker), fd;
     process_t *program = process_start (LIST (program_path ("measure")),
                                         broker_environment (&broker));
     //  what it sends while that one listens is that one's
     process_send (program, "count\tinfo\tfirst\nstats\n");
     process_await (program, "\"measured\":1");
-    fd = s_accept (listener);
+    fd = raw_accept (listener);
     raw_send (fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
     shutdown (fd, SHUT_WR);
     raw_await_end (fd);
-    fd = s_accept (listener);
+    fd = raw_accept (listener);
     raw_handshake (fd, "SUB");
     s_subscribe_to_many (fd, MILLION);
     raw_await_end (fd);
@@ -748,24 +608,6 @@ a_hostile_broker_harms_no_program (void)
     broker_stop (&broker);
 }
 
-//  Reads what a program sends, until the text is in it.
-static void
-raw_await_text (int fd, const char *text)
-{
-    int64_t until = now_ms () + WAIT_MS;
-    char *data = harness_keep (malloc (MEGABYTE));
-    size_t size = 0;
-    while (!memmem (data, size, text, strlen (text))) {
-        struct pollfd poll_set = {fd, POLLIN, 0};
-        assert_true (now_ms () < until && size < MEGABYTE);
-        if (poll (&poll_set, 1, POLL_MS) == 1) {
-            ssize_t got = recv (fd, data + size, MEGABYTE - size, 0);
-            assert_true (got > 0);
-            size += (size_t) got;
-        }
-    }
-}
-
 //  A broker that wants more topics than a program keeps apart, but not too
 //  many: the last is heard like the first, and each is until nobody wants it.
 static void
@@ -773,11 +615,11 @@ a_program_hears_what_it_cannot_keep (void)
 {
     enum { TOPICS = 1500 };
     broker_t broker = {0};
-    int listener = s_listen (&broker);
+    int listener = raw_listen (&broker);
     process_t *program = process_start (LIST (program_path ("measure")),
                                         broker_environment (&broker));
     process_send (program, "count\tlate\tlate.count\t5\n");
-    int fd = s_accept (listener);
+    int fd = raw_accept (listener);
     raw_handshake (fd, "SUB");
     for (int i = 0; i < TOPICS; i++)
         assert_true (raw_subscribe (fd, 1, text_new ("topic%d|", i)));
@@ -802,24 +644,24 @@ a_hostile_broker_harms_no_worker (void)
     static const char good[] = "info|Counter|good|5|1700000000|test";
     char *frame = harness_keep (calloc (1, MEGABYTE));
     broker_t broker = {0};
-    int listener = s_listen (&broker), fd;
+    int listener = raw_listen (&broker), fd;
     process_t *worker = process_start (
       LIST (harness_path ("ZB_BIN"), "stdout", "--host", broker.host, "--port",
             text_new ("%d", broker.port), "--flush", "1", "--format", "json"),
       NULL);
     sink_t sink = {worker, NULL};
-    fd = s_accept (listener);
+    fd = raw_accept (listener);
     raw_send (fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
     shutdown (fd, SHUT_WR);
     raw_await_end (fd);
     for (int i = 0; i < 2; i++) {
-        fd = s_accept (listener);
+        fd = raw_accept (listener);
         raw_handshake (fd, "PUB");
         if (raw_send_header (fd, 0, sizes[i]))
             raw_send (fd, frame, MEGABYTE);
         raw_await_end (fd);
     }
-    fd = s_accept (listener);
+    fd = raw_accept (listener);
     raw_handshake (fd, "PUB");
     memset (frame, '|', FRAME);
     for (int i = 0; i < 100; i++)
