@@ -995,11 +995,13 @@ enum {
 
 //  Times, in milliseconds
 enum {
-    ZB_KEPT_MS_ = 25000,       //  sent readings are kept; longer than ZeroMQ
-                               //  takes to notice a dead peer by heartbeats
+    ZB_KEPT_MS_ = 25000,       //  sent readings are kept; longer than it takes
+                               //  to notice a dead peer (ZB_DEAD_MS_)
     ZB_QUARANTINE_MS_ = 5000,  //  brokers are disconnected, if they subscribe
                                //  to too much
     ZB_DEAD_MS_ = 20000,       //  TCP waits for an acknowledgement
+    ZB_ALIVE_S_ = 5,           //  seconds; where nothing is sent, TCP asks for
+                               //  one so often
     ZB_QUIET_MS_ = 2000,       //  until an unchanged series is repeated once
     ZB_BEAT_MS_ = 30000,       //  until it is repeated again, and so on
     ZB_SETTLE_MS_ = 100,       //  other subscriptions may follow one
@@ -4434,10 +4436,13 @@ zb_zmq_connect_ (zb_t *self)
       {ZMQ_IPV6, 1},
       {ZMQ_CONNECT_TIMEOUT, ZB_LINK_LIMIT_MS_},
       {ZMQ_RECONNECT_IVL_MAX, ZB_LINK_RETRY_MS_},
-      {ZMQ_HEARTBEAT_IVL, 5000},
-      {ZMQ_HEARTBEAT_TIMEOUT, 15000},
+      //  No ZMQ_HEARTBEAT_IVL: when a connection breaks that ZeroMQ does not
+      //  read (RCVHWM), a heartbeat ends the program (libzmq issue 4364). TCP
+      //  does the same; a broker does not send heartbeats to us either.
       {ZMQ_TCP_KEEPALIVE, 1},
-      {ZMQ_TCP_MAXRT, ZB_DEAD_MS_},  //  also when there is no room for beats
+      {ZMQ_TCP_KEEPALIVE_IDLE, ZB_ALIVE_S_},
+      {ZMQ_TCP_KEEPALIVE_INTVL, ZB_ALIVE_S_},
+      {ZMQ_TCP_MAXRT, ZB_DEAD_MS_},  //  for probes as for data
       //  ZeroMQ takes all in at once that comes while it does so: by this it
       //  has to wait for each
       {ZMQ_RCVHWM, ZB_AHEAD_MAX_},

@@ -28,14 +28,25 @@ s_workers_new (void)
     return workers;
 }
 
+//  No heartbeats: they could end a program that is in the midst of a list of
+//  subscriptions when its connection breaks, for instance when it was paused
+//  (hangup.h says why, and keeps workers from that). TCP tells who is dead.
+static zsock_t *
+s_programs_new (void)
+{
+    zsock_t *programs = sockets_new (ZMQ_XSUB);
+    zsock_set_heartbeat_ivl (programs, 0);
+    zsock_set_rcvhwm (programs, PROGRAM_MARK);
+    return programs;
+}
+
 const char *
 ports_open (ports_t *self, peers_t *peers, const char *cert,
             const char *authorized)
 {
     const char *wrong = NULL;
     self->workers = s_workers_new ();
-    self->programs = sockets_new (ZMQ_XSUB);
-    zsock_set_rcvhwm (self->programs, PROGRAM_MARK);
+    self->programs = s_programs_new ();
     if (cert)
         wrong = curve_listen (&self->curve, cert, authorized, self->programs,
                               self->workers);

@@ -13,7 +13,8 @@
     not report hangups either. Nothing is lost by that: when libzmq reads again,
     it gets what came, and the error behind it.
 
-    Nobody needs to call them by name.
+    Nobody needs to call them by name. A program that has only zibrato.h has not
+    got them, so no heartbeats go between programs and brokers (ports.c).
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 

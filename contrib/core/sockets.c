@@ -12,6 +12,7 @@ enum {
     BACKLOG = 1024,           //  connections not accepted yet
     CONNECT_MS = 2000,        //  then try again
     DEAD_MS = 20000,          //  nothing sent was acknowledged so long
+    ALIVE_S = 5,              //  where nothing is sent, TCP asks for it
     HANDSHAKE_MS = 5000,
     HEARTBEAT_MS = 5000,
     HEARTBEAT_TIMEOUT_MS = 15000
@@ -37,6 +38,8 @@ sockets_new (int type)
     zsock_set_heartbeat_ivl (socket, HEARTBEAT_MS);
     zsock_set_heartbeat_timeout (socket, HEARTBEAT_TIMEOUT_MS);
     zsock_set_tcp_keepalive (socket, 1);
+    zsock_set_tcp_keepalive_idle (socket, ALIVE_S);
+    zsock_set_tcp_keepalive_intvl (socket, ALIVE_S);
     //  heartbeats do not tell of who lets us send and never reads
     zsock_set_tcp_maxrt (socket, DEAD_MS);
     zsock_set_connect_timeout (socket, CONNECT_MS);

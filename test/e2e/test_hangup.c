@@ -2,7 +2,8 @@
 
     ZeroMQ ends a process in which a heartbeat meets a connection that broke
     while it was not read (hangup.h in core). A broker reads few subscriptions
-    ahead, so anybody could end it by a reset in the midst of many.
+    ahead, and a program, too; so resets in the midst of many must end neither,
+    whoever sends them, and whatever else is among them.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -65,8 +66,69 @@ resets_end_no_broker (void)
     broker_stop (broker);
 }
 
+//  As by a container platform. Meanwhile workers come and go, and the broker
+//  dies: when the program goes on it has a list of subscriptions to read, and no
+//  connection.
+static void
+a_program_that_was_paused_goes_on (void)
+{
+    enum { PAUSE_MS = 6000, PAUSED = 20 };  //  longer than a heartbeat takes
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, LIST ("--levels", "info"));
+    process_t *paused[PAUSED];
+    for (int i = 0; i < PAUSED; i++) {
+        paused[i] = process_start (LIST (program_path ("measure")),
+                                   broker_environment (broker));
+        process_send (paused[i], "count\tinfo\tpaused\t5\n");
+    }
+    sink_await (&sink, NULL, "paused", 0, 5 * PAUSED);
+    int64_t until = now_ms () + PAUSE_MS;
+    for (int i = 0; i < PAUSED; i++)
+        process_signal (paused[i], SIGSTOP);
+    while (now_ms () < until) {
+        sink_t other = sink_stdout (broker, LIST ("--levels", "a,b,c,d,e"));
+        sink_stop (&other);
+    }
+    broker_kill (broker);
+    broker_launch (broker);
+    for (int i = 0; i < PAUSED; i++) {
+        process_signal (paused[i], SIGCONT);
+        process_send (paused[i], "count\tinfo\tpaused\t5\n");
+    }
+    sink_end_with_sum (&sink, NULL, "paused", 2 * 5 * PAUSED);
+    broker_stop (broker);
+}
+
+//  Programs cannot bear them (zb_zmq_connect_). The first would come before that
+//  of a worker.
+static void
+programs_and_brokers_exchange_no_heartbeats (void)
+{
+    broker_t *broker = broker_start (), none = {0};
+    int listener = raw_listen (&none);
+    process_t *program = process_start (LIST (program_path ("measure")),
+                                        broker_environment (&none));
+    process_send (program, "count\tinfo\tn\t1\n");
+    int fd[] = {raw_accept (listener), raw_peer (broker, PROGRAMS)};
+    char data[4096];
+    raw_handshake (fd[0], "SUB");
+    int worker = raw_peer (broker, WORKERS);
+    raw_await_text (worker, "\4PING");
+    for (int i = 0; i < 2; i++) {
+        ssize_t size = recv (fd[i], data, sizeof data, MSG_DONTWAIT);
+        assert_true (size > 0 || errno == EAGAIN);
+        assert_true (size <= 0 || !memmem (data, (size_t) size, "\4PING", 5));
+        close (fd[i]);
+    }
+    close (worker);
+    close (listener);
+    broker_stop (broker);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (resets_end_no_broker),
+  TEST (a_program_that_was_paused_goes_on),
+  TEST (programs_and_brokers_exchange_no_heartbeats),
 };
 
 HARNESS_MAIN (tests)

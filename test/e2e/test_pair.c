@@ -190,7 +190,7 @@ the_log_says_which_broker (void)
 
 #if !SANITIZED  //  which is too slow to fill the buffers in time
 //  One broker hangs without being dead, and so much is measured that neither
-//  the kernel nor ZeroMQ takes any more for it. Its heartbeat ends that.
+//  the kernel nor ZeroMQ takes any more for it. TCP ends that.
 static void
 a_stuck_broker_does_not_stop_the_other (void)
 {
