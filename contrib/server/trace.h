@@ -22,7 +22,7 @@ typedef struct {
 //  What is to be read: from a time up to, not with, another.
 typedef struct {
     int64_t from_s, to_s, resolution_s;
-    size_t most;  //  points of a series
+    size_t most;  //  points of a series; 0: all, where that may be
 } range_t;
 
 //  Appends the first points of a series, at most so many. Returns 0, or -1 if the

@@ -113,6 +113,14 @@ traces_read_count (traces_t *self, reader_t *reader, const range_t *range,
     return 0;
 }
 
+//  Where a trace begins: the last ones of a series may do so anywhere.
+static int64_t
+s_begin_s (const trace_t *trace, const range_t *range)
+{
+    return range->most && trace->count ? trace->item->point.time_s
+                                       : range->from_s;
+}
+
 int
 traces_deltas (traces_t *self, reader_t *reader, const range_t *range,
                bool rises)
@@ -120,8 +128,9 @@ traces_deltas (traces_t *self, reader_t *reader, const range_t *range,
     for (size_t i = 0; i < self->count; i++) {
         traces_item_t *item = &self->item[i];
         double before;
-        if (trace_before (reader, item->series.id, range->from_s,
-                          range->resolution_s, rises, &before)
+        if (trace_before (reader, item->series.id,
+                          s_begin_s (&item->trace, range), range->resolution_s,
+                          rises, &before)
             == -1)
             return -1;
         trace_deltas (&item->trace, rises, before);

@@ -75,7 +75,7 @@ function drawRow (row, metric) {
     row.classList.toggle ("silent", silent);
     row.setAttribute ("aria-selected", String (chosen));
     row.querySelector (".last").textContent =
-        silent ? `last seen ${ago (now () - metric.last)}`
+        silent ? metric.last ? `last seen ${ago (now () - metric.last)}` : "none kept"
             : spark ? lastText (metric, spark) : "";
     if (spark && !silent)
         drawOnce (row.querySelector ("canvas"), metric, spark);

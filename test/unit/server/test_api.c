@@ -342,6 +342,13 @@ test_counter (void **state)
                     ",\"value\":1,\"count\":2,\"sum\":2,\"min\":1,\"max\":1,"
                     "\"sum_squares\":2}]}",
                     at + 1, at + 1));
+    //  also of the last ones: the reading before them is known
+    MEMBER_IS ("/v1/metrics/c?count=2&resolution=1&summarize_time=true",
+               s_path ("[{\"measure_time\":%" PRId64
+                       ",\"value\":2,\"count\":2,\"sum\":4,\"min\":1,"
+                       "\"max\":3,\"sum_squares\":10}]",
+                       at + 1),
+               "measurements", "unassigned");
 }
 
 //  A record of the API of sources.
