@@ -135,6 +135,35 @@ a_repeated_answer_is_the_same (void)
     serve_check (serve, "a", 2, 5);
 }
 
+//  A client of another host has posted the names of a program here as gauges before it
+//  measures: all that comes is added up, and the program says what they are.
+static void
+what_was_posted_first_is_added_to (void)
+{
+    static const char body[] = "{\"gauges\":[{\"name\":\"load.count\","
+                               "\"value\":5},{\"name\":\"load.time\","
+                               "\"count\":3,\"sum\":1.5}]}";
+    broker_t *broker = broker_start ();
+    serve_t *serve = serve_start (broker, "data", NULL);
+    load_t load;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal (serve_ask (serve, "POST", "/v1/metrics", NULL,
+                                     LIST (JSON), body, strlen (body))
+                            .status,
+                          200);
+    load = load_start (broker, 2, 1000);
+    serve_await_more (serve, "load.count");
+    load_end (&load);
+    serve_await (serve, "load.count", 0, load.count + 10);
+    serve_await (serve, "load.time", load.times + 6, 0);
+    assert_int_equal (process_lines (serve->process, "event=rejected"), 0);
+    serve_stop (serve);
+    assert_true (serve_total (serve, NULL, "load.count").sum
+                 == load.count + 10);
+    assert_true (serve_total (serve, NULL, "load.time").count
+                 == load.times + 6);
+}
+
 //  --------------------------------------------------------------------------
 //  Histograms
 
@@ -226,6 +255,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_200_means_stored),
   TEST (a_key_is_stored_once),
   TEST (a_repeated_answer_is_the_same),
+  TEST (what_was_posted_first_is_added_to),
   TEST (a_full_disk_is_said),
   TEST (histograms_come_both_ways)};
 
