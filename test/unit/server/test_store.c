@@ -80,9 +80,10 @@ test_in_any_order (void **state)
     stored_end (&stored);
 }
 
-//  A store whose inbox has two columns for a key.
+//  A store of the first version: its inbox has two columns for a key, a request's key
+//  knows no refusals, and of gauges nobody knows who has sent them.
 static void
-test_old_inbox (void **state)
+test_first_version (void **state)
 {
     static const char older[] =
       "CREATE TABLE older (time INTEGER NOT NULL, series INTEGER NOT NULL,"
@@ -93,7 +94,8 @@ test_old_inbox (void **state)
       " sum_squares, last, buckets FROM inbox;"
       "DROP TABLE inbox; ALTER TABLE older RENAME TO inbox;"
       "ALTER TABLE metric DROP COLUMN posted;"
-      "PRAGMA user_version = 8";
+      "ALTER TABLE request DROP COLUMN refused;"
+      "PRAGMA user_version = 7";
     static stored_t stored;
     int64_t at = s_now_s () - 100;
     store_row_t rows[] = {stored_row ("a", "web", at, 4),
@@ -104,13 +106,16 @@ test_old_inbox (void **state)
     (void) state;
     stored_new (&stored);
     stored_write (&stored, rows, 3, NULL, NULL);
-    stored_write (&stored, rows, 3, NULL, NULL);
+    stored_write (&stored, rows, 3, "k", NULL);
     stored_stop (&stored);
     snprintf (path, sizeof path, "%s/store.db", stored.folder);
     assert_int_equal (sqlite3_open (path, &db), SQLITE_OK);
     assert_int_equal (sqlite3_exec (db, older, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close (db);
     stored_start (&stored);
+    assert_int_equal (stored_write (&stored, rows, 3, "k", NULL),
+                      BATCH_REPEATED);
+    rows[0].type = METRIC_INCREMENT;
     stored_write (&stored, rows, 3, NULL, NULL);
     stored_ask (&stored, "b", "web", at, at + 10, 1);
     assert_int_equal (stored.count, 2);
@@ -551,7 +556,7 @@ main (void)
     const struct CMUnitTest tests[] = {
       cmocka_unit_test (test_adds_up),
       cmocka_unit_test (test_in_any_order),
-      cmocka_unit_test (test_old_inbox),
+      cmocka_unit_test (test_first_version),
       cmocka_unit_test (test_buckets),
       cmocka_unit_test (test_keys),
       cmocka_unit_test (test_repeated),
