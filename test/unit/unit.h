@@ -1,16 +1,27 @@
-/*  unit.h - what a unit test of zibrato.c begins with: all of it, statics
-    included, cmocka, and arbitrary numbers
+/*  unit.h - what a unit test begins with: cmocka, and arbitrary numbers
+
+    The test includes the headers of what it tests, or the file itself if it
+    looks at its statics.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #ifndef ZB_UNIT_H
 #define ZB_UNIT_H
 
-#define main zibrato_main
-#include "../../zibrato.c"
-#undef main
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 
+#include <inttypes.h>
+#include <math.h>
 #include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 

@@ -6,12 +6,15 @@
 
 #include "../unit.h"
 
-#include "../../../contrib/backends/graphite_path.h"
-#include "../../../contrib/backends/halfclose.h"
-#include "../../../contrib/backends/percentiles.h"
-#include "../../../contrib/core/hist.h"
+#include "buffer.h"
+#include "graphite_path.h"
+#include "halfclose.h"
+#include "hist.h"
+#include "percentiles.h"
+#include "zibrato_backend.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 
 static zb_row_t
 s_row (zb_type_t type, uint64_t count)
@@ -220,7 +223,7 @@ s_send (service_peer_t *self, int64_t timeout_ms, zb_reply_t *reply)
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = inet_addr ("127.0.0.1")};
     socklen_t size = sizeof address;
-    char *text = zmalloc (SIZE);
+    char *text = calloc (1, SIZE);
     halfclose_t peer = {.host = "127.0.0.1"};
     zb_outcome_t outcome;
     pthread_t thread;

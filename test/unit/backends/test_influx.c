@@ -9,11 +9,13 @@
 
 #include "../unit.h"
 
-#include "../../../contrib/backends/influx_blame.h"
-#include "../../../contrib/backends/influx_line.h"
-#include "../../../contrib/backends/percentiles.h"
-#include "../../../contrib/core/hist.h"
-#include "../../../contrib/core/utf8.h"
+#include "buffer.h"
+#include "hist.h"
+#include "influx_blame.h"
+#include "influx_line.h"
+#include "percentiles.h"
+#include "utf8.h"
+#include "zibrato_backend.h"
 
 enum { MS = 1000000 };
 

@@ -7,7 +7,13 @@
 
 #include "../unit.h"
 
-#include "../../../contrib/backends/samples.h"
+#include "buffer.h"
+#include "fitted.h"
+#include "hist.h"
+#include "samples.h"
+#include "statsd_line.h"
+#include "zibrato_backend.h"
+
 #include "../../../contrib/backends/statsd.c"
 
 static const char *

@@ -6,6 +6,13 @@
 
 #include "../unit.h"
 
+#include "farewell.h"
+#include "marks.h"
+#include "table.h"
+#include "topics.h"
+
+#include <czmq.h>
+
 enum { NOW_MS = 1000 * 1000 };
 
 //  --------------------------------------------------------------------------

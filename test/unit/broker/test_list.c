@@ -10,6 +10,11 @@
 
 #include "../unit.h"
 
+#include "table.h"
+#include "topics.h"
+
+#include <czmq.h>
+
 enum {
     CONNECTIONS = 200,
     TOPICS = 400,

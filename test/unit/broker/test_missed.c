@@ -7,6 +7,14 @@
 
 #include "../unit.h"
 
+#include "budget.h"
+#include "leaving.h"
+#include "line.h"
+#include "mark.h"
+#include "marks.h"
+#include "missed.h"
+#include "topics.h"
+
 enum { LEVELS = 3, STEPS = 200 * 1000, NOW_MS = 1000 * 1000 };
 
 static const char *const s_levels[LEVELS] = {"info", "debug", "in"};

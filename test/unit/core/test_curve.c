@@ -8,6 +8,10 @@
 
 #include "../unit.h"
 
+#include "certificate.h"
+#include "curve.h"
+#include "secret.h"
+
 static const char s_key[] = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
 static const char s_secret[] = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
 static const char s_other[] = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";

@@ -15,6 +15,8 @@
 
 #include "../unit.h"
 
+#include "hist.h"
+
 //  --------------------------------------------------------------------------
 //  Whole numbers of 3072 bits, least limb first
 

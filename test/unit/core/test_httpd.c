@@ -5,9 +5,10 @@
 
 #include "../unit.h"
 
-#include "contrib/core/httpd.h"
+#include "httpd.h"
 
 #include <arpa/inet.h>
+#include <czmq.h>
 
 enum { REQUEST_MS = 1500, SLOW_MS = 500, BODY_MAX = 1000, REPLY_MAX = 8192 };
 

@@ -12,6 +12,9 @@
 
 #include "../unit.h"
 
+#include "decimal.h"
+#include "hist.h"
+
 #include "../../../contrib/core/line.c"
 
 //  The text is copied to memory of its size, so that ASan sees who reads on.

@@ -4,6 +4,9 @@
 
 #include "../unit.h"
 
+#include "log.h"
+#include "zibrato_backend.h"
+
 static const char *
 s_part (const char *value)
 {

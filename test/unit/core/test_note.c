@@ -7,7 +7,7 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "../unit.h"
+#include "../executable.h"
 
 //  The text is copied to memory of its size, so that ASan sees who reads on.
 static const char *

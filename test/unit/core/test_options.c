@@ -6,7 +6,7 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "../unit.h"
+#include "../executable.h"
 
 #include <sys/wait.h>
 

@@ -4,7 +4,7 @@
 
 #include "../unit.h"
 
-#include "contrib/core/sha256.h"
+#include "sha256.h"
 
 static void
 s_expect (const void *bytes, size_t size, const char *expected)

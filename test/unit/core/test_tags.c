@@ -10,7 +10,8 @@
 
 #include "../unit.h"
 
-#include "../../../contrib/core/tags.h"
+#include "line.h"
+#include "tags.h"
 
 #include <regex.h>
 

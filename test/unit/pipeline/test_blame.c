@@ -6,6 +6,9 @@
 
 #include "../unit.h"
 
+#include "blame.h"
+#include "zibrato_backend.h"
+
 static blame_service_t s_service;
 static uint64_t s_passed;
 static int64_t s_now;

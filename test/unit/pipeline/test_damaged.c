@@ -7,6 +7,12 @@
 
 #include "../unit.h"
 
+#include "ledger.h"
+#include "line.h"
+#include "spool.h"
+#include "stream.h"
+#include "table.h"
+
 static char s_dir[64];
 
 //  What a start has handed over.

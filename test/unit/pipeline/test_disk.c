@@ -12,7 +12,7 @@
 
 #define _GNU_SOURCE  //  nftw
 
-#include "../unit.h"
+#include "../executable.h"
 
 #include "spool_own.h"
 

@@ -6,7 +6,7 @@
 
 #define _GNU_SOURCE  //  nftw
 
-#include "../unit.h"
+#include "../executable.h"
 
 #include "../../folder.h"
 

@@ -14,6 +14,11 @@
 
 #include "../unit.h"
 
+#include "hist.h"
+#include "ledger.h"
+#include "line.h"
+#include "note.h"
+
 enum {
     SERIES = 4,
     MESSAGES = 40,

@@ -19,6 +19,14 @@
 
 #include "../unit.h"
 
+#include "clock.h"
+#include "gaps.h"
+#include "hist.h"
+#include "ledger.h"
+#include "line.h"
+#include "stream.h"
+
+#include <czmq.h>
 #include <sys/wait.h>
 
 //  --------------------------------------------------------------------------

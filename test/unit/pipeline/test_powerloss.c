@@ -27,7 +27,7 @@
 
 #define _GNU_SOURCE  //  nftw
 
-#include "../unit.h"
+#include "../executable.h"
 
 #include "../../../contrib/pipeline/sender.c"
 

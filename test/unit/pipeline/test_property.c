@@ -30,7 +30,7 @@
 #define ZIBRATO_IMPLEMENTATION
 #include "../../../zibrato.h"
 
-#include "../unit.h"
+#include "../executable.h"
 
 enum {
     RUNS = SANITIZED ? 300 : 2000,

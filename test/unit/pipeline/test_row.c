@@ -7,7 +7,9 @@
 
 #include "../unit.h"
 
-#include "../../../contrib/pipeline/row.h"
+#include "buffer.h"
+#include "row.h"
+#include "zibrato_backend.h"
 
 enum {
     TIMES = SANITIZED ? 2000 : 20000,

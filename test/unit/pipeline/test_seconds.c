@@ -11,6 +11,12 @@
 
 #include "../unit.h"
 
+#include "line.h"
+#include "seconds.h"
+#include "taken.h"
+#include "window.h"
+#include "zibrato_backend.h"
+
 //  --------------------------------------------------------------------------
 //  What was given out
 

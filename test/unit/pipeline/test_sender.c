@@ -14,6 +14,12 @@
 
 #include "../unit.h"
 
+#include "blame.h"
+#include "clock.h"
+#include "request.h"
+#include "spool.h"
+#include "zibrato_backend.h"
+
 #include "../../jobs.h"
 
 #include "../../../contrib/pipeline/queue.c"

@@ -19,6 +19,12 @@
 
 #include "../unit.h"
 
+#include "ledger.h"
+#include "line.h"
+#include "note.h"
+
+#include <czmq.h>
+
 enum {
     WORLDS = SANITIZED ? 100 : 1000,
     ROUNDS = 120,

@@ -12,7 +12,15 @@
 
 #include "../unit.h"
 
-#include "../../../contrib/core/packed.h"
+#include "hist.h"
+#include "line.h"
+#include "packed.h"
+#include "table.h"
+#include "totals.h"
+#include "window.h"
+#include "zibrato_backend.h"
+
+#include <czmq.h>
 
 #define SECOND INT64_C (1000000000)
 

@@ -6,7 +6,8 @@
 
 #include "../unit.h"
 
-#include "../../../contrib/pipeline/values.h"
+#include "line.h"
+#include "values.h"
 
 static values_t s_values;
 

@@ -6,6 +6,15 @@
 
 #include "../unit.h"
 
+#include "clock.h"
+#include "hist.h"
+#include "ledger.h"
+#include "line.h"
+#include "queue.h"
+#include "request.h"
+#include "window.h"
+#include "zibrato_backend.h"
+
 #include <cjson/cJSON.h>
 #include <float.h>
 

@@ -6,6 +6,8 @@
 
 #include "../unit.h"
 
+#include "buffer.h"
+
 #include "../../../contrib/server/assets.c"
 
 #include <stdlib.h>

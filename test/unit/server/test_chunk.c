@@ -4,7 +4,7 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "server.h"
+#include "../unit.h"
 
 #include "chunk.h"
 #include "kept.h"

@@ -5,7 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "server.h"
+#include "../unit.h"
 
 #include "asked.h"
 

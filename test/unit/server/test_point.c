@@ -6,6 +6,8 @@
 
 #include "../unit.h"
 
+#include "zibrato_backend.h"
+
 #include "../../../contrib/server/point.c"
 
 //  One by one, and by minutes: doubles alone give two results, one of them

@@ -9,7 +9,7 @@
 
 //  ctest: TIMEOUT 300
 
-#include "server.h"
+#include "../unit.h"
 
 #include "clock.h"
 #include "kept.h"

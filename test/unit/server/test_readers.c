@@ -5,7 +5,7 @@
 
 //  ctest: TIMEOUT 240
 
-#include "server.h"
+#include "../unit.h"
 
 #include "asked.h"
 

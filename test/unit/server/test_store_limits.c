@@ -5,7 +5,7 @@
 
 //  ctest: TIMEOUT 300
 
-#include "server.h"
+#include "../unit.h"
 
 #include "clock.h"
 #include "disk.h"

@@ -11,7 +11,7 @@
 
 //  ctest: TIMEOUT 300 LONG 900
 
-#include "server.h"
+#include "../unit.h"
 
 #include "clock.h"
 #include "disk.h"

@@ -6,7 +6,7 @@
 
 //  ctest: NOTSAN - there is one thread
 
-#include "server.h"
+#include "../unit.h"
 
 #define reader_points fake_points
 #define reader_series fake_series
