@@ -195,10 +195,11 @@ serve_total (const serve_t *self, const char *source, const char *name)
 static void
 serve_await (const serve_t *self, const char *name, double count, double sum)
 {
-    int64_t until = now_ms () + WAIT_MS;
+    int64_t looked = now_ms (), until = looked + WAIT_MS;
     total_t total = serve_total (self, NULL, name);
     while ((total.count < count || total.sum < sum) && now_ms () < until) {
-        poll_pause ();
+        poll_pause_since (looked);
+        looked = now_ms ();
         total = serve_total (self, NULL, name);
     }
     if (total.count < count || total.sum < sum)

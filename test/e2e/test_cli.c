@@ -5,7 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 300
+//  ctest: TIMEOUT 300 NOTSAN - nothing of it is about threads
 
 #include "harness.h"
 

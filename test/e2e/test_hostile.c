@@ -10,7 +10,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 600 RUN_SERIAL - the attacks take all that the machine has
+//  ctest: TIMEOUT 600 RUN_SERIAL NOTSAN - the attacks take all that the machine
+//  has, and are about memory
 
 #include "raw.h"
 

@@ -6,7 +6,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 300
+//  ctest: TIMEOUT 300 NOTSAN - the threads are those of any worker
 
 #include "harness.h"
 

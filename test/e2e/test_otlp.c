@@ -2,7 +2,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 300
+//  ctest: TIMEOUT 300 NOTSAN - the threads are those of any worker
 
 #include "indexer.h"
 #include "otlp.h"

@@ -4,7 +4,7 @@
 #
 #  SPDX-License-Identifier: BSD-3-Clause
 
-#  ctest: TIMEOUT 180
+#  ctest: TIMEOUT 180 NOTSAN - nothing of it is about threads
 
 set -euo pipefail
 

@@ -60,6 +60,7 @@ s_await_death (process_t *worker, const char *fault, void *publisher)
     assert_int_equal (process_wait (worker), 128 + SIGKILL);
 }
 
+#if !SANITIZED  //  e2e.crash has the same worker
 //  The server is killed meanwhile, too.
 static void
 each_step_of_the_worker_may_be_the_last (void)
@@ -87,6 +88,8 @@ each_step_of_the_worker_may_be_the_last (void)
     for (size_t i = 0; i < POINTS; i++)
         s_check (&site[i], &load);
 }
+
+#endif
 
 //  The same of the server's own worker, whose requests have keys, too.
 static void
@@ -169,7 +172,9 @@ both_may_die_at_any_moment (void)
 }
 
 static const struct CMUnitTest tests[] = {
+#if !SANITIZED
   TEST (each_step_of_the_worker_may_be_the_last),
+#endif
   TEST (each_step_of_the_server_may_be_the_last),
   TEST (both_may_die_at_any_moment)};
 

@@ -3,7 +3,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 180
+//  ctest: TIMEOUT 180 NOTSAN - the threads are those of any worker
 
 #include "collectd.h"
 #include "indexer.h"

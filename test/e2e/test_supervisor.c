@@ -5,6 +5,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: NOTSAN - nothing of it is about threads
+
 #include "harness.h"
 
 #include <pwd.h>
