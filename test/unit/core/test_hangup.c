@@ -9,8 +9,11 @@
 #include "../unit.h"
 
 #include "hangup.h"
+#include "sockets.h"
 
+#include <czmq.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 
 enum { MESSAGES = 100, BEAT_MS = 50 };
