@@ -143,8 +143,24 @@ what_is_no_database_is_refused (void)
     s_refuses (data, "data: store.db: ");
 }
 
+//  Who has gone back to an older one keeps what the newer one has stored.
+static void
+what_a_later_version_has_made_is_refused (void)
+{
+    const char *data = s_used ();
+    sqlite3 *db;
+    assert_int_equal (sqlite3_open (text_new ("%s/store.db", data), &db),
+                      SQLITE_OK);
+    assert_int_equal (
+      sqlite3_exec (db, "PRAGMA user_version = 1000", NULL, NULL, NULL),
+      SQLITE_OK);
+    sqlite3_close (db);
+    s_refuses (data, "data: store.db: is of a later version of zibrato\n");
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (what_may_not_be_written_is_named), TEST (a_new_folder_may_not_be_made),
-  TEST (up_says_it_too), TEST (what_is_no_database_is_refused)};
+  TEST (up_says_it_too), TEST (what_is_no_database_is_refused),
+  TEST (what_a_later_version_has_made_is_refused)};
 
 HARNESS_MAIN (tests)

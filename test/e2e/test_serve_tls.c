@@ -182,6 +182,12 @@ a_slow_handshake_is_cut (void)
     serve_stop (serve);
 }
 
+//  Bytes, among which there may be zeros.
+#define BYTES(text)                                                            \
+    {                                                                          \
+        text, sizeof text - 1                                                  \
+    }
+
 //  HTTP in the clear, records of other kinds, of other versions, and too long.
 static void
 what_is_no_tls_is_cut (void)
@@ -190,16 +196,16 @@ what_is_no_tls_is_cut (void)
         const char *text;
         size_t size;
     } cases[] = {
-      {"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 37},
-      {"POST /v1/metrics HTTP/1.0\r\nContent-Length: 3\r\n\r\n{}\n", 52},
-      {"\x16\x03\x01\xff\xff\x01\x00\xff\xfb\x03\x03", 11},
-      {"\x16\x03\x01\x00\x00\x16\x03\x01\x00\x00", 10},
-      {"\x17\x03\x03\x00\x05hello", 10},
-      {"\x15\x03\x01\x00\x02\x02\x28", 7},
-      {"\x15\x03\x01\x00\x02\x01\x00", 7},
-      {"\x14\x03\x01\x00\x01\x01", 6},
-      {"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", 11},
-      {"\x16\x03\x01\x00\x04\x00\x00\x00\x00", 9}};
+      BYTES ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+      BYTES ("POST /v1/metrics HTTP/1.0\r\nContent-Length: 3\r\n\r\n{}\n"),
+      BYTES ("\x16\x03\x01\xff\xff\x01\x00\xff\xfb\x03\x03"),
+      BYTES ("\x16\x03\x01\x00\x00\x16\x03\x01\x00\x00"),
+      BYTES ("\x17\x03\x03\x00\x05hello"),
+      BYTES ("\x15\x03\x01\x00\x02\x02\x28"),
+      BYTES ("\x15\x03\x01\x00\x02\x01\x00"),
+      BYTES ("\x14\x03\x01\x00\x01\x01"),
+      BYTES ("\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10"),
+      BYTES ("\x16\x03\x01\x00\x04\x00\x00\x00\x00")};
     serve_t *serve = s_serve ();
     size_t size;
     const char *hello = s_hello (&size);

@@ -66,7 +66,7 @@ s_setup (void **state)
                                                .argument = (void *) "own",
                                                .head = s_head,
                                                .body_max = BODY_MAX,
-                                               .connections = 4,
+                                               .connections = 16,
                                                .per_address = 3,
                                                .request_ms = REQUEST_MS,
                                                .slow_ms = SLOW_MS});
@@ -85,18 +85,27 @@ s_teardown (void **state)
 //  A client
 
 static int
-s_connect (void)
+s_connect_from (const char *from)
 {
     const char *colon = strchr (httpd_address (s_server), ':');
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port =
                                     htons ((uint16_t) atoi (colon + 1)),
                                   .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
+    struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_addr.s_addr = inet_addr (from)};
     int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true (fd != -1);
+    assert_int_equal (bind (fd, (struct sockaddr *) &own, sizeof own), 0);
     assert_int_equal (
       connect (fd, (struct sockaddr *) &address, sizeof address), 0);
     return fd;
+}
+
+static int
+s_connect (void)
+{
+    return s_connect_from ("127.0.0.1");
 }
 
 //  Returns false if the server has closed the connection.
@@ -327,6 +336,29 @@ an_address_has_only_so_many (void **state)
         close (fd[i]);
 }
 
+//  Of three connections the oldest goes that has had no answer. Those of the tests before
+//  are of another address.
+static void
+who_asks_nothing_makes_room (void **state)
+{
+    static const char ask[] = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    int fd[4];
+    (void) state;
+    for (int i = 0; i < 4; i++) {
+        fd[i] = s_connect_from ("127.0.0.7");
+        s_send (fd[i], i == 1 ? "G" : i == 2 ? "" : ask);
+        if (i % 3 == 0)
+            s_expect (s_receive (fd[i], "0:"), "200");
+    }
+    assert_string_equal (s_receive (fd[1], NULL), "");
+    for (int i = 0; i < 4; i += 2) {
+        s_send (fd[i], ask);
+        s_expect (s_receive (fd[i], "0:"), "200");
+    }
+    for (int i = 0; i < 4; i++)
+        close (fd[i]);
+}
+
 int
 main (void)
 {
@@ -341,6 +373,7 @@ main (void)
       cmocka_unit_test (a_slow_body_is_cut),
       cmocka_unit_test (half_a_head_is_cut),
       cmocka_unit_test (who_rests_is_not_cut),
-      cmocka_unit_test (an_address_has_only_so_many)};
+      cmocka_unit_test (an_address_has_only_so_many),
+      cmocka_unit_test (who_asks_nothing_makes_room)};
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }

@@ -190,6 +190,7 @@ test_kills (void **state)
         assert_true (result == BATCH_REPEATED
                      || (!s_acknowledged[i] && result == BATCH_STORED));
     }
+    print_message ("%d kills, %d batches\n", rounds, last + 1);
     s_assert_total (last + THREADS * 2 + 1, 1);
     s_assert_total (last + THREADS * 2 + 1, 3600);
     stored_end (&s_stored);

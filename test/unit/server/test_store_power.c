@@ -25,6 +25,7 @@ static stored_t s_stored;
 static int64_t s_begin_s;
 static _Atomic int s_acknowledged;
 static int s_images, s_images_most, s_steps;
+static int s_apart = 13;     //  so many steps from one image to the next
 static pthread_t s_watched;  //  whose steps count
 
 //  --------------------------------------------------------------------------
@@ -142,7 +143,7 @@ s_step (void)
 {
     char folder[] = "/tmp/zb-image-XXXXXX";
     int acknowledged = s_acknowledged;
-    if (!pthread_equal (pthread_self (), s_watched) || ++s_steps % 13
+    if (!pthread_equal (pthread_self (), s_watched) || ++s_steps % s_apart
         || s_images >= s_images_most || acknowledged + 2 > BATCHES)
         return;
     s_images++;
@@ -175,6 +176,7 @@ test_power_loss (void **state)
 {
     (void) state;
     s_images_most = getenv ("ZB_LONG") ? 2000 : SANITIZED ? 60 : 150;
+    s_apart = getenv ("ZB_LONG") ? 2 : s_apart;
     s_begin_s = time_floor (wall_us () / 1000000, HOUR_S) - 10 * HOUR_S;
     disk_mount ();
     stored_init (&s_stored);
@@ -192,6 +194,7 @@ test_power_loss (void **state)
             store_run (s_stored.store, s_write_back, &any);
     }
     s_disk.step = NULL;
+    print_message ("%d steps, %d images\n", s_steps, s_images);
     assert_true (s_images > 40);
     s_assert_total (s_stored.store, BATCHES);
     stored_end (&s_stored);
