@@ -157,6 +157,7 @@ s_retention_s (const store_t *store, int level)
     return keep_s[level];
 }
 
+//  A clock that is ahead ends nothing by itself: store_time_s.
 static int64_t
 s_over_s (const store_t *store, int level)
 {
@@ -227,14 +228,23 @@ s_erase_some (store_t *store, int level)
 //  --------------------------------------------------------------------------
 //  Keys of requests
 
+//  How many times as many there are as there may be. Their share is what they may take
+//  when there is no room.
+static double
+s_too_many_keys (const store_t *store)
+{
+    const trim_t *self = &store->trim;
+    double share = (double) store->options.max_bytes / KEYS_SHARE + 1;
+    double over = (double) self->keys / KEYS_MOST;
+    return self->hurry ? fmax (over, (double) self->key_bytes / share) : over;
+}
+
 //  After a round, they are kept for less time if there are too many, else for more.
 static void
 s_end_round (store_t *store)
 {
     trim_t *self = &store->trim;
-    double share = (double) store->options.max_bytes / KEYS_SHARE + 1;
-    double over =
-      fmax ((double) self->keys / KEYS_MOST, (double) self->key_bytes / share);
+    double over = s_too_many_keys (store);
     if (over > 1)
         self->keep_keys_s = (int64_t) ((double) self->keep_keys_s / over);
     else if (self->keep_keys_s < KEYS_S)
