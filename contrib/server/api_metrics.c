@@ -105,26 +105,43 @@ s_turn (page_t *page, int64_t found)
     }
 }
 
-//  The store lists by name, ascending; "desc" is the same, from its end.
+//  Takes what is on the page. The store lists by name, ascending; "desc" is the same,
+//  from its end. Returns how many there are in all, or -1.
+static int64_t
+s_take_page (reader_t *reader, const page_t *page, items_t *items,
+             int64_t *found)
+{
+    page_t part = *page;
+    int64_t total = reader_metrics (reader, "", 0, 0, s_take_none, NULL);
+    *found = reader_metrics (reader, page->name, 0, 0, s_take_none, NULL);
+    if (total == -1 || *found == -1)
+        return -1;
+    if (page->descending)
+        s_turn (&part, *found);
+    if (part.length > 0
+        && reader_metrics (reader, part.name, part.offset, part.length,
+                           s_take_item, items)
+             == -1)
+        return -1;
+    return total;
+}
+
+//  In one moment, or metrics that come or go meanwhile would shift the page.
 void
 api_metrics_list (web_request_t *request)
 {
-    page_t page, part;
+    page_t page;
     items_t items = {.count = 0};
-    int64_t total, found;
+    int64_t total = -1, found;
     if (api_compose (request) || api_page (request, &page) == -1)
         return;
-    part = page;
-    total = reader_metrics (request->reader, "", 0, 0, s_take_none, NULL);
-    found =
-      reader_metrics (request->reader, page.name, 0, 0, s_take_none, NULL);
-    if (page.descending)
-        s_turn (&part, found);
-    if (total == -1 || found == -1
-        || (part.length > 0
-            && reader_metrics (request->reader, part.name, part.offset,
-                               part.length, s_take_item, &items)
-                 == -1)) {
+    if (reader_begin (request->reader) == 0) {
+        total = s_take_page (request->reader, &page, &items, &found);
+        reader_end (request->reader);
+    }
+    if (total == -1) {
+        for (int64_t i = 0; i < items.count; i++)
+            buffer_clear (&items.item[i]);
         api_failed (request);
         return;
     }
