@@ -21,30 +21,31 @@
 
 enum { ID, SUM, N, MIN, MAX, SUM_SQUARES, LAST, BUCKETS };
 
-static bool
-s_is_same (double a, double b)
-{
-    return memcmp (&a, &b, sizeof a) == 0;
-}
-
-//  Has a row this number?
+//  Has a row this number? Called for each of them.
 static bool
 s_number (const inbox_row_t *row, int column, double *value)
 {
     const point_t *point = row->point;
-    const double number[] = {[SUM] = point->sum,
-                             [MIN] = point->min,
-                             [MAX] = point->max,
-                             [SUM_SQUARES] = point->sum_squares,
-                             [LAST] = point->last};
-    const double filled[] = {[MIN] = point->sum,
-                             [MAX] = point->sum,
-                             [SUM_SQUARES] = point->sum * point->sum,
-                             [LAST] = point->max};
-    *value = number[column];
-    return column == SUM
-           || (!s_is_same (*value, filled[column])
-               && (column != LAST || row->rises));
+    double filled = point->sum;
+    switch (column) {
+        case SUM:
+            *value = point->sum;
+            return true;
+        case MIN:
+            *value = point->min;
+            break;
+        case MAX:
+            *value = point->max;
+            break;
+        case SUM_SQUARES:
+            *value = point->sum_squares;
+            filled *= point->sum;
+            break;
+        default:
+            *value = point->last;
+            filled = row->rises ? point->max : point->last;
+    }
+    return memcmp (value, &filled, sizeof filled) != 0;
 }
 
 static void

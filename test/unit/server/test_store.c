@@ -50,36 +50,6 @@ test_adds_up (void **state)
     stored_end (&stored);
 }
 
-//  A row may be of a second that is there, of one before it, or behind it, and be the
-//  second one of its own batch.
-static void
-test_in_any_order (void **state)
-{
-    enum { SECONDS = 8, ROWS = 500 };
-    static stored_t stored;
-    static store_row_t rows[ROWS];
-    double sum[2][SECONDS] = {{0}};
-    int64_t at = s_now_s () - 100;
-    (void) state;
-    stored_new (&stored);
-    for (int pass = 0; pass < 4; pass++) {
-        for (int i = 0; i < ROWS; i++) {
-            int series = rand () % 2, second = rand () % (2 * pass + 2);
-            rows[i] = stored_row (series ? "b" : "a", NULL, at + second, i);
-            sum[series][second] += i;
-        }
-        assert_int_equal (stored_write (&stored, rows, ROWS, NULL, NULL),
-                          BATCH_STORED);
-    }
-    for (int series = 0; series < 2; series++) {
-        stored_ask (&stored, series ? "b" : "a", "", at, at + SECONDS, 1);
-        assert_int_equal (stored.count, SECONDS);
-        for (int second = 0; second < SECONDS; second++)
-            assert_true (stored.said[second].sum == sum[series][second]);
-    }
-    stored_end (&stored);
-}
-
 //  A store of the first version: its inbox has two columns for a key, a request's key
 //  knows no refusals, and of gauges nobody knows who has sent them.
 static void
@@ -555,7 +525,6 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
       cmocka_unit_test (test_adds_up),
-      cmocka_unit_test (test_in_any_order),
       cmocka_unit_test (test_first_version),
       cmocka_unit_test (test_buckets),
       cmocka_unit_test (test_keys),
