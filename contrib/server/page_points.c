@@ -14,6 +14,7 @@ enum {
     SERIES_MAX = 2000,  //  of a chart: more take too long, and nobody sees them
     INTERVALS_MAX = 5000,
     POINTS = 1000,  //  unless told otherwise
+    LATE_S = 2,     //  after which a worker's rows are here, mostly
     TOP = 10,       //  lines, and one of all others
     TOP_MAX = 50,   //  each has memory for all its intervals
     SPLIT_MAX = 10  //  sources that are told apart unless told otherwise
@@ -113,15 +114,36 @@ s_find (chart_t *self)
 //  --------------------------------------------------------------------------
 //  How it is folded
 
-//  What has not ended yet is left out, as a count of it would look like a fall.
+//  How many seconds of the interval that begins then have been measured: up to the
+//  newest row of all.
+static int64_t
+s_running (const chart_t *self, int64_t begin_s, int64_t step_s)
+{
+    store_stats_t stats;
+    int64_t newest_s = (int64_t) time (NULL);
+    store_stats (self->request->store, &stats);
+    if (newest_s > stats.newest_s)
+        newest_s = stats.newest_s;
+    if (newest_s < begin_s)
+        return 0;
+    return newest_s - begin_s < step_s ? newest_s + 1 - begin_s : step_s;
+}
+
+//  What has not ended yet is left out, as a count of it would look like a fall; or it
+//  is the last one, and the answer says how long it is.
 static void
 s_align (chart_t *self, int64_t step_s)
 {
     groups_t *groups = &self->groups;
-    int64_t now = (int64_t) time (NULL);
+    bool running = page_integer (self->request, "running", 0) == 1;
+    int64_t over = (int64_t) time (NULL) - (running ? LATE_S : 0);
     int64_t end = (self->to_s + step_s - 1) / step_s * step_s;
-    if (end > now)
+    if (end > over) {
         end = self->to_s / step_s * step_s;
+        self->running_s = running ? s_running (self, end, step_s) : 0;
+    }
+    if (self->running_s)
+        end += step_s;
     groups->type = self->type;
     groups->step_s = step_s;
     groups->from_s = self->from_s / step_s * step_s;

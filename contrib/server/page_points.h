@@ -21,6 +21,7 @@ typedef struct {
     metric_type_t type;
     int64_t from_s, to_s;  //  what was asked for
     int64_t asked_s;       //  the interval of a point a pixel
+    int64_t running_s;     //  of the last interval, if it is not over yet; or 0
     over_t over;
     bool split;  //  a line for each series
     bool heat;   //  cells of a heat map, too

@@ -146,11 +146,14 @@ chart_put_json (const chart_t *self)
 {
     const groups_t *groups = &self->groups;
     buffer_t *out = &self->request->out;
+    //  who has looked for finer ones knows better
+    int64_t kept_s = self->survey.kept_s ? self->survey.kept_s : groups->kept_s;
     const out_member_t numbers[] = {{"resolution", groups->step_s},
                                     {"asked", self->asked_s},
-                                    {"kept", groups->kept_s},
+                                    {"kept", kept_s},
                                     {"from", groups->from_s},
                                     {"count", (int64_t) groups->intervals},
+                                    {"running", self->running_s},
                                     {"series", (int64_t) self->survey.count}};
     out_begin (out, '{');
     out_key (out, "name");

@@ -2,10 +2,10 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-const browser = ["Intl", "URL", "URLSearchParams", "ResizeObserver", "Path2D", "clearTimeout",
-                 "document", "fetch", "getComputedStyle", "history", "location",
-                 "matchMedia", "navigator", "performance", "setInterval", "setTimeout",
-                 "window"];
+const browser = ["IntersectionObserver", "Intl", "URL", "URLSearchParams", "ResizeObserver",
+                 "Path2D", "clearTimeout", "document", "fetch", "getComputedStyle",
+                 "history", "location", "matchMedia", "navigator", "performance",
+                 "setInterval", "setTimeout", "window"];
 const node = ["Buffer", "URL", "console", "fetch", "process", "setTimeout"];
 const globals = (names) => Object.fromEntries (names.map ((name) => [name, "readonly"]));
 

@@ -11,9 +11,10 @@ import {launch, Site, Watched} from "./harness.js";
 import * as charts from "./charts.js";
 import * as looks from "./looks.js";
 import * as many from "./many.js";
+import * as shown from "./shown.js";
 import * as use from "./use.js";
 
-const tests = {...charts, ...use, ...looks, ...many};
+const tests = {...charts, ...use, ...looks, ...shown, ...many};
 const only = process.env.ZB_TEST;
 let passed = 0, failed = 0;
 

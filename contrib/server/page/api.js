@@ -23,7 +23,8 @@ export class Refused extends Error {
     }
 }
 
-//  The address of what is asked: parameters that are null are left out.
+//  The address of what is asked: parameters that are null are left out. Paths begin
+//  without a '/', since a proxy may have put one of its own in front.
 export function address (path, parameters = {}) {
     const query = new URLSearchParams ();
     for (const [name, value] of Object.entries (parameters))

@@ -4,7 +4,8 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {events} from "./api.js";
+import {events, post} from "./api.js";
+import {askTimes, startTimes, zone} from "./between.js";
 import * as charts from "./charts.js";
 import {choice, choose, find} from "./dom.js";
 import {showEmpty} from "./empty.js";
@@ -23,14 +24,16 @@ const RELOAD_S = 15;            //  names of metrics that are new
 const SLOW_S = 5;               //  pages of tables
 const SEARCH_MS = 120;
 
-const ranges = choice ("time", RANGES.map (([s, text]) => [s, text, `the last ${text}`]),
-                       length (), (seconds) => setRange (seconds));
+const OWN = "own";
+const ranges = choice ("time", [...RANGES.map (([s, text]) => [s, text, `the last ${text}`]),
+                                [OWN, "…", "from one time to another (o)"]],
+                       length (), (key) => key === OWN ? askTimes () : setRange (key));
 let metrics = -1, typing = 0, ticks = 0;
 
 //  The buttons say what is.
 function showControls () {
     const own = state.from !== null, [from, to] = shown ();
-    choose (ranges, own ? null : length ());
+    choose (ranges, own ? OWN : length ());
     for (const button of ranges.children)
         button.disabled = state.view === "metrics" && !state.charts.length;
     find ("#own").textContent = own
@@ -38,6 +41,7 @@ function showControls () {
     find ("#live").textContent = state.live ? "Live" : "Paused";
     find ("#live").setAttribute ("aria-pressed", String (state.live));
     find ("#utc").textContent = state.utc ? "UTC" : "Local";
+    find ("#utc").title = `times of ${zone ()}; UTC or local (u)`;
     find ("#theme").textContent = isDark () ? "☾" : "☀";
     if (find ("#search").value !== state.search)
         find ("#search").value = state.search;
@@ -115,6 +119,8 @@ function startControls () {
         link.addEventListener ("click", () => change ({view: link.dataset.view}, true));
     for (const button of document.querySelectorAll ("dialog .done"))
         button.addEventListener ("click", () => button.closest ("dialog").close ());
+    find ("#logout").addEventListener ("click", () =>
+        post ("logout", {}).then (() => location.reload (), () => null));
     find ("#search").addEventListener ("input", ({target}) => {
         clearTimeout (typing);
         typing = setTimeout (() => change ({search: target.value}), SEARCH_MS);
@@ -150,6 +156,7 @@ events.login = askLogin;
 startLogin (begin);
 startControls ();
 startKeys ();
+startTimes ();
 showControls ();
 begin ();
 setInterval (tick, 1000);

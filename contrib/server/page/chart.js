@@ -2,19 +2,16 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {get, now} from "./api.js";
 import {showHeader} from "./chart_header.js";
-import {about, areSame, continued, fits} from "./columns.js";
-import {el, fill} from "./dom.js";
+import {about, areSame} from "./columns.js";
+import {el, fill, say} from "./dom.js";
+import {Feed} from "./feed.js";
 import {Legend} from "./legend.js";
 import {modelOf} from "./model.js";
 import {noteAt} from "./notes.js";
 import {dataOf, newPlot} from "./plot.js";
 import {shown, unzoom, zoomTo} from "./range.js";
 
-const OVERLAP = 70;     //  seconds: a worker that flushes once a minute is so late
-const RELOAD = 60;      //  seconds, after which all is asked for again
-const RETRY = 5;
 const HEAT_POINTS = 240;
 const TOP = 10;
 
@@ -22,10 +19,10 @@ export class Chart {
     constructor (settings) {
         this.settings = settings;
         this.hidden = new Set ();
-        this.plot = this.block = this.model = null;
-        this.wanted = 0;        //  the latest request
+        this.feed = new Feed (() => this.query ());
+        this.plot = this.model = null;
         this.drawn = 0;         //  up to when
-        this.due = Infinity;    //  when it is to be asked for more
+        this.isSeen = true;     //  what is not is not kept up to date
         this.canvas = el ("div", {class: "plot"});
         this.about = el ("p", {class: "resolution"});
         this.legend = new Legend (() => this.draw ());
@@ -33,6 +30,10 @@ export class Chart {
                                        "aria-label": `chart of ${settings.name}`,
                                        tabindex: "0"},
                            el ("div"), this.canvas, this.about, this.legend.element);
+    }
+
+    get block () {
+        return this.feed.block;
     }
 
     //  What the server is asked for.
@@ -47,36 +48,24 @@ export class Chart {
 
     //  Everything that is in sight, again. `anew` builds the chart anew, too.
     async load (anew = true) {
-        const mine = ++this.wanted;
         this.element.classList.add ("loading");
-        try {
-            const block = await get ("/api/points", this.query ());
-            if (mine !== this.wanted)
-                return;
-            this.stale = now () + RELOAD;
-            this.take (block);
-            if (anew || !this.plot)
-                this.draw ();
-            else
-                this.update ();
-        } catch (error) {
-            if (mine === this.wanted && error.status)
-                this.refused (error.message);
-        } finally {
-            if (mine === this.wanted)
-                this.element.classList.remove ("loading");
-        }
+        const said = await this.feed.load ();
+        if (!said)
+            return;
+        this.element.classList.remove ("loading");
+        this.show (said, anew);
     }
 
-    take (block) {
-        this.block = block;
-        this.due = now () + Math.min (Math.max (block.resolution / 2, 1), 30);
+    show ({block, refused}, anew) {
+        if (block && (anew || !this.plot))
+            this.draw ();
+        else if (block)
+            this.update ();
+        else if (refused)
+            this.refused (refused);
     }
 
-    //  There may be such a metric later.
     refused (text) {
-        this.block = null;
-        this.due = now () + RETRY;
         showHeader (this);
         this.explain (text);
     }
@@ -89,32 +78,17 @@ export class Chart {
 
     //  Called each second while live: asks for what came since, or moves on.
     async tick () {
-        if (now () < this.due)
-            this.move ();
-        else if (!this.plot || now () > this.stale)
-            await this.load (false);
-        else
-            await this.loadMore ();
-    }
-
-    async loadMore () {
-        const {block} = this, mine = this.wanted, [from] = shown ();
-        const end = block.from + block.count * block.resolution;
-        const since = Math.max (block.from, end - Math.max (OVERLAP, block.resolution));
-        const ids = block.groups.map ((group) => group.id).filter ((id) => id);
-        this.due = Infinity;
-        const more = await get ("/api/points", {
-            ...this.query (), from: since, resolution: block.resolution,
-            ids: ids.join (",")}).catch (() => null);
-        if (mine !== this.wanted)
+        const {feed} = this;
+        if (!this.isSeen)
             return;
-        if (!more)
-            this.due = now () + 1;
-        else if (!fits (block, more))
+        if (!feed.isDue ())
+            this.move ();
+        else if (!this.plot || feed.isStale ())
             await this.load (false);
         else {
-            this.take (continued (block, more, from));
-            this.update ();
+            const said = await feed.more ();
+            if (said)
+                this.show (said, false);
         }
     }
 
@@ -176,7 +150,7 @@ export class Chart {
         const note = time === undefined ? ""
             : noteAt (time, 4 * (this.plot.scales.x.max - this.plot.scales.x.min)
                             / this.plot.width);
-        this.about.textContent = note || about (this.settings, this.block, this.model.utc);
+        say (this.about, note || about (this.settings, this.block, this.model.utc));
         this.about.classList.toggle ("note", Boolean (note));
     }
 

@@ -11,6 +11,18 @@ import {state} from "./state.js";
 const place = find ("#charts");
 let charts = [];
 
+//  Most of what it costs to keep a chart up to date is to draw it: those that are scrolled
+//  away wait until they come back.
+const sight = new IntersectionObserver ((entries) => {
+    for (const {target, isIntersecting} of entries) {
+        const chart = charts.find (({element}) => element === target);
+        if (chart)
+            chart.isSeen = isIntersecting;
+        if (chart && isIntersecting && state.live)
+            chart.tick ();
+    }
+}, {rootMargin: "100px"});
+
 //  Makes the page's charts those of the state; what was there stays.
 export function follow () {
     const before = new Map (charts.map ((chart) => [chart.settings.name, chart]));
@@ -24,8 +36,10 @@ export function follow () {
     if (elements.length !== place.children.length
         || elements.some ((element, i) => element !== place.children[i]))
         fill (place, elements);
+    before.forEach (({element}) => elements.includes (element) || sight.unobserve (element));
+    elements.forEach ((element) => sight.observe (element));
     document.body.classList.toggle ("with-charts", charts.length > 0);
-    const fresh = charts.filter ((chart) => !chart.wanted);
+    const fresh = charts.filter ((chart) => !chart.feed.wanted);
     fresh.forEach ((chart) => chart.load ());
     if (fresh.length)
         showNotes ();

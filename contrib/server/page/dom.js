@@ -26,7 +26,26 @@ export function fill (parent, ...children) {
     return parent;
 }
 
+//  Makes it the text of an element, which costs nothing if it is that already.
+export function say (element, text) {
+    if (element.textContent !== text)
+        element.textContent = text;
+}
+
 export const find = (selector) => document.querySelector (selector);
+
+//  A text with a button that copies it. The clipboard is not there without TLS: then the
+//  text is selected, and copied as by hand.
+export function copyable (text) {
+    const shown = el ("pre", {}, text);
+    const button = el ("button", {type: "button", class: "copy", onclick: async () => {
+        window.getSelection ().selectAllChildren (shown);
+        const done = await navigator.clipboard?.writeText (text).then (() => true, () => false)
+            || document.execCommand ("copy");
+        button.textContent = done ? "copied" : "press Ctrl+C";
+    }}, "copy");
+    return el ("div", {class: "command"}, shown, button);
+}
 
 //  A group of buttons of which one is pressed. Choices are [value, text, hint].
 export function choice (label, choices, value, onchoose) {

@@ -3,7 +3,7 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {address} from "./api.js";
-import {el, find} from "./dom.js";
+import {copyable, el, fill, find} from "./dom.js";
 import {moment} from "./format.js";
 import {shown} from "./range.js";
 import {state} from "./state.js";
@@ -45,16 +45,15 @@ function savePicture (chart) {
     picture (chart).toBlob ((blob) => download (blob, fileName (chart, "png")));
 }
 
-const csvAddress = (chart) => address ("/api/points", {...chart.query (), format: "csv"});
+const csvAddress = (chart) => address ("api/points", {...chart.query (), format: "csv"});
 
 //  What a shell needs to ask the same.
 function showCommand (chart) {
-    const from = new URL (address ("/api/points", chart.query ()), location);
+    const from = new URL (address ("api/points", chart.query ()), location);
     const quoted = String (from).replaceAll ("'", "%27");
     const text = `curl -H "Authorization: Bearer $ZIBRATO_TOKEN" '${quoted}'`;
     const dialog = find ("#command");
-    dialog.querySelector ("pre").textContent = text;
-    dialog.querySelector (".copy").onclick = () => navigator.clipboard?.writeText (text);
+    fill (dialog.querySelector (".place"), copyable (text));
     dialog.showModal ();
 }
 

@@ -109,7 +109,7 @@ function workerTable (health) {
 
 export async function loadHealth () {
     const [from, to] = shown ();
-    const health = await get ("/api/health", {from: Math.floor (from), to: Math.ceil (to)})
+    const health = await get ("api/health", {from: Math.floor (from), to: Math.ceil (to)})
         .catch (() => null);
     if (!health)
         return;

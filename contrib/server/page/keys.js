@@ -2,6 +2,7 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
+import {askTimes} from "./between.js";
 import * as charts from "./charts.js";
 import {el, fill, find} from "./dom.js";
 import * as list from "./list.js";
@@ -19,6 +20,7 @@ const KEYS = [
     [["ArrowRight"], "later", () => pan (0.25)],
     [["+", "="], "zoom in", () => zoom (0.5)],
     [["-"], "zoom out", () => zoom (2)],
+    [["o"], "from one time to another", askTimes],
     [["r"], "live or paused", toggleLive],
     [["u"], "UTC or local time", () => change ({utc: !state.utc})],
     [["t"], "light or dark", () => change ({theme: isDark () ? "light" : "dark"})],

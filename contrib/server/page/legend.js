@@ -3,11 +3,19 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {summary} from "./columns.js";
-import {el, fill} from "./dom.js";
+import {el, fill, say} from "./dom.js";
 import {exact} from "./format.js";
 import {lineColor} from "./theme.js";
 
 const NUMBERS = ["last", "min", "mean", "max"];
+
+//  What all series have in their names says nothing of any: "web1 region=eu" and
+//  "web2 region=eu" are web1 and web2.
+function commonWords (lines) {
+    const [first, ...others] = lines.filter (({id}) => id).map (({label}) => label.split (" "));
+    return !others.length ? []
+        : first.filter ((word) => others.every ((words) => words.includes (word)));
+}
 
 //  A click shows that line alone, and another click all of them again; with Ctrl or
 //  Shift it hides or shows the one.
@@ -21,24 +29,28 @@ export class Legend {
     show (model) {
         this.model = model;
         const total = model.lines.some ((line) => line.total) ? "total" : "count";
-        this.rows = model.lines.map ((line, i) => this.row (line, i));
+        const common = commonWords (model.lines);
+        this.rows = model.lines.map ((line, i) => this.row (line, i, common));
         fill (this.element,
               el ("thead", {}, el ("tr", {},
-                  el ("th", {scope: "col"}, "line"), el ("th", {scope: "col"}, "cursor"),
-                  NUMBERS.map ((name) => el ("th", {scope: "col"}, name)),
-                  el ("th", {scope: "col"}, total))),
+                  el ("th", {scope: "col"}, common.join (" ") || "line"),
+                  ["cursor", ...NUMBERS].map ((name) =>
+                      el ("th", {scope: "col", "data-of": name}, name)),
+                  el ("th", {scope: "col", "data-of": "total"}, total))),
               el ("tbody", {}, this.rows));
         this.update (model);
     }
 
-    row (line, i) {
+    row (line, i, common) {
+        const short = line.label.split (" ").filter ((word) => !common.includes (word));
         const mark = el ("span", {class: "mark"});
         mark.style.background = lineColor (i);
         return el ("tr", {"data-label": line.label},
                    el ("th", {scope: "row"},
                        el ("button", {type: "button", title: "Show this line alone",
                                       onclick: (event) => this.click (event, line.label)},
-                           mark, el ("span", {class: "label", title: line.label}, line.label))),
+                           mark, el ("span", {class: "label", title: line.label},
+                               line.id && short.length ? short.join (" ") : line.label))),
                    ["cursor", ...NUMBERS, "total"].map (
                        (name) => el ("td", {class: name})));
     }
@@ -57,9 +69,7 @@ export class Legend {
     }
 
     put (row, name, text) {
-        const cell = row.querySelector (`.${name}`);
-        if (cell.textContent !== text)
-            cell.textContent = text;
+        say (row.querySelector (`.${name}`), text);
     }
 
     //  What is under the cursor, by the index of its time.

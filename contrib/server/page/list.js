@@ -7,7 +7,7 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {get, now} from "./api.js";
-import {el, fill, find} from "./dom.js";
+import {el, fill, find, say} from "./dom.js";
 import {ago, duration, number, plural} from "./format.js";
 import {drawSpark} from "./spark.js";
 import {extendSparks, sparks} from "./sparks.js";
@@ -20,7 +20,7 @@ const scroller = find ("#list"), space = el ("div", {class: "space"});
 const count = find ("#found");
 let width = 0;                  //  of the list, as it was last seen
 let pages = new Map (), found = 0, columns = 1, active = -1, search = null;
-let alive = 600;                //  seconds; the server says it
+let alive = 0;                  //  seconds; the server says it
 
 scroller.append (space);
 
@@ -35,8 +35,8 @@ async function loadPage (page) {
     pages.set (page, null);
     const mine = pages;
     try {
-        const answer = await get ("/api/metrics", {search: state.search,
-                                                   offset: page * PAGE, length: PAGE});
+        const answer = await get ("api/metrics", {search: state.search,
+                                                  offset: page * PAGE, length: PAGE});
         if (mine !== pages)
             return;
         pages.set (page, answer.metrics);
@@ -74,9 +74,9 @@ function drawRow (row, metric) {
     const chosen = state.charts.some ((chart) => chart.name === metric.name);
     row.classList.toggle ("silent", silent);
     row.setAttribute ("aria-selected", String (chosen));
-    row.querySelector (".last").textContent =
-        silent ? metric.last ? `last seen ${ago (now () - metric.last)}` : "none kept"
-            : spark ? lastText (metric, spark) : "";
+    say (row.querySelector (".last"),
+         silent ? metric.last ? `last seen ${ago (now () - metric.last)}` : "none kept"
+             : spark ? lastText (metric, spark) : "");
     if (spark && !silent)
         drawOnce (row.querySelector ("canvas"), metric, spark);
 }
@@ -112,7 +112,7 @@ export function draw () {
     width = scroller.clientWidth;
     columns = Math.max (1, Math.floor (width / WIDTH));
     space.style.height = `${Math.ceil (found / columns) * height ()}px`;
-    count.textContent = plural (found, "metric");
+    say (count, plural (found, "metric"));
     if (!found && state.search && pages.get (0)) {
         fill (space, el ("p", {class: "nothing"}, "No metric has these words."));
         return;
@@ -147,7 +147,7 @@ async function loadSparks () {
     for (let i = first; i < end; i++)
         if (item (i))
             metrics.push (item (i));
-    await extendSparks (metrics);
+    await extendSparks (metrics, alive);
     for (const row of space.children) {
         const metric = item (Number (row.dataset.index));
         if (metric)

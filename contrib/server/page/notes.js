@@ -12,8 +12,8 @@ export const notes = [];
 
 export async function loadNotes () {
     const [from, to] = shown ();
-    const answer = await get ("/api/annotations", {from: Math.floor (from),
-                                                   to: Math.ceil (to)}).catch (() => null);
+    const answer = await get ("api/annotations", {from: Math.floor (from),
+                                                  to: Math.ceil (to)}).catch (() => null);
     if (answer)
         notes.splice (0, notes.length, ...answer.annotations);
 }

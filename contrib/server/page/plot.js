@@ -5,6 +5,7 @@
 
 import {drawHeat, heatRange} from "./heat.js";
 import {tick} from "./format.js";
+import {drawNotes, drawRunning} from "./over.js";
 import {color, lineColor} from "./theme.js";
 
 const {uPlot} = window;
@@ -21,11 +22,16 @@ function axis (more, log = false) {
     return {stroke: color ("muted"), font: FONT, grid, ticks: {...grid, size: 4}, ...more};
 }
 
-//  A hole is a gap only if it is longer than a line's usual distance.
+//  A hole is a gap only if it is longer than a line's usual distance. What leads to an
+//  interval that is not over is drawn by drawRunning.
 const gaps = (line) => (plot, series, first, last, holes) => {
-    const {min, max} = plot.scales.x;
-    const reach = line ().reach * plot.bbox.width / (max - min);
-    return holes.filter (([from, to]) => to - from > reach);
+    const {min, max} = plot.scales.x, {reach, whole} = line ();
+    const pixels = reach * plot.bbox.width / (max - min), [times] = plot.data;
+    const found = holes.filter (([from, to]) => to - from > pixels);
+    if (whole < times.length)
+        found.push ([plot.valToPos (times[Math.max (whole - 1, 0)], "x", true),
+                     plot.bbox.left + 2 * plot.bbox.width]);
+    return found;
 };
 
 //  A value without neighbours is no line: it is a point.
@@ -82,7 +88,7 @@ export function dataOf (model) {
 function range (model) {
     return (plot, min, max) => {
         if (model.heat)
-            return heatRange (model.block.cells);
+            return heatRange (model.block);
         if (min === null)
             return model.log ? [1, 10] : [0, 1];
         if (model.log)
@@ -95,30 +101,11 @@ function range (model) {
     };
 }
 
-//  Annotations are lines from top to bottom, with a flag to point at.
-function drawNotes (plot, notes) {
-    const {ctx, bbox} = plot, {min, max} = plot.scales.x;
-    ctx.save ();
-    ctx.strokeStyle = ctx.fillStyle = color ("note");
-    ctx.lineWidth = window.devicePixelRatio;
-    ctx.setLineDash ([4, 3]);
-    for (const {time} of notes) {
-        if (time < min || time > max)
-            continue;
-        const x = Math.round (plot.valToPos (time, "x", true)) + 0.5;
-        ctx.beginPath ();
-        ctx.moveTo (x, bbox.top);
-        ctx.lineTo (x, bbox.top + bbox.height);
-        ctx.stroke ();
-        ctx.fillRect (x - 3, bbox.top, 6, 6);
-    }
-    ctx.restore ();
-}
-
 function hooks (model, handlers, drag) {
     return {
         drawAxes: [(plot) => model.heat && drawHeat (plot, model.block)],
-        draw: [(plot) => drawNotes (plot, model.notes ())],
+        draw: [(plot) => drawRunning (plot, model.lines),
+               (plot) => drawNotes (plot, model.notes ())],
         setCursor: [(plot) => handlers.point (plot.cursor.idx)],
         setSelect: [(plot) => {
             const {left, width} = plot.select;
@@ -144,7 +131,7 @@ export function newPlot (parent, model, handlers) {
     };
     const options = {
         width: parent.clientWidth, height: HEIGHT, legend: {show: false}, series, bands,
-        padding: [8, 12, 0, 0],
+        padding: [8, 28, 0, 0],    //  half of the last time
         scales: {x: {range: () => model.span ()},
                  y: {range: range (model), distr: model.log || model.heat ? 3 : 1,
                      log: 10}},

@@ -34,7 +34,7 @@ async function open (row, metric) {
         next.remove ();
         return;
     }
-    const answer = await get ("/api/series", {metric: metric.name}).catch (() => null);
+    const answer = await get ("api/series", {metric: metric.name}).catch (() => null);
     if (!answer)
         return;
     row.after (el ("tr", {class: "inner"}, el ("td", {colspan: "5"},
@@ -72,7 +72,8 @@ function metricTable (answer) {
     if (!answer.metrics.length && state.search)
         return el ("p", {class: "nothing"}, "No metric has these words.");
     return el ("table", {class: "rows"},
-        el ("thead", {}, el ("tr", {}, el ("th", {scope: "col"}, "metric"), el ("th"),
+        el ("thead", {}, el ("tr", {}, el ("th", {scope: "col"}, "metric"),
+                             el ("th", {class: "wide"}),
                              heading ("series", "series"), heading ("fresh", "new in a day"),
                              el ("th"))),
         el ("tbody", {}, answer.metrics.map ((one) => metricRow (one, answer.series))));
@@ -86,7 +87,7 @@ function sideTable (title, rows, all) {
 }
 
 export async function loadSeries () {
-    const answer = await get ("/api/series", {search: state.search, sort})
+    const answer = await get ("api/series", {search: state.search, sort})
         .catch (() => null);
     if (!answer)
         return;

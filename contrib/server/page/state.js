@@ -19,7 +19,7 @@ const WORDS = {over: ["auto", "sum", "split", "mean", "min", "max"],
 
 //  In a frame of somebody else's page there are charts only, and the address has the
 //  token of a viewer: a browser sends no cookie from there.
-export const embedded = location.pathname === "/embed";
+export const embedded = location.pathname.endsWith ("/embed");
 export const token = embedded ? new URLSearchParams (location.search).get ("token") : null;
 
 const whole = (text) => /^\d{1,12}$/.test (text ?? "") ? Number (text) : null;

@@ -1,0 +1,105 @@
+//  shown - which time a chart shows, up to the interval that is not over, and what of it
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import assert from "node:assert/strict";
+import {now, until} from "./harness.js";
+
+const STEP = 20, COUNT = 14;
+
+const legend = (page, name) => page.$eval (`[data-name=${name}] .legend tbody tr`,
+    (row) => Object.fromEntries ([...row.querySelectorAll ("td")].map (
+        (cell) => [cell.className, cell.textContent])));
+
+//  A reading in each of the last intervals, and one in that of now. Returns its begin.
+async function postUpToNow (site, name) {
+    await until ("the middle of an interval", () => [4, 5, 6, 7, 8].includes (now () % STEP));
+    const begin = now () - now () % STEP;
+    await site.gauges ([...Array.from ({length: COUNT}, (_, i) =>
+        ({name, source: "web", measure_time: begin - (i + 1) * STEP + 1, value: i + 1})),
+                        {name, source: "web", measure_time: begin + 1, value: 777}]);
+    return begin;
+}
+
+//  It is the last one, and said to be that; only totals have it.
+export async function an_interval_that_is_not_over (site, watched) {
+    const {page} = watched, begin = await postUpToNow (site, "depth");
+    const ask = (more) => site.get (`/api/points?name=depth&from=${
+        begin - COUNT * STEP}&to=${begin + 4}&points=60${more}`);
+    const whole = await ask (""), running = await ask ("&running=1");
+    assert.deepEqual ([whole.resolution, whole.count, whole.running], [STEP, COUNT, 0]);
+    assert.equal (running.count, COUNT + 1);
+    //  Up to the newest row, which may be one of the server itself.
+    assert.ok (running.running >= 2 && running.running <= STEP, running.running);
+    assert.deepEqual (running.groups[0].value, [...whole.groups[0].value, 777]);
+    await watched.enter ("?m=depth&o=&range=300&live=0");
+    await page.waitForSelector (".legend tbody tr");
+    const told = await legend (page, "depth");
+    assert.deepEqual ([told.last, told.max, told.total], ["1", String (COUNT), String (COUNT + 1)]);
+    assert.match (await page.textContent (".resolution"),
+                  /^means of 20 s until [\d:]+, then \d+ s so far · 1 source$/);
+    await until ("its ring", () => page.$eval (".plot canvas", (canvas) => {
+        const {data} = canvas.getContext ("2d").getImageData (
+            canvas.width * 0.8, 0, canvas.width * 0.2, 30);
+        return data.some ((blue, i) => i % 4 === 2 && blue > 150 && data[i - 2] < 60
+            && data[i + 1] === 255);
+    }));
+}
+
+//  A counter is divided by the seconds that it has, and the last that is whole is last.
+export async function a_rate_of_seconds_so_far (site, watched) {
+    await watched.enter ();
+    const told = await watched.page.evaluate (async () => {
+        const {lines, summary} = await import ("/page/columns.js");
+        const block = {type: "counter", from: 0, resolution: 10, count: 3, running: 4,
+                       groups: [{id: 1, label: "web", value: [100, 200, 60]}]};
+        return ["second", "interval"].map ((per) => {
+            const [line] = lines ({per}, block);
+            return [line.values, summary (line)];
+        });
+    });
+    assert.deepEqual (told, [
+        [[10, 20, 15], {last: 20, mean: 15, min: 10, max: 20, total: 360}],
+        [[100, 200, 60], {last: 200, mean: 150, min: 100, max: 200, total: 360}]]);
+}
+
+//  Where there is no chart, there is no time to choose.
+export async function ranges_are_grey_without_charts (site, watched) {
+    const {page} = watched;
+    await site.gauges ([{name: "depth", source: "web", measure_time: now (), value: 1}]);
+    await watched.enter ();
+    const off = () => page.$$eval ("#ranges button", (all) =>
+        [...new Set (all.map ((one) => one.disabled))].join ());
+    await until ("grey ones", async () => await off () === "true");
+    await page.click (".metric");
+    await until ("others", async () => await off () === "false");
+    await page.keyboard.press ("x");
+    await until ("grey ones again", async () => await off () === "true");
+    await page.click ("nav [data-view=series]");
+    await until ("those of series", async () => await off () === "false");
+}
+
+//  Two times that somebody types, here or in UTC; what ends before it begins is none.
+export async function times_of_ones_own (site, watched) {
+    const {page} = watched, query = () => new URL (page.url ()).searchParams;
+    await site.gauges ([{name: "depth", source: "web", measure_time: now (), value: 1}]);
+    await watched.enter ("?m=depth&o=&range=300&utc=1");
+    await page.waitForSelector (".legend tbody tr");
+    await page.click ("#ranges button >> text=…");
+    await page.fill ("#times [name=from]", "2026-03-01T10:00:00");
+    await page.fill ("#times [name=to]", "2026-03-01T09:00:00");
+    await page.click ("#times >> text=Show");
+    await page.waitForSelector ("#times .error:has-text('before it begins')");
+    await page.fill ("#times [name=to]", "2026-03-01T11:30:00");
+    await page.keyboard.press ("Enter");
+    await until ("that time", () => query ().get ("from") === "1772359200"
+        && query ().get ("to") === "1772364600");
+    assert.equal (await page.textContent ("#own"),
+                  "2026-03-01 10:00:00 – 2026-03-01 11:30:00");
+    await page.waitForSelector ("#ranges [data-value=own][aria-pressed=true]");
+    await page.keyboard.press ("o");
+    assert.match (await page.inputValue ("#times [name=from]"), /^2026-03-01T10:00/);
+    await page.click ("#times .done");
+    await page.keyboard.press ("r");
+    await until ("live again", () => query ().get ("range") === "300");
+}
