@@ -142,10 +142,20 @@ access_host_is_ours (const access_t *self, const httpd_request_t *request)
         *colon = 0;
     if (strcasecmp (host, "localhost") == 0)
         return true;
+    if (*self->by_proxy.host && strcasecmp (host, self->by_proxy.host) == 0)
+        return true;
     for (i = 0; i < self->names.count; i++)
         if (strcasecmp (host, self->names.texts[i]) == 0)
             return true;
     return *host && s_is_number (host);
+}
+
+bool
+access_is_by_proxy (const access_t *self, const httpd_request_t *request)
+{
+    const char *origin = httpd_header (request, "Origin");
+    return *self->by_proxy.origin && origin
+           && strcasecmp (origin, self->by_proxy.origin) == 0;
 }
 
 static bool
@@ -157,7 +167,7 @@ access_origin_is_ours (const access_t *self, const httpd_request_t *request)
     if (!origin || !host)
         return false;
     snprintf (ours, sizeof ours, "%s://%s", self->tls ? "https" : "http", host);
-    return strcasecmp (origin, ours) == 0;
+    return strcasecmp (origin, ours) == 0 || access_is_by_proxy (self, request);
 }
 
 bool
@@ -187,11 +197,12 @@ access_is_page (const access_t *self, const httpd_request_t *request)
 }
 
 void
-access_cookie (const access_t *self, const char *session, char *text,
-               size_t size)
+access_cookie (const access_t *self, bool by_proxy, const char *session,
+               char *text, size_t size)
 {
+    bool tls = by_proxy ? self->by_proxy.tls : self->tls;
     snprintf (text, size,
-              "%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s",
-              self->cookie, session, *session ? SESSION_S : 0,
-              self->tls ? "; Secure" : "");
+              "%s=%s; Path=%s/; Max-Age=%d; HttpOnly; SameSite=Strict%s",
+              self->cookie, session, by_proxy ? self->by_proxy.path : "",
+              *session ? SESSION_S : 0, tls ? "; Secure" : "");
 }

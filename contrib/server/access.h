@@ -16,11 +16,13 @@
 #define ZB_ACCESS_H
 
 #include "httpd.h"
+#include "public.h"
 #include "tokens.h"
 
 typedef struct {
     tokens_t *tokens;
     zb_list_t names;  //  by which the server may be asked, beside numbers
+    public_t by_proxy;
     bool tls;
     char cookie[24];  //  its name
 } access_t;
@@ -31,7 +33,7 @@ typedef struct {
     bool credentials;  //  there were some, good or not
 } caller_t;
 
-//  With tokens, names and tls in place.
+//  With tokens, names, by_proxy and tls in place.
 void access_begin (access_t *self);
 
 caller_t access_caller (access_t *self, const httpd_request_t *request);
@@ -49,8 +51,12 @@ bool access_may_write (const access_t *self, const httpd_request_t *request,
 //  Does a browser ask for the page? Then a dialog for credentials would be in the way.
 bool access_is_page (const access_t *self, const httpd_request_t *request);
 
-//  Writes the header Set-Cookie of a session, or of its end if that is "".
-void access_cookie (const access_t *self, const char *session, char *text,
-                    size_t size);
+//  Does it come from the page at the address of --public-url?
+bool access_is_by_proxy (const access_t *self, const httpd_request_t *request);
+
+//  Writes the header Set-Cookie of a session, or of its end if that is "": for the
+//  address of --public-url, or for the one where we listen.
+void access_cookie (const access_t *self, bool by_proxy, const char *session,
+                    char *text, size_t size);
 
 #endif

@@ -37,16 +37,16 @@ exchange_pair (void *argument, const char *name, const char *value)
 }
 
 exchange_t *
-exchange_new (web_t *web, httpd_request_t *http)
+exchange_new (web_t *web, httpd_request_t *http, const char *path)
 {
     exchange_t *self = (exchange_t *) calloc (1, sizeof *self);
     assert (self);
     self->web = web;
     self->http = http;
-    self->path = strdup (http->path);
+    self->path = strdup (path);
     assert (self->path);
     self->request = (web_request_t){.method = http->method,
-                                    .path = http->path,
+                                    .path = path,
                                     .body = "",
                                     .status = 200,
                                     .type = "application/json",

@@ -28,8 +28,8 @@ typedef struct {
     bool later;      //  the answer comes later
 } exchange_t;
 
-//  Caller owns the return value.
-exchange_t *exchange_new (web_t *web, httpd_request_t *http);
+//  `path` is the request's, as routes have it; it must stay. Caller owns the return value.
+exchange_t *exchange_new (web_t *web, httpd_request_t *http, const char *path);
 
 void exchange_destroy (exchange_t **self_p);
 

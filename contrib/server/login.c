@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COOKIE_SIZE = SESSION_SIZE + 128 };
+enum { COOKIE_SIZE = SESSION_SIZE + PUBLIC_MAX + 128 };
 
 static access_t *
 s_access (const web_request_t *request)
@@ -17,15 +17,23 @@ s_access (const web_request_t *request)
 
 //  The header must last until the answer is given: it is kept with the exchange.
 static void
-s_set_cookie (web_request_t *request, const char *session)
+s_set_cookie (web_request_t *request, bool by_proxy, const char *session)
 {
     exchange_t *own = (exchange_t *) request->own;
     free (own->unpacked);
     own->unpacked = (char *) malloc (COOKIE_SIZE);
     if (!own->unpacked)
         return;
-    access_cookie (s_access (request), session, own->unpacked, COOKIE_SIZE);
+    access_cookie (s_access (request), by_proxy, session, own->unpacked,
+                   COOKIE_SIZE);
     web_add_header (request, "Set-Cookie", own->unpacked);
+}
+
+static bool
+s_is_by_proxy (const web_request_t *request)
+{
+    return access_is_by_proxy (s_access (request),
+                               ((exchange_t *) request->own)->http);
 }
 
 static const char *
@@ -65,7 +73,7 @@ login_in (web_request_t *request)
     if (role == ROLE_NOBODY || !*session)
         web_error (request, 401, NULL, "Authorization Required");
     else {
-        s_set_cookie (request, session);
+        s_set_cookie (request, s_is_by_proxy (request), session);
         s_answer_role (request, role);
     }
 }
@@ -73,7 +81,7 @@ login_in (web_request_t *request)
 static void
 login_out (web_request_t *request)
 {
-    s_set_cookie (request, "");
+    s_set_cookie (request, s_is_by_proxy (request), "");
     request->status = 204;
 }
 
@@ -94,6 +102,8 @@ login_by_link (web_request_t *request)
 {
     access_t *access = s_access (request);
     const char *key = web_parameter (request, "key");
+    //  the file has it with that address
+    bool by_proxy = *access->by_proxy.origin;
     char session[SESSION_SIZE];
     if (!key || strcmp (request->path, "/") != 0
         || strcmp (request->method, "GET") != 0)
@@ -102,10 +112,10 @@ login_by_link (web_request_t *request)
     request->out.size = 0;
     if (tokens_link_used (access->tokens, key)) {
         tokens_session (access->tokens, NULL, session);
-        s_set_cookie (request, session);
-        web_add_header (request, "Location", "/");
+        s_set_cookie (request, by_proxy, session);
+        web_add_header (request, "Location", by_proxy ? "./" : "/");
     }
     else
-        web_add_header (request, "Location", "/#used");
+        web_add_header (request, "Location", by_proxy ? "./#used" : "/#used");
     return true;
 }

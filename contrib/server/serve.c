@@ -44,6 +44,7 @@ static struct {
     const char *data;
     web_options_t web;
     store_options_t store;
+    const char *public_url;
     const char *page;  //  files of the page
     const char *token_new, *role, *token_end;
     int token_list;
@@ -91,6 +92,8 @@ static const zb_option_t s_options[] = {
    .help = "of a measurement when it comes; 0: --retention-raw"},
   {.name = "host-name", .argument = "NAME", .list = &s_serve.web.host_names,
    .help = "by which browsers may ask, beside localhost and numbers"},
+  {.name = "public-url", .argument = "URL", .text = &s_serve.public_url,
+   .help = "of the page, where a proxy is in front: https://stats.example.org"},
   {.name = "tls-cert", .argument = "FILE", .text = &s_serve.web.certificate,
    .help = "certificates in PEM, and"},
   {.name = "tls-key", .argument = "FILE", .text = &s_serve.web.key,
@@ -113,10 +116,16 @@ static const zb_option_t s_options[] = {
 static const char *
 serve_check (void)
 {
-    static char wrong[128];
+    static char wrong[2 * PUBLIC_MAX];
     const char *why = listen_check (s_serve.web.listen);
     if (why) {
         snprintf (wrong, sizeof wrong, "--listen: %s", why);
+        return wrong;
+    }
+    if (s_serve.public_url)
+        why = public_read (&s_serve.web.by_proxy, s_serve.public_url);
+    if (why) {
+        snprintf (wrong, sizeof wrong, "--public-url: %s", why);
         return wrong;
     }
     if (!s_serve.web.certificate != !s_serve.web.key)

@@ -561,8 +561,7 @@ tokens_link_next (tokens_t *self)
 {
     char text[512];
     s_random (self->link);
-    snprintf (text, sizeof text, "http://%s/?key=%s\n", self->address,
-              self->link);
+    snprintf (text, sizeof text, "%s/?key=%s\n", self->address, self->link);
     if (s_write (self->folder, "link", text) == -1)
         zb_log (LOG_WARNING, "link", "file=%s/link reason=\"%s\"", self->folder,
                 strerror (errno));

@@ -48,7 +48,7 @@ tokens_session (tokens_t *self, const char *token, char session[SESSION_SIZE]);
 role_t tokens_session_role (tokens_t *self, const char *session);
 
 //  The link that opens the page without a token: a key that holds once. It is in the
-//  file `link` of the folder, behind the address.
+//  file `link` of the folder, behind the address, such as http://127.0.0.1:5580.
 void tokens_link_begin (tokens_t *self, const char *address);
 
 //  Is it the key? Then there is another one from now on.

@@ -12,6 +12,7 @@
 #include "post.h"
 #include "routes.h"
 
+#include "listen.h"
 #include "log.h"
 
 #include <assert.h>
@@ -184,9 +185,11 @@ s_may (exchange_t *self, const caller_t *caller)
     else if (!caller->credentials && !access_host_is_ours (access, self->http))
         web_error (request, 421, NULL,
                    "This name is not known here: start zibrato serve with "
-                   "--host-name NAME");
+                   "--host-name NAME, or behind a proxy with --public-url URL");
     else if (writes && !access_may_write (access, self->http, caller))
-        web_error (request, 403, NULL, "Only the page itself may do this");
+        web_error (request, 403, NULL,
+                   "Only the page itself may do this: behind a proxy, start "
+                   "zibrato serve with --public-url URL");
     else
         return true;
     return false;
@@ -200,7 +203,8 @@ static bool
 web_head (void *argument, httpd_request_t *http)
 {
     web_t *web = (web_t *) argument;
-    exchange_t *self = exchange_new (web, http);
+    exchange_t *self = exchange_new (
+      web, http, public_route (&web->access.by_proxy, http->path));
     web_request_t *request = &self->request;
     caller_t caller = access_caller (&web->access, http);
     http->own = self;
@@ -382,16 +386,20 @@ static void
 web_log (web_t *self)
 {
     const char *address = httpd_address (self->httpd);
+    const public_t *by_proxy = &self->options.by_proxy;
+    char url[LISTEN_MAX + 8], page[2 * PUBLIC_MAX];
     bool loopback =
       strncmp (address, "127.", 4) == 0 || strncmp (address, "[::1]", 5) == 0;
+    snprintf (url, sizeof url, "%s://%s", self->access.tls ? "https" : "http",
+              address);
+    snprintf (page, sizeof page, "%s%s", by_proxy->origin, by_proxy->path);
     if (!self->access.tls && loopback) {
-        tokens_link_begin (self->access.tokens, address);
-        zb_log (LOG_INFO, "listening", "url=http://%s link=\"%s/link\"",
-                address, self->options.folder);
+        tokens_link_begin (self->access.tokens, *page ? page : url);
+        zb_log (LOG_INFO, "listening", "url=%s link=\"%s/link\"", url,
+                self->options.folder);
         return;
     }
-    zb_log (LOG_INFO, "listening", "url=%s://%s",
-            self->access.tls ? "https" : "http", address);
+    zb_log (LOG_INFO, "listening", "url=%s", url);
     if (!self->access.tls)
         zb_log (
           LOG_WARNING, "exposed",
@@ -409,6 +417,7 @@ web_start (web_t **self_p, const web_options_t *options)
     *self_p = self;
     self->options = *options;
     self->access.names = options->host_names;
+    self->access.by_proxy = options->by_proxy;
     self->access.tls = options->certificate != NULL;
     post_begin ();
     pthread_mutex_init (&self->lock, NULL);

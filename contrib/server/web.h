@@ -14,6 +14,7 @@
 #define ZB_WEB_H
 
 #include "buffer.h"
+#include "public.h"
 #include "store.h"
 
 #include <cjson/cJSON.h>
@@ -112,6 +113,7 @@ typedef struct {
     const char *folder;                //  of tokens
     const char *certificate, *key;     //  files in PEM: serve TLS; or NULL
     zb_list_t host_names, embed_from;  //  of --host-name and --embed-from
+    public_t by_proxy;                 //  of --public-url
     store_t *store;
 } web_options_t;
 

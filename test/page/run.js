@@ -11,10 +11,11 @@ import {launch, Site, Watched} from "./harness.js";
 import * as charts from "./charts.js";
 import * as looks from "./looks.js";
 import * as many from "./many.js";
+import * as proxy from "./proxy.js";
 import * as shown from "./shown.js";
 import * as use from "./use.js";
 
-const tests = {...charts, ...use, ...looks, ...shown, ...many};
+const tests = {...charts, ...use, ...looks, ...proxy, ...shown, ...many};
 const only = process.env.ZB_TEST;
 let passed = 0, failed = 0;
 

@@ -28,12 +28,12 @@ export function startLogin (done) {
     form.addEventListener ("submit", async (event) => {
         event.preventDefault ();
         try {
-            await post ("/login", {token: field.value.trim ()});
+            await post ("login", {token: field.value.trim ()});
             dialog.close ();
             done ();
         } catch (failure) {
-            error.textContent = failure.status ? "This token is not known here."
-                : "The server does not answer.";
+            error.textContent = failure.status === 401 ? "This token is not known here."
+                : failure.status ? failure.message : "The server does not answer.";
         }
     });
 }
