@@ -87,6 +87,13 @@ export class Site {
         return child;
     }
 
+    //  So many metrics of a day, packed (fill.c), before the server is started.
+    async fill (metrics) {
+        const child = this.start ([join (process.env.ZB_PROGRAMS, "fill"), this.folder,
+                                   String (metrics)]);
+        assert.equal (await child.end, 0, child.text);
+    }
+
     async open () {
         const broker = this.start ([process.env.ZB_BIN, "broker", "--port", "0"]);
         this.port = Number (await broker.said (/event=ready .*publishers=tcp:\S+:(\d+)/));

@@ -19,11 +19,12 @@ const tests = {...charts, ...use, ...looks, ...proxy, ...shown, ...many};
 const only = process.env.ZB_TEST;
 let passed = 0, failed = 0;
 
-//  Each test has a server of its own. What it throws fails it, and what the page did
+//  Each test has a server of its own, in a folder that its `before` may fill. What it throws fails it, and what the page did
 //  wrong meanwhile does.
 async function run (browser, name) {
     const site = new Site (), watched = new Watched (site);
     try {
+        await tests[name].before?.(site);
         await site.open ();
         await watched.open (browser);
         await tests[name] (site, watched);
