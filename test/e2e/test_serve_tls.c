@@ -9,7 +9,13 @@
 
 #include "serve.h"
 
-enum { HALF_OPEN = 2000, CLIENTS = 8, POSTS = 60, CUT_MS = 40000 };
+enum {
+    HALF_OPEN = 2000,
+    CLIENTS = 8,  //  addresses that they come from
+    POSTS = 60,
+    CUT_MS = 40000,
+    MEMORY_KIB = 64 * 1024
+};
 
 //  --------------------------------------------------------------------------
 //  The server, and who behaves well
@@ -148,6 +154,8 @@ half_open_handshakes_keep_nobody_away (void)
     }
     for (int i = 0; i < POSTS; i++)
         s_post (serve);
+    assert_true (process_status (serve->process, "VmRSS:") < MEMORY_KIB
+                 || SANITIZED);
     assert_true (process_lines (serve->process, "event=connections") >= 1);
     assert_true (process_lines (serve->process, "event=connections") < 20);
     for (int i = 0; i < HALF_OPEN; i++)

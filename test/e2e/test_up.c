@@ -7,6 +7,8 @@
 #include "indexer.h"
 #include "up.h"
 
+#include <sys/file.h>
+
 //  --------------------------------------------------------------------------
 //  Tests
 
@@ -188,6 +190,52 @@ a_broker_that_is_there_is_used (void)
     assert_true (process_alive (broker));
 }
 
+//  When it ends, `up` starts one in its place, and programs lose nothing by that.
+static void
+a_broker_that_was_there_has_a_successor (void)
+{
+    broker_t *broker = broker_start ();
+    up_t up = {.broker = *broker, .data = temporary_path ("data")};
+    up_launch (&up, NULL);
+    process_await (up.process, "there already");
+    process_await (up.process, "event=ready mode=serve");
+    up.serve = (serve_t){.folder = up.data, .process = up.process};
+    process_t *program = process_start (LIST (program_path ("measure")),
+                                        broker_environment (broker));
+    process_send (program, "count\tinfo\tbefore\t5\n");
+    serve_await (&up.serve, "before", 0, 5);
+    broker_kill (broker);
+    process_send (program, "count\tinfo\tbetween\t5\n");
+    process_await (up.process, "event=waiting");
+    process_await (up.process, "broker  ready");
+    serve_await (&up.serve, "between", 0, 5);
+    pid_t own = up_child (&up, "broker");
+    process_close_input (program);
+    assert_int_equal (process_wait (program), 0);
+    assert_int_equal (process_stop (up.process, SIGTERM), 0);
+    await_gone (own);
+    serve_check (&up.serve, "before", 1, 5);
+    serve_check (&up.serve, "between", 1, 5);
+}
+
+//  A server whose parent was killed has the folder as long as its stop takes. Here we
+//  have it in its place.
+static void
+a_server_waits_for_the_one_before (void)
+{
+    up_t up = {.data = temporary_path ("data")};
+    broker_give_host (&up.broker);
+    assert_int_equal (mkdir (up.data, 0700), 0);
+    int lock = open (text_new ("%s/store.lock", up.data),
+                     O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal (flock (lock, LOCK_EX), 0);
+    up_launch (&up, NULL);
+    process_await (up.process, "event=locked");
+    close (lock);
+    process_await (up.process, "the page is at ");
+    assert_int_equal (process_stop (up.process, SIGTERM), 0);
+}
+
 //  What cannot begin is not tried again and again.
 static void
 who_cannot_begin_ends_it (void)
@@ -218,6 +266,8 @@ static const struct CMUnitTest tests[] = {
   TEST (who_is_killed_comes_back),
   TEST (children_end_when_it_is_killed),
   TEST (a_broker_that_is_there_is_used),
+  TEST (a_broker_that_was_there_has_a_successor),
+  TEST (a_server_waits_for_the_one_before),
   TEST (who_cannot_begin_ends_it),
   TEST (the_address_opens_the_page),
   TEST (the_page_shows_what_was_counted),

@@ -47,16 +47,22 @@ s_kill_up (up_t *up)
     up->serve.process = up->process;
 }
 
-//  Waits for such a sum, as the server's API has it.
+//  As the server's API has it; nothing while there is no server.
+static total_t
+s_total (const up_t *up, const char *name)
+{
+    int64_t from_s = (int64_t) time (NULL) - 3 * 3600;
+    return serve_read_total (&up->serve, NULL, name, 1, from_s);
+}
+
 static void
 s_await (const up_t *up, const char *name, double count, double sum)
 {
     int64_t until = now_ms () + WAIT_MS;
-    int64_t from_s = (int64_t) time (NULL) - 3 * 3600;
-    total_t total = {0};
+    total_t total = s_total (up, name);
     while (total.count < count || total.sum < sum) {
         poll_pause ();
-        total = serve_read_total (&up->serve, NULL, name, 1, from_s);
+        total = s_total (up, name);
         if (now_ms () > until)
             fail_msg ("%s: %.17g samples, sum %.17g; expected %.17g, %.17g",
                       name, total.count, total.sum, count, sum);
@@ -116,12 +122,9 @@ whoever_is_killed_nothing_is_lost (void)
         else
             s_kill_child (up, i % 3 ? "serve" : "broker");
     }
+    //  the server is there, and gets more
     s_await (up, "load.count", 0, 1);
-    s_await (up, "load.count", 0,
-             serve_read_total (&up->serve, NULL, "load.count", 1,
-                               (int64_t) time (NULL) - 3600)
-                 .sum
-               + 1);
+    s_await (up, "load.count", 0, s_total (up, "load.count").sum + 1);
     load_end (&load);
     s_await (up, "load.count", 0, load.count);
     s_await (up, "load.time", load.times, 0);
