@@ -274,24 +274,63 @@ s_write_all (buffer_t *out, const answer_t *self)
 //  --------------------------------------------------------------------------
 //  The answer
 
+//  Reads the points of a time, as many as an answer has. What rises becomes differences
+//  if it is to be added up. Returns 0 or -1.
+static int
+s_read (answer_t *self, reader_t *reader, const range_t *range)
+{
+    int rc =
+      self->interval.counted
+        ? traces_read_count (&self->traces, reader, range, self->interval.last)
+        : traces_read (&self->traces, reader, range);
+    return rc == 0 && self->deltas
+             ? traces_deltas (&self->traces, reader, range, true)
+             : rc;
+}
+
+//  Reads all points of a time, however many they are: what is read at once becomes one
+//  point, before the next is.
+static int
+s_read_over_time (answer_t *self, reader_t *reader)
+{
+    range_t range = self->interval.range;
+    size_t count = self->traces.count;
+    trace_t *whole = (trace_t *) calloc (count + 1, sizeof *whole);
+    int rc;
+    assert (whole);
+    do {
+        self->traces.next_s = 0;
+        rc = s_read (self, reader, &range);
+        for (size_t i = 0; i < count; i++) {
+            trace_t *trace = &self->traces.item[i].trace;
+            s_sum_up_time (trace);
+            trace_append (&whole[i], trace, 0);
+            trace->count = 0;
+        }
+        range.from_s = self->traces.next_s;
+    } while (rc == 0 && self->traces.next_s);
+    for (size_t i = 0; i < count; i++) {
+        trace_clear (&self->traces.item[i].trace);
+        self->traces.item[i].trace = whole[i];
+    }
+    free (whole);
+    return rc;
+}
+
 //  Reads what is asked for. Returns 0 or -1.
 static int
 s_collect (web_request_t *request, answer_t *self)
 {
-    const range_t *range = &self->interval.range;
-    if (traces_list (&self->traces, request->reader, self->metric->id,
-                     s_is_wanted, request)
-          == -1
-        || (self->interval.counted
-              ? traces_read_count (&self->traces, request->reader, range,
-                                   self->interval.last)
-              : traces_read (&self->traces, request->reader, range))
-             == -1)
-        return -1;
+    reader_t *reader = request->reader;
+    bool whole = self->over_time && !self->interval.counted;
     self->deltas = self->metric->type == METRIC_COUNTER
                    && (self->over_time || self->over_sources);
-    if (self->deltas
-        && traces_deltas (&self->traces, request->reader, range, true) == -1)
+    if (traces_list (&self->traces, reader, self->metric->id, s_is_wanted,
+                     request)
+          == -1
+        || (whole ? s_read_over_time (self, reader)
+                  : s_read (self, reader, &self->interval.range))
+             == -1)
         return -1;
     s_make_sources (self);
     for (size_t i = 0; self->over_time && i < self->sources; i++)

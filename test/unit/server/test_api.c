@@ -10,6 +10,7 @@
 #include "../unit.h"
 
 #include "asked.h"
+#include "traces.h"
 
 #include <inttypes.h>
 #include <time.h>
@@ -349,6 +350,45 @@ test_counter (void **state)
                        "\"max\":3,\"sum_squares\":10}]",
                        at + 1),
                "measurements", "unassigned");
+}
+
+//  A summary over time is of all points, though they are more than an answer has; so is
+//  what readings have risen by.
+static void
+test_summary_of_many (void **state)
+{
+    enum { SOURCES = 60, EACH = 2000 };
+    static store_row_t rows[SOURCES * EACH];
+    static char sources[SOURCES][8];
+    int64_t at = s_hour () - 2 * 3600;
+    _Static_assert(SOURCES * EACH > TRACES_POINTS_MAX, "more than an answer");
+    for (int rises = 0; rises < 2; rises++) {
+        const char *name = rises ? "rises" : "many";
+        char path[256];
+        int samples;
+        (void) state;
+        for (int i = 0; i < SOURCES * EACH; i++) {
+            snprintf (sources[i / EACH], sizeof *sources, "s%d", i / EACH);
+            rows[i] = stored_row (name, sources[i / EACH], at + i % EACH,
+                                  rises ? 7 + 2 * (i % EACH) : 2);
+            rows[i].type = rises ? METRIC_COUNTER : METRIC_GAUGE;
+        }
+        assert_int_equal (
+          stored_write (&s_stored, rows, SOURCES * EACH, NULL, NULL),
+          BATCH_STORED);
+        snprintf (path, sizeof path,
+                  "/v1/metrics/%s?start_time=%" PRId64
+                  "&resolution=1&summarize_time=true&summarize_sources=true",
+                  name, at);
+        samples = (EACH - rises) * SOURCES;
+        MEMBER_IS (path,
+                   s_path ("[{\"measure_time\":%" PRId64
+                           ",\"value\":2,\"count\":%d,\"sum\":%d,\"min\":2,"
+                           "\"max\":2,\"sum_squares\":%d,\"summarized\":%d}]",
+                           at + rises, samples, 2 * samples, 4 * samples,
+                           SOURCES),
+                   "measurements", "all");
+    }
 }
 
 //  A record of the API of sources.
@@ -889,6 +929,7 @@ main (void)
       TEST (test_metrics_update),
       TEST (test_metrics_delete),
       TEST (test_counter),
+      TEST (test_summary_of_many),
       TEST (test_gauge_sources),
       TEST (test_gauge_summaries),
       TEST (test_tags_of_one_source),
