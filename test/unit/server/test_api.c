@@ -359,7 +359,7 @@ test_summary_of_many (void **state)
 {
     enum { SOURCES = 60, EACH = 2000 };
     static store_row_t rows[SOURCES * EACH];
-    static char sources[SOURCES][8];
+    static char sources[SOURCES][16];
     int64_t at = s_hour () - 2 * 3600;
     _Static_assert(SOURCES * EACH > TRACES_POINTS_MAX, "more than an answer");
     for (int rises = 0; rises < 2; rises++) {
