@@ -5,7 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 120
+//  ctest: TIMEOUT 120 NOTSAN - processes that end at once
 
 #include "serve.h"
 

@@ -5,7 +5,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: TIMEOUT 300 LONG 3600
+//  ctest: TIMEOUT 300 LONG 3600 NOTSAN - what is killed is the same in e2e.serve_crash
 
 #include "site.h"
 #include "up.h"
