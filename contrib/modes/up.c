@@ -3,8 +3,8 @@
         up ── broker, unless there is one at the port already
           └── serve, once the broker is ready
 
-    Each is a child that is started again when it ends; a broker that was there already
-    gets one of ours as its successor. One signal stops both at the same moment, and they
+    Each is a child that is started again when it ends. A broker that was there already,
+    and ends soon, gets one of ours as its successor. One signal stops both at the same moment, and they
     see to it that nothing is lost by that (leaving.h).
 
     Sections: options, the two, a broker that is there, what they say, when one ends,
@@ -144,6 +144,7 @@ up_broker_found (void)
     s_print_endpoint (programs);
     fflush (stdout);
     s_run.watched[UP_BROKER].was_ready = true;
+    s_run.watched[UP_BROKER].began_ms = zclock_mono ();
 }
 
 //  Starts a broker, unless there is one. Returns 0, or -1 with the reason in the log.
@@ -165,12 +166,14 @@ up_start_broker (void)
 }
 
 //  serve has no broker: one that was there already has ended, for those of ours are
-//  started again anyway.
+//  started again anyway. It was about to end, perhaps as the child of an `up` that was
+//  killed. One that stays longer is started again by whoever has started it.
 static void
 up_broker_gone (void)
 {
     const watched_t *broker = &s_run.watched[UP_BROKER];
-    if (!broker->part.pid && !broker->pauses && !s_run.stopping)
+    if (!broker->part.pid && !broker->pauses && !s_run.stopping
+        && zclock_mono () < broker->began_ms + WELL_MS)
         up_start_broker ();
 }
 
