@@ -8,12 +8,20 @@
 
 //  What a peer may have of ours.
 enum {
-    PROGRAM_MARK = 256,              //  messages of a program, not read yet
-    SUBSCRIPTION_MAX = 1024,         //  bytes of a topic, and what CURVE adds
-    SUBSCRIPTIONS_AHEAD = 2,         //  of a worker, that we have not read
-    SUBSCRIPTION_BUFFER = 16 * 1024  //  bytes of them in the kernel
+    PROGRAM_MARK = 256,               //  messages of a program, not read yet
+    SUBSCRIPTION_MAX = 1024,          //  bytes of a topic, and what CURVE adds
+    SUBSCRIPTIONS_AHEAD = 2,          //  of a worker, that we have not read
+    SUBSCRIPTION_BUFFER = 16 * 1024,  //  bytes of them in the kernel
+    HEARTBEAT_MS = 5000,              //  between what we ask of workers,
+    HEARTBEAT_TIMEOUT_MS = 15000      //  and until one is cut that is silent
 };
 
+//  The only socket with heartbeats, for messages must not wait for a worker that
+//  is stopped (LATE_MS in ledger.h). A worker sends none: where ZeroMQ gives a
+//  connection up that has much to read, because an answer does not come, it ends
+//  the process once that is read and another connection is there (libzmq issue
+//  3937).
+//
 //  A domain for ZAP refuses workers of ZMTP 1 and 2, who could not be told apart.
 static zsock_t *
 s_workers_new (void)
@@ -22,20 +30,21 @@ s_workers_new (void)
     zsock_set_maxmsgsize (workers, SUBSCRIPTION_MAX);
     zsock_set_rcvhwm (workers, SUBSCRIPTIONS_AHEAD);
     zsock_set_rcvbuf (workers, SUBSCRIPTION_BUFFER);
+    zsock_set_heartbeat_ivl (workers, HEARTBEAT_MS);
+    zsock_set_heartbeat_timeout (workers, HEARTBEAT_TIMEOUT_MS);
     zsock_set_xpub_verboser (workers, 1);
     zsock_set_xpub_nodrop (workers, 1);
     zsock_set_zap_domain (workers, "zibrato");
     return workers;
 }
 
-//  No heartbeats: they could end a program that is in the midst of a list of
-//  subscriptions when its connection breaks, for instance when it was paused
-//  (hangup.h says why, and keeps workers from that). TCP tells who is dead.
+//  A heartbeat could end a program that is in the midst of a list of subscriptions
+//  when its connection breaks (hangup.h says why, and keeps workers from that). So
+//  there are none here.
 static zsock_t *
 s_programs_new (void)
 {
     zsock_t *programs = sockets_new (ZMQ_XSUB);
-    zsock_set_heartbeat_ivl (programs, 0);
     zsock_set_rcvhwm (programs, PROGRAM_MARK);
     return programs;
 }

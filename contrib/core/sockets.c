@@ -13,9 +13,7 @@ enum {
     CONNECT_MS = 2000,        //  then try again
     DEAD_MS = 20000,          //  nothing sent was acknowledged so long
     ALIVE_S = 5,              //  where nothing is sent, TCP asks for it
-    HANDSHAKE_MS = 5000,
-    HEARTBEAT_MS = 5000,
-    HEARTBEAT_TIMEOUT_MS = 15000
+    HANDSHAKE_MS = 5000
 };
 
 uint64_t
@@ -35,12 +33,10 @@ sockets_new (int type)
         die ("open a socket:");
     zsock_set_maxmsgsize (socket, FRAME_MAX);
     zsock_set_handshake_ivl (socket, HANDSHAKE_MS);
-    zsock_set_heartbeat_ivl (socket, HEARTBEAT_MS);
-    zsock_set_heartbeat_timeout (socket, HEARTBEAT_TIMEOUT_MS);
     zsock_set_tcp_keepalive (socket, 1);
     zsock_set_tcp_keepalive_idle (socket, ALIVE_S);
     zsock_set_tcp_keepalive_intvl (socket, ALIVE_S);
-    //  heartbeats do not tell of who lets us send and never reads
+    //  for these as for data, and for who lets us send and never reads
     zsock_set_tcp_maxrt (socket, DEAD_MS);
     zsock_set_connect_timeout (socket, CONNECT_MS);
     zsock_set_backlog (socket, BACKLOG);

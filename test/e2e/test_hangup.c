@@ -99,36 +99,41 @@ a_program_that_was_paused_goes_on (void)
     broker_stop (broker);
 }
 
-//  Programs cannot bear them (zb_zmq_connect_). The first would come before that
-//  of a worker.
+//  Nobody else can bear them (ports.c, zb_zmq_connect_). Theirs would come at the
+//  same time as the broker's.
 static void
-programs_and_brokers_exchange_no_heartbeats (void)
+only_brokers_send_heartbeats_and_only_to_workers (void)
 {
-    broker_t *broker = broker_start (), none = {0};
-    int listener = raw_listen (&none);
+    broker_t *broker = broker_start (), program_at = {0}, worker_at = {0};
+    int listener[] = {raw_listen (&program_at), raw_listen (&worker_at)};
+    worker_at.port--;
     process_t *program = process_start (LIST (program_path ("measure")),
-                                        broker_environment (&none));
+                                        broker_environment (&program_at));
     process_send (program, "count\tinfo\tn\t1\n");
-    int fd[] = {raw_accept (listener), raw_peer (broker, PROGRAMS)};
-    char data[4096];
+    worker_launch (harness_path ("ZB_BIN"), &worker_at, "stdout", NULL, NULL);
+    int fd[] = {raw_accept (listener[0]), raw_accept (listener[1]),
+                raw_peer (broker, PROGRAMS)};
     raw_handshake (fd[0], "SUB");
+    raw_handshake (fd[1], "PUB");
     int worker = raw_peer (broker, WORKERS);
     raw_await_text (worker, "\4PING");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
+        char data[4096];
         ssize_t size = recv (fd[i], data, sizeof data, MSG_DONTWAIT);
         assert_true (size > 0 || errno == EAGAIN);
         assert_true (size <= 0 || !memmem (data, (size_t) size, "\4PING", 5));
         close (fd[i]);
     }
     close (worker);
-    close (listener);
+    close (listener[0]);
+    close (listener[1]);
     broker_stop (broker);
 }
 
 static const struct CMUnitTest tests[] = {
   TEST (resets_end_no_broker),
   TEST (a_program_that_was_paused_goes_on),
-  TEST (programs_and_brokers_exchange_no_heartbeats),
+  TEST (only_brokers_send_heartbeats_and_only_to_workers),
 };
 
 HARNESS_MAIN (tests)
