@@ -969,7 +969,8 @@ enum {
     ZB_MARKER_ = 0xff,        //  first byte of a broker's last subscription
     ZB_MARKER_SIZE_ = 17,     //  bytes; behind it:
     ZB_PAUSE_ = '-',          //  a topic of which nothing is to be sent for now
-    ZB_QUESTION_ = '?'        //  a number, to be answered
+    ZB_QUESTION_ = '?',       //  a number, to be answered
+    ZB_ASKING_MAX_ = 8        //  brokers whose questions wait for room
 };
 
 //  Bounds
@@ -2920,8 +2921,11 @@ struct zb_s {
     uint64_t root;        //  zb_root_ of ZeroMQ's threads; 0: the host's
     int64_t retry_ms;     //  when opening ZeroMQ may be tried again
     int64_t quarantine_until_ms;
-    char answer[ZB_TOPIC_MAX_];  //  to a broker's question, if ZeroMQ has had
-    size_t answer_size;          //  no room for it; 0: none
+    struct {
+        char text[ZB_TOPIC_MAX_];
+        size_t size;
+    } answer[ZB_ASKING_MAX_];  //  one a broker, if ZeroMQ has had no room for
+    size_t answers;            //  it yet
     char message[ZB_HEAD_MAX_ + ZB_MESSAGE_MAX_];
     zb_sum_ sum;  //  of the series being reported
     uint64_t sum_pool[ZB_PAGES_ * ZB_PAGE_SIZE_];  //  its pages
@@ -4160,23 +4164,43 @@ zb_subscriptions_forget_ (zb_t *self)
 {
     zb_level_ *level;
     self->subscriptions_size = self->overflow = self->topics_bytes = 0;
-    self->markers = self->pauses = self->questions = self->answer_size = 0;
+    self->markers = self->pauses = self->questions = self->answers = 0;
     self->list_complete = self->unreachable = 0;
     for (level = self->levels; level; level = level->next)
         zb_level_listen_ (self, level);
 }
 
-//  Pump thread only, without the lock. Answers a broker, which asks whether all
-//  that it has said is read: [ANSWER_LAST] behind what was sent before. If ZeroMQ
-//  has no room, that is tried again.
+//  Pump thread only, without the lock. Answers brokers, which ask whether all
+//  that they have said is read: [ANSWER_LAST] behind what was sent before. If
+//  ZeroMQ has no room, that is tried again.
 static void
-zb_question_answer_ (zb_t *self)
+zb_questions_answer_ (zb_t *self)
 {
-    if (self->answer_size
-        && zmq_send (self->socket, self->answer, self->answer_size,
-                     ZMQ_DONTWAIT)
-             != -1)
-        self->answer_size = 0;
+    size_t i = 0;
+    while (i < self->answers)
+        if (zmq_send (self->socket, self->answer[i].text, self->answer[i].size,
+                      ZMQ_DONTWAIT)
+            != -1)
+            self->answer[i] = self->answer[--self->answers];
+        else
+            i++;
+}
+
+//  Pump thread only. A broker waits for the answer to its last question only;
+//  others wait for theirs.
+static void
+zb_question_keep_ (zb_t *self, const char *topic, size_t size)
+{
+    size_t i = 0;
+    while (i < self->answers
+           && memcmp (self->answer[i].text, topic, ZB_MARKER_SIZE_) != 0)
+        i++;
+    if (i == ZB_ASKING_MAX_)
+        return;
+    memcpy (self->answer[i].text, topic, size);
+    self->answer[i].size = size;
+    if (i == self->answers)
+        self->answers++;
 }
 
 //  Pump thread only, without the lock. Reads what brokers subscribe to, at most
@@ -4187,7 +4211,7 @@ zb_subscriptions_read_ (zb_t *self)
 {
     char bytes[ZB_SUBSCRIPTION_MAX_];
     int count = 0, size;
-    zb_question_answer_ (self);
+    zb_questions_answer_ (self);
     while (
       count < ZB_TOPICS_KNOWN_MAX_
       && (size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
@@ -4201,9 +4225,8 @@ zb_subscriptions_read_ (zb_t *self)
         size--;
         if (*bytes && size <= ZB_TOPIC_MAX_
             && zb_topic_says_ (bytes + 1, (size_t) size, ZB_QUESTION_)) {
-            memcpy (self->answer, bytes + 1, (size_t) size);
-            self->answer_size = (size_t) size;
-            zb_question_answer_ (self);
+            zb_question_keep_ (self, bytes + 1, (size_t) size);
+            zb_questions_answer_ (self);
         }
     }
     return count;

@@ -274,7 +274,8 @@ peers_farewell (peers_t *self)
         farewell_turn (&self->farewell, peers_silence (self), s_now_ms ());
 }
 
-//  It may be seen before its connection is seen to come.
+//  It may be seen before its connection is seen to come. One to an older question
+//  says that more may be on their way.
 int
 peers_answer (peers_t *self, zmq_msg_t *message)
 {
@@ -282,12 +283,12 @@ peers_answer (peers_t *self, zmq_msg_t *message)
     size_t size = zmq_msg_size (message);
     uint32_t question = topics_answer (&self->topics, text, size);
     peer_t *peer =
-      question && question == self->farewell.question
-        ? peers_at (self, PEER_PROGRAM, zmq_msg_get (message, ZMQ_SRCFD))
-        : NULL;
+      question ? peers_at (self, PEER_PROGRAM, zmq_msg_get (message, ZMQ_SRCFD))
+               : NULL;
     if (peer && peer->answered != question) {
         peer->answered = question;
-        if (++self->farewell.answers >= self->connected[PEER_PROGRAM])
+        if (question == self->farewell.question
+            && ++self->farewell.answers >= self->connected[PEER_PROGRAM])
             peers_farewell (self);
     }
     return topics_is_answer (text, size);

@@ -232,6 +232,30 @@ test_crafted_names (void **state)
     assert_in_range (most, 1, 12);
 }
 
+//  While ZeroMQ has no room, the last question of each broker waits for it.
+static void
+test_questions_of_several_brokers (void **state)
+{
+    static char question[] = "\xff"
+                             "000000000000000a?1";
+    const size_t size = sizeof question - 1;
+    zb_t *zb = s_open ();
+    (void) state;
+    zb_question_keep_ (zb, question, size);
+    question[size - 1] = '2';
+    zb_question_keep_ (zb, question, size);
+    assert_int_equal (zb->answers, 1);
+    assert_memory_equal (zb->answer[0].text, question, size);
+    for (int broker = 1; broker < 2 * ZB_ASKING_MAX_; broker++) {
+        question[1] = (char) ('a' + broker);
+        zb_question_keep_ (zb, question, size);
+    }
+    assert_int_equal (zb->answers, ZB_ASKING_MAX_);
+    assert_int_equal (zb->answer[0].text[1], '0');
+    zb->answers = 0;
+    zb_close (&zb);
+}
+
 int
 main (void)
 {
@@ -240,7 +264,8 @@ main (void)
       cmocka_unit_test (test_bucket_is_full),
       cmocka_unit_test (test_slots_run_out),
       cmocka_unit_test (test_reading_keeps_its_time),
-      cmocka_unit_test (test_crafted_names)};
+      cmocka_unit_test (test_crafted_names),
+      cmocka_unit_test (test_questions_of_several_brokers)};
     setenv ("ZIBRATO_PORT", "1", 1);
     return cmocka_run_group_tests_name ("edges", tests, NULL, NULL);
 }
