@@ -8,7 +8,9 @@
 
     Around each test the harness makes a temporary folder, and afterwards ends
     every process that the test has started, whether it passed or not. All
-    output of the processes is printed if it did not, or with ZB_VERBOSE set.
+    output of the processes is printed if it did not, or with ZB_VERBOSE set,
+    and what those that still live are doing. A process that crashes fails the
+    test, whatever the test sees of it.
     Each test has a process of its own, and some run at once; ZB_TEST=PATTERN
     runs only those that match, one after the other.
 
@@ -57,6 +59,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "../examine.h"
 #include "../folder.h"
 #include "../jobs.h"
 #include "../sanitized.h"
@@ -559,6 +562,35 @@ process_status (const process_t *self, const char *key)
     return found ? strtol (found + strlen (key), NULL, 10) : 0;
 }
 
+//  Returns whether it died of what no test does to a process.
+static bool
+process_crashed (process_t *self)
+{
+    static const int signals[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
+    bool crashed = false;
+    pthread_mutex_lock (&self->lock);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        crashed |= self->ended && self->status == 128 + signals[i];
+    pthread_mutex_unlock (&self->lock);
+    return crashed;
+}
+
+//  Before it is ended. Of many, the first are enough.
+static void
+process_examine (process_t *self)
+{
+    enum { EXAMINED_MAX = 16 };
+    static int examined;
+    if (process_crashed (self))
+        fprintf (stderr, "---- %s, PID %d, has crashed: %s\n", self->name,
+                 (int) self->pid, strsignal (self->status - 128));
+    else if (process_alive (self) && examined++ < EXAMINED_MAX) {
+        fprintf (stderr, "---- %s, PID %d, lives:\n", self->name,
+                 (int) self->pid);
+        examine_process (self->pid);
+    }
+}
+
 static void
 process_destroy (process_t **self_p)
 {
@@ -601,6 +633,8 @@ static void
 harness_run (void **state)
 {
     ((const harness_test_t *) *state)->run ();
+    for (size_t i = 0; i < s_process_count; i++)
+        assert_false (process_crashed (s_processes[i]));
     s_passed = true;
 }
 
@@ -611,6 +645,8 @@ harness_teardown (void **state)
 {
     (void) state;
     publishers_destroy ();
+    for (size_t i = 0; i < s_process_count && !s_passed; i++)
+        process_examine (s_processes[i]);
     while (s_process_count)
         process_destroy (&s_processes[--s_process_count]);
     if (*s_disk)
