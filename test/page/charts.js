@@ -104,6 +104,8 @@ export async function legend_equals_the_data (site, watched) {
     assert.equal (told.min, String (Math.min (...values)));
     assert.equal (told.max, String (Math.max (...values)));
     assert.equal (told.total, String (COUNT));
+    await page.hover (".legend .mean");
+    assert.match (await page.getAttribute (".legend .mean", "title"), /^\d+(\.\d{1,6})?$/);
 }
 
 //  Of a program of ours, all that it has counted, and how long it took.

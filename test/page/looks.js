@@ -76,6 +76,54 @@ export async function contrast_in_light_and_dark (site, watched) {
     }
 }
 
+//  Nothing is cut, and nothing is wider than the window.
+export async function fits_any_window (site, watched) {
+    const {page} = watched, name = `requests.${"of.a.long.name.".repeat (6)}end`;
+    const tags = (i) => ({host: `frontend-${i}.production.example.org`,
+                          region: "eu-central-1", route: "/api/v2/customers/:id/orders"});
+    await site.post ("/v1/measurements", {time: now () - 30, measurements: [1, 2, 3].map (
+        (i) => ({name, value: i, tags: tags (i)}))});
+    await watched.enter (`?m=${name}&o=split&range=300`);
+    await page.waitForSelector (".legend tbody tr");
+    assert.deepEqual (await page.$$eval (".legend th", (all) =>
+        all.filter (({scope, dataset}) => scope === "row" || !dataset.of)
+            .map (({textContent}) => textContent).sort ()),
+                      ["host=frontend-1.production.example.org",
+                       "host=frontend-2.production.example.org",
+                       "host=frontend-3.production.example.org",
+                       "region=eu-central-1 route=/api/v2/customers/:id/orders"]);
+    for (const width of [1280, 800, 400])
+        for (const view of ["series", "health", "metrics"]) {
+            await page.setViewportSize ({width, height: 800});
+            await page.click (`nav [data-view=${view}]`);
+            await page.waitForSelector (view === "metrics" ? ".u-over" : `#${view} h2`);
+            assert.deepEqual (await page.$$eval ("html, main, #charts, .legend, .label",
+                (all) => all.filter ((one) => one.checkVisibility ()
+                    && one.scrollWidth > one.clientWidth + 1 && one.clientWidth)
+                    .map (({className, tagName}) => `${tagName}.${className}`)), [],
+                              `${width} ${view}`);
+        }
+    //  The controls are in one line, with a time of one's own, too.
+    await page.setViewportSize ({width: 1280, height: 800});
+    await page.keyboard.press ("ArrowLeft");
+    await until ("a time", async () => await page.textContent ("#own") !== "");
+    assert.ok ((await page.locator ("#top").boundingBox ()).height < 60);
+}
+
+//  A few of the longest and shortest do not rule the axis of a heat map; they are counted.
+export async function few_samples_are_off_the_axis (site, watched) {
+    await watched.enter ();
+    const told = await watched.page.evaluate (async () => {
+        const {beyond, heatRange} = await import ("/page/heat.js");
+        const at = (cells) => [heatRange ({cells}).map ((one) => Math.round (8 * Math.log2 (one))),
+                               beyond ({cells})];
+        return [at ([[-40, 1000, -39, 500], [-80, 1, -39, 500, 24, 1]]), at ([[5, 9999, 9, 1]]),
+                at ([[]])];
+    });
+    assert.deepEqual (told, [[[-41, -37], "1 above, up to 8.72 s, 1 below"],
+                             [[4, 11], ""], [[-81, 2], ""]]);
+}
+
 //  Times are of 24 hours, and UTC if that is wanted.
 export async function times (site, watched) {
     const {page} = watched;

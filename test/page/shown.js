@@ -103,3 +103,27 @@ export async function times_of_ones_own (site, watched) {
     await page.keyboard.press ("r");
     await until ("live again", () => query ().get ("range") === "300");
 }
+
+//  What is scrolled away asks for nothing, and has the news when it comes back.
+export async function charts_out_of_sight_wait (site, watched) {
+    const {page} = watched, time = now () - 60, asked = {};
+    const names = Array.from ({length: 12}, (_, i) => `chart.${i}`);
+    await site.gauges (names.map ((name) =>
+        ({name, source: "web", measure_time: time, value: 17})));
+    await watched.enter (`?${names.map ((name) => `m=${name}&o=`).join ("&")}&range=300`);
+    await page.waitForFunction ((count) =>
+        document.querySelectorAll (".legend tbody tr").length === count, names.length);
+    const last = names.at (-1), place = page.locator (`[data-name="${last}"]`);
+    page.on ("request", (request) => {
+        const name = new URL (request.url ()).searchParams.get ("name");
+        asked[name] = (asked[name] ?? 0) + 1;
+    });
+    await site.gauges (["chart.0", last].map ((name) =>
+        ({name, source: "web", measure_time: now () - 5, value: 4711})));
+    const told = () => place.locator (".legend .last").textContent ();
+    await until ("news of the first", async () => asked["chart.0"] > 3
+        && await page.textContent ("[data-name='chart.0'] .legend .last") === "4711");
+    assert.deepEqual ([asked[last], await told ()], [undefined, "17"]);
+    await place.scrollIntoViewIfNeeded ();
+    await until ("news of the last", async () => await told () === "4711");
+}

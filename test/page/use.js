@@ -29,6 +29,19 @@ export async function nobody_gets_in_without_a_token (site, watched) {
     watched.pardon (/401/);
 }
 
+//  The browser has no cookie then.
+export async function sign_out (site, watched) {
+    const {page} = watched;
+    await site.gauges ([some ("depth", "web")]);
+    await watched.enter ();
+    await page.waitForSelector (".metric");
+    await page.click ("#help-button");
+    await page.click ("#logout");
+    await page.waitForSelector ("#login[open]");
+    assert.deepEqual (await watched.context.cookies (), []);
+    watched.pardon (/401/);
+}
+
 //  An address that was used says so.
 export async function a_used_link_says_so (site, watched) {
     const {page} = watched;

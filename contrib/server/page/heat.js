@@ -12,7 +12,9 @@ const DARK = ["#22384d", "#31688e", "#21918c", "#5ec962", "#fde725"];
 //  The lower edge of a cell in seconds: 2^(index / 8).
 export const edge = (index) => 2 ** (index / 8);
 
-const FEW = 0.001;              //  of all samples, at each end: they do not rule the axis
+//  So many of all samples, at each end, do not rule the axis, if they are an octave away
+//  from the others.
+const FEW = 0.001, FAR = 8;
 
 //  How many samples each cell has in all columns, by its index.
 function counts (cells) {
@@ -23,12 +25,13 @@ function counts (cells) {
     return [...found].sort (([a], [b]) => a - b);
 }
 
-//  Where the first cell is that has more than a few below it; and how many those are.
+//  The cell at which the axis ends, and how many samples are beyond it.
 function end (sorted, few) {
     let out = 0, i = 0;
     while (out + sorted[i][1] <= few)
         out += sorted[i++][1];
-    return [sorted[i][0], out];
+    return Math.abs (sorted[i][0] - sorted[0][0]) < FAR ? [sorted[0][0], 0]
+        : [sorted[i][0], out];
 }
 
 function viewOf ({cells}) {

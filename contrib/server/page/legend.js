@@ -24,6 +24,7 @@ export class Legend {
         this.element = el ("table", {class: "legend"});
         this.onhidden = onhidden;
         this.rows = [];
+        this.element.addEventListener ("pointerover", ({target}) => this.hint (target));
     }
 
     show (model) {
@@ -78,6 +79,16 @@ export class Legend {
         this.rows.forEach ((row, i) => this.put (
             row, "cursor", index === null || index === undefined ? ""
                 : this.model.format (this.model.lines[i]?.values[index])));
+    }
+
+    //  A number that the pointer is on, with all its digits.
+    hint (cell) {
+        const line = this.model?.lines[this.rows.indexOf (cell.parentElement)];
+        if (!line || !NUMBERS.includes (cell.className))
+            return;
+        const value = summary (line)[cell.className];
+        cell.title = value !== null && this.model.block.type === "timer" ? `${value} s`
+            : exact (value);
     }
 
     click (event, label) {
