@@ -49,6 +49,8 @@ pair_new (void)
     pair_t self = {.socket = sockets_new (ZMQ_XSUB)};
     zsock_set_rcvhwm (self.socket, 2);
     zsock_set_heartbeat_ivl (self.socket, BEAT_MS);
+    //  which the peer does not answer
+    zsock_set_heartbeat_timeout (self.socket, 60000);
     self.peer = s_peer (zsock_bind (self.socket, "tcp://127.0.0.1:*"));
     return self;
 }
