@@ -38,7 +38,7 @@ export async function hundred_thousand_series (site, watched) {
     await watched.enter ();
     await page.goto ("about:blank");
     await until_seen (`${METRICS} metrics`, () => page.goto (site.url),
-                      () => page.waitForSelector (".metric .last:has-text('0')"));
+                      () => page.waitForSelector (`.metric .name:has-text("${name (0)}")`));
     await page.$eval ("#list", (list) => { list.scrollTop = list.scrollHeight; });
     await page.waitForSelector (`.metric .name:has-text("${name (METRICS - 1)}")`);
     await page.$eval ("#list", (list) => { list.scrollTop = list.scrollHeight / 2; });

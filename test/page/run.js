@@ -1,4 +1,4 @@
-//  run - the page's tests, one after the other; ZB_TEST=NAME runs one
+//  run - the page's tests; ZB_TEST=NAME runs one
 //
 //      node test/page/run.js
 //
@@ -15,12 +15,14 @@ import * as proxy from "./proxy.js";
 import * as shown from "./shown.js";
 import * as use from "./use.js";
 
+//  Most wait most of the time. Those of `many` measure, and have the browser to themselves.
+const AT_ONCE = 3;
 const tests = {...charts, ...use, ...looks, ...proxy, ...shown, ...many};
 const only = process.env.ZB_TEST;
 let passed = 0, failed = 0;
 
-//  Each test has a server of its own, in a folder that its `before` may fill. What it throws fails it, and what the page did
-//  wrong meanwhile does.
+//  Each test has a server of its own, in a folder that its `before` may fill. What it
+//  throws fails it, and what the page did wrong meanwhile does.
 async function run (browser, name) {
     const site = new Site (), watched = new Watched (site);
     try {
@@ -41,10 +43,18 @@ async function run (browser, name) {
     }
 }
 
-const browser = await launch ();
-for (const name of Object.keys (tests))
-    if (!only || only === name)
+//  Takes one after the other until there is none.
+async function work (browser, names) {
+    for (let name = names.shift (); name; name = names.shift ())
         await run (browser, name);
+}
+
+const browser = await launch (), names = Object.keys (tests)
+    .filter ((name) => !only || name === only);
+const alone = names.filter ((name) => name in many);
+const others = names.filter ((name) => !(name in many));
+await Promise.all (Array.from ({length: AT_ONCE}, () => work (browser, others)));
+await work (browser, alone);
 await browser.close ();
 console.log (`${passed} passed, ${failed} failed`);
 process.exitCode = failed || !passed ? 1 : 0;

@@ -108,8 +108,8 @@ function gaugeLines (block) {
         band: alone && group.n.some ((n) => n > 1) ? [group.min, group.max] : null}));
 }
 
-//  The lines: {id of a series, label, values, band, counts or total}, what is no gap in them, and how many
-//  of their values are whole.
+//  The lines: {id of a series, label, values, band, counts or total}, what is no gap in
+//  them, and how many of their values are whole.
 export function lines (chart, block) {
     const made = block.type === "timer" ? timerLines (chart, block)
         : block.type === "gauge" ? gaugeLines (block) : counterLines (chart, block);
