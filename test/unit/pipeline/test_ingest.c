@@ -4,6 +4,8 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+//  ctest: TIMEOUT 300
+
 #define _GNU_SOURCE  //  nftw
 
 #include "../executable.h"

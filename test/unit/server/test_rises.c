@@ -8,7 +8,7 @@
 
 //  ctest: TIMEOUT 300
 
-#include "server.h"
+#include "../unit.h"
 
 #include "clock.h"
 #include "groups.h"

@@ -2,7 +2,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "server.h"
+#include "../unit.h"
 
 #include "clock.h"
 #include "stored.h"

@@ -10,7 +10,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#include "server.h"
+#include "../unit.h"
 
 #include "kept.h"
 #include "sql.h"
