@@ -83,6 +83,8 @@ export async function fits_any_window (site, watched) {
                           region: "eu-central-1", route: "/api/v2/customers/:id/orders"});
     await site.post ("/v1/measurements", {time: now () - 30, measurements: [1, 2, 3].map (
         (i) => ({name, value: i, tags: tags (i)}))});
+    await site.gauges ([{name: "zibrato.success_age", source: "a.long.name.of.a.host.librato",
+                         measure_time: now () - 30, value: 1}]);
     await watched.enter (`?m=${name}&o=split&range=300`);
     await page.waitForSelector (".legend tbody tr");
     assert.deepEqual (await page.$$eval (".legend th", (all) =>
@@ -96,7 +98,7 @@ export async function fits_any_window (site, watched) {
         for (const view of ["series", "health", "metrics"]) {
             await page.setViewportSize ({width, height: 800});
             await page.click (`nav [data-view=${view}]`);
-            await page.waitForSelector (view === "metrics" ? ".u-over" : `#${view} h2`);
+            await page.waitForSelector (view === "metrics" ? ".u-over" : `#${view} table`);
             assert.deepEqual (await page.$$eval ("html, main, #charts, .legend, .label",
                 (all) => all.filter ((one) => one.checkVisibility ()
                     && one.scrollWidth > one.clientWidth + 1 && one.clientWidth)
