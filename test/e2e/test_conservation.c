@@ -21,7 +21,7 @@
     a total is on its way then, and no row in memory because the disk was full.
 
     Goes on for ZB_SECONDS (30; an hour if ZB_LONG is set) with one seed after the
-    other. ZB_SEED=N is that one only.
+    other. ZB_SEED=N is that one only; with ZB_VERBOSE its story is printed anyway.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -338,6 +338,8 @@ everything_is_stored_or_counted (void)
     all_end ();
     for (size_t i = 0; i < s_site_count; i++)
         check_site (&s_sites[i]);
+    if (getenv ("ZB_VERBOSE"))
+        fputs (s_story, stderr);
 }
 
 //  --------------------------------------------------------------------------
