@@ -28,7 +28,7 @@ typedef struct {
     _Atomic uint64_t seconds[2];
     _Atomic uint32_t first_s, last_s;
     uint32_t id, metric;
-    uint32_t next;  //  the writer's: ID of the one whose row came behind its own
+    uint32_t next;  //  the writer's: ID of the one whose row came behind
     uint16_t size;
     char label[];  //  source, a zero, tags
 } series_entry_t;

@@ -43,8 +43,8 @@ struct store {
     series_entry_t **found;  //  of the rows of a batch
     size_t found_max;
     series_entry_t *before;  //  that of the row before, if it is of this batch
-    buffer_t refused;     //  of the batch, as it is kept with its key
-    bool failing;         //  it was said that nothing can be written
+    buffer_t refused;        //  of the batch, as it is kept with its key
+    bool failing;            //  it was said that nothing can be written
     int64_t full_said_s;  //  when it was last said that there are enough series
     int64_t now_s;        //  the wall clock, when the writer last looked,
     int64_t looked_ms;    //  which was then, by a clock that never steps
