@@ -54,8 +54,9 @@ enum {
     PAUSE_MAX_MS = 30 * 1000,
     WELL_MS =
       60 * 1000,  //  who lived so long begins with the least pause again
-    KILL_MS = 15 * 1000,  //  more than a worker takes at a stop (--deadline)
-    GREETING_MS = 1000    //  in which a broker that is there answers
+    KILL_MS = 15 * 1000,    //  more than a worker takes at a stop (--deadline)
+    GREETING_MS = 1000,     //  in which a broker that is there answers
+    LEAVING_MS = 10 * 1000  //  in which one that is leaving has left its ports
 };
 
 typedef enum { UP_BROKER, UP_SERVE, UP_PARTS } up_part_t;
@@ -75,6 +76,8 @@ static struct {
     char page[ADDRESS_MAX], link[PATH_MAX];  //  address, file with a better one
     bool stopping, quiet;
     int status;  //  to exit with
+    int64_t
+      leaves_ms;  //  who has our ports must have left by then; 0: nobody has
 } s_run;
 
 //  Returns 0, or -1 with the reason in the log: no child can be made.
@@ -130,6 +133,36 @@ s_broker_there (const char *host, const char *port)
     return there;
 }
 
+//  Has anybody a port of the broker's, who does not speak to us?
+static bool
+s_port_taken (const char *port)
+{
+    bool brackets = strchr (s_up.host, ':') && *s_up.host != '[';
+    char address[LISTEN_MAX];
+    int fd;
+    snprintf (address, sizeof address, brackets ? "[%s]:%s" : "%s:%s",
+              s_up.host, port);
+    errno = 0;
+    fd = listen_open (address);
+    if (fd != -1)
+        close (fd);
+    return fd == -1 && errno == EADDRINUSE;
+}
+
+//  A broker that is about to end listens no more, at one port after the other.
+static bool
+up_broker_leaves (void)
+{
+    int64_t now_ms = zclock_mono ();
+    if (!s_port_taken (s_run.port) && !s_port_taken (s_run.workers)) {
+        s_run.leaves_ms = 0;
+        return false;
+    }
+    if (!s_run.leaves_ms)
+        s_run.leaves_ms = now_ms + LEAVING_MS;
+    return now_ms < s_run.leaves_ms;
+}
+
 //  It was not started by us, and may end at any time.
 static void
 up_broker_found (void)
@@ -147,22 +180,32 @@ up_broker_found (void)
     s_run.watched[UP_BROKER].began_ms = zclock_mono ();
 }
 
-//  Starts a broker, unless there is one. Returns 0, or -1 with the reason in the log.
+//  Unless it runs, or is about to.
+static int
+up_start_serve (void)
+{
+    const watched_t *serve = &s_run.watched[UP_SERVE];
+    return serve->part.pid || serve->pauses ? 0 : up_start (UP_SERVE);
+}
+
+//  Starts a broker, unless there is one: then serve is what is wanting. Returns 0, 1 if
+//  it is to be tried again soon, or -1 with the reason in the log.
 static int
 up_start_broker (void)
 {
-    int there = strtol (s_run.port, NULL, 10)
-                  ? s_broker_there (s_up.host, s_run.workers)
-                  : 0;
-    if (there == 1)
+    bool any = strtol (s_run.port, NULL, 10) == 0;
+    int there = any ? 0 : s_broker_there (s_up.host, s_run.workers);
+    if (there == 1) {
         up_broker_found ();
-    else if (there == -1)
+        return up_start_serve ();
+    }
+    if (there == -1) {
         zb_log (LOG_ERR, "start",
                 "part=broker reason=\"port %s is in use, and not by a broker\"",
                 s_run.workers);
-    else
-        return up_start (UP_BROKER);
-    return there == 1 ? 0 : -1;
+        return -1;
+    }
+    return !any && up_broker_leaves () ? 1 : up_start (UP_BROKER);
 }
 
 //  serve has no broker: one that was there already has ended, for those of ours are
@@ -239,7 +282,6 @@ s_is_minor (const char *line)
 static void
 up_broker_ready (const char *line)
 {
-    const watched_t *serve = &s_run.watched[UP_SERVE];
     char programs[ADDRESS_MAX] = "", workers[ADDRESS_MAX] = "";
     s_value (line, "publishers", programs, sizeof programs);
     s_value (line, "workers", workers, sizeof workers);
@@ -252,8 +294,7 @@ up_broker_ready (const char *line)
         snprintf (s_run.workers, sizeof s_run.workers, "%.11s",
                   strrchr (workers, ':') + 1);
     }
-    if (!serve->part.pid && !serve->pauses)
-        up_start (UP_SERVE);
+    up_start_serve ();
 }
 
 //  The link opens the page without a token, once. Only we can read its file.
@@ -329,14 +370,16 @@ up_again (zloop_t *loop, int timer, void *argument)
 {
     watched_t *self = (watched_t *) argument;
     up_part_t which = (up_part_t) (self - s_run.watched);
+    int rc;
     (void) loop, (void) timer;
     self->pauses = false;
     if (s_run.stopping || self->part.pid)
         return 0;
-    self->pauses =
-      (which == UP_BROKER ? up_start_broker () : up_start (which)) == -1;
-    if (self->pauses)
-        zloop_timer (s_run.loop, PAUSE_MAX_MS, 1, up_again, self);
+    rc = which == UP_BROKER ? up_start_broker () : up_start (which);
+    self->pauses = rc != 0;
+    if (rc)
+        zloop_timer (s_run.loop, rc == 1 ? PAUSE_MIN_MS : PAUSE_MAX_MS, 1,
+                     up_again, self);
     return 0;
 }
 
@@ -408,7 +451,10 @@ up_begin (void)
 {
     watched_t *broker = &s_run.watched[UP_BROKER];
     int rc = up_start_broker ();
-    return rc == 0 && !broker->part.pid ? up_start (UP_SERVE) : rc;
+    broker->pauses = rc == 1;
+    if (rc == 1)
+        zloop_timer (s_run.loop, PAUSE_MIN_MS, 1, up_again, broker);
+    return rc == -1 ? -1 : 0;
 }
 
 //  What serve would find wrong when the broker runs.
