@@ -15,6 +15,8 @@
 static const uint64_t s_unread = UINT64_C (0x7a62) << 48;
 static const uint64_t s_unread_mask = UINT64_C (0xffff) << 48;
 
+const int hangup_is_linked = 1;
+
 static int
 s_control (int epoll, int what, int fd, struct epoll_event *event)
 {

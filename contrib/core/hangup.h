@@ -23,6 +23,10 @@
 
 #include <sys/epoll.h>
 
+//  By this the linker takes them from the archive (CMakeLists.txt), also where a
+//  sanitizer has functions of the same names.
+extern const int hangup_is_linked;
+
 #define HANGUP_PUBLIC __attribute__ ((visibility ("default")))
 
 //  As in epoll_ctl(2), but for a descriptor whose events are changed to

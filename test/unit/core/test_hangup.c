@@ -6,8 +6,6 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-//  ctest: NOTSAN - it has an epoll_ctl and an epoll_wait of its own
-
 #include "../unit.h"
 
 #include "hangup.h"
