@@ -110,6 +110,7 @@ export async function legend_equals_the_data (site, watched) {
 
 //  Of a program of ours, all that it has counted, and how long it took.
 export async function totals_are_the_programs (site, watched) {
+    await site.heard ();
     const program = site.program ("web"), {page} = watched;
     let sum = 0;
     for (let i = 1; i <= 500; i++) {
@@ -137,6 +138,7 @@ export async function totals_are_the_programs (site, watched) {
 //  Buckets of two programs merge, and a heat map has every sample.
 export async function percentiles_and_heat (site, watched) {
     const {page} = watched;
+    await site.heard ();
     for (const source of ["a", "b"]) {
         const program = site.program (source);
         for (let i = 1; i <= 100; i++)

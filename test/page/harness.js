@@ -152,6 +152,17 @@ export class Site {
                            {ZIBRATO_PORT: String (this.port), ZIBRATO_SOURCE: source});
     }
 
+    //  Until the broker knows the server: what a program reports before passes it by.
+    async heard () {
+        const child = this.program ("first");
+        await until ("the first measurement", async () => {
+            child.process.stdin.write ("gauge\tinfo\tzibrato.heard\t1\n");
+            return (await this.get ("/api/metrics?search=zibrato.heard")).found > 0;
+        });
+        child.process.stdin.end ();
+        await child.end;
+    }
+
     //  The server ends by itself; a sanitizer has nothing to say.
     async end () {
         assert.equal (await this.server.stop (), 0, this.server.text);

@@ -63,6 +63,21 @@ export async function a_rate_of_seconds_so_far (site, watched) {
         [[100, 200, 60], {last: 200, mean: 150, min: 100, max: 200, total: 360}]]);
 }
 
+//  What is open stays so when other lines come.
+export async function an_open_menu_stays (site, watched) {
+    const {page} = watched;
+    const post = (source) => site.gauges ([{name: "depth", source, measure_time: now () - 5,
+                                            value: 1}]);
+    await post ("one");
+    await watched.enter ("?m=depth&o=split&range=300");
+    await page.waitForSelector (".legend tbody tr");
+    await page.click (".menu summary");
+    await post ("two");
+    await page.waitForSelector (".legend [data-label=two]");
+    await page.click (".menu >> text=curl");
+    await page.waitForSelector ("#command[open]");
+}
+
 //  Where there is no chart, there is no time to choose.
 export async function ranges_are_grey_without_charts (site, watched) {
     const {page} = watched;

@@ -89,6 +89,7 @@ export async function search (site, watched) {
 //  A name may be anything; it is text.
 export async function names_are_text (site, watched) {
     const {page} = watched, name = "<img src=x onerror=window.pwned=1>";
+    await site.heard ();
     const program = site.program ("<b>web</b>");
     program.process.stdin.end (`gauge\tinfo\t${name}\t5\n`);
     await program.end;
@@ -99,7 +100,7 @@ export async function names_are_text (site, watched) {
         await page.waitForFunction ((text) => document.querySelector ("main")
             .innerText.includes (text), "onerror");
     }
-    await page.click ("#series tbody button.link >> nth=0");
+    await page.click ("#series tbody button.link:has-text('onerror')");
     await page.waitForSelector ("#series .inner li");
     assert.equal (await page.$ ("main img"), null);
     assert.equal (await page.$ ("main b"), null);
@@ -230,6 +231,7 @@ export async function charts_in_a_frame (site, watched) {
 //  What workers say that they have lost is where it was lost, and in the line at the top.
 export async function losses_are_told (site, watched) {
     const {page} = watched, source = "host.librato";
+    await site.heard ();
     const program = site.program ("web");
     for (const [name, count, of] of [["received", 4711, source], ["missed", 12, source],
                                      ["malformed", 3, source], ["rejected", 5, source],

@@ -83,12 +83,15 @@ function header (chart) {
                            onclick: () => toggleChart (settings.name)}, "×")));
 }
 
-//  Anew, but for a field in which somebody types.
+//  Anew, but for a field in which somebody types, and a menu that is open.
 export function showHeader (chart) {
     const place = chart.element.firstChild, fresh = header (chart);
     const typing = place.querySelector (".source:focus");
+    const menu = place.querySelector (".menu[open]");
     if (typing)
         fresh.querySelector (".source")?.replaceWith (typing);
+    if (menu)
+        fresh.querySelector (".menu")?.replaceWith (menu);
     fill (place, fresh);
     typing?.focus ();
 }
