@@ -265,6 +265,13 @@ export async function who_makes_series (site, watched) {
     const first = page.locator ("#series tbody tr >> nth=0");
     await until ("the list", async () => /^many/.test (await first.textContent ()));
     assert.equal (await first.locator ("td >> nth=1").textContent (), "30");
+    //  What is open stays so, with the focus, when the page is made anew.
+    await first.locator ("button >> text=many").click ();
+    await page.waitForSelector ("#series .inner li:has-text('web29')");
+    await first.evaluate ((row) => { row.id = "old"; });
+    await page.waitForSelector ("#old", {state: "detached"});
+    assert.equal (await page.locator ("#series .inner li").count (), 30);
+    assert.equal (await page.evaluate (() => document.activeElement.textContent), "many");
     const tags = page.locator ("#series aside section >> nth=1");
     assert.match (await tags.textContent (), /^Tagsregion3 valueshost1 value$/);
     await first.locator ("button >> text=chart").click ();

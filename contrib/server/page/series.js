@@ -8,7 +8,8 @@ import {ago, exact, plural} from "./format.js";
 import {change, state, toggleChart} from "./state.js";
 
 const place = find ("#series");
-let sort = "series";
+const opened = new Map ();      //  the series of those that are, by the metric's name
+let sort = "series", last = null;
 
 //  A share of all as the length of a bar.
 function bar (share) {
@@ -27,36 +28,39 @@ function describe ({source, tags}) {
     return [source || "(no source)", tags.replaceAll (";", ", ")].filter (Boolean).join (" · ");
 }
 
-//  Opens below the metric's row: its newest series.
-async function open (row, metric) {
-    const next = row.nextElementSibling;
-    if (next?.classList.contains ("inner")) {
-        next.remove ();
-        return;
-    }
-    const answer = await get ("api/series", {metric: metric.name}).catch (() => null);
-    if (!answer)
-        return;
-    row.after (el ("tr", {class: "inner"}, el ("td", {colspan: "5"},
-        el ("ul", {}, answer.series.map ((one) => el ("li", {},
+//  The newest series of a metric, below it.
+function innerRow ({series, found}) {
+    return el ("tr", {class: "inner"}, el ("td", {colspan: "5"},
+        el ("ul", {}, series.map ((one) => el ("li", {},
             el ("span", {}, describe (one)),
             el ("span", {class: "muted"}, `since ${ago (now () - one.first)}`)))),
-        answer.found > answer.series.length
-            ? el ("p", {class: "muted"},
-                  `and ${exact (answer.found - answer.series.length)} more`) : null)));
+        found > series.length
+            ? el ("p", {class: "muted"}, `and ${exact (found - series.length)} more`) : null));
 }
 
-function metricRow (metric, all) {
+//  Opens it, or closes it again.
+async function open (metric) {
+    if (!opened.delete (metric.name)) {
+        const answer = await get ("api/series", {metric: metric.name}).catch (() => null);
+        if (!answer)
+            return;
+        opened.set (metric.name, answer);
+    }
+    show ();
+}
+
+function metricRows (metric, all) {
     const row = el ("tr", {},
         el ("th", {scope: "row"},
             el ("button", {type: "button", class: "link", title: "its series",
-                           onclick: () => open (row, metric)}, metric.name)),
+                           "data-key": metric.name, onclick: () => open (metric)},
+                metric.name)),
         el ("td", {class: "wide"}, bar (metric.series / all)),
         el ("td", {}, exact (metric.series)),
         el ("td", {class: metric.fresh > 1000 ? "wrong" : ""}, exact (metric.fresh)),
         el ("td", {}, el ("button", {type: "button", class: "link",
                                      onclick: () => showChart (metric.name)}, "chart")));
-    return row;
+    return opened.has (metric.name) ? [row, innerRow (opened.get (metric.name))] : [row];
 }
 
 //  A column by which it can be sorted.
@@ -76,7 +80,7 @@ function metricTable (answer) {
                              el ("th", {class: "wide"}),
                              heading ("series", "series"), heading ("fresh", "new in a day"),
                              el ("th"))),
-        el ("tbody", {}, answer.metrics.map ((one) => metricRow (one, answer.series))));
+        el ("tbody", {}, answer.metrics.flatMap ((one) => metricRows (one, answer.series))));
 }
 
 function sideTable (title, rows, all) {
@@ -86,11 +90,9 @@ function sideTable (title, rows, all) {
                 el ("td", {class: "wide"}, bar (count / all)), el ("td", {}, text))))));
 }
 
-export async function loadSeries () {
-    const answer = await get ("api/series", {search: state.search, sort})
-        .catch (() => null);
-    if (!answer)
-        return;
+//  Made anew, with what is open, and the focus where it was.
+function show () {
+    const answer = last, focused = document.activeElement?.dataset.key;
     const sources = answer.sources.map ((one) => [one.name, one.series, exact (one.series)]);
     const tags = answer.tags.map ((one) => [one.name, one.series,
                                             plural (one.values, "value")]);
@@ -98,4 +100,16 @@ export async function loadSeries () {
           el ("div", {class: "beside"}, metricTable (answer),
               el ("aside", {}, sideTable ("Sources", sources, answer.series),
                   tags.length ? sideTable ("Tags", tags, answer.series) : null)));
+    if (focused !== undefined)
+        [...place.querySelectorAll ("[data-key]")]
+            .find (({dataset}) => dataset.key === focused)?.focus ();
+}
+
+export async function loadSeries () {
+    const answer = await get ("api/series", {search: state.search, sort})
+        .catch (() => null);
+    if (!answer)
+        return;
+    last = answer;
+    show ();
 }
