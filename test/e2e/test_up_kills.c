@@ -100,13 +100,15 @@ s_check (const up_t *up, const load_t *load)
     total_t timed = rows_total (rows, NULL, "load.time");
     double gauges = rows_total (rows, NULL, "load.gauge").count;
     double lost = rows_total (rows, NULL, "zibrato.lost").sum;
+    double dropped = rows_total (rows, NULL, "zibrato.dropped").sum;
     cJSON_Delete (rows);
-    print_message ("    %.0f counted, %.0f readings, %.0f of them lost\n",
-                   load->count, load->gauges, lost);
+    print_message ("    %.0f counted, %.0f readings, %.0f lost, %.0f dropped\n",
+                   load->count, load->gauges, lost, dropped);
     assert_true (count.sum == load->count);
     assert_true (timed.count == load->times);
     assert_true (timed.sum_ns == load->time_ns);
-    assert_true (gauges + lost == load->gauges);
+    assert_true (dropped == load->dropped);
+    assert_true (gauges + lost + dropped == load->gauges);
 }
 
 //  A disk that takes its time for each sync: so does a server for its stop.
@@ -143,7 +145,7 @@ whoever_is_killed_nothing_is_lost (void)
     //  the server is there, and gets more
     s_await (up, "load.count", 0, 1);
     s_await (up, "load.count", 0, s_total (up, "load.count").sum + 1);
-    load_end (&load);
+    load_end_dropping (&load);
     s_await (up, "load.count", 0, load.count);
     s_await (up, "load.time", load.times, 0);
     assert_int_equal (process_stop (up->process, SIGTERM), 0);
