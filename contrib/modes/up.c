@@ -25,7 +25,7 @@
 //  Options
 
 static struct {
-    const char *host, *listen, *data;
+    const char *host, *listen, *data, *public_url;
     int64_t port;
     int verbose;
 } s_up = {.host = "127.0.0.1", .port = 5550};
@@ -41,6 +41,8 @@ static const zb_option_t s_up_options[] = {
    .help = "where the page and the API are (as of serve)"},
   {.name = "data", .argument = "DIR", .text = &s_up.data,
    .help = "where measurements are kept (as of serve)"},
+  {.name = "public-url", .argument = "URL", .text = &s_up.public_url,
+   .help = "how browsers come, if a proxy is in front (as of serve)"},
   {.name = "verbose", .flag = &s_up.verbose,
    .help = "on a terminal, too, show all that the two log"},
   {.name = NULL}};
@@ -418,18 +420,20 @@ up_words (void)
                                   "--port", s_run.port, NULL};
     const char *const serve[] = {"serve", "--host", s_up.host, "--port",
                                  s_run.workers};
+    const struct {
+        const char *option, *value;
+    } passed[] = {{"--listen", s_up.listen},
+                  {"--data", s_up.data},
+                  {"--public-url", s_up.public_url}};
     part_t *part = &s_run.watched[UP_SERVE].part;
     size_t at = sizeof serve / sizeof *serve;
     memcpy (s_run.watched[UP_BROKER].part.words, broker, sizeof broker);
     memcpy (part->words, serve, sizeof serve);
-    if (s_up.listen) {
-        part->words[at++] = "--listen";
-        part->words[at++] = s_up.listen;
-    }
-    if (s_up.data) {
-        part->words[at++] = "--data";
-        part->words[at++] = s_up.data;
-    }
+    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+        if (passed[i].value) {
+            part->words[at++] = passed[i].option;
+            part->words[at++] = passed[i].value;
+        }
     snprintf (s_run.port, sizeof s_run.port, "%d", (int) s_up.port);
     snprintf (s_run.workers, sizeof s_run.workers, "%d", (int) s_up.port + 1);
 }

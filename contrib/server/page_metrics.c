@@ -61,7 +61,8 @@ s_ids_read (ids_t *self, sqlite3 *db, const char *word, size_t size)
     int rc = -1;
     sqlite3_stmt *statement =
       sql_prepare (db, "SELECT DISTINCT metric FROM series"
-                       " WHERE instr (lower (source), lower (?)) ORDER BY 1");
+                       " WHERE instr (lower (source), lower (?1))"
+                       " OR instr (lower (tags), lower (?1)) ORDER BY 1");
     if (!statement)
         return -1;
     sqlite3_bind_text (statement, 1, word, (int) size, SQLITE_STATIC);
@@ -78,7 +79,7 @@ enum { WORDS_MAX = 8 };
 
 typedef struct {
     char *word[WORDS_MAX];
-    ids_t of_source[WORDS_MAX];
+    ids_t of_series[WORDS_MAX];
     size_t words;
     int64_t since_s;
     ids_t alive, silent;
@@ -91,7 +92,7 @@ s_search_begin (search_t *self, sqlite3 *db, const char *text)
     size_t size;
     while (self->words < WORDS_MAX && (size = words_next (&text, &word))) {
         self->word[self->words] = strndup (word, size);
-        if (s_ids_read (&self->of_source[self->words++], db, word, size) == -1)
+        if (s_ids_read (&self->of_series[self->words++], db, word, size) == -1)
             return -1;
     }
     return 0;
@@ -103,7 +104,7 @@ s_search_each (void *argument, const metric_t *metric)
     search_t *self = argument;
     for (size_t i = 0; i < self->words; i++)
         if (!words_match (self->word[i], metric->name)
-            && !s_ids_have (&self->of_source[i], metric->id))
+            && !s_ids_have (&self->of_series[i], metric->id))
             return 0;
     s_ids_add (metric->last_s >= self->since_s ? &self->alive : &self->silent,
                metric->id);
@@ -115,7 +116,7 @@ s_search_clear (search_t *self)
 {
     for (size_t i = 0; i < self->words; i++) {
         free (self->word[i]);
-        free (self->of_source[i].id);
+        free (self->of_series[i].id);
     }
     free (self->alive.id);
     free (self->silent.id);

@@ -99,7 +99,7 @@ export async function legend_equals_the_data (site, watched) {
             (await legend (page)).web0.cursor === String (values[i]));
     }
     const told = (await legend (page)).web0;
-    assert.match (await page.textContent (".resolution"), /^means of 10 s until [\d:]+ · 1 source$/);
+    assert.match (await page.textContent (".resolution"), /^means of 10 s until [\d:]+ · 1 series$/);
     assert.equal (told.last, String (values.at (-1)));
     assert.equal (told.min, String (Math.min (...values)));
     assert.equal (told.max, String (Math.max (...values)));

@@ -37,7 +37,7 @@ export async function an_interval_that_is_not_over (site, watched) {
     const told = await legend (page, "depth");
     assert.deepEqual ([told.last, told.max, told.total], ["1", String (COUNT), String (COUNT + 1)]);
     assert.match (await page.textContent (".resolution"),
-                  /^means of 20 s until [\d:]+, then \d+ s so far · 1 source$/);
+                  /^means of 20 s until [\d:]+, then \d+ s so far · 1 series$/);
     await until ("its ring", () => page.$eval (".plot canvas", (canvas) => {
         const {data} = canvas.getContext ("2d").getImageData (
             canvas.width * 0.8, 0, canvas.width * 0.2, 30);

@@ -65,16 +65,18 @@ export async function a_viewer_cannot_write (site, watched) {
     watched.pardon (/403/);
 }
 
-//  Words in any order, in names and sources.
+//  Words in any order, in names, sources and tags.
 export async function search (site, watched) {
     const {page} = watched;
     await site.gauges ([some ("api.response.time", "web1"), some ("api.errors", "web2"),
                         some ("db.time", "db1")]);
+    await site.post ("/v1/measurements", {time: now (), measurements: [
+        {name: "cart", value: 1, tags: {route: "/pay", code: "500"}}]});
     await watched.enter ();
-    await until ("all", async () => (await names (page)).length >= 3);
+    await until ("all", async () => (await names (page)).length >= 4);
     for (const [words, found] of [["time api", ["api.response.time"]],
                                   ["WEB2", ["api.errors"]], ["db1 time", ["db.time"]],
-                                  ["nothing", []]]) {
+                                  ["Code=500 cart", ["cart"]], ["nothing", []]]) {
         await page.fill ("#search", words);
         await until (words, async () =>
             JSON.stringify (await names (page)) === JSON.stringify (found));

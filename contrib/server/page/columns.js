@@ -132,7 +132,7 @@ export function about ({per}, block, utc) {
     const out = cells && beyond (block) ? ` · ${beyond (block)}` : "";
     const goes = running ? `, then ${span (running)} so far` : "";
     return `${what} until ${clock (ended (block), utc)}${goes} · ${
-        plural (series, "source")}${coarse}${out}`;
+        plural (series, "series", "series")}${coarse}${out}`;
 }
 
 //  Are they the same lines, with other numbers?

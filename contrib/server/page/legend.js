@@ -5,8 +5,9 @@
 import {summary} from "./columns.js";
 import {el, fill, say} from "./dom.js";
 import {exact} from "./format.js";
-import {lineColor} from "./theme.js";
+import {color, lineColor} from "./theme.js";
 
+const STYLES = ["solid", "dashed", "dotted"];   //  over a heat map, as plot.js draws them
 const NUMBERS = ["last", "min", "mean", "max"];
 
 //  What all series have in their names says nothing of any: "web1 region=eu" and
@@ -45,7 +46,8 @@ export class Legend {
     row (line, i, common) {
         const short = line.label.split (" ").filter ((word) => !common.includes (word));
         const mark = el ("span", {class: "mark"});
-        mark.style.background = lineColor (i);
+        mark.style.borderColor = this.model.heat ? color ("text") : lineColor (i);
+        mark.style.borderStyle = this.model.heat ? STYLES[i] : "solid";
         return el ("tr", {"data-label": line.label},
                    el ("th", {scope: "row"},
                        el ("button", {type: "button", title: "Show this line alone",

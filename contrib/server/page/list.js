@@ -9,7 +9,7 @@
 import {get, now} from "./api.js";
 import {el, fill, find, say} from "./dom.js";
 import {ago, duration, number, plural} from "./format.js";
-import {drawSpark} from "./spark.js";
+import {drawSpark, reachOf} from "./spark.js";
 import {extendSparks, sparks} from "./sparks.js";
 import {state, toggleChart} from "./state.js";
 import {color} from "./theme.js";
@@ -49,14 +49,18 @@ async function loadPage (page) {
     draw ();
 }
 
-//  The value that a row shows, as its type is read.
+//  The value that a row shows, as its type is read. A counter that was not counted up
+//  for longer than usual is at zero.
 function lastText (metric, spark) {
-    const value = spark.values.findLast ((some) => some !== null);
-    if (value === undefined)
+    const at = spark.values.findLastIndex ((some) => some !== null);
+    if (at < 0)
         return "";
     if (metric.type === "timer")
-        return duration (value);
-    return metric.type === "gauge" ? number (value) : `${number (value)}/s`;
+        return duration (spark.values[at]);
+    if (metric.type === "gauge")
+        return number (spark.values[at]);
+    const rests = spark.values.length - 1 - at > reachOf (spark.values);
+    return `${number (rests ? 0 : spark.values[at])}/s`;
 }
 
 //  Most of the time it is as it was drawn.
@@ -88,7 +92,7 @@ function newRow (i, metric) {
                el ("div", {class: "words"},
                    el ("div", {class: "name"}, metric.name),
                    el ("div", {class: "about"},
-                       `${metric.type} · ${plural (metric.series, "source")}`)),
+                       `${metric.type} · ${plural (metric.series, "series", "series")}`)),
                el ("canvas", {"aria-hidden": "true"}),
                el ("div", {class: "last"}));
 }

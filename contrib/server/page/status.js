@@ -9,11 +9,12 @@ import {ago, bytes, exact, number, plural, span} from "./format.js";
 const line = find ("#told");
 let before = null;
 
-//  Rows a second since it was asked for the last time.
+//  Rows a second since it was asked for the last time. A server that was started anew
+//  begins at zero.
 function rate (status) {
     const past = before;
     before = status;
-    return past && status.now > past.now
+    return past && status.now > past.now && status.stored >= past.stored
         ? (status.stored - past.stored) / (status.now - past.now) : null;
 }
 
