@@ -9,8 +9,7 @@
 
 typedef struct {
     process_t *process;
-    broker_t broker;         //  without a process of its own
-    const char *const *env;  //  more variables, or NULL
+    broker_t broker;  //  without a process of its own
     const char *data;
     serve_t serve;
 } up_t;
@@ -40,17 +39,16 @@ up_launch (up_t *self, const char *const *more)
                             text_new ("%s:5580", self->broker.host)};
     for (int i = 10; more && *more; i++)
         argv[i] = *more++;
-    self->process = process_start (argv, self->env);
+    self->process = process_start (argv, NULL);
 }
 
-//  At an address of its own, with more variables, or NULL. Waits until both are ready.
+//  At an address of its own. Waits until both are ready.
 static up_t *
-up_start_with (const char *const *env)
+up_start (void)
 {
     up_t *self = harness_keep (calloc (1, sizeof *self));
     broker_give_host (&self->broker);
     self->data = temporary_path ("data");
-    self->env = env;
     up_launch (self, NULL);
     const char *line = process_await (self->process, "programs connect to ");
     self->broker.port =
@@ -60,12 +58,6 @@ up_start_with (const char *const *env)
                             .url = text_behind (line, "the page is at "),
                             .process = self->process};
     return self;
-}
-
-static up_t *
-up_start (void)
-{
-    return up_start_with (NULL);
 }
 
 //  Requests go to the server from now on. Returns what was behind its address.
