@@ -50,7 +50,7 @@ test_another_order (void **state)
 {
     enum { METRICS = 40, BATCHES = 30, LATER = 20 };
     static stored_t stored;
-    static char names[METRICS][2][8];
+    static char names[METRICS][2][16];
     store_row_t rows[METRICS];
     int64_t at = s_now_s () - 100;
     metric_t metric;
