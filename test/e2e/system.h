@@ -202,6 +202,8 @@ worker_begin (site_t *self)
         process_await (self->sink.worker, broker_endpoint (s_brokers[i], 1));
 }
 
+//  Brokers take readings of their own, of another level. A worker that was away has
+//  lost some, and says so; nobody here knows how many there were.
 static void
 site_start (site_t *self, bool spool)
 {
@@ -219,6 +221,8 @@ site_start (site_t *self, bool spool)
                             "token",
                             "--url",
                             self->sink.standin->url,
+                            "--levels",
+                            "info",
                             "--flush",
                             "1",
                             "--timeout",
