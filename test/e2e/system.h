@@ -267,7 +267,7 @@ system_start (void)
     for (; s_site_count < sites[shape]; s_site_count++)
         site_start (&s_sites[s_site_count], spools[shape][s_site_count]);
     if (chance (2)) {
-        s_publisher = publisher_new (s_brokers[0], "");
+        s_publisher = publisher_new (s_brokers[0], "info|");
         s_poison = s_site_count == 1 && s_sites[0].spool;
         tell ("a classic publisher, and nobody is killed");
     }
