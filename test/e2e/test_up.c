@@ -72,6 +72,22 @@ the_address_opens_the_page (void)
     assert_int_equal (process_stop (up->process, SIGTERM), 0);
 }
 
+//  The server hears of --public-url: the link is of that address, and a bad one ends
+//  both, with the reason.
+static void
+a_proxy_may_be_in_front (void)
+{
+    up_t up = {.data = temporary_path ("data")};
+    broker_give_host (&up.broker);
+    up_launch (&up, LIST ("--public-url", "https://stats.example.org/zb"));
+    process_await (up.process,
+                   "the page is at https://stats.example.org/zb/?key=");
+    assert_int_equal (process_stop (up.process, SIGTERM), 0);
+    up_launch (&up, LIST ("--public-url", "stats.example.org"));
+    assert_int_equal (process_wait (up.process), 1);
+    process_await (up.process, "--public-url");
+}
+
 //  The sum of a column of all lines of a chart.
 static double
 s_column (const cJSON *chart, const char *name)
@@ -270,6 +286,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_server_waits_for_the_one_before),
   TEST (who_cannot_begin_ends_it),
   TEST (the_address_opens_the_page),
+  TEST (a_proxy_may_be_in_front),
   TEST (the_page_shows_what_was_counted),
   TEST (a_name_says_nothing_about_the_server),
 };
