@@ -11,6 +11,29 @@
 
 #include "harness.h"
 
+//  --------------------------------------------------------------------------
+//  Random moments, the same at each run (the generator is Knuth's MMIX)
+
+static uint64_t random_state = 20261124;
+
+static uint64_t
+random_next (void)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return random_state >> 33;
+}
+
+//  Sleeps for a random time, up to so long: the moment of a kill.
+static void
+random_moment (int most_ms)
+{
+    long ms = (long) (random_next () % (uint64_t) most_ms);
+    nanosleep (&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+//  --------------------------------------------------------------------------
+//  site: a worker, and where it delivers to
+
 typedef struct {
     broker_t *broker;
     standin_t *standin;

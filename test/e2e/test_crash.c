@@ -69,15 +69,6 @@ each_step_may_be_the_last (void)
 //  --------------------------------------------------------------------------
 //  Random moments, with a service that fails a third of the requests
 
-static uint64_t s_random = 20261124;
-
-static uint64_t
-s_next (void)
-{
-    s_random = s_random * 6364136223846793005u + 1442695040888963407u;
-    return s_random >> 33;
-}
-
 //  A script of so many answers.
 static const char *
 s_script_new (int count)
@@ -89,16 +80,8 @@ s_script_new (int count)
          *end = script;
     for (int i = 0; i < count; i++)
         end += sprintf (end, "%s%s", i ? "," : "",
-                        words[s_next () % (sizeof words / sizeof *words)]);
+                        words[random_next () % (sizeof words / sizeof *words)]);
     return script;
-}
-
-//  Sleeps for a random time, up to so long: the moment of a kill.
-static void
-s_moment (int most_ms)
-{
-    long ms = (long) (s_next () % (uint64_t) most_ms);
-    nanosleep (&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
 //  Starts the last worker, with a service that fails no more. Returns how many
@@ -128,7 +111,7 @@ killed_at_any_moment (void)
     standin_script (site.standin, s_script_new (4000));
     for (int kills = 0; kills < KILLS; kills++) {
         site_start (&site, NULL);
-        s_moment (700);
+        random_moment (700);
         site_kill (&site);
     }
     assert_true (s_settle (&site, &load) < load.gauges / 1000);
@@ -145,7 +128,7 @@ replaced_fifty_times (void)
     for (int stops = 0; stops < STOPS; stops++) {
         site_start (&site, NULL);
         process_await (site.worker, "event=ready");
-        s_moment (700);
+        random_moment (700);
         assert_int_equal (process_stop (site.worker, SIGTERM), 0);
     }
     s_settle (&site, &load);
@@ -318,7 +301,7 @@ without_a_spool_nothing_counts_twice (void)
     load_t load = load_start (broker, 4, 2000);
     for (int kills = 0; kills < KILLS; kills++) {
         site_start (&site, NULL);
-        s_moment (kills % 2 ? 2000 : 700);
+        random_moment (kills % 2 ? 2000 : 700);
         site_kill (&site);
     }
     site_start (&site, NULL);

@@ -132,17 +132,6 @@ each_step_of_the_server_may_be_the_last (void)
 
 enum { KILLS = 12, KILLS_LONG = 200, MOMENT_MS = 1200 };
 
-static uint64_t s_random = 20261129;
-
-//  Sleeps for a random time: the moment of a kill.
-static void
-s_moment (void)
-{
-    s_random = s_random * 6364136223846793005u + 1442695040888963407u;
-    long ms = (long) ((s_random >> 33) % MOMENT_MS);
-    nanosleep (&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
-
 static void
 both_may_die_at_any_moment (void)
 {
@@ -155,7 +144,7 @@ both_may_die_at_any_moment (void)
     load = load_start (broker, 2, 2000);
     site_await (&site);
     for (int i = 0; i < kills; i++) {
-        s_moment ();
+        random_moment (MOMENT_MS);
         if (i % 3 != 0) {
             serve_kill (s_serve (&site));
             serve_launch (s_serve (&site));

@@ -12,17 +12,6 @@
 
 enum { KILLS = 12, KILLS_LONG = 200, MOMENT_MS = 1500 };
 
-static uint64_t s_random = 20261130;
-
-//  Sleeps for a random time: the moment of a kill.
-static void
-s_moment (void)
-{
-    s_random = s_random * 6364136223846793005u + 1442695040888963407u;
-    long ms = (long) ((s_random >> 33) % MOMENT_MS);
-    nanosleep (&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
-
 //  Waits until there is one: it may be between two lives.
 static void
 s_kill_child (const up_t *up, const char *mode)
@@ -119,7 +108,7 @@ whoever_is_killed_nothing_is_lost (void)
     load = load_start (&up->broker, 2, 2000);
     s_await (up, "load.count", 0, 1);
     for (int i = 0; i < kills; i++) {
-        s_moment ();
+        random_moment (MOMENT_MS);
         if (i % 3 == 2)
             s_kill_up (up);
         else
