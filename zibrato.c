@@ -176,24 +176,17 @@ worker_take (worker_t *self, zmq_msg_t *message)
     ingest_lines (&self->ingest, text, size);
 }
 
-//  Takes in up to AHEAD messages. Returns how many there were. The ledger's clock is
-//  read when they are here: by an earlier one a stream would look older than it is,
-//  and what was sent to us would be another worker's.
+//  Takes in messages. Returns how many there were. The ledger's clock is read when
+//  they are here: by an earlier one a stream would look older than it is, and what
+//  was sent to us would be another worker's.
 static size_t
 worker_receive_some (worker_t *self)
 {
-    zmq_msg_t message[AHEAD];
-    size_t i, count = 0;
-    subscriber_look (&self->subscriber);
-    while (count < AHEAD
-           && subscriber_receive (&self->subscriber, &message[count]))
-        count++;
+    size_t count = subscriber_receive (&self->subscriber), i;
     self->ingest.ledger->now_ms = boot_ms ();
     for (i = 0; i < count; i++)
-        worker_take (self, &message[i]);
+        worker_take (self, &self->subscriber.message[i]);
     ingest_take_all (&self->ingest);
-    for (i = 0; i < count; i++)
-        zmq_msg_close (&message[i]);
     return count;
 }
 
@@ -410,8 +403,8 @@ static size_t
 worker_readable (void *argument)
 {
     worker_t *self = (worker_t *) argument;
-    size_t count = 0, some = AHEAD;
-    for (; count < DRAIN_MESSAGES && some == AHEAD; count += some)
+    size_t count = 0, some = MESSAGES_MAX;
+    for (; count < DRAIN_MESSAGES && some == MESSAGES_MAX; count += some)
         some = worker_receive_some (self);
     if (count)
         self->subscriber.leaving.came_ms = zclock_mono ();

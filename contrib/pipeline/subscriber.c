@@ -12,6 +12,10 @@
 #include "reason.h"
 #include "sockets.h"
 
+//  Milliseconds from one look at the connections to the next: none is lost and there
+//  again in so few (ZMQ_RECONNECT_IVL, zmq_setsockopt(3): 100).
+enum { LOOK_MS = 50 };
+
 //  --------------------------------------------------------------------------
 //  What is wanted
 
@@ -44,10 +48,14 @@ subscriber_say (subscriber_t *self, char leave)
 void
 subscriber_open (subscriber_t *self, const char *mode, const char *levels)
 {
+    size_t i;
     memset (self, 0, sizeof *self);
+    for (i = 0; i < MESSAGES_MAX; i++)
+        zmq_msg_init (&self->message[i]);
     self->mode = mode;
     self->levels = levels;
     self->socket = sockets_new (ZMQ_XSUB);
+    self->xsub = zsock_resolve (self->socket);
     zsock_set_rcvhwm (self->socket, WORKER_MARK);
     missed_init (&self->missed, sockets_random ());
     subscriber_want (self, 1);
@@ -57,6 +65,9 @@ subscriber_open (subscriber_t *self, const char *mode, const char *levels)
 void
 subscriber_close (subscriber_t *self)
 {
+    size_t i;
+    for (i = 0; i < MESSAGES_MAX; i++)
+        zmq_msg_close (&self->message[i]);
     missed_clear (&self->missed);
     zsock_destroy (&self->socket);
 }
@@ -123,11 +134,13 @@ subscriber_renew (zloop_t *loop, int timer, void *argument)
     return 0;
 }
 
-void
+//  Takes in what is new of connections.
+static void
 subscriber_look (subscriber_t *self)
 {
     link_report_t report;
     bool news = false;
+    self->looked_ms = zclock_mono ();
     for (; links_read (self->links, &report, zclock_mono ()); news = true)
         subscriber_link (self, &report);
     if (!news)
@@ -137,22 +150,34 @@ subscriber_look (subscriber_t *self)
     subscriber_renew (self->loop, 0, self);
 }
 
-bool
-subscriber_receive (subscriber_t *self, zmq_msg_t *message)
+static bool
+subscriber_receive_one (subscriber_t *self, zmq_msg_t *message)
 {
-    void *xsub = zsock_resolve (self->socket);
     zmq_msg_t further;
-    bool came;
-    zmq_msg_init (message);
-    came = zmq_msg_recv (message, xsub, ZMQ_DONTWAIT) != -1;
-    if (!came || !zmq_msg_more (message))
-        return came;
+    if (zmq_msg_recv (message, self->xsub, ZMQ_DONTWAIT) == -1)
+        return false;
+    if (!zmq_msg_more (message))
+        return true;
     zmq_msg_init (&further);
-    while (zmq_msg_recv (&further, xsub, ZMQ_DONTWAIT) != -1
+    while (zmq_msg_recv (&further, self->xsub, ZMQ_DONTWAIT) != -1
            && zmq_msg_more (&further)) {
     }
     zmq_msg_close (&further);
     return true;
+}
+
+//  Messages of a new connection are counted apart, so it must be known before they
+//  are. To look is a system call, which would cost as much as ten messages do.
+size_t
+subscriber_receive (subscriber_t *self)
+{
+    size_t count = 0;
+    while (count < MESSAGES_MAX
+           && subscriber_receive_one (self, &self->message[count]))
+        count++;
+    if (zclock_mono () - self->looked_ms >= LOOK_MS)
+        subscriber_look (self);
+    return count;
 }
 
 //  Handler for zloop_poller: connections came, went, or failed.

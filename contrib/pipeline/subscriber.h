@@ -14,12 +14,18 @@
 #include "mark.h"
 #include "missed.h"
 
-enum { WORKER_MARK = 4000 };  //  messages that a worker has not read
+enum {
+    WORKER_MARK = 4000,  //  messages that a worker has not read
+    MESSAGES_MAX = 32    //  that are received at once
+};
 
 typedef struct {
     const char *mode;    //  for the log
     const char *levels;  //  that are wanted, separated by commas; "": all
     zsock_t *socket;     //  XSUB
+    void *xsub;          //  the same as ZeroMQ knows it
+    zmq_msg_t message[MESSAGES_MAX];  //  those received last
+    int64_t looked_ms;  //  when connections were looked at, of zclock_mono
     bool curve;
     links_t *links;  //  its connections
     missed_t missed;
@@ -40,13 +46,10 @@ void subscriber_connect (subscriber_t *self, const char *endpoints,
 //  From now on connections are seen to.
 void subscriber_start (subscriber_t *self, zloop_t *loop);
 
-//  Takes in what is new of connections. To be called before messages are read: a
-//  new connection's are counted apart.
-void subscriber_look (subscriber_t *self);
-
-//  Initializes a message, and receives into it, without waiting. Of several frames the
-//  first one is kept. Returns false if there is none.
-bool subscriber_receive (subscriber_t *self, zmq_msg_t *message);
+//  Receives into `message` what is there, without waiting. Of several frames the
+//  first one is kept. Returns how many there are; they stay until the next call.
+//  What is new of connections is known then.
+size_t subscriber_receive (subscriber_t *self);
 
 //  A message has come. Returns false if it is a mark, which is none for the
 //  worker.
