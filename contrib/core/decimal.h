@@ -23,7 +23,7 @@ typedef struct {
     int next;  //  the first digit that was cut
 } decimal_t;
 
-enum { DIGITS_SAFE = 18 };  //  decimal ones that a uint64_t always has room for
+enum { DIGITS_SAFE = 19 };  //  decimal ones that a uint64_t always has room for
 
 //  Reads the digits at *c into the number, whatever becomes of it beyond
 //  DIGITS_SAFE of them. Returns how many there are.

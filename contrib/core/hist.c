@@ -100,10 +100,20 @@ hist_insert (hist_t *self, size_t at, int index)
     return &self->bucket[at];
 }
 
+//  No place is further up than all indexes below it take, and where many samples
+//  came, each of these is there.
 bucket_t *
 hist_at (hist_t *self, int index)
 {
-    size_t from = 0, to = self->size;
+    size_t from = 0, to = self->size, most;
+    if (to && index > self->bucket->index) {
+        most = (size_t) (index - self->bucket->index);
+        if (most < to) {
+            if (self->bucket[most].index == index)
+                return &self->bucket[most];
+            to = most;
+        }
+    }
     while (from < to) {
         size_t middle = (from + to) / 2;
         if (self->bucket[middle].index < index)

@@ -131,6 +131,28 @@ s_value (span_t span, double *value)
     return s_number (span, value) == -1 || fabs (*value) > VALUE_MAX ? -1 : 0;
 }
 
+//  Digits, and behind a point `places` more, of which there are nine at most in
+//  nearly all times and durations: *ns is 0 if not. Returns how many digits are
+//  before the point, or 0 if it is anything else.
+static inline size_t
+s_plain (span_t span, uint64_t *seconds, uint32_t *ns, size_t *places)
+{
+    static const uint32_t powers[] = {1000000000, 100000000, 10000000, 1000000,
+                                      100000,     10000,     1000,     100,
+                                      10,         1};
+    const char *c = span.text, *end = c + span.size;
+    uint64_t fraction = 0;
+    size_t digits;
+    *seconds = *places = 0;
+    digits = s_digits (&c, end, seconds);
+    if (c < end && *c == '.') {
+        c++;
+        *places = s_digits (&c, end, &fraction);
+    }
+    *ns = *places <= 9 ? (uint32_t) fraction * powers[*places] : 0;
+    return c == end ? digits : 0;
+}
+
 //  A division of 128 bits is a call, even if they are few.
 static inline zb_ns_t
 s_tenth (zb_ns_t number)
@@ -141,7 +163,7 @@ s_tenth (zb_ns_t number)
 //  Seconds as nanoseconds, rounded; -1 if negative, or beyond ZB_NS_MAX. Up to
 //  that a factor of 10^9 always has room.
 static int
-s_nanoseconds (span_t span, zb_ns_t *ns)
+s_nanoseconds_any (span_t span, zb_ns_t *ns)
 {
     static const uint32_t powers[] = {1,         10,        100,     1000,
                                       10000,     100000,    1000000, 10000000,
@@ -165,6 +187,19 @@ s_nanoseconds (span_t span, zb_ns_t *ns)
         number.digits += number.next >= 5;
     *ns = number.digits;
     return number.digits > ZB_NS_MAX ? -1 : 0;
+}
+
+//  The same, quickly if they are plain, and less than 32 years.
+static inline int
+s_nanoseconds (span_t span, zb_ns_t *ns)
+{
+    uint64_t seconds;
+    uint32_t fraction;
+    size_t places, digits = s_plain (span, &seconds, &fraction, &places);
+    if (digits == 0 || digits > 9 || places > 9)
+        return s_nanoseconds_any (span, ns);
+    *ns = seconds * 1000000000 + fraction;
+    return 0;
 }
 
 //  The same of one sample, for which 292 years are enough.
@@ -399,27 +434,44 @@ s_stream (span_t rest, int clean, zb_line_t *line)
 
 //  Unix seconds, and the nanoseconds that nine decimals say.
 static inline int
-s_time (span_t span, zb_line_t *line)
+s_time_read (span_t span, zb_line_t *line)
 {
-    static const int32_t powers[] = {1000000000, 100000000, 10000000, 1000000,
-                                     100000,     10000,     1000,     100,
-                                     10,         1};
-    const char *c = span.text, *end = c + span.size;
-    uint64_t seconds = 0, fraction = 0;
-    size_t digits = s_digits (&c, end, &seconds), places = 0;
+    uint64_t seconds;
+    uint32_t ns;
+    size_t places, digits = s_plain (span, &seconds, &ns, &places);
     double value;
-    if (c < end && *c == '.') {
-        c++;
-        places = s_digits (&c, end, &fraction);
-    }
-    line->time = (int64_t) seconds;
-    line->time_ns = places <= 9 ? (int32_t) fraction * powers[places] : 0;
-    if (c == end && digits && digits <= 11)
+    if (digits && digits <= 11) {
+        line->time = (int64_t) seconds;
+        line->time_ns = (int32_t) ns;
         return 0;
+    }
     if (s_number (span, &value) == -1 || value < 0 || value >= TIME_MAX)
         return -1;
     line->time = (int64_t) value;
     line->time_ns = 0;
+    return 0;
+}
+
+//  The same, but read only if it is another one than before.
+static inline int
+s_time (span_t span, zb_line_t *line, line_time_t *before)
+{
+    line_time_t now = {.size = span.size};
+    if (span.size < sizeof now.first || span.size > 2 * sizeof now.first)
+        return s_time_read (span, line);
+    memcpy (&now.first, span.text, sizeof now.first);
+    memcpy (&now.last, span.text + span.size - sizeof now.last,
+            sizeof now.last);
+    if (now.first != before->first || now.last != before->last
+        || now.size != before->size) {
+        if (s_time_read (span, line) == -1)
+            return -1;
+        now.time = line->time;
+        now.time_ns = line->time_ns;
+        *before = now;
+    }
+    line->time = before->time;
+    line->time_ns = before->time_ns;
     return 0;
 }
 
@@ -440,7 +492,7 @@ s_clear (zb_line_t *line)
 }
 
 const char *
-line_read (const char *text, size_t size, zb_line_t *line)
+line_read (const char *text, size_t size, zb_line_t *line, line_time_t *before)
 {
     span_t field[7];
     size_t fields;
@@ -462,7 +514,7 @@ line_read (const char *text, size_t size, zb_line_t *line)
     if (line->type == ZB_TYPE_TIMER ? s_nanoseconds (field[3], &line->value_ns)
                                     : s_value (field[3], &line->value))
         return "bad value";
-    if (s_time (field[4], line) == -1)
+    if (s_time (field[4], line, before) == -1)
         return "bad time";
     if (s_label (field[5], clean) == -1)
         return "bad source";
@@ -480,7 +532,8 @@ line_read (const char *text, size_t size, zb_line_t *line)
 const char *
 line_parse (const char *text, size_t size, zb_line_t *line)
 {
-    const char *wrong = line_read (text, size, line);
+    line_time_t none = {.size = 0};
+    const char *wrong = line_read (text, size, line, &none);
     if (wrong)
         return wrong;
     return s_buckets ((span_t){line->buckets, line->buckets_size}) == -1

@@ -58,9 +58,19 @@ typedef struct {
 //  static texts, for counting. The texts of *line point into the given one.
 const char *line_parse (const char *text, size_t size, zb_line_t *line);
 
+//  The time of a line as text, and what it means: nearly always the next line has
+//  the same. All 0: none yet.
+typedef struct {
+    uint64_t first, last;  //  its first and last eight bytes
+    size_t size;           //  8 to 16, so that these are all
+    int64_t time;
+    int32_t time_ns;
+} line_time_t;
+
 //  The same, but the buckets of a timer may be any text: line_buckets finds out,
-//  which has to read them anyway.
-const char *line_read (const char *text, size_t size, zb_line_t *line);
+//  which has to read them anyway. *before is of the line read before.
+const char *
+line_read (const char *text, size_t size, zb_line_t *line, line_time_t *before);
 
 //  May it stand between bars: 1 to LINE_LABEL_MAX bytes, none of them a '|' or a
 //  control character?

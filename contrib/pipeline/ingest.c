@@ -243,7 +243,7 @@ ingest_read (ingest_t *self, ahead_t *ahead)
 {
     zb_line_t *line = &ahead->line;
     note_t note;
-    ahead->wrong = line_read (ahead->text, ahead->size, line);
+    ahead->wrong = line_read (ahead->text, ahead->size, line, &self->time);
     if (!ahead->wrong) {
         ingest_second (self, line);
         if (line->id && self->stream.kind)

@@ -300,6 +300,35 @@ test_quantile_edges (void **state)
     free (hist.bucket);
 }
 
+//  hist_at finds or makes the bucket of any index, in any order, with gaps between
+//  them and without.
+static void
+test_at (void **state)
+{
+    enum { MOST = 96 };
+    int run, i, index;
+    (void) state;
+    for (run = 0; run < 3000; run++) {
+        int count[MOST] = {0}, range = 1 + (int) (s_any () % MOST);
+        int samples = (int) (s_any () % 300), low = BUCKET_MIN + run % 900;
+        hist_t hist = {NULL, 0, 0};
+        uint32_t at = 0;
+        for (i = 0; i < samples; i++) {
+            index = (int) (s_any () % (uint64_t) range);
+            count[index]++;
+            hist_at (&hist, low + index)->count++;
+        }
+        for (index = 0; index < range; index++)
+            if (count[index]) {
+                assert_true (at < hist.size);
+                assert_int_equal (hist.bucket[at].index, low + index);
+                assert_int_equal (hist.bucket[at++].count, count[index]);
+            }
+        assert_int_equal (at, hist.size);
+        free (hist.bucket);
+    }
+}
+
 int
 main (void)
 {
@@ -310,6 +339,7 @@ main (void)
                                        cmocka_unit_test (test_edge_ns),
                                        cmocka_unit_test (test_place),
                                        cmocka_unit_test (test_quantile),
-                                       cmocka_unit_test (test_quantile_edges)};
+                                       cmocka_unit_test (test_quantile_edges),
+                                       cmocka_unit_test (test_at)};
     return cmocka_run_group_tests_name ("histogram", tests, s_setup, NULL);
 }

@@ -819,13 +819,47 @@ test_read (void **state)
     static const char good[] = "info|Timer|n|1|1|s|a-b:7:1:2:1.5:1:1:2:-7=3",
                       bad[] = "info|Timer|n|1|1|s|a-b:7:1:2:1.5:1:1:2:-7=",
                       worse[] = "info|Timer|n|1|1|s|a-b:7:1:x:1.5:1:1:2:-7=3";
+    line_time_t before = {.size = 0};
     zb_line_t line;
     (void) state;
-    assert_null (line_read (good, strlen (good), &line));
-    assert_null (line_read (bad, strlen (bad), &line));
+    assert_null (line_read (good, strlen (good), &line, &before));
+    assert_null (line_read (bad, strlen (bad), &line, &before));
     assert_string_equal (line_parse (bad, strlen (bad), &line), "bad stream");
-    assert_string_equal (line_read (worse, strlen (worse), &line),
+    assert_string_equal (line_read (worse, strlen (worse), &line, &before),
                          "bad stream");
+}
+
+//  Times of all sizes around those that are remembered, which often differ in one
+//  byte: whatever was read before, a line means the same as alone.
+static void
+test_read_times (void **state)
+{
+    static const char digits[] = "1111111111111101.x";
+    line_time_t before = {.size = 0};
+    zb_line_t line, alone;
+    char text[64], time[32] = "1";
+    const char *wrong;
+    int i, size, same = 0;
+    (void) state;
+    for (i = 0; i < 300000; i++) {
+        if (s_any () % 3 == 0) {
+            size = 1 + (int) (s_any () % 18);
+            memset (time, '1', (size_t) size);
+            time[size] = 0;
+        }
+        if (s_any () % 3 == 0)
+            time[s_any () % strlen (time)] =
+              digits[s_any () % (sizeof digits - 1)];
+        sprintf (text, "info|Gauge|n|1|%s|s", time);
+        wrong = line_read (text, strlen (text), &line, &before);
+        assert_ptr_equal (wrong, line_parse (text, strlen (text), &alone));
+        if (wrong)
+            continue;
+        assert_int_equal (line.time, alone.time);
+        assert_int_equal (line.time_ns, alone.time_ns);
+        same += before.size == strlen (time);
+    }
+    assert_true (same > 10000);
 }
 
 int
@@ -848,6 +882,7 @@ main (void)
       cmocka_unit_test (test_buckets),
       cmocka_unit_test (test_bucket_range),
       cmocka_unit_test (test_buckets_read),
-      cmocka_unit_test (test_read)};
+      cmocka_unit_test (test_read),
+      cmocka_unit_test (test_read_times)};
     return cmocka_run_group_tests_name ("line", tests, NULL, NULL);
 }
