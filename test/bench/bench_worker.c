@@ -83,13 +83,14 @@ s_line (char *text, size_t size, const load_t *load, size_t series, size_t pass,
                            "%s|web-01|%s:%zu:%zu:%zu",
                            series, time, id, seq, series, (pass + 1) * 5000);
     else {
-        length = snprintf (text, size,
-                           "info|Timer|bench.seconds.%06zu|"
-                           "5.000000000|%s|web-01|%s:%zu:%zu:%zu:"
-                           "%zu.350999976:%zu.34890761191110115:"
-                           "0.000142857:0.014285714:",
-                           series, time, id, seq, series, (pass + 1) * 160,
-                           (pass + 1) * 5, pass + 1);
+        length =
+          snprintf (text, size,
+                    "info|Timer|bench.seconds.%06zu|"
+                    "5.000000000|%s|web-01|%s:%zu:%zu:%zu:"
+                    "%zu.350999976:%.15f:"
+                    "0.000142857:0.014285714:",
+                    series, time, id, seq, series, (pass + 1) * 160,
+                    (pass + 1) * 5, (double) (pass + 1) * 1.3489076119111011);
         for (i = 0; i < 16; i++)
             length +=
               snprintf (text + length, size - (size_t) length, "%s%d=%zu",
