@@ -1,7 +1,8 @@
 /*  page_health - what workers and brokers measured of themselves, in a time
 
     Their rows are those of the metrics zibrato.*; contrib/docs/workers.md says what
-    each means.
+    each means. Series that are silent since less than a day are there, too, with a total of
+    0: a worker that has died must not vanish from the page.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -9,11 +10,13 @@
 #include "out.h"
 #include "survey.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-
 #define PREFIX "zibrato."
+
+enum { SILENT_S = 86400 };
 
 //  Of these, what was counted is lost.
 static const char *const s_lost[] = {
@@ -76,18 +79,30 @@ s_put (buffer_t *out, const char *name, const char *source,
     out_end (out, '}');
 }
 
+//  A series without a point since then is left out.
+static int64_t
+s_since (const reading_t *self)
+{
+    int64_t day_before_s = self->to_s - SILENT_S;
+    return self->out && day_before_s < self->from_s ? day_before_s
+                                                    : self->from_s;
+}
+
 static void
 s_series (reading_t *self, const char *name, const survey_item_t *item)
 {
-    total_t total = {0, 0, 0, 0};
+    total_t total = {.last = NAN, .last_s = item->last_s};
     int64_t step = s_step (self->from_s, self->to_s);
     int64_t begin = self->from_s / step * step;
     int64_t end = (self->to_s + step - 1) / step * step;
-    if (reader_points (self->reader, item->id, begin, end, step, s_add, &total)
-        < 0)
+    bool silent = item->last_s < begin;
+    if (!silent
+        && reader_points (self->reader, item->id, begin, end, step, s_add,
+                          &total)
+             < 0)
         self->failed = true;
     self->sum += total.sum;
-    if (self->out && total.n)
+    if (self->out && (total.n || (silent && item->last_s >= s_since (self))))
         s_put (self->out, name, item->label, &total);
 }
 
@@ -97,7 +112,7 @@ s_metric (reading_t *self, const char *name)
     survey_t survey = {.item = NULL};
     metric_t metric;
     int rc = reader_metric (self->reader, name, &metric);
-    if (rc == 1 && metric.last_s >= self->from_s)
+    if (rc == 1 && metric.last_s >= s_since (self))
         rc = survey_list (&survey, self->reader, metric.id, "");
     if (rc == -1)
         self->failed = true;
@@ -149,6 +164,7 @@ s_put_store (buffer_t *out, store_t *store)
       {"refused_old", (int64_t) stats.reason[ROW_OLD]},
       {"refused", (int64_t) stats.refused},
       {"failed", (int64_t) stats.failed},
+      {"failing", stats.failing},
       {"late", (int64_t) stats.late},
       {"dropped", (int64_t) stats.dropped}};
     out_begin (out, '{');

@@ -257,6 +257,20 @@ s_spark_value (const groups_t *groups, metric_type_t type, const cell_t *cell)
     }
 }
 
+//  What the last value of a timer is; NULL if there is none, and of others.
+static const char *
+s_spark_shows (const groups_t *groups, metric_type_t type)
+{
+    const cell_t *cell = groups->group[0].cell;
+    size_t left = groups->intervals;
+    while (left && cell[left - 1].series == 0)
+        left--;
+    if (type != METRIC_TIMER || left == 0)
+        return NULL;
+    return isnan (groups_quantile (groups, &cell[left - 1], 0.95)) ? "mean"
+                                                                   : "p95";
+}
+
 static void
 s_put_spark (web_request_t *request, const metric_t *metric, groups_t *groups)
 {
@@ -273,6 +287,8 @@ s_put_spark (web_request_t *request, const metric_t *metric, groups_t *groups)
     out_integer (out, metric->id);
     out_key (out, "last");
     out_integer (out, metric->last_s);
+    out_key (out, "shows");
+    out_text (out, s_spark_shows (groups, metric->type));
     out_key (out, "values");
     out_begin (out, '[');
     for (size_t i = 0; i < groups->intervals; i++)

@@ -40,6 +40,7 @@ s_answer (web_request_t *request)
                    {"stored", (int64_t) stats.stored},
                    {"repeated", (int64_t) stats.repeated},
                    {"refused", (int64_t) stats.refused},
+                   {"failing", stats.failing},
                    {"newest", stats.newest_s},
                    {"bytes", stats.bytes},
                    {"wal_bytes", stats.wal_bytes},

@@ -94,6 +94,7 @@ store_account (store_t *self, const batch_t *batch)
     stats->received += s_ended (batch);
     switch (batch->result) {
         case BATCH_STORED:
+            stats->failing = false;
             stats->stored += batch->count - batch->refused_count;
             stats->refused += batch->refused_count;
             s_account_rows (self, batch);
@@ -109,6 +110,7 @@ store_account (store_t *self, const batch_t *batch)
             stats->repeated += batch->count;
             break;
         case BATCH_FAILED:
+            stats->failing = true;
             stats->failed += batch->count;
             s_note_failed (self, batch);
             break;

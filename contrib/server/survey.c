@@ -52,7 +52,8 @@ s_list (void *argument, const series_t *series)
         survey->item =
           realloc (survey->item, survey->max * sizeof *survey->item);
     }
-    survey->item[survey->count++] = (survey_item_t){series->id, label, 0};
+    survey->item[survey->count++] =
+      (survey_item_t){series->id, label, 0, series->last_s};
     return 0;
 }
 

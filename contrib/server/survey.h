@@ -12,8 +12,9 @@
 
 typedef struct {
     int64_t id;
-    char *label;    //  source and tags
-    double weight;  //  the sum of a counter, the mean of what else
+    char *label;     //  source and tags
+    double weight;   //  the sum of a counter, the mean of what else
+    int64_t last_s;  //  the time of its last point
 } survey_item_t;
 
 enum { SURVEY_STEPS = 22 };

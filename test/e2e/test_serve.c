@@ -222,6 +222,16 @@ s_fill (const char *path)
     close (fd);
 }
 
+//  As the page learns it.
+static bool
+s_is_failing (const serve_t *serve)
+{
+    reply_t reply =
+      serve_ask (serve, "GET", "/api/status", NULL, NULL, NULL, 0);
+    assert_int_equal (reply.status, 200);
+    return strstr (reply.body, "\"failing\":1") != NULL;
+}
+
 //  503 means that nothing was stored: who comes again later loses nothing.
 static void
 a_full_disk_is_said (void)
@@ -240,12 +250,14 @@ a_full_disk_is_said (void)
         taken += status == 200;
     }
     assert_int_equal (status, 503);
+    assert_true (s_is_failing (serve));
     assert_int_equal (unlink (fill), 0);
     assert_int_equal (serve_post (serve, "/v1/metrics", JSON,
                                   "{\"gauges\":[{\"name\":\"a\","
                                   "\"value\":1}]}")
                         .status,
                       200);
+    assert_false (s_is_failing (serve));
     serve_stop (serve);
     serve_check (serve, "a", taken + 1, taken + 1);
 }

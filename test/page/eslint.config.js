@@ -2,8 +2,9 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-const browser = ["IntersectionObserver", "Intl", "URL", "URLSearchParams", "ResizeObserver",
-                 "Path2D", "clearTimeout", "document", "fetch", "getComputedStyle",
+const browser = ["IntersectionObserver", "Intl", "MutationObserver", "Path2D",
+                 "ResizeObserver", "URL", "URLSearchParams",
+                 "clearTimeout", "document", "fetch", "getComputedStyle",
                  "history", "location", "matchMedia", "navigator", "performance",
                  "setInterval", "setTimeout", "window"];
 const node = ["Buffer", "URL", "console", "fetch", "process", "setTimeout"];

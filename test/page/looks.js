@@ -126,6 +126,23 @@ export async function few_samples_are_off_the_axis (site, watched) {
                              [[4, 11], ""], [[-81, 2], ""]]);
 }
 
+//  An interval that has much more than all others, as after an outage, does not make those
+//  pale. Its own cells have the strongest shade, and the key says that they have more.
+export async function an_outage_pales_nothing (site, watched) {
+    await watched.enter ();
+    const told = await watched.page.evaluate (async () => {
+        const {heatKey, shadeOf} = await import ("/page/heat.js");
+        const usual = Array.from ({length: 60}, () => [-40, 10, -39, 2]);
+        const at = (cells) => [[2, 5, 10, 3600].map ((count) => shadeOf (count, {cells})),
+                               heatKey ({cells}).textContent];
+        return [at (usual), at ([...usual, [-40, 3600]]), at ([...usual, [-40, 30]]),
+                at ([[-40, 10], [-40, 3600]]), at ([[], []])];
+    });
+    assert.deepEqual (told, [[[2, 3, 4, 4], "1  10"], [[2, 3, 4, 4], "1  10 or more"],
+                             [[1, 2, 2, 4], "1  30"], [[0, 0, 0, 4], "1  3 600"],
+                             [[4, 4, 4, 4], "1  1"]]);
+}
+
 //  Times are of 24 hours, and UTC if that is wanted.
 export async function times (site, watched) {
     const {page} = watched;

@@ -50,7 +50,7 @@ export async function an_interval_that_is_not_over (site, watched) {
 export async function a_rate_of_seconds_so_far (site, watched) {
     await watched.enter ();
     const told = await watched.page.evaluate (async () => {
-        const {lines, summary} = await import ("/page/columns.js");
+        const {lines, summary} = await import ("/page/lines.js");
         const block = {type: "counter", from: 0, resolution: 10, count: 3, running: 4,
                        groups: [{id: 1, label: "web", value: [100, 200, 60]}]};
         return ["second", "interval"].map ((per) => {
@@ -141,4 +141,81 @@ export async function charts_out_of_sight_wait (site, watched) {
     assert.deepEqual ([asked[last], await told ()], [undefined, "17"]);
     await place.scrollIntoViewIfNeeded ();
     await until ("news of the last", async () => await told () === "4711");
+}
+
+//  In the list a counter that was not counted up for longer than usual is at zero.
+export async function a_silent_counter_is_at_zero (site, watched) {
+    const {page} = watched, end = Math.floor (now () / 10) * 10;
+    const counters = (name, until_s) => Array.from ({length: 20}, (_, i) =>
+        ({name, source: "web", value: 50 * i, measure_time: end - until_s - 10 * (19 - i)}));
+    await site.post ("/v1/metrics", {counters: [...counters ("busy", 0),
+                                                ...counters ("quiet", 90)]});
+    await watched.enter ();
+    const last = (name) => page.textContent (`.metric[title=${name}] .last`);
+    await page.waitForSelector (".metric[title=quiet]");
+    await until ("both", async () => await last ("busy") === "5/s"
+        && await last ("quiet") === "0/s");
+}
+
+//  What the last value of a timer is stands before it: of a program a percentile, of a
+//  client of Librato, who sends no buckets, the mean.
+export async function a_last_value_says_what_it_is (site, watched) {
+    const {page} = watched, measure_time = now () - 20;
+    await site.gauges ([{name: "query", source: "web", measure_time, count: 100, sum: 1,
+                         min: 0.01, max: 0.01, sum_squares: 0.01,
+                         buckets: {scale: 5, index: [Math.ceil (Math.log2 (0.01) * 32) - 1],
+                                   count: [100]}},
+                        {name: "depth", source: "web", measure_time, value: 7}]);
+    await site.heard ();
+    const program = site.program ("web");
+    program.process.stdin.end ("time\tinfo\tlatency\t0.02\n");
+    await program.end;
+    await site.stored ("latency");
+    await watched.enter ();
+    const last = (name) => page.textContent (`.metric[title=${name}] .last`);
+    await page.waitForSelector (".metric[title=query]");
+    await until ("all", async () => /^p9510(\.\d)? ms$/.test (await last ("query"))
+        && await last ("depth") === "7" && /^p9520(\.\d)? ms$/.test (await last ("latency")));
+}
+
+//  Who gets the address of a page that is paused sees what its sender saw.
+export async function a_paused_page_is_shared (site, watched) {
+    const {page} = watched, own = () => page.textContent ("#own");
+    await site.gauges ([{name: "depth", source: "web", measure_time: now () - 60, value: 1}]);
+    await watched.enter ("?m=depth&o=&range=300");
+    await page.waitForSelector (".legend tbody tr");
+    await page.keyboard.press ("r");
+    await until ("when", async () => await own () !== "");
+    const told = await own (), url = page.url (), paused = Date.now ();
+    await until ("another time", () => Date.now () > paused + 2000);
+    await page.goto ("about:blank");
+    await page.goto (url);
+    await page.waitForSelector (".legend tbody tr");
+    assert.equal (await own (), told);
+    assert.equal (await page.title (), "depth – Zibrato");
+    await page.keyboard.press ("r");
+    await until ("live", async () => await own () === "");
+    assert.equal (new URL (page.url ()).searchParams.get ("range"), "300");
+}
+
+//  Over a heat map lines have one colour and are told apart by dashes; the table has the
+//  same marks.
+export async function marks_are_as_the_lines_are (site, watched) {
+    const {page} = watched, index = [-40, -10, 0];
+    await site.gauges ([{name: "query", source: "web", measure_time: now () - 30, count: 6,
+                         sum: 6, min: 0.5, max: 1, sum_squares: 6,
+                         buckets: {scale: 5, index, count: [3, 2, 1]}}]);
+    const marks = async (look) => {
+        await watched.enter (`?m=query&o=${look}&range=300`);
+        await page.waitForSelector (".legend [data-label=p99]");
+        return page.$$eval (".legend .mark", (all) => all.map ((one) => {
+            const {borderTopColor, borderTopStyle} = getComputedStyle (one);
+            return {colour: borderTopColor, style: borderTopStyle};
+        }));
+    };
+    const colours = (all) => new Set (all.map (({colour}) => colour)).size;
+    const heat = await marks ("heat"), lines = await marks ("");
+    assert.deepEqual (heat.map (({style}) => style), ["solid", "dashed", "dotted"]);
+    assert.deepEqual (lines.map (({style}) => style), ["solid", "solid", "solid"]);
+    assert.deepEqual ([colours (heat), colours (lines)], [1, 3]);
 }

@@ -109,70 +109,6 @@ export async function names_are_text (site, watched) {
     assert.equal (await page.evaluate (() => window.pwned), undefined);
 }
 
-//  Everything without a mouse.
-export async function keyboard_only (site, watched) {
-    const {page} = watched, press = (key) => page.keyboard.press (key);
-    const query = () => new URL (page.url ()).searchParams;
-    const gone = (name, value) => until (`${name}=${value}`, () =>
-        query ().get (name) === value);
-    await site.gauges ([some ("one", "web"), some ("two", "web"), some ("three", "web")]);
-    await watched.enter ("?range=3600");
-    await until ("the list", async () => (await names (page)).length >= 3);
-    await press ("/");
-    await page.keyboard.type ("tw");
-    await until ("one row", async () => (await names (page)).join () === "two");
-    await press ("Enter");
-    await until ("a chart", async () => (await chartNames (page)).join () === "two");
-    await press ("Escape");
-    await page.waitForSelector (".legend tbody tr");
-    for (const [key, word] of [["l", "log"], ["0", "zero"]]) {
-        await press (key);
-        await until (word, () => query ().get ("o").split (",").includes (word));
-    }
-    await press ("+");
-    await gone ("range", "1800");
-    await press ("-");
-    await gone ("range", "3600");
-    await press ("r");
-    await gone ("live", "0");
-    await press ("ArrowLeft");
-    await until ("another time", () => query ().has ("from"));
-    await press ("r");
-    await until ("live", () => !query ().has ("from") && !query ().has ("live"));
-    await press ("u");
-    await gone ("utc", "1");
-    await press ("t");
-    await gone ("theme", "dark");
-    await press ("?");
-    await page.waitForSelector ("#help[open]");
-    await press ("Escape");
-    for (const [key, view] of [["2", "series"], ["3", "health"]]) {
-        await press (key);
-        await gone ("view", view);
-        await page.waitForSelector (`#${view} h2`);
-    }
-    await press ("1");
-    await press ("x");
-    await until ("no chart", async () => (await chartNames (page)).length === 0);
-}
-
-//  A chart's key is for the one under the pointer, also of a metric that is not known.
-export async function keys_of_one_chart (site, watched) {
-    const {page} = watched;
-    await site.gauges ([some ("one", "web"), some ("two", "web")]);
-    await watched.enter ("?m=one&o=&m=two&o=&m=nobody&o=&range=300");
-    await page.waitForSelector ("[data-name=one] .legend tbody tr");
-    await page.waitForSelector ("[data-name=two] .legend tbody tr");
-    await page.waitForSelector ("[data-name=nobody] h2:text-is('nobody')");
-    await page.hover ("[data-name=two] h2");
-    await page.keyboard.press ("l");
-    await until ("one of them", () => new URL (page.url ()).searchParams
-        .getAll ("o").join ("|") === "|log|");
-    await page.click ("[aria-label='close nobody']");
-    await until ("two charts", async () => (await chartNames (page)).join () === "one,two");
-    watched.pardon (/404/);
-}
-
 //  News are drawn, also after the server was killed and is back.
 export async function live_and_killed (site, watched) {
     const {page} = watched;
@@ -228,32 +164,6 @@ export async function charts_in_a_frame (site, watched) {
         /frame-ancestors/.test (text)));
     watched.pardon (/frame-ancestors|foreign host: http:..127.0.0.1|chrome-error/);
     other.close ();
-}
-
-//  What workers say that they have lost is where it was lost, and in the line at the top.
-export async function losses_are_told (site, watched) {
-    const {page} = watched, source = "host.librato";
-    await site.heard ();
-    const program = site.program ("web");
-    for (const [name, count, of] of [["received", 4711, source], ["missed", 12, source],
-                                     ["malformed", 3, source], ["rejected", 5, source],
-                                     ["dropped", 7, "program"]])
-        program.process.stdin.write (
-            `count\tzibrato\tzibrato.${name}\t${count}\t${of}\n`);
-    program.process.stdin.end ("gauge\tzibrato\tzibrato.success_age\t1\tidle\n");
-    await program.end;
-    await site.stored ("zibrato.dropped");
-    await watched.enter ("?view=health&range=1800");
-    for (const [stage, verdict] of [["Programs", "7 lost"], ["Broker", "nothing lost"],
-                                    ["Workers", "15 lost"], ["Delivery", "5 lost"],
-                                    ["Store", "nothing lost"]])
-        await page.waitForSelector (
-            `[data-stage=${stage}] .verdict:text-is("${verdict}")`);
-    await page.waitForSelector ("[data-part=lost]:text-is('27 lost in 1 d')");
-    const row = page.locator (`#health tr:has-text("${source}")`);
-    assert.equal (await row.locator ("td >> nth=0").textContent (), "4 711");
-    assert.equal (await row.locator ("td >> nth=2").textContent (), "20");
-    await page.waitForSelector ("#health tr:has-text('idle')");
 }
 
 //  Who makes the most series is first, with what they are.

@@ -4,18 +4,19 @@
 
 import {token} from "./state.js";
 
-//  Set by whoever shows it: called with true when the server answers again, and with
-//  false when it does not; `login` when it wants to know who we are.
+//  Set by app.js: `online` is called with true or false when the server begins or ceases
+//  to answer, `login` when it wants to know who we are.
 export const events = {online () {}, login () {}};
 
-let online = true;
+let isOnline = true;
 
-function say (now) {
-    if (now !== online)
-        events.online (now);
-    online = now;
+function setOnline (value) {
+    if (value !== isOnline)
+        events.online (value);
+    isOnline = value;
 }
 
+//  The server's answer when it refuses: its status, and as the message the reason.
 export class Refused extends Error {
     constructor (status, text) {
         super (text);
@@ -23,8 +24,8 @@ export class Refused extends Error {
     }
 }
 
-//  The address of what is asked: parameters that are null are left out. Paths begin
-//  without a '/', since a proxy may have put one of its own in front.
+//  A path with its query; parameters that are null or "" are left out. Paths are
+//  relative, since a proxy may serve the page below a path of its own.
 export function address (path, parameters = {}) {
     const query = new URLSearchParams ();
     for (const [name, value] of Object.entries (parameters))
@@ -34,7 +35,8 @@ export function address (path, parameters = {}) {
     return text ? `${path}?${text}` : path;
 }
 
-//  The reason in an error as Librato's clients read it.
+//  Errors have the shape that Librato's clients read: {"errors": {"request": [reason]}}
+//  or {"errors": {"params": {name: [reason]}}}.
 function reason (text, status) {
     try {
         const {errors} = JSON.parse (text);
@@ -44,7 +46,7 @@ function reason (text, status) {
     }
 }
 
-//  The server knows the page by the first of them, and lets the browser not ask.
+//  With X-Zibrato a 401 has no WWW-Authenticate: the browser would show its own dialog.
 const HEADERS = token ? {"X-Zibrato": "1", "Authorization": `Bearer ${token}`}
     : {"X-Zibrato": "1"};
 
@@ -54,11 +56,10 @@ async function ask (path, options) {
         answer = await fetch (path, {credentials: "same-origin", ...options,
                                      headers: {...options.headers, ...HEADERS}});
     } catch (error) {
-        if (error.name !== "AbortError")
-            say (false);
+        setOnline (false);
         throw error;
     }
-    say (true);
+    setOnline (true);
     if (answer.status === 401)
         events.login ();
     if (!answer.ok)
@@ -66,8 +67,8 @@ async function ask (path, options) {
     return answer;
 }
 
-export async function get (path, parameters, signal) {
-    const answer = await ask (address (path, parameters), {signal});
+export async function get (path, parameters) {
+    const answer = await ask (address (path, parameters), {});
     return answer.json ();
 }
 
@@ -76,9 +77,9 @@ export async function post (path, body) {
                       body: JSON.stringify (body)});
 }
 
-//  Seconds since 1970 by the server's clock, which may differ from ours.
+//  Seconds since 1970 by the server's clock, which may differ from the browser's.
 let ahead = 0;
 export const now = () => Date.now () / 1000 + ahead;
-export function clockIs (seconds) {
+export function setClock (seconds) {
     ahead = seconds - Date.now () / 1000;
 }

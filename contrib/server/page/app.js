@@ -5,9 +5,8 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {events, post} from "./api.js";
-import {askTimes, startTimes, zone} from "./between.js";
 import * as charts from "./charts.js";
-import {choice, choose, find} from "./dom.js";
+import {choice, find, setChoice} from "./dom.js";
 import {showEmpty} from "./empty.js";
 import {moment} from "./format.js";
 import {loadHealth} from "./health.js";
@@ -15,29 +14,40 @@ import {startKeys} from "./keys.js";
 import * as list from "./list.js";
 import {askLogin, isAsking, startLogin} from "./login.js";
 import {length, setFallback, setRange, shown, toggleLive} from "./range.js";
+import {askTimes, startTimes, zone} from "./range_dialog.js";
 import {loadSeries} from "./series.js";
 import {change, embedded, onChange, RANGES, state} from "./state.js";
 import {loadStatus, sayOffline} from "./status.js";
 import {applyTheme, isDark, onSystemTheme} from "./theme.js";
 
-const RELOAD_S = 15;            //  names of metrics that are new
-const SLOW_S = 5;               //  pages of tables
-const SEARCH_MS = 120;
+const NAMES_S = 15;             //  then names of metrics, and annotations, come again
+const TABLES_S = 5;             //  then series or health do
+const TYPING_MS = 120;
 
-const OWN = "own";
+const OWN = "own";              //  beside RANGES: from one time to another
 const ranges = choice ("time", [...RANGES.map (([s, text]) => [s, text, `the last ${text}`]),
                                 [OWN, "…", "from one time to another (o)"]],
                        length (), (key) => key === OWN ? askTimes () : setRange (key));
-let metrics = -1, typing = 0, ticks = 0;
+const TITLES = 3;               //  metrics in the title of the window
+const views = [...document.querySelectorAll ("nav button")];
+let metrics = -1;               //  how many there were a second ago; -1: not known yet
+let ticks = 0;
 
-//  The buttons say what is.
+//  So that tabs and bookmarks can be told apart.
+function showTitle () {
+    const names = state.view === "metrics" ? state.charts.map (({name}) => name) : [state.view];
+    document.title = [names.slice (0, TITLES).join (", "), "Zibrato"]
+        .filter (Boolean).join (" – ");
+}
+
+//  Buttons and fields say what the state is.
 function showControls () {
-    const own = state.from !== null, [from, to] = shown ();
-    choose (ranges, own ? OWN : length ());
+    const [from, to] = shown ();
+    setChoice (ranges, state.from !== null ? OWN : length ());
     for (const button of ranges.children)
         button.disabled = state.view === "metrics" && !state.charts.length;
-    find ("#own").textContent = own
-        ? `${moment (from, state.utc)} – ${moment (to, state.utc)}` : "";
+    find ("#own").textContent = state.live ? ""
+        : `${moment (from, state.utc)} – ${moment (to, state.utc)}`;
     find ("#live").textContent = state.live ? "Live" : "Paused";
     find ("#live").setAttribute ("aria-pressed", String (state.live));
     find ("#utc").textContent = state.utc ? "UTC" : "Local";
@@ -46,13 +56,17 @@ function showControls () {
     if (find ("#search").value !== state.search)
         find ("#search").value = state.search;
     document.body.dataset.view = state.view;
-    for (const link of document.querySelectorAll ("nav button"))
-        link.setAttribute ("aria-current",
-                           link.dataset.view === state.view ? "page" : "false");
+    for (const button of views)
+        button.setAttribute ("aria-current",
+                             button.dataset.view === state.view ? "page" : "false");
 }
 
-const loadTables = () =>
-    state.view === "series" ? loadSeries () : state.view === "health" ? loadHealth () : null;
+function loadTables () {
+    if (state.view === "series")
+        loadSeries ();
+    else if (state.view === "health")
+        loadHealth ();
+}
 
 function onTheme () {
     applyTheme ();
@@ -60,33 +74,37 @@ function onTheme () {
     list.draw ();
 }
 
+//  `names` are those of what has changed in the state.
 function follow (names) {
+    const has = (...some) => some.some ((name) => names.has (name));
     showControls ();
+    showTitle ();
     charts.follow ();
-    if (names.has ("theme"))
+    if (has ("theme"))
         onTheme ();
-    if (names.has ("utc"))
+    if (has ("utc"))
         charts.drawAll ();
-    if (names.has ("search"))
+    if (has ("search"))
         list.reload ();
     else
         list.draw ();
-    if (["from", "to", "range", "live"].some ((name) => names.has (name)))
+    if (has ("from", "to", "range", "live"))
         charts.loadAll ();
-    if (["view", "search", "from", "range"].some ((name) => names.has (name)))
+    if (has ("view", "search", "from", "range"))
         loadTables ();
 }
 
-async function look () {
+//  Returns whether there are other metrics than a second ago.
+async function loadLine () {
     const status = await loadStatus ();
     if (metrics < 0) {
         setFallback (status.oldest ? status.now - status.oldest : Infinity);
         showControls ();
     }
     showEmpty (!status.others && !state.charts.length);
-    const fresh = status.metrics !== metrics;
+    const areOthers = status.metrics !== metrics;
     metrics = status.metrics;
-    return fresh;
+    return areOthers;
 }
 
 //  Once a second: what is in sight is kept up to date.
@@ -94,48 +112,58 @@ async function tick () {
     if (document.hidden || isAsking ())
         return;
     ticks++;
-    const fresh = await look ().catch (() => null);
-    if (fresh === null)
+    const areOthers = await loadLine ().catch (() => null);
+    if (areOthers === null)
         return;
-    if (fresh || ticks % RELOAD_S === 0)
+    if (areOthers || ticks % NAMES_S === 0)
         list.reload ();
-    if (ticks % RELOAD_S === 0)
+    if (ticks % NAMES_S === 0)
         charts.showNotes ();
     if (state.live && state.view === "metrics") {
         list.tick ();
         charts.tick ();
-    } else if (state.live && ticks % SLOW_S === 0)
+    } else if (state.live && ticks % TABLES_S === 0)
         loadTables ();
+}
+
+const onClick = (selector, listener) => find (selector).addEventListener ("click", listener);
+
+function startSearch () {
+    let timer = 0;
+    find ("#search").addEventListener ("input", ({target}) => {
+        clearTimeout (timer);
+        timer = setTimeout (() => change ({search: target.value}), TYPING_MS);
+    });
+}
+
+//  A menu closes when something is chosen in it, and when one clicks elsewhere.
+function closeMenus ({target}) {
+    for (const menu of document.querySelectorAll ("details.menu[open]"))
+        if (!menu.contains (target) || target.closest (".items"))
+            menu.open = false;
 }
 
 function startControls () {
     find ("#ranges").append (ranges);
-    find ("#live").addEventListener ("click", toggleLive);
-    find ("#utc").addEventListener ("click", () => change ({utc: !state.utc}));
-    find ("#theme").addEventListener (
-        "click", () => change ({theme: isDark () ? "light" : "dark"}));
-    find ("#help-button").addEventListener ("click", () => find ("#help").showModal ());
-    for (const link of document.querySelectorAll ("nav button"))
-        link.addEventListener ("click", () => change ({view: link.dataset.view}, true));
+    onClick ("#live", toggleLive);
+    onClick ("#utc", () => change ({utc: !state.utc}));
+    onClick ("#theme", () => change ({theme: isDark () ? "light" : "dark"}));
+    onClick ("#help-button", () => find ("#help").showModal ());
+    onClick ("#logout", () =>
+        post ("logout", {}).then (() => location.reload (), () => null));
+    for (const button of views)
+        button.addEventListener ("click", () => change ({view: button.dataset.view}, true));
     for (const button of document.querySelectorAll ("dialog .done"))
         button.addEventListener ("click", () => button.closest ("dialog").close ());
-    find ("#logout").addEventListener ("click", () =>
-        post ("logout", {}).then (() => location.reload (), () => null));
-    find ("#search").addEventListener ("input", ({target}) => {
-        clearTimeout (typing);
-        typing = setTimeout (() => change ({search: target.value}), SEARCH_MS);
-    });
-    document.addEventListener ("click", ({target}) => {
-        for (const menu of document.querySelectorAll ("details.menu[open]"))
-            if (!menu.contains (target) || target.closest (".items"))
-                menu.open = false;
-    });
+    document.addEventListener ("click", closeMenus);
+    startSearch ();
 }
 
+//  Charts are asked for at once, unless the status has to say first how old the store is.
 async function begin () {
     if (state.range !== null || state.from !== null)
         charts.follow ();
-    await look ().catch (() => null);
+    await loadLine ().catch (() => null);
     charts.follow ();
     list.reload ();
     loadTables ();
@@ -145,18 +173,22 @@ document.body.classList.toggle ("embedded", embedded);
 applyTheme ();
 onSystemTheme (onTheme);
 onChange (follow);
-events.online = (online) => {
-    document.body.classList.toggle ("offline", !online);
-    if (online)
+events.online = (isOnline) => {
+    document.body.classList.toggle ("offline", !isOnline);
+    if (isOnline)
         charts.loadAll ();
     else
         sayOffline ();
 };
 events.login = askLogin;
-startLogin (begin);
+startLogin (() => {
+    begin ();
+    charts.loadAll ();
+});
 startControls ();
 startKeys ();
 startTimes ();
 showControls ();
+showTitle ();
 begin ();
 setInterval (tick, 1000);

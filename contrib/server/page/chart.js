@@ -3,17 +3,20 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {showHeader} from "./chart_header.js";
-import {about, areSame} from "./columns.js";
-import {el, fill, say} from "./dom.js";
+import {el, fill, setText} from "./dom.js";
 import {Feed} from "./feed.js";
+import {heatKey} from "./heat.js";
 import {Legend} from "./legend.js";
+import {about, areSame} from "./lines.js";
 import {modelOf} from "./model.js";
 import {noteAt} from "./notes.js";
 import {dataOf, newPlot} from "./plot.js";
 import {shown, unzoom, zoomTo} from "./range.js";
 
-const HEAT_POINTS = 240;
-const TOP = 10;
+const AXIS = 80;                //  pixels beside the plot
+const MIN_POINTS = 50, MAX_HEAT_POINTS = 240;
+const TOP = 10;                 //  sources with lines of their own
+const NOTE_REACH = 4;           //  pixels from an annotation to the cursor
 
 export class Chart {
     constructor (settings) {
@@ -21,15 +24,18 @@ export class Chart {
         this.hidden = new Set ();
         this.feed = new Feed (() => this.query ());
         this.plot = this.model = null;
-        this.drawn = 0;         //  up to when
-        this.isSeen = true;     //  what is not is not kept up to date
+        this.drawnUntil = 0;
+        this.isSeen = true;     //  or it is not kept up to date
         this.canvas = el ("div", {class: "plot"});
-        this.about = el ("p", {class: "resolution"});
+        this.key = el ("span");
+        this.about = el ("span", {class: "about"});
         this.legend = new Legend (() => this.draw ());
         this.element = el ("section", {class: "chart", "data-name": settings.name,
                                        "aria-label": `chart of ${settings.name}`,
                                        tabindex: "0"},
-                           el ("div"), this.canvas, this.about, this.legend.element);
+                           el ("div"), this.canvas,
+                           el ("p", {class: "resolution"}, this.key, this.about),
+                           this.legend.element);
     }
 
     get block () {
@@ -38,42 +44,43 @@ export class Chart {
 
     //  What the server is asked for.
     query () {
-        const {name, over, look, source} = this.settings;
-        const [from, to] = shown ();
-        const heat = look === "heat", pixels = this.canvas.clientWidth - 80;
+        const {name, over, look, source} = this.settings, isHeat = look === "heat";
+        const [from, to] = shown (), pixels = this.canvas.clientWidth - AXIS;
         return {name, from: Math.floor (from), to: Math.floor (to), source, over,
-                points: Math.max (50, heat ? Math.min (HEAT_POINTS, pixels) : pixels),
-                top: TOP, heat: heat ? 1 : null};
+                points: Math.max (MIN_POINTS,
+                                  isHeat ? Math.min (MAX_HEAT_POINTS, pixels) : pixels),
+                top: TOP, heat: isHeat ? 1 : null};
     }
 
-    //  Everything that is in sight, again. `anew` builds the chart anew, too.
-    async load (anew = true) {
+    //  Asks again for everything that is in sight. `rebuild`: the settings have changed,
+    //  too, and what is drawn is of no use any more.
+    async load (rebuild = true) {
         this.element.classList.add ("loading");
-        const said = await this.feed.load ();
-        if (!said)
+        const answer = await this.feed.load ();
+        if (!answer)
             return;
         this.element.classList.remove ("loading");
-        this.show (said, anew);
+        this.show (answer, rebuild);
     }
 
-    show ({block, refused}, anew) {
-        if (block && (anew || !this.plot))
+    show ({block, refused}, rebuild) {
+        if (block && (rebuild || !this.plot))
             this.draw ();
         else if (block)
             this.update ();
-        else if (refused)
-            this.refused (refused);
+        else if (refused) {
+            showHeader (this);
+            this.showText (refused);
+        }
     }
 
-    refused (text) {
-        showHeader (this);
-        this.explain (text);
-    }
-
-    explain (text) {
+    //  In place of a plot.
+    showText (text) {
         this.destroyPlot ();
         fill (this.canvas, el ("p", {class: "nothing"}, text));
-        this.about.textContent = "";
+        fill (this.key);
+        fill (this.about);
+        fill (this.legend.element);
     }
 
     //  Called each second while live: asks for what came since, or moves on.
@@ -81,37 +88,36 @@ export class Chart {
         const {feed} = this;
         if (!this.isSeen)
             return;
-        if (!feed.isDue ())
+        if (!feed.isDue)
             this.move ();
-        else if (!this.plot || feed.isStale ())
+        else if (!this.plot || feed.isStale)
             await this.load (false);
         else {
-            const said = await feed.more ();
-            if (said)
-                this.show (said, false);
+            const answer = await feed.more ();
+            if (answer)
+                this.show (answer, false);
         }
     }
 
-    //  The window goes on by pixels, though nothing new is there.
+    //  The window goes on by a pixel, though nothing new is there.
     move () {
         if (!this.plot)
             return;
         const [from, to] = shown ();
-        if ((to - this.drawn) * this.plot.width < to - from)
+        if ((to - this.drawnUntil) * this.plot.width < to - from)
             return;
-        this.drawn = to;
+        this.drawnUntil = to;
         this.plot.redraw (true, true);
     }
 
-    //  All of it, after settings, theme or size have changed.
+    //  Builds it anew, after settings, theme or size have changed.
     draw () {
         if (!this.block)
             return;
         showHeader (this);
         if (!this.block.groups.length) {
-            this.explain (this.settings.source && !this.block.series
+            this.showText (this.settings.source && !this.block.series
                 ? "No source has these words." : "Nothing was measured in this time.");
-            fill (this.legend.element);
             return;
         }
         this.destroyPlot ();
@@ -121,7 +127,8 @@ export class Chart {
             point: (index) => this.point (index),
             zoom: (from, to) => this.zoom (from, to), unzoom});
         this.legend.show (this.model);
-        this.tell ();
+        this.showAbout ();
+        this.showKey ();
     }
 
     //  Newer numbers of the same lines.
@@ -134,29 +141,36 @@ export class Chart {
         Object.assign (this.model, model);
         this.plot.setData (dataOf (this.model), true);
         this.legend.update (this.model);
-        this.tell ();
-        [, this.drawn] = shown ();
+        this.showAbout ();
+        this.showKey ();
+        [, this.drawnUntil] = shown ();
     }
 
+    //  At least some points, and ten seconds.
     zoom (from, to) {
-        const {resolution} = this.block;
-        const least = Math.max (1, Math.floor (from));
-        zoomTo (least, Math.max (Math.ceil (to), least + 10 * Math.min (resolution, 6)));
+        const first = Math.max (1, Math.floor (from));
+        const least = 10 * Math.min (this.block.resolution, 6);
+        zoomTo (first, Math.max (Math.ceil (to), first + least));
     }
 
-    //  What each point is, always; and the annotation that the cursor is at.
-    tell (index = null) {
-        const time = this.model.times[index];
+    //  What each point is; or the annotation that the cursor is at, by the index of its
+    //  time.
+    showAbout (index = null) {
+        const {times, utc} = this.model, {plot} = this;
+        const {min, max} = plot.scales.x, time = times[index];
         const note = time === undefined ? ""
-            : noteAt (time, 4 * (this.plot.scales.x.max - this.plot.scales.x.min)
-                            / this.plot.width);
-        say (this.about, note || about (this.settings, this.block, this.model.utc));
+            : noteAt (time, NOTE_REACH * (max - min) / plot.width);
+        setText (this.about, note || about (this.settings, this.block, utc));
         this.about.classList.toggle ("note", Boolean (note));
+    }
+
+    showKey () {
+        fill (this.key, this.model.isHeat ? heatKey (this.block) : null);
     }
 
     point (index) {
         this.legend.point (index);
-        this.tell (index);
+        this.showAbout (index);
     }
 
     resize () {

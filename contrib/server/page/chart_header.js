@@ -14,21 +14,29 @@ const OVER_TIMER = [["auto", "all sources together"], ["split", "each source"]];
 const LINE = [["p50", "p50"], ["p95", "p95"], ["p99", "p99"], ["average", "mean"],
               ["highest", "max"]];
 
-//  A button that is pressed or not.
-function toggle (chart, text, hint, key, on, off) {
-    const pressed = chart.settings[key] === on;
-    return el ("button", {type: "button", class: "toggle", title: hint,
-                          "aria-pressed": String (pressed),
-                          onclick: () => set (chart, {[key]: pressed ? off : on})}, text);
-}
+//  These need other points of the server, others only another drawing.
+const ASKED = ["over", "look", "source"];
 
-//  Some choices need other data, others only another drawing.
 function set (chart, values) {
     changeChart (chart.settings, values);
-    if ("over" in values || "look" in values || "source" in values)
+    if (ASKED.some ((key) => key in values))
         chart.load ();
     else
         chart.draw ();
+}
+
+//  Changes a setting from one of two values to the other.
+const swap = (chart, key, [one, other]) =>
+    set (chart, {[key]: chart.settings[key] === one ? other : one});
+
+const AXIS = ["zero", "fit"], SCALE = ["log", "linear"], LOOK = ["heat", "lines"],
+    SPLIT = ["split", "auto"];
+
+//  A button that is pressed if the setting has the first of two values.
+function toggle (chart, text, hint, key, values) {
+    return el ("button", {type: "button", class: "toggle", title: hint,
+                          "aria-pressed": String (chart.settings[key] === values[0]),
+                          onclick: () => swap (chart, key, values)}, text);
 }
 
 function timerTools (chart) {
@@ -41,67 +49,81 @@ function timerTools (chart) {
                           (line) => set (chart, {line})) : null];
 }
 
-function counterTools (chart) {
-    return choice ("unit", [["second", "per second", "what a second had"],
-                            ["interval", "per point", "what each interval had"]],
-                   chart.settings.per, (per) => set (chart, {per}));
+const counterTools = (chart) =>
+    [choice ("unit", [["second", "per second", "what a second had"],
+                      ["interval", "per point", "what each interval had"]],
+             chart.settings.per, (per) => set (chart, {per}))];
+
+//  By a metric's type.
+const TOOLS = {timer: timerTools, counter: counterTools, total: counterTools,
+               gauge: () => []};
+
+//  The chart follows when one stops to type.
+function sourceField (chart) {
+    const field = el ("input", {
+        type: "search", class: "source", value: chart.settings.source,
+        placeholder: "only sources …", "aria-label": "only sources",
+        oninput: () => {
+            clearTimeout (chart.typing);
+            chart.typing = setTimeout (
+                () => set (chart, {source: field.value.trim ()}), TYPING_MS);
+        }});
+    return field;
 }
 
-//  The chart follows when one stops to type. The field stays: it is not made anew.
-function typed (chart, field) {
-    clearTimeout (chart.typing);
-    chart.typing = setTimeout (() => set (chart, {source: field.value.trim ()}), TYPING_MS);
+function sourceTools (chart) {
+    const {settings, block} = chart;
+    if (block.series <= 1 && !settings.source)
+        return [];
+    return [select ("sources", block.type === "timer" ? OVER_TIMER : OVER, settings.over,
+                    (over) => set (chart, {over})), sourceField (chart)];
 }
 
-function tools (chart) {
-    const {settings, block} = chart, timer = block.type === "timer";
-    return [el ("span", {class: `type ${block.type}`}, block.type),
-        el ("div", {class: "tools"},
-            timer ? timerTools (chart)
-                : block.type === "gauge" ? null : counterTools (chart),
-            block.series > 1 || settings.source
-                ? [select ("sources", timer ? OVER_TIMER : OVER, settings.over,
-                           (over) => set (chart, {over})),
-                   el ("input", {type: "search", class: "source", value: settings.source,
-                                 placeholder: "only sources …", "aria-label": "only sources",
-                                 oninput: (event) => typed (chart, event.target)})]
-                : null,
-            block.type === "gauge"
-                ? toggle (chart, "0", "axis from zero (0)", "axis", "zero", "fit") : null,
-            block.cells ? null
-                : toggle (chart, "log", "logarithmic axis (l)", "scale", "log", "linear"))];
-}
+const axisTools = (chart) =>
+    [chart.block.type === "gauge"
+        ? toggle (chart, "0", "axis from zero (0)", "axis", AXIS) : null,
+     chart.block.cells ? null
+         : toggle (chart, "log", "logarithmic axis (l)", "scale", SCALE)];
 
-//  Of a metric that is not known, too: its chart can be closed.
+const tools = (chart) =>
+    [el ("span", {class: `type ${chart.block.type}`}, chart.block.type),
+     el ("div", {class: "tools"}, TOOLS[chart.block.type] (chart), sourceTools (chart),
+         axisTools (chart))];
+
+//  A metric that the server does not know has one, too, so that its chart can be closed.
 function header (chart) {
     const {settings, block} = chart;
     return el ("header", {class: "chart-header"},
         el ("h2", {title: settings.name}, settings.name), block ? tools (chart) : null,
-        el ("div", {class: "corner"}, block ? exportMenu (chart) : null,
+        el ("div", {class: "corner"}, block?.groups.length ? exportMenu (chart) : null,
             el ("button", {type: "button", class: "icon close", title: "close (x)",
                            "aria-label": `close ${settings.name}`,
                            onclick: () => toggleChart (settings.name)}, "×")));
 }
 
-//  Anew, but for a field in which somebody types, and a menu that is open.
+const labelOf = (control) => control.getAttribute ("aria-label") ?? control.textContent;
+
+//  Makes the header anew. What somebody uses stays: the field in which they type, a menu
+//  that is open, and the focus.
 export function showHeader (chart) {
     const place = chart.element.firstChild, fresh = header (chart);
-    const typing = place.querySelector (".source:focus");
-    const menu = place.querySelector (".menu[open]");
-    if (typing)
-        fresh.querySelector (".source")?.replaceWith (typing);
-    if (menu)
-        fresh.querySelector (".menu")?.replaceWith (menu);
+    const focused = place.querySelector (":focus");
+    for (const [used, same] of [[".source:focus", ".source"], [".menu[open]", ".menu"]]) {
+        const old = place.querySelector (used);
+        if (old)
+            fresh.querySelector (same)?.replaceWith (old);
+    }
     fill (place, fresh);
-    typing?.focus ();
+    if (focused)
+        [...place.querySelectorAll ("button, select, input, summary")]
+            .find ((control) => labelOf (control) === labelOf (focused))?.focus ();
 }
 
-//  What keys do to a chart that has the focus.
+//  What keys do to a chart.
 export const chartKeys = {
-    "0": (chart) => set (chart, {axis: chart.settings.axis === "zero" ? "fit" : "zero"}),
-    "l": (chart) => set (chart, {scale: chart.settings.scale === "log" ? "linear" : "log"}),
-    "h": (chart) => chart.block?.type === "timer"
-        && set (chart, {look: chart.settings.look === "heat" ? "lines" : "heat"}),
-    "s": (chart) => set (chart, {over: chart.settings.over === "split" ? "auto" : "split"}),
+    "0": (chart) => swap (chart, "axis", AXIS),
+    "l": (chart) => swap (chart, "scale", SCALE),
+    "h": (chart) => chart.block?.type === "timer" && swap (chart, "look", LOOK),
+    "s": (chart) => swap (chart, "over", SPLIT),
     "x": (chart) => toggleChart (chart.settings.name)
 };

@@ -11,44 +11,52 @@ import {state} from "./state.js";
 const place = find ("#charts");
 let charts = [];
 
-//  Most of what it costs to keep a chart up to date is to draw it: those that are scrolled
-//  away wait until they come back.
+//  Most of what it costs to keep a chart up to date is to draw it. Those that are
+//  scrolled away wait until they come back.
 const sight = new IntersectionObserver ((entries) => {
     for (const {target, isIntersecting} of entries) {
         const chart = charts.find (({element}) => element === target);
-        if (chart)
-            chart.isSeen = isIntersecting;
-        if (chart && isIntersecting && state.live)
+        if (!chart)
+            continue;
+        chart.isSeen = isIntersecting;
+        if (isIntersecting && state.live)
             chart.tick ();
     }
 }, {rootMargin: "100px"});
 
-//  Makes the page's charts those of the state; what was there stays.
-export function follow () {
-    const before = new Map (charts.map ((chart) => [chart.settings.name, chart]));
-    charts = state.charts.map ((settings) => {
-        const known = before.get (settings.name) ?? new Chart (settings);
-        known.settings = settings;
-        return known;
-    });
-    //  What is put anew loses the focus.
-    const elements = charts.map ((chart) => chart.element);
+//  Elements that are moved lose the focus, so they are not if they are those already.
+function placeElements (elements) {
     if (elements.length !== place.children.length
         || elements.some ((element, i) => element !== place.children[i]))
         fill (place, elements);
-    before.forEach (({element}) => elements.includes (element) || sight.unobserve (element));
-    elements.forEach ((element) => sight.observe (element));
+}
+
+//  Makes the page's charts those of the state. Those that are there stay.
+export function follow () {
+    const known = new Map (charts.map ((chart) => [chart.settings.name, chart]));
+    const added = [];
+    charts = state.charts.map ((settings) => {
+        const chart = known.get (settings.name) ?? new Chart (settings);
+        if (!known.delete (settings.name))
+            added.push (chart);
+        chart.settings = settings;
+        return chart;
+    });
+    placeElements (charts.map (({element}) => element));
+    known.forEach (({element}) => sight.unobserve (element));
     document.body.classList.toggle ("with-charts", charts.length > 0);
-    const fresh = charts.filter ((chart) => !chart.feed.wanted);
-    fresh.forEach ((chart) => chart.load ());
-    if (fresh.length)
+    for (const chart of added) {
+        sight.observe (chart.element);
+        chart.load ();
+    }
+    if (added.length)
         showNotes ();
 }
 
 //  Annotations come by themselves, and are drawn over what is there.
 export async function showNotes () {
     await loadNotes ();
-    charts.forEach ((chart) => chart.plot?.redraw (false));
+    charts.forEach (({plot}) => plot?.redraw (false));
 }
 
 export async function loadAll () {
@@ -63,6 +71,7 @@ export const drawAll = () => charts.forEach ((chart) => chart.draw ());
 export const tick = () => charts.forEach ((chart) => chart.tick ());
 
 //  A key for the chart under the pointer, or that has the focus, or is the only one.
+//  Returns whether it is one of a chart's.
 export function key (name) {
     const chart = charts.find (({element}) => element.matches (":hover"))
         ?? charts.find (({element}) => element.contains (document.activeElement))

@@ -1,11 +1,16 @@
 //  dom - elements, made without markup
 //
-//  Whatever came from outside becomes text, and never anything else.
+//  What came from outside is added as text, never as markup.
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
+export const find = (selector) => document.querySelector (selector);
+
+const isThere = (child) => child !== null;
+
 //  Makes an element. An attribute that begins with "on" is a listener; one that is
-//  null or false is left out. Children are elements or texts; null is none.
+//  null or false is left out. Children are elements, texts, or lists of them; null is
+//  left out.
 export function el (tag, attributes = {}, ...children) {
     const self = document.createElement (tag);
     for (const [name, value] of Object.entries (attributes)) {
@@ -16,25 +21,22 @@ export function el (tag, attributes = {}, ...children) {
         else
             self.setAttribute (name, value === true ? "" : value);
     }
-    self.append (...children.flat ().filter ((child) => child !== null));
+    self.append (...children.flat ().filter (isThere));
     return self;
 }
 
-//  Puts these children in the place of those that are there.
+//  Gives an element these children in place of those it has.
 export function fill (parent, ...children) {
-    parent.replaceChildren (...children.flat ().filter ((child) => child !== null));
-    return parent;
+    parent.replaceChildren (...children.flat ().filter (isThere));
 }
 
-//  Makes it the text of an element, which costs nothing if it is that already.
-export function say (element, text) {
+//  Sets a text that often is the same: then the browser has nothing to do.
+export function setText (element, text) {
     if (element.textContent !== text)
         element.textContent = text;
 }
 
-export const find = (selector) => document.querySelector (selector);
-
-//  A text with a button that copies it. The clipboard is not there without TLS: then the
+//  A text with a button that copies it. Without TLS a page has no clipboard: then the
 //  text is selected, and copied as by hand.
 export function copyable (text) {
     const shown = el ("pre", {}, text);
@@ -56,14 +58,14 @@ export function choice (label, choices, value, onchoose) {
                                   onclick: () => onchoose (key)}, text)));
 }
 
-//  Says in a group which button is pressed.
-export function choose (group, value) {
+//  Presses another button of such a group.
+export function setChoice (group, value) {
     for (const button of group.children)
         button.setAttribute ("aria-pressed",
                              String (button.dataset.value === String (value)));
 }
 
-//  A menu for one of some values.
+//  A menu of which one value is chosen. Choices are [value, text].
 export function select (label, choices, value, onchoose) {
     const self = el ("select", {"aria-label": label, title: label,
                                 onchange: () => onchoose (self.value)},

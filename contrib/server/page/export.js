@@ -9,7 +9,10 @@ import {shown} from "./range.js";
 import {state} from "./state.js";
 import {color} from "./theme.js";
 
-const HEAD = 40, MARGIN = 12;
+//  Pixels of a picture: around it, of its title, and of a line that says what is what.
+const MARGIN = 12, HEAD = 40, ROW = 22, MARK = 16, APART = 22;
+const SMALL = "12px Inter, system-ui, sans-serif";
+const LARGE = "600 15px Inter, system-ui, sans-serif";
 
 function download (blob, name) {
     const link = el ("a", {href: URL.createObjectURL (blob), download: name});
@@ -20,24 +23,66 @@ function download (blob, name) {
 const fileName = (chart, ending) =>
     `${chart.settings.name.replace (/[^\w.-]+/g, "_")}.${ending}`;
 
-//  The plot with its name and time above it, on the page's own ground.
-export function picture (chart) {
+//  Where the names of lines stand below the plot: [index, x, row], as many in a row as
+//  there is room for.
+function placeNames (context, chart, width) {
+    const found = [];
+    let x = MARGIN, row = 0;
+    context.font = SMALL;
+    chart.model.lines.forEach (({label}, i) => {
+        if (chart.hidden.has (label))
+            return;
+        const size = MARK + 6 + context.measureText (label).width;
+        if (x > MARGIN && x + size > width - MARGIN)
+            [x, row] = [MARGIN, row + 1];
+        found.push ([i, x, row]);
+        x += size + APART;
+    });
+    return found;
+}
+
+function drawNames (context, chart, names, top) {
+    context.textAlign = "left";
+    context.lineWidth = 3;
+    for (const [i, x, row] of names) {
+        const {label, dash, stroke} = chart.plot.series[i + 1], y = top + row * ROW + ROW / 2;
+        context.strokeStyle = stroke ();
+        context.setLineDash (dash ?? []);
+        context.beginPath ();
+        context.moveTo (x, y);
+        context.lineTo (x + MARK, y);
+        context.stroke ();
+        context.fillText (label, x + MARK + 6, y + 4);
+    }
+}
+
+function drawTitle (context, chart, width) {
+    const [from, to] = shown ();
+    context.fillStyle = color ("text");
+    context.font = LARGE;
+    context.fillText (chart.settings.name, MARGIN, 25);
+    context.font = SMALL;
+    context.fillStyle = color ("muted");
+    context.textAlign = "right";
+    context.fillText (`${moment (from, state.utc)} – ${moment (to, state.utc)}`,
+                      width - MARGIN, 25);
+}
+
+//  The plot with its name and time above it, and the names of its lines below, on the
+//  page's own ground.
+function picture (chart) {
     const source = chart.plot.ctx.canvas, scale = window.devicePixelRatio;
-    const canvas = el ("canvas", {width: source.width + 2 * MARGIN * scale,
-                                  height: source.height + (HEAD + MARGIN) * scale});
-    const context = canvas.getContext ("2d"), [from, to] = shown ();
+    const width = source.width / scale + 2 * MARGIN, height = source.height / scale;
+    const canvas = el ("canvas"), context = canvas.getContext ("2d");
+    const names = placeNames (context, chart, width);
+    canvas.width = width * scale;
+    canvas.height = (HEAD + height + ((names.at (-1)?.[2] ?? -1) + 1) * ROW + MARGIN) * scale;
     context.fillStyle = color ("panel");
     context.fillRect (0, 0, canvas.width, canvas.height);
     context.drawImage (source, MARGIN * scale, HEAD * scale);
     context.scale (scale, scale);
-    context.fillStyle = color ("text");
-    context.font = "600 15px Inter, system-ui, sans-serif";
-    context.fillText (chart.settings.name, MARGIN, 25);
-    const right = canvas.width / scale - MARGIN;
-    context.font = "12px Inter, system-ui, sans-serif";
-    context.fillStyle = color ("muted");
-    context.textAlign = "right";
-    context.fillText (`${moment (from, state.utc)} – ${moment (to, state.utc)}`, right, 25);
+    drawTitle (context, chart, width);
+    drawNames (context, chart, names, HEAD + height);
     return canvas;
 }
 
@@ -49,8 +94,8 @@ const csvAddress = (chart) => address ("api/points", {...chart.query (), format:
 
 //  What a shell needs to ask the same.
 function showCommand (chart) {
-    const from = new URL (address ("api/points", chart.query ()), location);
-    const quoted = String (from).replaceAll ("'", "%27");
+    const url = new URL (address ("api/points", chart.query ()), location);
+    const quoted = String (url).replaceAll ("'", "%27");
     const text = `curl -H "Authorization: Bearer $ZIBRATO_TOKEN" '${quoted}'`;
     const dialog = find ("#command");
     fill (dialog.querySelector (".place"), copyable (text));

@@ -3,75 +3,75 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {get, now} from "./api.js";
-import {continued, ended, fits} from "./columns.js";
+import {continued, ended, fits} from "./block.js";
 import {shown} from "./range.js";
 
-const OVERLAP = 70;     //  seconds: a worker that flushes once a minute is so late
-const RELOAD = 60;      //  seconds, after which all is asked for again
-const RETRY = 5;
+const OVERLAP_S = 70;   //  a worker that flushes once a minute is so late
+const RELOAD_S = 60;    //  then all is asked for again
+const RETRY_S = 5;      //  after a refusal
+const MIN_S = 1, MAX_S = 30;    //  between two questions
 
-//  Both of its questions return {block}, or {refused} with the reason, which is "" if the
-//  server did not answer; or null if another question has come meanwhile.
+//  load () and more () return {block}, or {refused} with the reason, which is "" if the
+//  server did not answer; or null if another question was asked meanwhile.
 export class Feed {
-    //  `query` says what the server is asked for.
+    //  `query` returns the parameters of a question.
     constructor (query) {
         this.query = query;
         this.block = null;
-        this.wanted = 0;        //  the latest question
-        this.due = Infinity;    //  when there may be more
-        this.stale = 0;         //  when all is to be asked for again
+        this.loads = 0;         //  how often all was asked for
+        this.moreAt = Infinity; //  when there may be more
+        this.reloadAt = 0;      //  when all is to be asked for again
+    }
+
+    get isDue () {
+        return now () >= this.moreAt;
+    }
+
+    get isStale () {
+        return !this.block || now () > this.reloadAt;
     }
 
     async ask (more = {}) {
-        const mine = this.wanted;
-        const said = await get ("api/points", {...this.query (), running: 1, ...more})
+        const {loads} = this;
+        const answer = await get ("api/points", {...this.query (), running: 1, ...more})
             .then ((block) => ({block}),
                    (error) => ({refused: error.status ? error.message : ""}));
-        return mine === this.wanted ? said : null;
+        return loads === this.loads ? answer : null;
     }
 
     take (block) {
         this.block = block;
-        this.due = now () + Math.min (Math.max (block.resolution / 2, 1), 30);
+        this.moreAt = now () + Math.min (Math.max (block.resolution / 2, MIN_S), MAX_S);
     }
 
     async load () {
-        this.wanted++;
-        const said = await this.ask ();
-        if (said?.block) {
-            this.stale = now () + RELOAD;
-            this.take (said.block);
-        } else if (said?.refused) {
+        this.loads++;
+        const answer = await this.ask ();
+        if (answer?.block) {
+            this.reloadAt = now () + RELOAD_S;
+            this.take (answer.block);
+        } else if (answer?.refused) {
             //  There may be such a metric later.
             this.block = null;
-            this.due = now () + RETRY;
+            this.moreAt = now () + RETRY_S;
         }
-        return said;
+        return answer;
     }
 
     async more () {
         const {block} = this, [from] = shown ();
         const since = Math.max (block.from,
-                                ended (block) - Math.max (OVERLAP, block.resolution));
-        const ids = block.groups.map ((group) => group.id).filter ((id) => id);
-        this.due = Infinity;
-        const said = await this.ask ({from: since, resolution: block.resolution,
-                                      ids: ids.join (",")});
-        if (said && !said.block)
-            this.due = now () + 1;
-        else if (said && !fits (block, said.block))
+                                ended (block) - Math.max (OVERLAP_S, block.resolution));
+        const ids = block.groups.map (({id}) => id).filter ((id) => id);
+        this.moreAt = Infinity;
+        const answer = await this.ask ({from: since, resolution: block.resolution,
+                                        ids: ids.join (",")});
+        if (answer && !answer.block)
+            this.moreAt = now () + MIN_S;
+        else if (answer && !fits (block, answer.block))
             return this.load ();
-        else if (said)
-            this.take (continued (block, said.block, from));
-        return said;
-    }
-
-    //  Is there to be asked for more, or for all of it?
-    isDue () {
-        return now () >= this.due;
-    }
-
-    isStale () {
-        return !this.block || now () > this.stale;
+        else if (answer)
+            this.take (continued (block, answer.block, from));
+        return answer;
     }
 }

@@ -5,14 +5,17 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {get, now} from "./api.js";
+import {get} from "./api.js";
 import {el, fill, find} from "./dom.js";
 import {ago, bytes, duration, exact, span} from "./format.js";
 import {shown} from "./range.js";
 
+const SILENT_S = 180;           //  three flushes of a worker that flushes once a minute
+
 const place = find ("#health");
 
-//  What a stage passes on, what it loses, and what is no loss. Rows are [name, text].
+//  What a stage passes on, what it loses, and what is no loss: [name, text] each. `of`
+//  says whose measures they are, since programs and workers have some names in common.
 const STAGES = [
     {title: "Programs", flow: [], of: "program",
      loss: [["zibrato.dropped", "dropped: a full buffer"]], fine: []},
@@ -31,70 +34,75 @@ const STAGES = [
             ["zibrato.overflowed", "beyond --spool-max"],
             ["zibrato.refused", "below zero"]],
      fine: [["zibrato.superseded", "superseded"]]}];
-const STORE = {flow: [["stored", "rows"]],
+const STORE = {title: "Store", flow: [["stored", "rows"]],
                loss: [["refused_type", "refused: another type"],
                       ["refused_series", "refused: --max-stored-series"],
                       ["refused_old", "refused: too old"], ["dropped", "ended by --max-bytes"]],
-               fine: [["repeated", "repeated, told apart"], ["late", "late"]]};
+               fine: [["repeated", "repeated, told apart"], ["late", "late"],
+                      ["failed", "not stored, to be sent again"]]};
+const FAILING = "cannot write: disk full?";
 
-//  Who receives lines or delivers rows is a worker, also if nothing has come yet.
+//  Whoever receives lines or delivers rows is a worker, also if nothing has come yet.
 const OF_WORKER = /^zibrato\.(received|success_age|queue_)/;
-const workersOf = (health) => new Set (health.measures
+const workersOf = ({measures}) => new Set (measures
     .filter (({name}) => OF_WORKER.test (name)).map (({source}) => source));
 
-function totalOf (health, name, of, workers) {
-    return health.measures
-        .filter ((one) => one.name === name && (of === "any"
-            || workers.has (one.source) === (of === "worker")))
+function totalOf ({measures}, name, of, workers) {
+    const isOf = (source) => of === "any" || workers.has (source) === (of === "worker");
+    return measures.filter ((one) => one.name === name && isOf (one.source))
         .reduce ((sum, {total}) => sum + total, 0);
 }
 
-function ledgerRow (text, value, kind) {
-    return el ("div", {class: value && kind === "loss" ? "ledger-row wrong" : `ledger-row ${kind}`},
-               el ("dt", {}, text), el ("dd", {}, exact (value)));
-}
+const ledgerRow = (text, value, kind) =>
+    el ("div", {class: `ledger-row ${kind}`},
+        el ("dt", {}, text), el ("dd", {}, exact (value)));
 
-function stage (title, {flow, loss, fine}, value, since) {
+//  `value` returns what was counted by a name; `failure` is what is wrong beside losses.
+function stage ({title, flow, loss, fine}, value, since, failure = "") {
     const lost = loss.reduce ((sum, [name]) => sum + value (name), 0);
-    return el ("section", {class: lost ? "stage wrong" : "stage", "data-stage": title},
+    const verdict = failure || (lost ? `${exact (lost)} lost` : "nothing lost");
+    return el ("section", {class: lost || failure ? "stage wrong" : "stage", "data-stage": title},
         el ("h3", {}, title),
         flow.map (([name, text]) => el ("p", {class: "flow"},
             el ("strong", {}, exact (value (name))), ` ${text}`)),
-        el ("p", {class: "verdict"}, lost ? `${exact (lost)} lost` : "nothing lost"),
-        el ("dl", {}, loss.map (([name, text]) => ledgerRow (text, value (name), "loss")),
-            fine.map (([name, text]) => ledgerRow (text, value (name), "fine"))),
+        el ("p", {class: "verdict"}, verdict),
+        el ("dl", {}, loss.map (([name, text]) =>
+            ledgerRow (text, value (name), value (name) ? "wrong" : "")),
+            fine.map (([name, text]) => ledgerRow (text, value (name), ""))),
         el ("p", {class: "since"}, since));
 }
 
-function stages (health) {
-    const workers = workersOf (health), [from, to] = shown ();
-    const since = `in ${span (Math.round (to - from))}`;
+function stages (health, [from, to]) {
+    const workers = workersOf (health), since = `in ${span (Math.round (to - from))}`;
     return el ("div", {class: "stages"},
-        STAGES.map ((one) => stage (one.title, one,
-            (name) => totalOf (health, name, one.of, workers), since)),
-        stage ("Store", STORE, (name) => health.store[name] ?? 0,
-               "since the server was started"));
+        STAGES.map ((one) => stage (
+            one, (name) => totalOf (health, name, one.of, workers), since)),
+        stage (STORE, (name) => health.store[name] ?? 0, "since the server was started",
+               health.store.failing ? FAILING : ""));
 }
 
 const LOST = STAGES.filter (({of}) => of === "worker").flatMap (({loss}) => loss)
     .map (([name]) => name);
 
-function workerRow (source, health) {
-    const mine = health.measures.filter ((one) => one.source === source);
+//  A worker that has died stays for a day.
+function workerRow (source, {measures}, to) {
+    const mine = measures.filter ((one) => one.source === source);
     const one = (name) => mine.find ((row) => row.name === name);
     const lost = LOST.reduce ((sum, name) => sum + (one (name)?.total ?? 0), 0);
-    const seen = now () - Math.max (...mine.map (({last_time}) => last_time));
+    const silent = Math.max (0, to - Math.max (...mine.map (({last_time}) => last_time)));
+    const isSilent = silent > SILENT_S;
     const cells = [exact (one ("zibrato.received")?.total ?? 0),
                    exact (one ("zibrato.delivered")?.total ?? 0), exact (lost),
                    exact (one ("zibrato.series")?.last),
                    bytes (one ("zibrato.queue_bytes")?.last),
-                   duration (one ("zibrato.success_age")?.last), ago (Math.max (0, seen))];
-    return el ("tr", {class: lost || seen > 180 ? "wrong" : ""},
+                   duration (one ("zibrato.success_age")?.last),
+                   isSilent ? `silent for ${span (Math.floor (silent))}` : ago (silent)];
+    return el ("tr", {class: lost || isSilent ? "wrong" : ""},
                el ("th", {scope: "row"}, source || "(no source)"),
                cells.map ((text) => el ("td", {}, text)));
 }
 
-function workerTable (health) {
+function workerTable (health, to) {
     const workers = [...workersOf (health)].sort ();
     if (!workers.length)
         return el ("p", {class: "nothing"},
@@ -104,7 +112,7 @@ function workerTable (health) {
         el ("thead", {}, el ("tr", {},
             ["worker", "lines", "rows delivered", "lost", "series", "waits",
              "last delivery", "seen"].map ((name) => el ("th", {scope: "col"}, name)))),
-        el ("tbody", {}, workers.map ((source) => workerRow (source, health))));
+        el ("tbody", {}, workers.map ((source) => workerRow (source, health, to))));
 }
 
 export async function loadHealth () {
@@ -113,6 +121,6 @@ export async function loadHealth () {
         .catch (() => null);
     if (!health)
         return;
-    fill (place, el ("h2", {}, "From program to store"), stages (health),
-          el ("h2", {}, "Workers"), workerTable (health));
+    fill (place, el ("h2", {}, "From program to store"), stages (health, [from, to]),
+          el ("h2", {}, "Workers"), workerTable (health, to));
 }

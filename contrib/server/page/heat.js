@@ -3,30 +3,36 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
+import {el} from "./dom.js";
 import {duration, exact} from "./format.js";
-import {color, isDark} from "./theme.js";
+import {color} from "./theme.js";
 
-const LIGHT = ["#dcebf7", "#9ecae1", "#4a98c9", "#1764ab", "#08306b"];
-const DARK = ["#22384d", "#31688e", "#21918c", "#5ec962", "#fde725"];
+const SHADES = 5;               //  in page.css
+const shadeColor = (shade) => color (`heat-${shade + 1}`);
 
 //  The lower edge of a cell in seconds: 2^(index / 8).
 export const edge = (index) => 2 ** (index / 8);
 
-//  So many of all samples, at each end, do not rule the axis, if they are an octave away
-//  from the others.
+//  This share of all samples, at each end, is left off the axis if it is more than so
+//  many cells away from the others.
 const FEW = 0.001, FAR = 8;
 
-//  How many samples each cell has in all columns, by its index.
-function counts (cells) {
-    const found = new Map ();
+//  This share of all intervals may have more than the scale of shades, if they have more
+//  than so many times of the others. A program that was cut off for an hour reports all
+//  of it in one interval, and next to that all others would be pale.
+const FEW_PEAKS = 0.02, FAR_PEAK = 4;
+
+//  How many samples each cell has in all columns: [index, count], by index.
+function countCells (cells) {
+    const counts = new Map ();
     for (const column of cells)
         for (let i = 0; i < column.length; i += 2)
-            found.set (column[i], (found.get (column[i]) ?? 0) + column[i + 1]);
-    return [...found].sort (([a], [b]) => a - b);
+            counts.set (column[i], (counts.get (column[i]) ?? 0) + column[i + 1]);
+    return [...counts].sort (([a], [b]) => a - b);
 }
 
 //  The cell at which the axis ends, and how many samples are beyond it.
-function end (sorted, few) {
+function axisEnd (sorted, few) {
     let out = 0, i = 0;
     while (out + sorted[i][1] <= few)
         out += sorted[i++][1];
@@ -34,24 +40,38 @@ function end (sorted, few) {
         : [sorted[i][0], out];
 }
 
-function viewOf ({cells}) {
-    const sorted = counts (cells);
-    if (!sorted.length)
-        return {min: -80, max: 0, above: 0, below: 0, most: 1};
-    const few = FEW * sorted.reduce ((sum, [, count]) => sum + count, 0);
-    const [min, below] = end (sorted, few), [max, above] = end (sorted.toReversed (), few);
-    return {min, max, below, above, highest: sorted.at (-1)[0],
-            most: cells.flat ().reduce ((a, b, i) => i % 2 ? Math.max (a, b) : a, 1)};
+//  The largest count of each column that has any, sorted.
+const peaksOf = (cells) => cells.filter ((column) => column.length)
+    .map ((column) => column.reduce ((peak, count, i) => i % 2 ? Math.max (peak, count) : peak, 0))
+    .sort ((a, b) => a - b);
+
+//  The count from which on a cell has the strongest shade, and whether any has more.
+function shadeScale (cells) {
+    const peaks = peaksOf (cells), highest = peaks.at (-1);
+    const usual = peaks.at (-1 - Math.round (FEW_PEAKS * peaks.length));
+    return highest > FAR_PEAK * usual ? {full: usual, isExceeded: true}
+        : {full: highest, isExceeded: false};
 }
 
-//  Cells from `min` to `max` are in sight; others are marks at the edge.
+function viewOf (cells) {
+    const sorted = countCells (cells);
+    if (!sorted.length)
+        return {min: -80, max: 0, above: 0, below: 0, full: 1, isExceeded: false};
+    const few = FEW * sorted.reduce ((sum, [, count]) => sum + count, 0);
+    const [min, below] = axisEnd (sorted, few);
+    const [max, above] = axisEnd (sorted.toReversed (), few);
+    return {min, max, below, above, highest: sorted.at (-1)[0], ...shadeScale (cells)};
+}
+
+//  Cells from `min` to `max` are on the axis; others are marks at its ends.
 const views = new WeakMap ();
 function view (block) {
     if (!views.has (block))
-        views.set (block, viewOf (block));
+        views.set (block, viewOf (block.cells));
     return views.get (block);
 }
 
+//  The ends of the axis in seconds, with room for the marks.
 export function heatRange (block) {
     const {min, max} = view (block);
     return [edge (min - 1), edge (max + 2)];
@@ -64,11 +84,27 @@ export function beyond (block) {
             below ? `${exact (below)} below` : ""].filter (Boolean).join (", ");
 }
 
+//  Which shade a count has, from 0 on. Square roots, so that small counts differ, too.
+export function shadeOf (count, block) {
+    const share = Math.sqrt (Math.min (count / view (block).full, 1));
+    return Math.min (Math.floor (share * SHADES), SHADES - 1);
+}
+
+//  What the shades mean: "1 sample ▁▃▅▆█ 240".
+export function heatKey (block) {
+    const {full, isExceeded} = view (block);
+    const shades = Array.from ({length: SHADES}, (_, shade) => {
+        const self = el ("span", {class: "shade"});
+        self.style.background = shadeColor (shade);
+        return self;
+    });
+    return el ("span", {class: "heat-key", title: "samples of a cell"}, "1 ", shades,
+               ` ${exact (full)}${isExceeded ? " or more" : ""}`);
+}
+
 //  Draws the cells below lines.
 export function drawHeat (plot, block) {
-    const {ctx, bbox} = plot, ramp = isDark () ? DARK : LIGHT;
-    const {min, max, most} = view (block);
-    const shade = (count) => ramp[Math.floor (Math.sqrt (count / most) * (ramp.length - 0.001))];
+    const {ctx, bbox} = plot, {min, max} = view (block);
     //  Whole pixels, or there would be a seam between cells.
     const x = (time) => Math.round (plot.valToPos (time, "x", true));
     const y = (index) => Math.round (plot.valToPos (edge (index), "y", true));
@@ -84,7 +120,8 @@ export function drawHeat (plot, block) {
         for (let at = 0; at < column.length; at += 2) {
             const index = Math.min (Math.max (column[at], min - 1), max + 1);
             const bottom = y (index), top = y (index + 1);
-            ctx.fillStyle = index === column[at] ? shade (column[at + 1]) : color ("wrong");
+            ctx.fillStyle = index === column[at] ? shadeColor (shadeOf (column[at + 1], block))
+                : color ("wrong");
             ctx.fillRect (left, top, Math.max (width, 1), Math.max (bottom - top, 1));
         }
     });

@@ -2,15 +2,15 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {askTimes} from "./between.js";
 import * as charts from "./charts.js";
 import {el, fill, find} from "./dom.js";
 import * as list from "./list.js";
 import {pan, toggleLive, zoom} from "./range.js";
+import {askTimes} from "./range_dialog.js";
 import {change, state, VIEWS} from "./state.js";
 import {isDark} from "./theme.js";
 
-//  [keys, what they do, function]; those without one are a chart's.
+//  [keys, what they do, function]; those without a function are in chartKeys.
 const KEYS = [
     [["/"], "search", () => find ("#search").focus ()],
     [["ArrowDown", "j"], "next metric", () => list.step (list.columnCount ())],
@@ -34,36 +34,45 @@ const KEYS = [
     [["?"], "this help", () => find ("#help").showModal ()]
 ];
 const NAMES = {ArrowDown: "↓", ArrowUp: "↑", ArrowLeft: "←", ArrowRight: "→"};
+const LIST_KEYS = ["ArrowDown", "ArrowUp", "Enter"];
 
-const isText = (element) => element.matches ("input, textarea, select");
-const isButton = (element) => element.matches ("button, a, summary");
-
-//  In the search field, arrows and Enter are the list's.
-function ofSearch (event) {
-    const {key, target} = event;
-    if (key === "Escape") {
-        target.blur ();
-        return true;
-    }
-    return target.id === "search" && ["ArrowDown", "ArrowUp", "Enter"].includes (key)
-        && act (key);
+//  Returns whether there is such a key.
+function act (key) {
+    const [, , action] = KEYS.find (([keys]) => keys.includes (key)) ?? [];
+    if (!action)
+        return charts.key (key);
+    action (key);
+    return true;
 }
 
-function act (key) {
-    const row = KEYS.find (([keys]) => keys.includes (key));
-    if (row?.[2]) {
-        row[2] (key);
-        return true;
-    }
-    return charts.key (key);
+//  Escape closes a menu, which keeps the focus, or leaves a field.
+function leave (target, isField) {
+    const menu = find ("details.menu[open]");
+    if (menu) {
+        menu.open = false;
+        menu.querySelector ("summary").focus ();
+    } else if (isField)
+        target.blur ();
+    return Boolean (menu) || isField;
+}
+
+//  Fields have the keys that one types; but those that move in the list are the list's,
+//  also while one searches. Enter presses a button that has the focus.
+function isTaken (key, target) {
+    const isField = target.matches ("input, textarea, select");
+    if (key === "Escape")
+        return leave (target, isField);
+    if (isField && !(target.id === "search" && LIST_KEYS.includes (key)))
+        return false;
+    if (key === "Enter" && target.matches ("button, a, summary"))
+        return false;
+    return act (key);
 }
 
 function onKey (event) {
-    const {key, target} = event;
     if (event.ctrlKey || event.metaKey || event.altKey || find ("dialog[open]"))
         return;
-    if (isText (target) ? ofSearch (event)
-        : !(key === "Enter" && isButton (target)) && act (key))
+    if (isTaken (event.key, event.target))
         event.preventDefault ();
 }
 

@@ -2,33 +2,34 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {summary} from "./columns.js";
-import {el, fill, say} from "./dom.js";
+import {el, fill, setText} from "./dom.js";
 import {exact} from "./format.js";
+import {summary} from "./lines.js";
+import {DASH_STYLES} from "./plot.js";
 import {color, lineColor} from "./theme.js";
 
-const STYLES = ["solid", "dashed", "dotted"];   //  over a heat map, as plot.js draws them
 const NUMBERS = ["last", "min", "mean", "max"];
 
-//  What all series have in their names says nothing of any: "web1 region=eu" and
-//  "web2 region=eu" are web1 and web2.
+//  The words that all series have in their labels. They are said once, as the head of
+//  the column: "web1 region=eu" and "web2 region=eu" are web1 and web2 of region=eu.
 function commonWords (lines) {
     const [first, ...others] = lines.filter (({id}) => id).map (({label}) => label.split (" "));
     return !others.length ? []
         : first.filter ((word) => others.every ((words) => words.includes (word)));
 }
 
-//  A click shows that line alone, and another click all of them again; with Ctrl or
-//  Shift it hides or shows the one.
 export class Legend {
+    //  `onhidden` is called when other lines are to be shown.
     constructor (onhidden) {
         this.element = el ("table", {class: "legend"});
         this.onhidden = onhidden;
         this.rows = [];
+        this.index = null;      //  of the time under the cursor
         this.element.addEventListener ("pointerover", ({target}) => this.hint (target));
     }
 
     show (model) {
+        const focused = this.element.querySelector ("button:focus")?.closest ("tr");
         this.model = model;
         const total = model.lines.some ((line) => line.total) ? "total" : "count";
         const common = commonWords (model.lines);
@@ -41,19 +42,22 @@ export class Legend {
                   el ("th", {scope: "col", "data-of": "total"}, total))),
               el ("tbody", {}, this.rows));
         this.update (model);
+        if (focused)
+            this.rows.find ((row) => row.dataset.label === focused.dataset.label)
+                ?.querySelector ("button").focus ();
     }
 
     row (line, i, common) {
-        const short = line.label.split (" ").filter ((word) => !common.includes (word));
+        const own = line.label.split (" ").filter ((word) => !common.includes (word));
         const mark = el ("span", {class: "mark"});
-        mark.style.borderColor = this.model.heat ? color ("text") : lineColor (i);
-        mark.style.borderStyle = this.model.heat ? STYLES[i] : "solid";
+        mark.style.borderColor = this.model.isHeat ? color ("text") : lineColor (i);
+        mark.style.borderStyle = this.model.isHeat ? DASH_STYLES[i] : "solid";
         return el ("tr", {"data-label": line.label},
                    el ("th", {scope: "row"},
                        el ("button", {type: "button", title: "Show this line alone",
                                       onclick: (event) => this.click (event, line.label)},
                            mark, el ("span", {class: "label", title: line.label},
-                               line.id && short.length ? short.join (" ") : line.label))),
+                               line.id && own.length ? own.join (" ") : line.label))),
                    ["cursor", ...NUMBERS, "total"].map (
                        (name) => el ("td", {class: name})));
     }
@@ -62,24 +66,24 @@ export class Legend {
     update (model) {
         this.model = model;
         model.lines.forEach ((line, i) => {
-            const row = this.rows[i], told = summary (line);
+            const row = this.rows[i], numbers = summary (line);
             for (const name of NUMBERS)
-                this.put (row, name, model.format (told[name]));
-            this.put (row, "total", exact (told.total));
+                this.put (row, name, model.format (numbers[name]));
+            this.put (row, "total", exact (numbers.total));
             row.classList.toggle ("off", model.hidden.has (line.label));
         });
         this.point (this.index);
     }
 
     put (row, name, text) {
-        say (row.querySelector (`.${name}`), text);
+        setText (row.querySelector (`.${name}`), text);
     }
 
-    //  What is under the cursor, by the index of its time.
+    //  What is under the cursor, by the index of its time; null: nothing is.
     point (index) {
         this.index = index;
         this.rows.forEach ((row, i) => this.put (
-            row, "cursor", index === null || index === undefined ? ""
+            row, "cursor", (index ?? null) === null ? ""
                 : this.model.format (this.model.lines[i]?.values[index])));
     }
 
@@ -93,17 +97,19 @@ export class Legend {
             : exact (value);
     }
 
+    //  A click shows that line alone, and another click all of them again; with Ctrl or
+    //  Shift it hides or shows the one.
     click (event, label) {
         const {hidden, lines} = this.model;
         const others = lines.filter ((line) => line.label !== label);
-        const alone = !hidden.has (label)
+        const isAlone = !hidden.has (label)
             && others.every ((line) => hidden.has (line.label));
         if (event.ctrlKey || event.shiftKey || event.metaKey) {
             if (!hidden.delete (label))
                 hidden.add (label);
         } else {
             hidden.clear ();
-            if (!alone)
+            if (!isAlone)
                 others.forEach ((line) => hidden.add (line.label));
         }
         this.onhidden ();

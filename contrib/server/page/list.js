@@ -1,4 +1,4 @@
-//  list - all metrics: name, a small line, the last value
+//  list - all metrics, each with a small line and its last value
 //
 //  There may be 100,000 of them: only those in sight have elements, names come from
 //  the server by the page, and lines for what is in sight. One column beside charts,
@@ -7,116 +7,95 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {get, now} from "./api.js";
-import {el, fill, find, say} from "./dom.js";
-import {ago, duration, number, plural} from "./format.js";
-import {drawSpark, reachOf} from "./spark.js";
-import {extendSparks, sparks} from "./sparks.js";
+import {el, fill, find, setText} from "./dom.js";
+import {plural} from "./format.js";
+import {drawRow, newRow} from "./metric_row.js";
+import {loadSparks, sparks} from "./sparks.js";
 import {state, toggleChart} from "./state.js";
-import {color} from "./theme.js";
 
-const PAGE = 200, WIDTH = 300;
+const PAGE = 200;               //  names of an answer
+const MIN_WIDTH = 300;          //  pixels of a column
+const REST_MS = 60;             //  without scrolling, and lines are asked for
 
 const scroller = find ("#list"), space = el ("div", {class: "space"});
-const count = find ("#found");
-let width = 0;                  //  of the list, as it was last seen
-let pages = new Map (), found = 0, columns = 1, active = -1, search = null;
-let alive = 0;                  //  seconds; the server says it
+let pages = new Map ();         //  metrics by the number of their page; null: asked for
+let found = 0, columns = 1, width = 0;
+let active = -1;                //  index of the one that keys have reached
+let search = null;              //  what `pages` are of
+let aliveS = 0;                 //  seconds until a metric is silent; the server says it
 
 scroller.append (space);
 
 //  Pixels of a row, as page.css has them.
-const height = () => document.body.classList.contains ("with-charts") ? 60 : 116;
+const rowHeight = () => document.body.classList.contains ("with-charts") ? 60 : 116;
 
-const item = (i) => pages.get (Math.floor (i / PAGE))?.[i % PAGE];
+const metricAt = (i) => pages.get (Math.floor (i / PAGE))?.[i % PAGE];
+
+const isSilent = (metric) => now () - metric.last > aliveS;
 
 async function loadPage (page) {
     if (pages.has (page))
         return;
+    const asked = pages;
     pages.set (page, null);
-    const mine = pages;
     try {
         const answer = await get ("api/metrics", {search: state.search,
                                                   offset: page * PAGE, length: PAGE});
-        if (mine !== pages)
+        if (asked !== pages)
             return;
         pages.set (page, answer.metrics);
         found = answer.found;
-        alive = answer.alive_s;
+        aliveS = answer.alive_s;
     } catch {
-        mine.delete (page);
+        asked.delete (page);
         return;
     }
     draw ();
 }
 
-//  The value that a row shows, as its type is read. A counter that was not counted up
-//  for longer than usual is at zero.
-function lastText (metric, spark) {
-    const at = spark.values.findLastIndex ((some) => some !== null);
-    if (at < 0)
-        return "";
-    if (metric.type === "timer")
-        return duration (spark.values[at]);
-    if (metric.type === "gauge")
-        return number (spark.values[at]);
-    const rests = spark.values.length - 1 - at > reachOf (spark.values);
-    return `${number (rests ? 0 : spark.values[at])}/s`;
-}
-
-//  Most of the time it is as it was drawn.
-function drawOnce (canvas, metric, spark) {
-    const drawn = [spark.to, width, columns, color ("accent")].join ();
-    if (canvas.dataset.drawn === drawn)
-        return;
-    canvas.dataset.drawn = drawn;
-    drawSpark (canvas, spark.values, color ("accent"), color ("accent-soft"),
-               metric.type !== "gauge");
-}
-
-function drawRow (row, metric) {
-    const silent = now () - metric.last > alive, spark = sparks.get (metric.id);
-    const chosen = state.charts.some ((chart) => chart.name === metric.name);
-    row.classList.toggle ("silent", silent);
-    row.setAttribute ("aria-selected", String (chosen));
-    say (row.querySelector (".last"),
-         silent ? metric.last ? `last seen ${ago (now () - metric.last)}` : "none kept"
-             : spark ? lastText (metric, spark) : "");
-    if (spark && !silent)
-        drawOnce (row.querySelector ("canvas"), metric, spark);
-}
-
-function newRow (i, metric) {
-    return el ("div", {class: "metric", role: "option", id: `metric-${i}`,
-                       title: metric.name, "data-index": i,
-                       onclick: () => pick (i)},
-               el ("div", {class: "words"},
-                   el ("div", {class: "name"}, metric.name),
-                   el ("div", {class: "about"},
-                       `${metric.type} · ${plural (metric.series, "series", "series")}`)),
-               el ("canvas", {"aria-hidden": "true"}),
-               el ("div", {class: "last"}));
+//  The first index in sight, and the one past the last.
+function sight () {
+    const first = Math.floor (scroller.scrollTop / rowHeight ()) * columns;
+    const rows = Math.ceil (scroller.clientHeight / rowHeight ()) + 1;
+    return [first, Math.min (first + rows * columns, found)];
 }
 
 function place (row, i) {
-    const room = width / columns;
-    row.style.transform = `translate(${i % columns * room}px, ${
-        Math.floor (i / columns) * height ()}px)`;
+    const room = width / columns, top = Math.floor (i / columns) * rowHeight ();
+    row.style.transform = `translate(${i % columns * room}px, ${top}px)`;
     row.style.width = `${room}px`;
     row.classList.toggle ("active", i === active);
 }
 
-//  The first and the one past the last of those in sight.
-function sight () {
-    const first = Math.floor (scroller.scrollTop / height ()) * columns;
-    const rows = Math.ceil (scroller.clientHeight / height ()) + 1;
-    return [first, Math.min (first + rows * columns, found)];
+//  A row has the place of its index, and the text of its metric: it stays as long as
+//  both are the same.
+function rowOf (i, metric, there) {
+    const key = `${i} ${metric.name}`;
+    const row = there.get (key)
+        ?? newRow (metric, {id: `metric-${i}`, "data-index": i, "data-key": key,
+                            "aria-posinset": i + 1, onclick: () => pick (i)});
+    row.setAttribute ("aria-setsize", found);
+    row.setAttribute ("aria-selected", String (
+        state.charts.some (({name}) => name === metric.name)));
+    place (row, i);
+    return row;
+}
+
+function drawRows () {
+    const layout = [width, columns, rowHeight ()].join ();
+    for (const row of space.children) {
+        const metric = metricAt (Number (row.dataset.index));
+        if (metric)
+            drawRow (row, metric, sparks.get (metric.id),
+                     {isSilent: isSilent (metric), layout});
+    }
 }
 
 export function draw () {
     width = scroller.clientWidth;
-    columns = Math.max (1, Math.floor (width / WIDTH));
-    space.style.height = `${Math.ceil (found / columns) * height ()}px`;
-    say (count, plural (found, "metric"));
+    columns = Math.max (1, Math.floor (width / MIN_WIDTH));
+    space.style.height = `${Math.ceil (found / columns) * rowHeight ()}px`;
+    setText (find ("#found"), plural (found, "metric"));
     if (!found && state.search && pages.get (0)) {
         fill (space, el ("p", {class: "nothing"}, "No metric has these words."));
         return;
@@ -124,42 +103,38 @@ export function draw () {
     const [first, end] = sight (), rows = [];
     const there = new Map ([...space.children].map ((row) => [row.dataset.key, row]));
     for (let i = first; i < end; i++) {
-        const metric = item (i);
-        if (!metric) {
-            loadPage (Math.floor (i / PAGE));
-            continue;
-        }
-        const row = there.get (`${i} ${metric.name}`) ?? newRow (i, metric);
-        row.dataset.key = `${i} ${metric.name}`;
-        place (row, i);
-        rows.push ([row, metric]);
-    }
-    space.replaceChildren (...rows.map (([row]) => row));
-    rows.forEach (([row, metric]) => drawRow (row, metric));
-    wantSparks ();
-}
-
-//  Lines of what is in sight, once scrolling rests for a moment.
-let timer = 0;
-function wantSparks () {
-    clearTimeout (timer);
-    timer = setTimeout (loadSparks, 60);
-}
-
-async function loadSparks () {
-    const [first, end] = sight (), metrics = [];
-    for (let i = first; i < end; i++)
-        if (item (i))
-            metrics.push (item (i));
-    await extendSparks (metrics, alive);
-    for (const row of space.children) {
-        const metric = item (Number (row.dataset.index));
+        const metric = metricAt (i);
         if (metric)
-            drawRow (row, metric);
+            rows.push (rowOf (i, metric, there));
+        else
+            loadPage (Math.floor (i / PAGE));
     }
+    space.replaceChildren (...rows);
+    drawRows ();
+    wantLines ();
 }
 
-//  What is asked for has changed: names come again.
+let timer = 0;
+function wantLines () {
+    clearTimeout (timer);
+    timer = setTimeout (loadLines, REST_MS);
+}
+
+async function loadLines () {
+    const [first, end] = sight (), metrics = [];
+    for (let i = first; i < end; i++) {
+        const metric = metricAt (i);
+        if (metric && !isSilent (metric))
+            metrics.push (metric);
+    }
+    await loadSparks (metrics, aliveS);
+    drawRows ();
+}
+
+//  Each second: lines that are ten seconds old go on.
+export const tick = () => loadLines ();
+
+//  Asks for the names again: there are others, or others are searched.
 export function reload () {
     if (search !== state.search) {
         scroller.scrollTop = 0;
@@ -168,25 +143,23 @@ export function reload () {
     }
     search = state.search;
     pages = new Map ();
-    return loadPage (Math.floor (sight ()[0] / PAGE)).then (() => found);
+    loadPage (Math.floor (sight ()[0] / PAGE));
 }
-
-//  Each second: lines that are ten seconds old are drawn anew.
-export const tick = () => loadSparks ();
 
 function pick (i) {
     active = i;
-    if (item (i))
-        toggleChart (item (i).name);
+    if (metricAt (i))
+        toggleChart (metricAt (i).name);
 }
 
 //  Moves by so many, and keeps it in sight.
 export function step (by) {
     active = active < 0 ? 0 : Math.min (Math.max (active + by, 0), found - 1);
-    const row = height (), top = Math.floor (active / columns) * row;
+    const row = rowHeight (), top = Math.floor (active / columns) * row;
     scroller.scrollTop = Math.min (Math.max (scroller.scrollTop,
                                              top + row - scroller.clientHeight), top);
-    scroller.setAttribute ("aria-activedescendant", `metric-${active}`);
+    for (const where of [scroller, find ("#search")])
+        where.setAttribute ("aria-activedescendant", `metric-${active}`);
     draw ();
 }
 

@@ -8,7 +8,7 @@ import {find} from "./dom.js";
 const dialog = find ("#login"), form = dialog.querySelector ("form");
 const field = form.querySelector ("input"), error = form.querySelector (".error");
 
-//  The server adds #used for an address that it does not take.
+//  The address that the server prints works once. Whoever uses it again comes with #used.
 const USED = "This address was used, or is an old one. The file link in the server's folder "
     + "has a new one, admin-token a token.";
 

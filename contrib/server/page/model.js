@@ -2,17 +2,19 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {lines, times} from "./columns.js";
+import {times} from "./block.js";
 import {duration, number} from "./format.js";
+import {lines} from "./lines.js";
 import {notes} from "./notes.js";
 import {shown} from "./range.js";
 import {state} from "./state.js";
 
+//  `hidden` has the labels of lines that are not drawn. The span and the notes are asked
+//  for at each drawing, since they change more often than the rest.
 export function modelOf ({settings, block, hidden}) {
-    const heat = Boolean (block.cells), timer = block.type === "timer";
-    return {block, times: times (block), lines: lines (settings, block), heat, hidden,
-            log: settings.scale === "log",
-            zero: settings.axis === "zero" || block.type !== "gauge",
-            utc: state.utc, format: timer ? duration : number, span: shown,
-            notes: () => notes};
+    return {block, times: times (block), lines: lines (settings, block),
+            isHeat: Boolean (block.cells), hidden, isLog: settings.scale === "log",
+            fromZero: settings.axis === "zero" || block.type !== "gauge",
+            utc: state.utc, format: block.type === "timer" ? duration : number,
+            span: shown, notes: () => notes};
 }

@@ -7,7 +7,7 @@ import {clock} from "./format.js";
 import {shown} from "./range.js";
 import {state} from "./state.js";
 
-//  {stream, title, time, end, description}; charts draw them.
+//  {stream, title, time, end, description}: what charts draw.
 export const notes = [];
 
 export async function loadNotes () {
@@ -18,7 +18,7 @@ export async function loadNotes () {
         notes.splice (0, notes.length, ...answer.annotations);
 }
 
-//  What those say that are so near to a time that the cursor is on them.
+//  What those say that are at most `reach` seconds away.
 export const noteAt = (time, reach) => notes
     .filter ((note) => Math.abs (note.time - time) <= reach)
     .map ((note) => [`${note.stream}: ${note.title}`, note.description,

@@ -5,25 +5,30 @@
 
 import {drawHeat, heatRange} from "./heat.js";
 import {tick} from "./format.js";
-import {drawNotes, drawRunning} from "./over.js";
+import {drawNotes, drawRunning} from "./overlays.js";
 import {color, lineColor} from "./theme.js";
 
 const {uPlot} = window;
 const FONT = "12px Inter, system-ui, sans-serif";
-export const HEIGHT = 240;
-const DASHES = [undefined, [6, 4], [2, 4]];     //  percentiles over a heat map
+const HEIGHT = 240, WIDTH = 1.75, MIN_DRAG = 3;      //  pixels
+const LINEAR = 1, LOGARITHMIC = 3;      //  uPlot's `distr`
+
+//  Lines over a heat map have the text's colour, and are told apart by their dashes.
+const DASHES = [undefined, [6, 4], [2, 4]];
+export const DASH_STYLES = ["solid", "dashed", "dotted"];     //  the same in CSS
 
 //  A logarithmic axis has lines at powers of ten only.
 const powers = (plot, splits) => splits.map ((value) =>
     Math.abs (Math.log10 (value) - Math.round (Math.log10 (value))) < 1e-9 ? value : null);
 
-function axis (more, log = false) {
-    const grid = {stroke: color ("grid"), width: 1, ...log ? {filter: powers} : {}};
+function axis (more, isLog = false) {
+    const grid = {stroke: color ("grid"), width: 1, ...isLog ? {filter: powers} : {}};
     return {stroke: color ("muted"), font: FONT, grid, ticks: {...grid, size: 4}, ...more};
 }
 
-//  A hole is a gap only if it is longer than a line's usual distance. What leads to an
-//  interval that is not over is drawn by drawRunning.
+//  A hole is a gap only if it is longer than the line's reach. What leads to an interval
+//  that is not over is left to drawRunning. The line is asked for, since it is replaced
+//  when there are newer numbers.
 const gaps = (line) => (plot, series, first, last, holes) => {
     const {min, max} = plot.scales.x, {reach, whole} = line ();
     const pixels = reach * plot.bbox.width / (max - min), [times] = plot.data;
@@ -34,119 +39,120 @@ const gaps = (line) => (plot, series, first, last, holes) => {
     return found;
 };
 
-//  A value without neighbours is no line: it is a point.
+//  A value that has no neighbour within reach is no line: it is a point. Returns the
+//  indices of those, or null, as uPlot has it.
 const lonely = (line) => (plot, series, all) => {
     if (all)
         return null;
     const {values, reach} = line (), [times] = plot.data, found = [];
     let before = -1;            //  index of the value before
-    const isFar = (a, b) => times[b] - times[a] > reach;
-    let far = true;             //  from the value before it
+    let isFar = true;           //  is that one far from the one before it?
     values.forEach ((value, i) => {
         if (value === null)
             return;
-        const apart = before < 0 || isFar (before, i);
-        if (before >= 0 && far && apart)
+        const isApart = before < 0 || times[i] - times[before] > reach;
+        if (before >= 0 && isFar && isApart)
             found.push (before);
-        [before, far] = [i, apart];
+        [before, isFar] = [i, isApart];
     });
-    if (before >= 0 && far)
+    if (before >= 0 && isFar)
         found.push (before);
     return found.length ? found : null;
 };
 
-//  Lines, and behind each that has a band, its two edges.
-function seriesOf (model) {
-    const series = [{}], bands = [];
-    model.lines.forEach ((line, i) => {
-        const stroke = model.heat ? color ("text") : lineColor (i);
-        series.push ({
-            label: line.label, stroke, width: 1.75,
-            fill: model.lines.length === 1 && !line.band && !model.heat
-                ? color ("accent-soft") : undefined,
-            dash: model.heat ? DASHES[i] : undefined, show: !model.hidden.has (line.label), points: {size: 4, filter: lonely (() => model.lines[i])},
-            gaps: gaps (() => model.lines[i])});
-    });
-    model.lines.forEach ((line) => {
-        if (!line.band)
+function seriesOf (model, i) {
+    const line = () => model.lines[i], {label, band} = line ();
+    const isAlone = model.lines.length === 1 && !band && !model.isHeat;
+    return {label, width: WIDTH, show: !model.hidden.has (label),
+            stroke: model.isHeat ? color ("text") : lineColor (i),
+            dash: model.isHeat ? DASHES[i] : undefined,
+            fill: isAlone ? color ("accent-soft") : undefined,
+            points: {size: 4, filter: lonely (line)}, gaps: gaps (line)};
+}
+
+const edgeOf = (model, i, label) =>
+    ({label, stroke: color ("band-edge"), width: 0.5, points: {show: false},
+      gaps: gaps (() => model.lines[i])});
+
+//  As dataOf () has them: the lines, and then the two edges of each that has a band.
+function allSeries (model) {
+    const series = [{}, ...model.lines.map ((_, i) => seriesOf (model, i))], bands = [];
+    model.lines.forEach (({band}, i) => {
+        if (!band)
             return;
-        for (const label of ["min", "max"])
-            series.push ({label, stroke: color ("band-edge"), width: 0.5,
-                          points: {show: false}, gaps: gaps (() => line)});
-        bands.push ({series: [series.length - 1, series.length - 2],
-                     fill: color ("band")});
+        series.push (edgeOf (model, i, "min"), edgeOf (model, i, "max"));
+        bands.push ({series: [series.length - 1, series.length - 2], fill: color ("band")});
     });
     return {series, bands};
 }
 
-export function dataOf (model) {
-    return [model.times, ...model.lines.map (({values}) => values),
-            ...model.lines.flatMap (({band}) => band ?? [])];
-}
+export const dataOf = ({times, lines}) =>
+    [times, ...lines.map (({values}) => values), ...lines.flatMap (({band}) => band ?? [])];
 
-//  The y axis: from zero where it is asked for, or where counts are.
-function range (model) {
-    return (plot, min, max) => {
-        if (model.heat)
-            return heatRange (model.block);
-        if (min === null)
-            return model.log ? [1, 10] : [0, 1];
-        if (model.log)
-            return uPlot.rangeLog (min, max, 10, false);
-        const bottom = model.zero && min > 0 ? 0 : min;
-        if (bottom === max)
-            return max === 0 ? [0, 1] : [Math.min (0, max * 1.2), Math.max (0, max * 1.2)];
-        const room = (max - bottom) * 0.08;
-        return [bottom === 0 ? 0 : bottom - room, max + room];
-    };
-}
+//  The ends of the y axis. Zero is one of them where it is asked for.
+const range = (model) => (plot, min, max) => {
+    if (model.isHeat)
+        return heatRange (model.block);
+    if (min === null)
+        return model.isLog ? [1, 10] : [0, 1];
+    if (model.isLog)
+        return uPlot.rangeLog (min, max, 10, false);
+    const bottom = model.fromZero && min > 0 ? 0 : min;
+    if (bottom === max)
+        return max === 0 ? [0, 1] : [Math.min (0, max * 1.2), Math.max (0, max * 1.2)];
+    const room = (max - bottom) * 0.08;
+    return [bottom === 0 ? 0 : bottom - room, max + room];
+};
 
-function hooks (model, handlers, drag) {
-    return {
-        drawAxes: [(plot) => model.heat && drawHeat (plot, model.block)],
-        draw: [(plot) => drawRunning (plot, model.lines),
-               (plot) => drawNotes (plot, model.notes ())],
-        setCursor: [(plot) => handlers.point (plot.cursor.idx)],
-        setSelect: [(plot) => {
-            const {left, width} = plot.select;
-            if (width < 3)
-                return;
-            const from = plot.posToVal (left, "x"), to = plot.posToVal (left + width, "x");
-            plot.setSelect ({left: 0, top: 0, width: 0, height: 0}, false);
-            if (drag.here)
-                handlers.zoom (from, to);
-            drag.here = false;
-        }]
-    };
-}
+const axes = (model, isLog) => [
+    axis ({space: 70, size: 30, values: (plot, splits, i, space, apart) =>
+        splits.map ((time) => tick (time, apart, model.utc))}),
+    axis ({size: 68, values: (plot, splits) =>
+        splits.map ((value) => value === null ? "" : model.format (value))}, isLog)];
 
-//  Makes a chart of a model {times, lines, block, heat, log, zero, utc, span (), notes (),
-//  hidden, format}; handlers are zoom (from, to) and point (index).
+//  The chart in which a drag has begun, and which zooms. All charts have one cursor, so
+//  all of them see the end.
+let dragged = null;
+
+const onMouseDown = (plot, target, next) => (event) => {
+    dragged = plot;
+    next (event);
+};
+
+const onSelect = (handlers) => (plot) => {
+    const {left, width} = plot.select;
+    if (width < MIN_DRAG)
+        return;
+    plot.setSelect ({left: 0, top: 0, width: 0, height: 0}, false);
+    if (plot === dragged)
+        handlers.zoom (plot.posToVal (left, "x"), plot.posToVal (left + width, "x"));
+};
+
+//  Draws a model (model.js says what it is); handlers are zoom (from, to), unzoom (),
+//  and point (index) for the cursor's time.
 export function newPlot (parent, model, handlers) {
-    const {series, bands} = seriesOf (model);
-    const drag = {here: false};     //  all charts get its end, one has its begin
-    const begin = (plot, target, next) => (event) => {
-        drag.here = true;
-        next (event);
-    };
+    const isLog = model.isLog || model.isHeat;
     const options = {
-        width: parent.clientWidth, height: HEIGHT, legend: {show: false}, series, bands,
+        width: parent.clientWidth, height: HEIGHT, legend: {show: false},
+        ...allSeries (model),
         padding: [8, 28, 0, 0],    //  half of the last time
         scales: {x: {range: () => model.span ()},
-                 y: {range: range (model), distr: model.log || model.heat ? 3 : 1,
-                     log: 10}},
-        axes: [axis ({space: 70, size: 30, values: (plot, splits, i, space, apart) =>
-                          splits.map ((time) => tick (time, apart, model.utc))}),
-               axis ({size: 68, values: (plot, splits) =>
-                          splits.map ((value) => value === null ? "" : model.format (value))},
-                     model.log || model.heat)],
+                 y: {range: range (model), distr: isLog ? LOGARITHMIC : LINEAR, log: 10}},
+        axes: axes (model, isLog),
         tzDate: (time) => model.utc ? uPlot.tzDate (new Date (time * 1000), "Etc/UTC")
             : new Date (time * 1000),
         cursor: {sync: {key: "zibrato", scales: ["x", null], setSeries: false},
                  drag: {x: true, y: false, setScale: false},
-                 bind: {mousedown: begin, dblclick: () => () => handlers.unzoom ()},
+                 bind: {mousedown: onMouseDown, dblclick: () => () => handlers.unzoom ()},
                  points: {size: 7, width: 2}, y: false},
-        hooks: hooks (model, handlers, drag)
+        hooks: {drawAxes: [(plot) => model.isHeat && drawHeat (plot, model.block)],
+                draw: [(plot) => drawRunning (plot, model.lines),
+                       (plot) => drawNotes (plot, model.notes ())],
+                setCursor: [(plot) => handlers.point (plot.cursor.idx)],
+                setSelect: [onSelect (handlers)]}
     };
-    return new uPlot (options, dataOf (model), parent);
+    const plot = new uPlot (options, dataOf (model), parent);
+    plot.root.setAttribute ("role", "img");
+    plot.root.setAttribute ("aria-label", "the lines of the table below, over time");
+    return plot;
 }

@@ -1,39 +1,42 @@
 //  range - which time is shown
 //
-//  Live is the last so many seconds up to now; else it stands still.
+//  Live is the last so many seconds up to now. It may be paused, or be replaced by a
+//  time of one's own, and then it stands still.
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {now} from "./api.js";
 import {change, RANGES, state} from "./state.js";
 
-const LEAST = 10, DELAY = 2;    //  seconds: what can be seen, and until rows are there
+const MIN_S = 10;               //  the shortest time that can be zoomed to
+const DELAY_S = 2;              //  until rows are there
 
-let standing = null;            //  the end of what is shown when it is not live
-let fallback = 1800;            //  where the address says nothing
+let fallback = 1800;            //  seconds that are shown where the address says nothing
 
-//  What a store that is young has all in sight.
-export function setFallback (age) {
-    fallback = age < 600 ? 300 : 1800;
+//  A store that is younger than ten minutes shows five.
+export function setFallback (storeAge) {
+    fallback = storeAge < 600 ? 300 : 1800;
 }
 
+//  Seconds of a live range.
 export const length = () => state.range ?? fallback;
+
+const latest = () => now () - DELAY_S;
 
 //  [from, to] in seconds.
 export function shown () {
     if (state.from !== null)
         return [state.from, state.to];
-    if (state.live)
-        standing = null;
-    else
-        standing ??= now () - DELAY;
-    const to = standing ?? now () - DELAY;
+    //  An address may say that it is paused, and not at what time: then it is now.
+    if (!state.live)
+        state.to ??= Math.floor (latest ());
+    const to = state.to ?? latest ();
     return [to - length (), to];
 }
 
-let zooms = [];                 //  what was shown before each
+let zooms = [];                 //  what was shown before each zoom
 
-//  What a drag has chosen, until it is taken back.
+//  What a drag has chosen, until unzoom ().
 export function zoomTo (from, to) {
     zooms.push ({from: state.from, to: state.to, range: state.range, live: state.live});
     change ({from, to, live: false}, true);
@@ -50,24 +53,23 @@ function goLive (values) {
     change ({from: null, to: null, live: true, ...values}, true);
 }
 
-export const live = () => goLive ({});
-
-function stay (from, to) {
+function showFixed (from, to) {
     change ({from: Math.round (from), to: Math.round (to), live: false}, true);
 }
 
-//  By a share of what is shown: -0.5 is half of it to the left.
+//  By a share of what is shown: -0.5 is half of it to the left. Whoever comes up to now
+//  is live again.
 export function pan (share) {
     const [from, to] = shown (), by = (to - from) * share;
     if (to + by >= now ())
-        live ();
+        goLive ({});
     else
-        stay (from + by, to + by);
+        showFixed (from + by, to + by);
 }
 
-//  Around the middle; a live range keeps its end.
+//  Around the middle; a range keeps its end, and becomes the next one of RANGES.
 export function zoom (factor) {
-    const [from, to] = shown (), size = Math.max (LEAST, (to - from) * factor);
+    const [from, to] = shown (), size = Math.max (MIN_S, (to - from) * factor);
     if (state.from === null) {
         const steps = RANGES.map (([seconds]) => seconds);
         const next = factor < 1 ? steps.findLast ((step) => step < length ())
@@ -77,17 +79,18 @@ export function zoom (factor) {
         return;
     }
     const middle = (from + to) / 2;
-    stay (middle - size / 2, Math.min (middle + size / 2, now ()));
+    showFixed (middle - size / 2, Math.min (middle + size / 2, now ()));
 }
 
+//  The address of a paused range says until when, for who gets it.
 export function toggleLive () {
     if (state.live)
-        change ({live: false});
+        change ({live: false, range: length (), to: Math.floor (latest ())});
     else
-        live ();
+        goLive ({});
 }
 
 export const setRange = (range) => goLive ({range});
 
-//  The browser's Back has its own way.
+//  The browser's Back undoes zooms by itself.
 window.addEventListener ("popstate", () => { zooms = []; });

@@ -7,9 +7,11 @@ import {el, fill, find} from "./dom.js";
 import {ago, exact, plural} from "./format.js";
 import {change, state, toggleChart} from "./state.js";
 
+const MANY_FRESH = 1000;        //  new series in a day: somebody invents names
+
 const place = find ("#series");
-const opened = new Map ();      //  the series of those that are, by the metric's name
-let sort = "series", last = null;
+const opened = new Map ();      //  the series of metrics that are open, by their name
+let sort = "series", answer = null;
 
 //  A share of all as the length of a bar.
 function bar (share) {
@@ -24,9 +26,13 @@ function showChart (name) {
     change ({view: "metrics"}, true);
 }
 
-function describe ({source, tags}) {
-    return [source || "(no source)", tags.replaceAll (";", ", ")].filter (Boolean).join (" · ");
-}
+//  A button that has the focus keeps it when the page is made anew, by its key.
+const link = (key, text, onclick, attributes = {}) =>
+    el ("button", {type: "button", class: "link", "data-key": key, onclick, ...attributes},
+        text);
+
+const describe = ({source, tags}) =>
+    [source || "(no source)", tags.replaceAll (";", ", ")].filter (Boolean).join (" · ");
 
 //  The newest series of a metric, below it.
 function innerRow ({series, found}) {
@@ -38,41 +44,38 @@ function innerRow ({series, found}) {
             ? el ("p", {class: "muted"}, `and ${exact (found - series.length)} more`) : null));
 }
 
-//  Opens it, or closes it again.
-async function open (metric) {
-    if (!opened.delete (metric.name)) {
-        const answer = await get ("api/series", {metric: metric.name}).catch (() => null);
-        if (!answer)
+//  Opens a metric, or closes it again.
+async function toggle ({name}) {
+    if (!opened.delete (name)) {
+        const its = await get ("api/series", {metric: name}).catch (() => null);
+        if (!its)
             return;
-        opened.set (metric.name, answer);
+        opened.set (name, its);
     }
     show ();
 }
 
-function metricRows (metric, all) {
+function metricRows (metric) {
+    const {name, series, fresh} = metric, isOpen = opened.has (name);
     const row = el ("tr", {},
-        el ("th", {scope: "row"},
-            el ("button", {type: "button", class: "link", title: "its series",
-                           "data-key": metric.name, onclick: () => open (metric)},
-                metric.name)),
-        el ("td", {class: "wide"}, bar (metric.series / all)),
-        el ("td", {}, exact (metric.series)),
-        el ("td", {class: metric.fresh > 1000 ? "wrong" : ""}, exact (metric.fresh)),
-        el ("td", {}, el ("button", {type: "button", class: "link",
-                                     onclick: () => showChart (metric.name)}, "chart")));
-    return opened.has (metric.name) ? [row, innerRow (opened.get (metric.name))] : [row];
+        el ("th", {scope: "row"}, link (`of ${name}`, name, () => toggle (metric),
+                                        {title: "its series", "aria-expanded": String (isOpen)})),
+        el ("td", {class: "wide"}, bar (series / answer.series)),
+        el ("td", {}, exact (series)),
+        el ("td", {class: fresh > MANY_FRESH ? "wrong" : ""}, exact (fresh)),
+        el ("td", {}, link (`chart of ${name}`, "chart", () => showChart (name))));
+    return isOpen ? [row, innerRow (opened.get (name))] : [row];
 }
 
 //  A column by which it can be sorted.
-function heading (key, text) {
-    return el ("th", {scope: "col", "aria-sort": sort === key ? "descending" : "none"},
-        el ("button", {type: "button", class: "link", onclick: () => {
+const heading = (key, text) =>
+    el ("th", {scope: "col", "aria-sort": sort === key ? "descending" : "none"},
+        link (`by ${key}`, text, () => {
             sort = key;
             loadSeries ();
-        }}, text));
-}
+        }));
 
-function metricTable (answer) {
+function metricTable () {
     if (!answer.metrics.length && state.search)
         return el ("p", {class: "nothing"}, "No metric has these words.");
     return el ("table", {class: "rows"},
@@ -80,36 +83,36 @@ function metricTable (answer) {
                              el ("th", {class: "wide"}),
                              heading ("series", "series"), heading ("fresh", "new in a day"),
                              el ("th"))),
-        el ("tbody", {}, answer.metrics.flatMap ((one) => metricRows (one, answer.series))));
+        el ("tbody", {}, answer.metrics.flatMap (metricRows)));
 }
 
-function sideTable (title, rows, all) {
+//  Of sources or tags: rows are {name, series}, and `text` says their number.
+function sideTable (title, rows, text) {
     return el ("section", {}, el ("h3", {}, title),
-        el ("table", {class: "rows"}, el ("tbody", {}, rows.map (([name, count, text]) =>
-            el ("tr", {}, el ("th", {scope: "row"}, name || "(none)"),
-                el ("td", {class: "wide"}, bar (count / all)), el ("td", {}, text))))));
+        el ("table", {class: "rows"}, el ("tbody", {}, rows.map ((row) =>
+            el ("tr", {}, el ("th", {scope: "row"}, row.name || "(none)"),
+                el ("td", {class: "wide"}, bar (row.series / answer.series)),
+                el ("td", {}, text (row)))))));
 }
 
-//  Made anew, with what is open, and the focus where it was.
+//  Makes the page anew, with what is open, and the focus where it was.
 function show () {
-    const answer = last, focused = document.activeElement?.dataset.key;
-    const sources = answer.sources.map ((one) => [one.name, one.series, exact (one.series)]);
-    const tags = answer.tags.map ((one) => [one.name, one.series,
-                                            plural (one.values, "value")]);
-    fill (place, el ("h2", {}, `${exact (answer.series)} series, and who makes them`),
-          el ("div", {class: "beside"}, metricTable (answer),
-              el ("aside", {}, sideTable ("Sources", sources, answer.series),
-                  tags.length ? sideTable ("Tags", tags, answer.series) : null)));
-    if (focused !== undefined)
+    const {sources, tags, series} = answer, {key} = document.activeElement?.dataset ?? {};
+    fill (place, el ("h2", {}, `${exact (series)} series, and who makes them`),
+          el ("div", {class: "beside"}, metricTable (),
+              el ("aside", {},
+                  sideTable ("Sources", sources, (source) => exact (source.series)),
+                  tags.length
+                      ? sideTable ("Tags", tags, (tag) => plural (tag.values, "value")) : null)));
+    if (key !== undefined)
         [...place.querySelectorAll ("[data-key]")]
-            .find (({dataset}) => dataset.key === focused)?.focus ();
+            .find (({dataset}) => dataset.key === key)?.focus ();
 }
 
 export async function loadSeries () {
-    const answer = await get ("api/series", {search: state.search, sort})
-        .catch (() => null);
-    if (!answer)
+    const fresh = await get ("api/series", {search: state.search, sort}).catch (() => null);
+    if (!fresh)
         return;
-    last = answer;
+    answer = fresh;
     show ();
 }

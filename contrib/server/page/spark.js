@@ -1,8 +1,8 @@
-//  spark - a line as small as a word
+//  spark - a line as small as a word; values are numbers, null where there is none
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-//  The least and the largest number; of a flat line a little around it.
+//  The ends of the axis; of a flat line a little around it.
 function bounds (values, fromZero) {
     let min = fromZero ? 0 : Infinity, max = -Infinity;
     for (const value of values)
@@ -13,7 +13,7 @@ function bounds (values, fromZero) {
     return max > min ? [min, max] : [min - 1, max + 1];
 }
 
-//  Runs of values beside each other, with a hole of at most `reach` in them.
+//  The indices of values that are one line: at most `reach` apart.
 function runs (values, reach) {
     const found = [];
     let last = -Infinity;
@@ -28,22 +28,23 @@ function runs (values, reach) {
     return found;
 }
 
-//  The usual distance between values, doubled and a bit: what is further is a gap.
+//  How far apart values may be that are one line: two and a half times their usual
+//  distance, since one may be missing. What is further is a gap.
 export function reachOf (values) {
-    const apart = [];
+    const distances = [];
     let last = -1;
     values.forEach ((value, i) => {
         if (value === null)
             return;
         if (last >= 0)
-            apart.push (i - last);
+            distances.push (i - last);
         last = i;
     });
-    apart.sort ((a, b) => a - b);
-    return apart.length ? 2.5 * apart[apart.length >> 1] : 1;
+    distances.sort ((a, b) => a - b);
+    return distances.length ? 2.5 * distances[distances.length >> 1] : 1;
 }
 
-//  Draws values over the whole canvas; `from zero` for what is a count.
+//  Draws values over the whole canvas.
 export function drawSpark (canvas, values, stroke, fill, fromZero) {
     const scale = window.devicePixelRatio || 1;
     const width = canvas.clientWidth, height = canvas.clientHeight;

@@ -4,42 +4,45 @@
 
 import {get, now} from "./api.js";
 
-const STEP = 10, OVERLAP = 70, DELAY = 3;     //  seconds
+const STEP_S = 10;
+const OVERLAP_S = 70;           //  a worker that flushes once a minute is so late
+const DELAY_S = 3;              //  until rows are there
 
-//  {values, to} by the metric's id.
+//  {values, to, shows} by the metric's id: a value for each step up to a time, null where
+//  there is none; and what the values of a timer are, "p95" or "mean".
 export const sparks = new Map ();
 
-//  What is to be asked for, by the time from which on: of a line that is there, its
-//  end, for which rows may still have come.
-function wanted (metrics, to, span) {
-    const ids = new Map ();
+//  The metrics by the time from which on they are to be asked for: of a line that is
+//  there, some of its end again, since rows may have come late.
+function metricsByStart (metrics, to, span) {
+    const starts = new Map ();
     for (const metric of metrics) {
-        const known = sparks.get (metric.id)?.to ?? 0;
-        if (now () - metric.last > span || known >= to)
+        const end = sparks.get (metric.id)?.to ?? 0;
+        if (end >= to)
             continue;
-        const from = Math.max (to - span, known - OVERLAP);
-        ids.set (from, [...ids.get (from) ?? [], metric]);
+        const from = Math.max (to - span, end - OVERLAP_S);
+        starts.set (from, [...starts.get (from) ?? [], metric]);
     }
-    return ids;
+    return starts;
 }
 
-//  The line goes on; what it is made of stays as long.
+//  The line goes on, and loses as much at its begin.
 function extend (metric, spark, from, to, size) {
     const known = sparks.get (metric.id);
-    const before = known ? known.values.slice (0, (from - known.to) / STEP) : [];
-    sparks.set (metric.id, {to, values: before.concat (spark.values).slice (-size)});
+    const before = known ? known.values.slice (0, (from - known.to) / STEP_S) : [];
+    sparks.set (metric.id, {to, shows: spark.shows ?? known?.shows,
+                            values: before.concat (spark.values).slice (-size)});
     metric.last = Math.max (metric.last, spark.last);
 }
 
-//  `span`: so many seconds, after which a metric is silent; the server says it.
-export async function extendSparks (metrics, span) {
-    const to = Math.floor ((now () - DELAY) / STEP) * STEP;
-    for (const [from, some] of wanted (metrics, to, span)) {
+//  Lines of the last so many seconds.
+export async function loadSparks (metrics, span) {
+    const to = Math.floor ((now () - DELAY_S) / STEP_S) * STEP_S;
+    for (const [from, some] of metricsByStart (metrics, to, span)) {
         const answer = await get ("api/sparks", {
-            ids: some.map (({id}) => id).join (","), from, to, resolution: STEP})
+            ids: some.map (({id}) => id).join (","), from, to, resolution: STEP_S})
             .catch (() => ({sparks: []}));
         for (const spark of answer.sparks)
-            extend (some.find (({id}) => id === spark.id), spark, from, to,
-                    span / STEP);
+            extend (some.find (({id}) => id === spark.id), spark, from, to, span / STEP_S);
     }
 }

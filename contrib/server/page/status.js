@@ -2,15 +2,16 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
-import {clockIs, get} from "./api.js";
-import {el, fill, find, say} from "./dom.js";
+import {get, setClock} from "./api.js";
+import {el, fill, find, setText} from "./dom.js";
 import {ago, bytes, exact, number, plural, span} from "./format.js";
 
-const line = find ("#told");
-let before = null;
+const OLD_S = 120, FULL = 0.9;  //  what is older, or larger by this share, is wrong
 
-//  Rows a second since it was asked for the last time. A server that was started anew
-//  begins at zero.
+const line = find ("#told");
+let before = null;              //  the status of a second ago, or null
+
+//  Rows a second since then, or null. A server that was started anew begins at zero.
 function rate (status) {
     const past = before;
     before = status;
@@ -18,30 +19,31 @@ function rate (status) {
         ? (status.stored - past.stored) / (status.now - past.now) : null;
 }
 
-//  Parts are [name, text, is it wrong?]. Those that are there stay.
+//  Parts are [name, text, is it wrong?]. Elements stay as long as the names do.
 function show (...parts) {
-    if (parts.some (([name], i) => line.children[i]?.dataset.part !== name))
-        fill (line, parts.map (([name]) =>
-            el ("span", {class: "part", "data-part": name})));
-    parts.forEach (([, text, wrong = false], i) => {
-        say (line.children[i], text);
-        line.children[i].classList.toggle ("wrong", wrong);
+    const names = parts.map (([name]) => name);
+    if ([...line.children].map (({dataset}) => dataset.part).join () !== names.join ())
+        fill (line, names.map ((name) => el ("span", {class: "part", "data-part": name})));
+    parts.forEach (([, text, isWrong = false], i) => {
+        setText (line.children[i], text);
+        line.children[i].classList.toggle ("wrong", isWrong);
     });
 }
 
 export async function loadStatus () {
     const status = await get ("api/status");
-    clockIs (status.now);
+    setClock (status.now);
     const rows = rate (status), age = status.now - status.newest;
-    show (["metrics", plural (status.metrics, "metric")],
+    show (...status.failing ? [["failing", "nothing can be stored: disk full?", true]] : [],
+          ["metrics", plural (status.metrics, "metric")],
           ["series", plural (status.series, "series", "series")],
           ["rows", rows === null ? "… rows/s" : `${number (rows)} rows/s`],
           ["newest", status.newest ? `newest ${ago (age)}` : "nothing yet",
-           status.newest > 0 && age > 120],
+           status.newest > 0 && age > OLD_S],
           ["lost", `${exact (status.lost)} lost in ${span (status.lost_s)}`,
            status.lost > 0],
           ["size", `${bytes (status.bytes)} of ${bytes (status.max_bytes)}`,
-           status.bytes > 0.9 * status.max_bytes]);
+           status.bytes > FULL * status.max_bytes]);
     return status;
 }
 

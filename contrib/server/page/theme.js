@@ -1,15 +1,16 @@
-//  theme - light or dark, as the system has it or as was chosen; and colours for
-//  what is drawn, which the style sheet has as variables
+//  theme - light or dark, as the system has it or as was chosen; and the colours of
+//  what is drawn, which are variables of page.css
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {state} from "./state.js";
 
+const LINE_COLORS = 10;         //  in page.css
+
 const system = matchMedia ("(prefers-color-scheme: dark)");
+const colors = new Map ();      //  those that were looked up in this theme
 
 export const isDark = () => state.theme ? state.theme === "dark" : system.matches;
-
-const colors = new Map ();      //  what was looked up
 
 export function applyTheme () {
     colors.clear ();
@@ -26,7 +27,5 @@ export function color (name) {
     return colors.get (name);
 }
 
-const LINES = 10;
-
 //  Of the nth line of a chart.
-export const lineColor = (n) => color (`line-${n % LINES + 1}`);
+export const lineColor = (n) => color (`line-${n % LINE_COLORS + 1}`);

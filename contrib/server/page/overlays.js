@@ -1,30 +1,38 @@
-//  over - what is drawn over the lines of a chart
+//  overlays - what is drawn over the lines of a chart
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {color} from "./theme.js";
 
-//  Annotations are lines from top to bottom, with a flag to point at.
+const FLAG = 6;                 //  pixels
+
+//  Annotations are lines from top to bottom, with a flag to point at. One that has an
+//  end is an area.
 export function drawNotes (plot, notes) {
     const {ctx, bbox} = plot, {min, max} = plot.scales.x;
+    const x = (time) => Math.round (plot.valToPos (time, "x", true));
     ctx.save ();
-    ctx.strokeStyle = ctx.fillStyle = color ("note");
+    ctx.strokeStyle = color ("note");
     ctx.lineWidth = window.devicePixelRatio;
     ctx.setLineDash ([4, 3]);
-    for (const {time} of notes) {
+    for (const {time, end} of notes) {
         if (time < min || time > max)
             continue;
-        const x = Math.round (plot.valToPos (time, "x", true)) + 0.5;
+        const left = x (time);
+        ctx.fillStyle = color ("note-soft");
+        if (end > time)
+            ctx.fillRect (left, bbox.top, x (Math.min (end, max)) - left, bbox.height);
         ctx.beginPath ();
-        ctx.moveTo (x, bbox.top);
-        ctx.lineTo (x, bbox.top + bbox.height);
+        ctx.moveTo (left + 0.5, bbox.top);
+        ctx.lineTo (left + 0.5, bbox.top + bbox.height);
         ctx.stroke ();
-        ctx.fillRect (x - 3, bbox.top, 6, 6);
+        ctx.fillStyle = color ("note");
+        ctx.fillRect (left + 0.5 - FLAG / 2, bbox.top, FLAG, FLAG);
     }
     ctx.restore ();
 }
 
-//  What an interval has that is not over: a line of dashes to a ring.
+//  An interval that is not over: dashes from the last one that is, to a ring.
 export function drawRunning (plot, lines) {
     const {ctx, data} = plot, scale = window.devicePixelRatio;
     const place = (line, i) => [plot.valToPos (data[0][i], "x", true),

@@ -1,4 +1,4 @@
-//  between - from one time to another, as somebody types them
+//  range_dialog - from one time to another, as somebody types them
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
@@ -10,10 +10,11 @@ import {state} from "./state.js";
 const dialog = find ("#times"), form = dialog.querySelector ("form");
 const error = dialog.querySelector (".error");
 
+//  The name of the times that are shown.
 export const zone = () => state.utc ? "UTC"
     : Intl.DateTimeFormat ().resolvedOptions ().timeZone;
 
-//  As the browser has it in a field, and back.
+//  As a field of type datetime-local has it, and back.
 const write = (seconds) => `${day (seconds, state.utc)}T${clock (seconds, state.utc)}`;
 const read = (text) => Math.floor (Date.parse (state.utc ? `${text}Z` : text) / 1000);
 

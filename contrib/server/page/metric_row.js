@@ -1,0 +1,58 @@
+//  metric_row - a metric in the list: its name, a small line, its last value
+//
+//  SPDX-License-Identifier: BSD-3-Clause
+
+import {now} from "./api.js";
+import {el, setText} from "./dom.js";
+import {ago, duration, number, plural} from "./format.js";
+import {drawSpark, reachOf} from "./spark.js";
+import {color} from "./theme.js";
+
+export function newRow (metric, attributes) {
+    return el ("div", {class: "metric", role: "option", title: metric.name, ...attributes},
+               el ("div", {class: "words"},
+                   el ("div", {class: "name"}, metric.name),
+                   el ("div", {class: "about"},
+                       `${metric.type} · ${plural (metric.series, "series", "series")}`)),
+               el ("canvas", {"aria-hidden": "true"}),
+               el ("div", {class: "last"},
+                   el ("span", {class: "shows"}), el ("span", {class: "number"})));
+}
+
+//  The value of a line, as its type is read. A counter that was not counted up for longer
+//  than usual is at zero.
+function lastText ({type}, {values}) {
+    const at = values.findLastIndex ((value) => value !== null);
+    if (at < 0)
+        return "";
+    if (type === "timer")
+        return duration (values[at]);
+    if (type === "gauge")
+        return number (values[at]);
+    const isSilent = values.length - 1 - at > reachOf (values);
+    return `${number (isSilent ? 0 : values[at])}/s`;
+}
+
+function silentText (metric) {
+    return metric.last ? `last seen ${ago (now () - metric.last)}` : "none kept";
+}
+
+//  Most of the time it is as it was drawn.
+function drawOnce (canvas, metric, spark, layout) {
+    const stroke = color ("accent"), drawn = [spark.to, layout, stroke].join ();
+    if (canvas.dataset.drawn === drawn)
+        return;
+    canvas.dataset.drawn = drawn;
+    drawSpark (canvas, spark.values, stroke, color ("accent-soft"), metric.type !== "gauge");
+}
+
+//  `spark` is its line, or undefined as long as that has not come. Rows of one `layout`
+//  have one size: to ask each would cost a layout of the page.
+export function drawRow (row, metric, spark, {isSilent, layout}) {
+    const last = isSilent ? silentText (metric) : spark ? lastText (metric, spark) : "";
+    row.classList.toggle ("silent", isSilent);
+    setText (row.querySelector (".number"), last);
+    setText (row.querySelector (".shows"), !isSilent && last && spark.shows || "");
+    if (spark && !isSilent)
+        drawOnce (row.querySelector ("canvas"), metric, spark, layout);
+}
