@@ -66,6 +66,7 @@ export async function keys_of_one_chart (site, watched) {
     await page.waitForSelector ("[data-name=one] .legend tbody tr");
     await page.waitForSelector ("[data-name=two] .legend tbody tr");
     await page.waitForSelector ("[data-name=nobody] h2:text-is('nobody')");
+    await page.waitForSelector ("[data-name=nobody] >> text=No metric has this name yet.");
     await page.hover ("[data-name=two] h2");
     await page.keyboard.press ("l");
     await until ("one of them", () => new URL (page.url ()).searchParams

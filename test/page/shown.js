@@ -143,18 +143,20 @@ export async function charts_out_of_sight_wait (site, watched) {
     await until ("news of the last", async () => await told () === "4711");
 }
 
-//  In the list a counter that was not counted up for longer than usual is at zero.
+//  In the list a counter that was not counted up for longer than usual is at zero; one
+//  that is reported every half minute has the rate of all of it.
 export async function a_silent_counter_is_at_zero (site, watched) {
     const {page} = watched, end = Math.floor (now () / 10) * 10;
-    const counters = (name, until_s) => Array.from ({length: 20}, (_, i) =>
-        ({name, source: "web", value: 50 * i, measure_time: end - until_s - 10 * (19 - i)}));
-    await site.post ("/v1/metrics", {counters: [...counters ("busy", 0),
+    const counters = (name, until_s, apart_s = 10) => Array.from ({length: 20}, (_, i) =>
+        ({name, source: "web", value: 5 * apart_s * i,
+          measure_time: end - until_s - apart_s * (19 - i)}));
+    await site.post ("/v1/metrics", {counters: [...counters ("busy", 0), ...counters ("slow", 0, 30),
                                                 ...counters ("quiet", 90)]});
     await watched.enter ();
     const last = (name) => page.textContent (`.metric[title=${name}] .last`);
     await page.waitForSelector (".metric[title=quiet]");
-    await until ("both", async () => await last ("busy") === "5/s"
-        && await last ("quiet") === "0/s");
+    await until ("all", async () => await last ("busy") === "5/s"
+        && await last ("slow") === "5/s" && await last ("quiet") === "0/s");
 }
 
 //  What the last value of a timer is stands before it: of a program a percentile, of a
@@ -176,6 +178,26 @@ export async function a_last_value_says_what_it_is (site, watched) {
     await page.waitForSelector (".metric[title=query]");
     await until ("all", async () => /^p9510(\.\d)? ms$/.test (await last ("query"))
         && await last ("depth") === "7" && /^p9520(\.\d)? ms$/.test (await last ("latency")));
+}
+
+//  A drag zooms once, also after a click in another chart.
+export async function a_click_begins_no_drag (site, watched) {
+    const {page} = watched, to = now (), from = to - 600;
+    await site.gauges (["one", "two"].map ((name) =>
+        ({name, source: "web", measure_time: to - 300, value: 1})));
+    await watched.enter (`?m=one&o=&m=two&o=&from=${from}&to=${to}`);
+    await page.waitForFunction (() => document.querySelectorAll (".u-over").length === 2);
+    const entries = () => page.evaluate (() => history.length), before = await entries ();
+    await page.click (".u-over >> nth=0");
+    const box = await page.locator (".u-over >> nth=1").boundingBox ();
+    await page.mouse.move (box.x + 100, box.y + 50);
+    await page.mouse.down ();
+    for (const x of [150, 200])
+        await page.mouse.move (box.x + x, box.y + 50);
+    await page.mouse.up ();
+    await until ("another time", () =>
+        new URL (page.url ()).searchParams.get ("from") !== String (from));
+    assert.equal (await entries (), before + 1);
 }
 
 //  Who gets the address of a page that is paused sees what its sender saw.

@@ -18,6 +18,10 @@ export const whole = ({count, running}) => count - (running ? 1 : 0);
 //  When the last of those ended.
 export const ended = (block) => block.from + whole (block) * block.resolution;
 
+//  Was nothing measured in all of its time?
+export const isEmpty = ({groups}) =>
+    groups.every (({value}) => value.every ((one) => one === null));
+
 const keyOf = ({id, label}) => id ?? label;
 
 //  Has an answer the same lines and intervals as a block, without a hole between them?

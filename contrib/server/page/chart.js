@@ -2,6 +2,7 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
+import {isEmpty} from "./block.js";
 import {showHeader} from "./chart_header.js";
 import {el, fill, setText} from "./dom.js";
 import {Feed} from "./feed.js";
@@ -115,7 +116,7 @@ export class Chart {
         if (!this.block)
             return;
         showHeader (this);
-        if (!this.block.groups.length) {
+        if (isEmpty (this.block)) {
             this.showText (this.settings.source && !this.block.series
                 ? "No source has these words." : "Nothing was measured in this time.");
             return;
@@ -134,7 +135,7 @@ export class Chart {
     //  Newer numbers of the same lines.
     update () {
         const model = modelOf (this);
-        if (!areSame (model.lines, this.model.lines)) {
+        if (isEmpty (this.block) || !areSame (model.lines, this.model.lines)) {
             this.draw ();
             return;
         }

@@ -2,6 +2,7 @@
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
+import {isEmpty} from "./block.js";
 import {choice, el, fill, select} from "./dom.js";
 import {exportMenu} from "./export.js";
 import {changeChart, toggleChart} from "./state.js";
@@ -10,7 +11,7 @@ const TYPING_MS = 250;
 const OVER = [["auto", "sources: auto"], ["sum", "sum of sources"],
               ["split", "each source"], ["mean", "mean of sources"],
               ["min", "min of sources"], ["max", "max of sources"]];
-const OVER_TIMER = [["auto", "all sources together"], ["split", "each source"]];
+const OVER_TIMER = [["auto", "all sources"], ["split", "each source"]];
 const LINE = [["p50", "p50"], ["p95", "p95"], ["p99", "p99"], ["average", "mean"],
               ["highest", "max"]];
 
@@ -95,7 +96,7 @@ function header (chart) {
     const {settings, block} = chart;
     return el ("header", {class: "chart-header"},
         el ("h2", {title: settings.name}, settings.name), block ? tools (chart) : null,
-        el ("div", {class: "corner"}, block?.groups.length ? exportMenu (chart) : null,
+        el ("div", {class: "corner"}, block && !isEmpty (block) ? exportMenu (chart) : null,
             el ("button", {type: "button", class: "icon close", title: "close (x)",
                            "aria-label": `close ${settings.name}`,
                            onclick: () => toggleChart (settings.name)}, "×")));

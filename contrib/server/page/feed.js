@@ -10,6 +10,11 @@ const OVERLAP_S = 70;   //  a worker that flushes once a minute is so late
 const RELOAD_S = 60;    //  then all is asked for again
 const RETRY_S = 5;      //  after a refusal
 const MIN_S = 1, MAX_S = 30;    //  between two questions
+const NOT_FOUND = 404;
+
+function reason ({status, message}) {
+    return status === NOT_FOUND ? "No metric has this name yet." : status ? message : "";
+}
 
 //  load () and more () return {block}, or {refused} with the reason, which is "" if the
 //  server did not answer; or null if another question was asked meanwhile.
@@ -35,7 +40,7 @@ export class Feed {
         const {loads} = this;
         const answer = await get ("api/points", {...this.query (), running: 1, ...more})
             .then ((block) => ({block}),
-                   (error) => ({refused: error.status ? error.message : ""}));
+                   (error) => ({refused: reason (error)}));
         return loads === this.loads ? answer : null;
     }
 

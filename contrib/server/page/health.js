@@ -91,15 +91,16 @@ function workerRow (source, {measures}, to) {
     const lost = LOST.reduce ((sum, name) => sum + (one (name)?.total ?? 0), 0);
     const silent = Math.max (0, to - Math.max (...mine.map (({last_time}) => last_time)));
     const isSilent = silent > SILENT_S;
-    const cells = [exact (one ("zibrato.received")?.total ?? 0),
-                   exact (one ("zibrato.delivered")?.total ?? 0), exact (lost),
-                   exact (one ("zibrato.series")?.last),
-                   bytes (one ("zibrato.queue_bytes")?.last),
-                   duration (one ("zibrato.success_age")?.last),
-                   isSilent ? `silent for ${span (Math.floor (silent))}` : ago (silent)];
+    const cells = [[exact (one ("zibrato.received")?.total ?? 0)],
+                   [exact (one ("zibrato.delivered")?.total ?? 0)], [exact (lost), lost > 0],
+                   [exact (one ("zibrato.series")?.last)],
+                   [bytes (one ("zibrato.queue_bytes")?.last)],
+                   [duration (one ("zibrato.success_age")?.last)],
+                   [isSilent ? `silent for ${span (Math.floor (silent))}` : ago (silent),
+                    isSilent]];
     return el ("tr", {class: lost || isSilent ? "wrong" : ""},
                el ("th", {scope: "row"}, source || "(no source)"),
-               cells.map ((text) => el ("td", {}, text)));
+               cells.map (([text, isWrong]) => el ("td", {class: isWrong ? "wrong" : ""}, text)));
 }
 
 function workerTable (health, to) {

@@ -5,7 +5,7 @@
 import {now} from "./api.js";
 import {el, setText} from "./dom.js";
 import {ago, duration, number, plural} from "./format.js";
-import {drawSpark, reachOf} from "./spark.js";
+import {drawSpark, reachOf, usualDistance} from "./spark.js";
 import {color} from "./theme.js";
 
 export function newRow (metric, attributes) {
@@ -19,18 +19,23 @@ export function newRow (metric, attributes) {
                    el ("span", {class: "shows"}), el ("span", {class: "number"})));
 }
 
-//  The value of a line, as its type is read. A counter that was not counted up for longer
-//  than usual is at zero.
+//  A counter has a value only in an interval in which it was counted up, or reported: what
+//  it has there is of all the time since the one before. If there is none for longer than
+//  usual, it is at zero.
+function rateText (values, at) {
+    const isSilent = values.length - 1 - at > reachOf (values);
+    const rate = isSilent ? 0 : values[at] / (usualDistance (values) ?? 1);
+    return `${number (rate)}/s`;
+}
+
+//  The last value of a line, as its type is read.
 function lastText ({type}, {values}) {
     const at = values.findLastIndex ((value) => value !== null);
     if (at < 0)
         return "";
     if (type === "timer")
         return duration (values[at]);
-    if (type === "gauge")
-        return number (values[at]);
-    const isSilent = values.length - 1 - at > reachOf (values);
-    return `${number (isSilent ? 0 : values[at])}/s`;
+    return type === "gauge" ? number (values[at]) : rateText (values, at);
 }
 
 function silentText (metric) {

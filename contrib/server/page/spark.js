@@ -28,9 +28,8 @@ function runs (values, reach) {
     return found;
 }
 
-//  How far apart values may be that are one line: two and a half times their usual
-//  distance, since one may be missing. What is further is a gap.
-export function reachOf (values) {
+//  The usual distance between values, as a number of intervals; null of a single one.
+export function usualDistance (values) {
     const distances = [];
     let last = -1;
     values.forEach ((value, i) => {
@@ -41,7 +40,14 @@ export function reachOf (values) {
         last = i;
     });
     distances.sort ((a, b) => a - b);
-    return distances.length ? 2.5 * distances[distances.length >> 1] : 1;
+    return distances.length ? distances[distances.length >> 1] : null;
+}
+
+//  How far apart values may be that are one line: one may be missing. What is further is
+//  a gap.
+export function reachOf (values) {
+    const usual = usualDistance (values);
+    return usual ? 2.5 * usual : 1;
 }
 
 //  Draws values over the whole canvas.
