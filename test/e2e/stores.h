@@ -162,6 +162,14 @@ store_survives_kills (store_t *self, const char *const *more)
     store_check_program (self, indexer);
 }
 
+//  A counter's line of that value. Freed after the test.
+__attribute__ ((unused)) static const char *
+store_counter_line (const char *name, int value, const char *source)
+{
+    return text_new ("info|Counter|%s|%d|%ld|%s\n", name, value,
+                     (long) time (NULL), source);
+}
+
 //  --------------------------------------------------------------------------
 //  cutter: stands before a server, and cuts the connection when a request has gone
 //  through whose answer it was to bring

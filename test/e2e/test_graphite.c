@@ -31,13 +31,6 @@ carbon_has_the_programs_totals_after_kills (void)
     store_survives_kills (&store, NULL);
 }
 
-static const char *
-s_counter (const char *name, int value, const char *source)
-{
-    return text_new ("info|Counter|%s|%d|%ld|%s\n", name, value,
-                     (long) time (NULL), source);
-}
-
 //  It was read, and the connection broke before it was closed: the same comes again.
 static void
 what_was_read_and_comes_again_changes_nothing (void)
@@ -57,7 +50,7 @@ what_was_read_and_comes_again_changes_nothing (void)
     for (int i = 0; i < SUM; i++) {
         if (i % (SUM / LOST) == 1)
             cutter->to_cut++;
-        publisher_send (publisher, s_counter ("lost", 1, "again"));
+        publisher_send (publisher, store_counter_line ("lost", 1, "again"));
         poll_pause ();
     }
     store_await (&store, "again", "lost", SUM);
@@ -99,7 +92,7 @@ a_server_that_dies_with_a_request_unread_gets_it_again (void)
                     NULL);
     void *publisher = publisher_new (broker, "");
     process_signal (server->process, SIGSTOP);
-    publisher_send (publisher, s_counter ("unread", 5, "s"));
+    publisher_send (publisher, store_counter_line ("unread", 5, "s"));
     while (!s_is_behind (server->port[0])) {
         poll_pause ();
         assert_true (now_ms () < until);
@@ -129,7 +122,7 @@ stops_between_flushes_overwrite_nothing (void)
     for (int i = 0; i < STOPS; i++) {
         store_work (&store, broker, LIST ("--spool", spool));
         void *publisher = publisher_new (broker, "");
-        publisher_send (publisher, s_counter ("stopped", EACH, "s"));
+        publisher_send (publisher, store_counter_line ("stopped", EACH, "s"));
         store_end (&store);
     }
     store_await (&store, "s", "stopped", STOPS * EACH);
@@ -150,12 +143,12 @@ s_send_bytes (void *publisher)
 {
     for (int byte = 0x20; byte <= 0xff; byte++)
         if (byte != '|' && byte != 0x7f)
-            publisher_send (publisher,
-                            byte == ';'
-                              ? s_counter ("n;e", 1, "s;e")
-                              : s_counter (text_new ("n%ce;k=t%ce", byte, byte),
+            publisher_send (publisher, byte == ';'
+                                         ? store_counter_line ("n;e", 1, "s;e")
+                                         : store_counter_line (
+                                           text_new ("n%ce;k=t%ce", byte, byte),
                                            1, text_new ("s%ce", byte)));
-    publisher_send (publisher, s_counter ("last", 1, "s"));
+    publisher_send (publisher, store_counter_line ("last", 1, "s"));
 }
 
 //  How many bytes become the same.
@@ -206,7 +199,8 @@ every_tag_is_stored_as_the_handbook_says (void)
     store_work (&store, broker, NULL);
     void *publisher = publisher_new (broker, "");
     s_send_bytes (publisher);
-    publisher_send (publisher, s_counter ("last_one;source=x", 1, "s"));
+    publisher_send (publisher,
+                    store_counter_line ("last_one;source=x", 1, "s"));
     store_await (&store, "s", "last_one", 1);
     store_end (&store);
     cJSON *rows = store.rows (server, NULL);
@@ -299,7 +293,8 @@ s_await_reason (int fd, bool resets, const char *why)
       broker, "graphite",
       LIST ("--to", to, "--flush", "1", "--timeout", "1", "--worker", "w"),
       NULL);
-    publisher_send (publisher_new (broker, ""), s_counter ("c", 1, "s"));
+    publisher_send (publisher_new (broker, ""),
+                    store_counter_line ("c", 1, "s"));
     if (resets) {
         struct linger at_once = {1, 0};
         char byte;

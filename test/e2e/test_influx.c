@@ -46,14 +46,6 @@ victoriametrics_has_the_programs_totals_after_kills (void)
     store_survives_kills (&store, NULL);
 }
 
-//  A counter's line of that value. Freed after the test.
-static const char *
-s_counter (const char *name, int value, const char *source)
-{
-    return text_new ("info|Counter|%s|%d|%ld|%s\n", name, value,
-                     (long) time (NULL), source);
-}
-
 //  The request was taken in, and its answer is lost: it comes again, and nothing is
 //  there twice.
 static void
@@ -71,7 +63,7 @@ s_loses_answers (store_t *store, int server_port)
     for (int i = 0; i < SUM; i++) {
         if (i % (SUM / LOST) == 1)
             cutter->to_cut++;
-        publisher_send (publisher, s_counter ("lost", 1, "s"));
+        publisher_send (publisher, store_counter_line ("lost", 1, "s"));
         poll_pause ();
     }
     store_await (store, "s", "lost", SUM);
@@ -117,10 +109,11 @@ one_bad_row_among_300_takes_none_with_it (void)
     assert_non_null (text);
     store_work (&store, broker, LIST ("--spool", temporary_path ("spool")));
     void *publisher = publisher_new (broker, "");
-    char *lines = text_new ("%s", s_counter ("bad", 7, "s"));
+    char *lines = text_new ("%s", store_counter_line ("bad", 7, "s"));
     for (int i = 0; i < GOOD; i++)
-        lines = text_new ("%s%s", lines,
-                          s_counter (text_new ("good.%d", i), i + 1, "s"));
+        lines =
+          text_new ("%s%s", lines,
+                    store_counter_line (text_new ("good.%d", i), i + 1, "s"));
     publisher_send (publisher, lines);
     process_await (store.worker, "event=rejected");
     store_await (&store, "s", text_new ("good.%d", GOOD - 1), GOOD);
@@ -189,13 +182,14 @@ s_send_bytes (void *publisher)
     for (int byte = 0x20; byte <= 0xff; byte++) {
         if (byte == '|' || byte == 0x7f)
             continue;
-        publisher_send (publisher,
-                        byte == ';'
-                          ? s_counter ("n;e", 1, "s;e")
-                          : s_counter (text_new ("n%ce;k=t%ce", byte, byte), 1,
+        publisher_send (publisher, byte == ';'
+                                     ? store_counter_line ("n;e", 1, "s;e")
+                                     : store_counter_line (
+                                       text_new ("n%ce;k=t%ce", byte, byte), 1,
                                        text_new ("s%ce", byte)));
-        publisher_send (publisher, s_counter (text_new ("%c,%c", byte, byte), 1,
-                                              text_new ("%c %c", byte, byte)));
+        publisher_send (publisher,
+                        store_counter_line (text_new ("%c,%c", byte, byte), 1,
+                                            text_new ("%c %c", byte, byte)));
     }
 }
 
@@ -242,7 +236,7 @@ s_takes_every_byte (store_t *store)
     store_work (store, broker, NULL);
     void *publisher = publisher_new (broker, "");
     s_send_bytes (publisher);
-    publisher_send (publisher, s_counter ("last", 1, "s"));
+    publisher_send (publisher, store_counter_line ("last", 1, "s"));
     store_await (store, "s", "last", 1);
     store_end (store);
     assert_int_equal (process_lines (store->worker, "event=rejected"), 0);
@@ -289,7 +283,7 @@ two_workers_overwrite_nothing (void)
     void *publishers[] = {publisher_new (brokers[0], ""),
                           publisher_new (brokers[1], "")};
     for (int i = 0; i < SUM; i++) {
-        publisher_send (publishers[i % 2], s_counter ("both", 1, "s"));
+        publisher_send (publishers[i % 2], store_counter_line ("both", 1, "s"));
         poll_pause ();
     }
     store_await (&stores[0], "s", "both", SUM);
@@ -309,7 +303,7 @@ a_database_may_come_late (void)
     free (text);
     store_work (&store, broker, NULL);
     void *publisher = publisher_new (broker, "");
-    publisher_send (publisher, s_counter ("late", 5, "s"));
+    publisher_send (publisher, store_counter_line ("late", 5, "s"));
     process_await (store.worker, "event=held");
     process_await (store.worker, "database not found");
     influxdb_create (server, "late");

@@ -8,10 +8,9 @@
 
 #include "farewell.h"
 #include "marks.h"
+#include "pair.h"
 #include "table.h"
 #include "topics.h"
-
-#include <czmq.h>
 
 enum { NOW_MS = 1000 * 1000 };
 
@@ -31,15 +30,9 @@ static net_t *
 net_new (void)
 {
     static net_t net;
-    static int number;
     net_t *self = &net;
-    char name[64];
     memset (self, 0, sizeof *self);
-    self->upstream = zsock_new (ZMQ_PAIR);
-    self->programs = zsock_new (ZMQ_PAIR);
-    snprintf (name, sizeof name, "inproc://zibrato-farewell-%d", ++number);
-    assert_int_equal (zsock_bind (self->upstream, "%s", name), 0);
-    assert_int_equal (zsock_connect (self->programs, "%s", name), 0);
+    pair_new (&self->upstream, &self->programs);
     //  the name that it takes for a look at ZeroMQ may be taken for a while
     do
         topics_init (&self->topics, zsock_resolve (self->upstream));

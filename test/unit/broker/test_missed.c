@@ -13,6 +13,7 @@
 #include "mark.h"
 #include "marks.h"
 #include "missed.h"
+#include "pair.h"
 #include "topics.h"
 
 enum { LEVELS = 3, STEPS = 200 * 1000, NOW_MS = 1000 * 1000 };
@@ -36,16 +37,9 @@ static net_t *
 net_new (void)
 {
     static net_t net;
-    static int number;
     net_t *self = &net;
-    char name[64];
     memset (self, 0, sizeof *self);
-    self->broker = zsock_new (ZMQ_PAIR);
-    self->worker = zsock_new (ZMQ_PAIR);
-    //  a name is taken for a while after its end
-    snprintf (name, sizeof name, "inproc://zibrato-missed-%d", ++number);
-    assert_int_equal (zsock_bind (self->broker, "%s", name), 0);
-    assert_int_equal (zsock_connect (self->worker, "%s", name), 0);
+    pair_new (&self->broker, &self->worker);
     marks_init (&self->marks);
     missed_init (&self->missed, s_any ());
     self->id = marks_id (self->missed.topic + 1, MARK_TOPIC_SIZE);

@@ -217,4 +217,31 @@ asked_is (stored_t *stored, const char *method, const char *path,
     cJSON_Delete (json);
 }
 
+//  --------------------------------------------------------------------------
+//  A store for each test
+
+__attribute__ ((unused)) static stored_t asked_store;
+
+__attribute__ ((unused)) static int
+asked_setup (void **state)
+{
+    (void) state;
+    stored_new (&asked_store);
+    return 0;
+}
+
+__attribute__ ((unused)) static int
+asked_teardown (void **state)
+{
+    (void) state;
+    stored_end (&asked_store);
+    return 0;
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown (name, asked_setup, asked_teardown)
+
+#define IS(method, path, body, status, answer)                                 \
+    asked_is (&asked_store, method, path, body, status, answer)
+
 #endif

@@ -15,31 +15,10 @@
 #include <inttypes.h>
 #include <time.h>
 
-static stored_t s_stored;
-
-static int
-s_setup (void **state)
-{
-    (void) state;
-    stored_new (&s_stored);
-    return 0;
-}
-
-static int
-s_teardown (void **state)
-{
-    (void) state;
-    stored_end (&s_stored);
-    return 0;
-}
-
-#define IS(method, path, body, status, answer)                                 \
-    asked_is (&s_stored, method, path, body, status, answer)
-
 static void
 s_put_row (store_row_t row)
 {
-    assert_int_equal (stored_write (&s_stored, &row, 1, NULL, NULL),
+    assert_int_equal (stored_write (&asked_store, &row, 1, NULL, NULL),
                       BATCH_STORED);
 }
 
@@ -119,11 +98,11 @@ test_metrics_pages (void **state)
         snprintf (names[i], sizeof names[i], "m%03d", i);
         rows[i] = stored_row (names[i], NULL, s_hour (), i);
     }
-    assert_int_equal (stored_write (&s_stored, rows, 250, NULL, NULL),
+    assert_int_equal (stored_write (&asked_store, rows, 250, NULL, NULL),
                       BATCH_STORED);
     //  as LM steps: by 100, whatever comes
     for (int offset = 0; offset < 300; offset += 100) {
-        json = asked (&s_stored, "GET",
+        json = asked (&asked_store, "GET",
                       s_path ("/v1/metrics?offset=%d", offset), NULL);
         const cJSON *query = cJSON_GetObjectItem (json, "query");
         int length = cJSON_GetObjectItem (query, "length")->valueint;
@@ -139,12 +118,12 @@ test_metrics_pages (void **state)
     IS ("GET", "/v1/metrics?offset=250", NULL, 200,
         "{\"query\":{\"found\":250,\"length\":0,\"offset\":250,\"total\":250},"
         "\"metrics\":[]}");
-    json = asked (&s_stored, "GET",
+    json = asked (&asked_store, "GET",
                   "/v1/metrics?offset=2&length=3&orderby=name&sort=desc", NULL);
     assert_string_equal (s_names (json, "metrics"), "m247 m246 m245 ");
     cJSON_Delete (json);
-    json = asked (&s_stored, "GET", "/v1/metrics?offset=248&length=3&sort=desc",
-                  NULL);
+    json = asked (&asked_store, "GET",
+                  "/v1/metrics?offset=248&length=3&sort=desc", NULL);
     assert_string_equal (s_names (json, "metrics"), "m001 m000 ");
     cJSON_Delete (json);
     IS ("GET", "/v1/metrics?offset=x", NULL, 400,
@@ -225,7 +204,8 @@ test_metrics_update (void **state)
         "{\"names\":\"my.*\",\"exclude\":[\"my.3\"],\"display_max\":100}", 204,
         "");
     for (int i = 1; i <= 4; i++) {
-        json = asked (&s_stored, "GET", s_path ("/v1/metrics/my.%d", i), NULL);
+        json =
+          asked (&asked_store, "GET", s_path ("/v1/metrics/my.%d", i), NULL);
         const cJSON *max = cJSON_GetObjectItem (
           cJSON_GetObjectItem (json, "attributes"), "display_max");
         assert_int_equal (max != NULL, i != 3);
@@ -248,7 +228,7 @@ test_metrics_delete (void **state)
         s_put (names[i], "x", s_hour (), i);
     IS ("DELETE", "/v1/metrics", "{\"names\":\"fo*\",\"exclude\":[\"foobar\"]}",
         204, "");
-    json = asked (&s_stored, "GET", "/v1/metrics", NULL);
+    json = asked (&asked_store, "GET", "/v1/metrics", NULL);
     assert_string_equal (s_names (json, "metrics"), "bar foobar ");
     cJSON_Delete (json);
     IS ("GET", "/v1/metrics/foo", NULL, 404, NULL);
@@ -263,7 +243,7 @@ test_metrics_delete (void **state)
                 s_hour () - 10),
         NULL, 200, NULL);
     json = asked (
-      &s_stored, "GET",
+      &asked_store, "GET",
       s_path ("/v1/metrics/foo?start_time=%" PRId64, s_hour () - 10), NULL);
     assert_int_equal (
       cJSON_GetArraySize (cJSON_GetObjectItem (json, "measurements")), 1);
@@ -277,7 +257,7 @@ test_metrics_delete (void **state)
 static char *
 s_member (const char *path, const char *const *names)
 {
-    cJSON *json = asked (&s_stored, "GET", path, NULL);
+    cJSON *json = asked (&asked_store, "GET", path, NULL);
     const cJSON *item = json;
     char *text;
     if (asked_status != 200)
@@ -376,7 +356,7 @@ test_summary_of_many (void **state)
             rows[i].type = rises ? METRIC_COUNTER : METRIC_GAUGE;
         }
         assert_int_equal (
-          stored_write (&s_stored, rows, SOURCES * EACH, NULL, NULL),
+          stored_write (&asked_store, rows, SOURCES * EACH, NULL, NULL),
           BATCH_STORED);
         snprintf (path, sizeof path,
                   "/v1/metrics/%s?start_time=%" PRId64
@@ -566,7 +546,7 @@ s_send (int64_t begin_s, int64_t length_s)
         rows[i].tags = &tags[i];
         rows[i].tag_count = 1;
     }
-    assert_int_equal (stored_write (&s_stored, rows, ROWS, NULL, NULL),
+    assert_int_equal (stored_write (&asked_store, rows, ROWS, NULL, NULL),
                       BATCH_STORED);
 }
 
@@ -634,7 +614,7 @@ test_reads_are_what_was_sent (void **state)
         int64_t last = to / resolution * resolution + resolution;
         double seen = 0;
         cJSON *json =
-          asked (&s_stored, "GET",
+          asked (&asked_store, "GET",
                  s_path ("/v1/metrics/all?start_time=%" PRId64
                          "&end_time=%" PRId64 "&resolution=%" PRId64,
                          from, to, resolution),
@@ -665,7 +645,7 @@ test_groups_are_what_was_sent (void **state)
     double seen = 0;
     (void) state;
     s_send (begin, 20000);
-    json = asked (&s_stored, "GET",
+    json = asked (&asked_store, "GET",
                   s_path ("/v1/measurements/all?start_time=%" PRId64
                           "&end_time=%" PRId64
                           "&resolution=60&tags[source]=c*&tags[host]=!h1"
@@ -698,7 +678,7 @@ test_groups_are_what_was_sent (void **state)
                       3);
     cJSON_Delete (json);
     seen = 0;
-    json = asked (&s_stored, "GET",
+    json = asked (&asked_store, "GET",
                   s_path ("/v1/measurements/all?duration=36000"
                           "&resolution=900&summary_function=all&tags_search="
                           "host%%3Dh*+and+(source%%3Da+or+not+source)"),
@@ -744,12 +724,12 @@ test_pages_of_points (void **state)
             rows[i] = stored_row ("long", source ? "a" : "b", begin + i, 1);
         for (int i = 0; i < SECONDS; i += 10000)
             assert_int_equal (
-              stored_write (&s_stored, rows + i, 10000, NULL, NULL),
+              stored_write (&asked_store, rows + i, 10000, NULL, NULL),
               BATCH_STORED);
     }
     while (from) {
         cJSON *json = asked (
-          &s_stored, "GET",
+          &asked_store, "GET",
           s_path ("/v1/metrics/long?resolution=1&start_time=%" PRId64, from),
           NULL);
         const cJSON *item = cJSON_GetObjectItem (json, "measurements"), *next;
@@ -769,7 +749,7 @@ test_pages_of_points (void **state)
               "&duration=%" PRId64,
               (int64_t) time (NULL) - begin + 5);
     for (answers = 0; *path; answers++) {
-        cJSON *json = asked (&s_stored, "GET", path, NULL);
+        cJSON *json = asked (&asked_store, "GET", path, NULL);
         const cJSON *series, *link;
         assert_int_equal (asked_status, 200);
         cJSON_ArrayForEach (series, cJSON_GetObjectItem (json, "series"))
@@ -917,8 +897,6 @@ test_summaries (void **state)
                        at),
                "series");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
 
 int
 main (void)

@@ -12,31 +12,10 @@
 #include <inttypes.h>
 #include <time.h>
 
-static stored_t s_stored;
-
-static int
-s_setup (void **state)
-{
-    (void) state;
-    stored_new (&s_stored);
-    return 0;
-}
-
-static int
-s_teardown (void **state)
-{
-    (void) state;
-    stored_end (&s_stored);
-    return 0;
-}
-
-#define IS(method, path, body, status, answer)                                 \
-    asked_is (&s_stored, method, path, body, status, answer)
-
 static cJSON *
 s_get (const char *path)
 {
-    cJSON *json = asked (&s_stored, "GET", path, NULL);
+    cJSON *json = asked (&asked_store, "GET", path, NULL);
     if (asked_status != 200)
         fail_msg ("%s: %u", path, asked_status);
     return json;
@@ -60,7 +39,7 @@ test_sources (void **state)
                           stored_row ("m", "db", time (NULL), 1),
                           stored_row ("m", NULL, time (NULL), 1)};
     (void) state;
-    assert_int_equal (stored_write (&s_stored, rows, 4, NULL, NULL),
+    assert_int_equal (stored_write (&asked_store, rows, 4, NULL, NULL),
                       BATCH_STORED);
     IS ("GET", "/v1/sources", NULL, 200,
         "{\"sources\":[{\"name\":\"db\",\"display_name\":null},"
@@ -100,7 +79,7 @@ test_annotations (void **state)
               "{\"title\":\"deployed v70\",\"start_time\":%" PRId64
               ",\"end_time\":%" PRId64 "}",
               now - 120, now - 30);
-    json = asked (&s_stored, "POST", "/v1/annotations/deployment", body);
+    json = asked (&asked_store, "POST", "/v1/annotations/deployment", body);
     assert_int_equal (asked_status, 201);
     snprintf (path, sizeof path, "/v1/annotations/deployment/%.0f",
               s_number (json, "id"));
@@ -420,7 +399,7 @@ test_tokens (void **state)
     char path[256], name[64];
     cJSON *json;
     (void) state;
-    json = asked (&s_stored, "POST", "/v1/api_tokens",
+    json = asked (&asked_store, "POST", "/v1/api_tokens",
                   "{\"name\":\"My New Token\",\"role\":\"recorder\"}");
     assert_int_equal (asked_status, 201);
     snprintf (path, sizeof path, "%s", asked_location);
@@ -476,18 +455,16 @@ test_restart (void **state)
     (void) state;
     IS ("POST", "/v1/spaces", "{\"name\":\"s\"}", 201, NULL);
     IS ("DELETE", "/v1/spaces/1", NULL, 204, "");
-    stored_stop (&s_stored);
-    stored_start (&s_stored);
+    stored_stop (&asked_store);
+    stored_start (&asked_store);
     //  no number twice
     IS ("POST", "/v1/spaces", "{\"name\":\"s\"}", 201,
         "{\"id\":2,\"name\":\"s\"}");
-    stored_stop (&s_stored);
-    stored_start (&s_stored);
+    stored_stop (&asked_store);
+    stored_start (&asked_store);
     IS ("GET", "/v1/spaces/2", NULL, 200,
         "{\"id\":2,\"name\":\"s\",\"charts\":[]}");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
 
 int
 main (void)

@@ -5,9 +5,8 @@
 
 #include "../unit.h"
 
-#include "clock.h"
+#include "clocked.h"
 #include "kept.h"
-#include "store_own.h"
 #include "stored.h"
 
 #include <sys/mman.h>
@@ -15,13 +14,6 @@
 enum { DAY_S = 24 * HOUR_S, YEARS_S = 3 * 365 * DAY_S };
 
 static stored_t s_stored;
-static _Atomic int64_t s_ahead_s;
-
-static int64_t
-s_wall_us (void)
-{
-    return wall_us () + s_ahead_s * 1000000;
-}
 
 static int64_t
 s_now_s (void)
@@ -34,8 +26,8 @@ static void
 s_init (void)
 {
     stored_init (&s_stored);
-    s_ahead_s = 0;
-    s_stored.options.wall_us = s_wall_us;
+    clocked_ahead_s = 0;
+    s_stored.options.wall_us = clocked_wall_us;
     s_stored.options.keep_raw_s = 2 * DAY_S;
     s_stored.options.keep_60_s = 31 * DAY_S;
     s_stored.options.keep_900_s = 365 * DAY_S;
@@ -57,24 +49,14 @@ s_count (const char *name, int64_t from_s, int64_t to_s)
     return s_stored.count;
 }
 
-static int
-s_tend (store_t *store, void *argument)
-{
-    (void) argument;
-    store_look (store);
-    while (store_tend (store) == 0) {
-    }
-    return 0;
-}
-
 //  The clock is years ahead for a while, and right again.
 static void
 s_be_ahead (void)
 {
-    s_ahead_s = YEARS_S;
-    store_run (s_stored.store, s_tend, NULL);
-    s_ahead_s = 0;
-    store_run (s_stored.store, s_tend, NULL);
+    clocked_ahead_s = YEARS_S;
+    store_run (s_stored.store, clocked_tend, NULL);
+    clocked_ahead_s = 0;
+    store_run (s_stored.store, clocked_tend, NULL);
 }
 
 static void
@@ -90,7 +72,7 @@ test_ahead (void **state)
     s_be_ahead ();
     assert_int_equal (s_count ("a", now_s - 2 * DAY_S, now_s + 1), ROWS);
     s_write ("a", now_s - 1);
-    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, clocked_tend, NULL);
     assert_int_equal (s_count ("a", now_s - 2 * DAY_S, now_s + 1), ROWS + 1);
     stored_end (&s_stored);
 }
@@ -129,8 +111,8 @@ test_rows_ahead (void **state)
         s_write ("a", now_s - i * HOUR_S);
     assert_int_equal (s_write_keyed ("before", now_s), BATCH_STORED);
     for (int ahead = 1; ahead >= 0; ahead--) {
-        s_ahead_s = ahead ? YEARS_S : 0;
-        store_run (s_stored.store, s_tend, NULL);
+        clocked_ahead_s = ahead ? YEARS_S : 0;
+        store_run (s_stored.store, clocked_tend, NULL);
         if (ahead) {
             for (int i = 0; i < 5; i++)
                 s_write ("b", now_s + YEARS_S - i * HOUR_S);
@@ -138,7 +120,7 @@ test_rows_ahead (void **state)
                               BATCH_STORED);
         }
         for (int i = 0; i < 2; i++) {
-            store_run (s_stored.store, s_tend, NULL);
+            store_run (s_stored.store, clocked_tend, NULL);
             store_run (s_stored.store, s_age_keys, NULL);
             assert_int_equal (s_count ("a", now_s - 2 * DAY_S, now_s + 1),
                               ROWS);
@@ -149,7 +131,7 @@ test_rows_ahead (void **state)
         }
     }
     s_write ("a", now_s - 1);
-    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, clocked_tend, NULL);
     assert_int_equal (s_count ("a", now_s - 2 * DAY_S, now_s + 1), ROWS + 1);
     assert_int_equal (
       s_count ("b", now_s + YEARS_S - DAY_S, now_s + YEARS_S + 1), 5);
@@ -166,12 +148,12 @@ test_keys_behind (void **state)
     stored_start (&s_stored);
     for (int i = 0; i < 30; i++)
         s_write ("a", now_s - i * HOUR_S);
-    store_run (s_stored.store, s_tend, NULL);
-    s_ahead_s = -DAY_S * 10;
-    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, clocked_tend, NULL);
+    clocked_ahead_s = -DAY_S * 10;
+    store_run (s_stored.store, clocked_tend, NULL);
     assert_int_equal (s_write_keyed ("k", now_s - 10 * DAY_S), BATCH_STORED);
-    s_ahead_s = 0;
-    store_run (s_stored.store, s_tend, NULL);
+    clocked_ahead_s = 0;
+    store_run (s_stored.store, clocked_tend, NULL);
     store_run (s_stored.store, s_age_keys, NULL);
     assert_int_equal (s_write_keyed ("k", now_s), BATCH_REPEATED);
     stored_end (&s_stored);
@@ -187,15 +169,16 @@ test_time_ends (void **state)
     stored_start (&s_stored);
     assert_int_equal (s_write_keyed ("k", now_s), BATCH_STORED);
     for (int day = 0; day < 40; day++) {
-        s_ahead_s = day * DAY_S;
-        store_run (s_stored.store, s_tend, NULL);
-        s_write ("a", now_s + s_ahead_s);
+        clocked_ahead_s = day * DAY_S;
+        store_run (s_stored.store, clocked_tend, NULL);
+        s_write ("a", now_s + clocked_ahead_s);
         store_run (s_stored.store, s_age_keys, NULL);
     }
     assert_int_equal (s_count ("a", now_s - 900, now_s + 40 * DAY_S), 40);
     assert_int_equal (
       stored_ask (&s_stored, "a", "", now_s - 900, now_s + 40 * DAY_S, 1), 900);
-    assert_int_equal (s_write_keyed ("k", now_s + s_ahead_s), BATCH_STORED);
+    assert_int_equal (s_write_keyed ("k", now_s + clocked_ahead_s),
+                      BATCH_STORED);
     stored_end (&s_stored);
 }
 
@@ -210,11 +193,11 @@ test_open_ahead (void **state)
     for (int i = 0; i < 10; i++)
         s_write ("a", now_s - i * HOUR_S);
     stored_stop (&s_stored);
-    s_ahead_s = YEARS_S;
+    clocked_ahead_s = YEARS_S;
     stored_start (&s_stored);
-    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, clocked_tend, NULL);
     stored_stop (&s_stored);
-    s_ahead_s = 0;
+    clocked_ahead_s = 0;
     stored_start (&s_stored);
     assert_int_equal (s_count ("a", now_s - DAY_S, now_s + 1), 10);
     stored_end (&s_stored);
@@ -298,7 +281,7 @@ test_since_ahead (void **state)
     s_leave_since (now_s + YEARS_S);
     stored_start (&s_stored);
     s_write ("a", now_s);
-    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, clocked_tend, NULL);
     assert_int_equal (s_count ("a", now_s - DAY_S, now_s + 1), 1);
     stored_end (&s_stored);
 }

@@ -5,37 +5,19 @@
 
 #include "../unit.h"
 
-#include "clock.h"
+#include "clocked.h"
 #include "documents.h"
 #include "kept.h"
-#include "store_own.h"
 #include "stored.h"
 
 enum { DAY_S = 24 * HOUR_S, CHURN = 3000 };
 
 static stored_t s_stored;
-static _Atomic int64_t s_ahead_s;
-
-static int64_t
-s_wall_us (void)
-{
-    return wall_us () + s_ahead_s * 1000000;
-}
 
 static int64_t
 s_now_s (void)
 {
-    return s_wall_us () / 1000000;
-}
-
-static int
-s_tend (store_t *store, void *argument)
-{
-    (void) argument;
-    store_look (store);
-    while (store_tend (store) == 0) {
-    }
-    return 0;
+    return clocked_wall_us () / 1000000;
 }
 
 static void
@@ -74,11 +56,11 @@ static void
 s_days (int count)
 {
     for (int day = 0; day < count; day++) {
-        s_ahead_s += DAY_S;
-        store_run (s_stored.store, s_tend, NULL);
+        clocked_ahead_s += DAY_S;
+        store_run (s_stored.store, clocked_tend, NULL);
         s_write ("churn", "alive");
     }
-    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, clocked_tend, NULL);
 }
 
 static bool
@@ -94,8 +76,8 @@ static void
 s_begin (void)
 {
     stored_init (&s_stored);
-    s_ahead_s = 0;
-    s_stored.options.wall_us = s_wall_us;
+    clocked_ahead_s = 0;
+    s_stored.options.wall_us = clocked_wall_us;
     s_stored.options.keep_raw_s = 6 * HOUR_S;
     s_stored.options.keep_60_s = 12 * HOUR_S;
     s_stored.options.keep_900_s = DAY_S;
@@ -175,7 +157,7 @@ test_names_go (void **state)
     stored_stop (&s_stored);
     s_stored.options.max_series = 2;
     stored_start (&s_stored);
-    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, clocked_tend, NULL);
     s_check_left ();
     //  There is room for one, which has an ID that nobody had, and none of those points.
     s_write ("churn", "pod-7");
@@ -199,7 +181,7 @@ test_beside_a_reader (void **state)
     s_begin ();
     s_write_churn ();
     id = stored_series (&s_stored, "churn", "pod-7");
-    s_ahead_s = 11 * DAY_S;
+    clocked_ahead_s = 11 * DAY_S;
     s_write ("churn", "alive");
     assert_int_equal (reader_begin (s_stored.reader), 0);
     s_days (2);
@@ -250,18 +232,18 @@ test_keys_end_first (void **state)
     store_stats_t stats;
     (void) state;
     stored_init (&s_stored);
-    s_ahead_s = 0;
-    s_stored.options.wall_us = s_wall_us;
+    clocked_ahead_s = 0;
+    s_stored.options.wall_us = clocked_wall_us;
     s_stored.options.max_bytes = MOST;
     stored_start (&s_stored);
     now_s = s_now_s ();
     for (int i = 1; i < 5; i++) {
-        s_ahead_s = -i * HOUR_S;
+        clocked_ahead_s = -i * HOUR_S;
         s_write_churn ();
     }
-    s_ahead_s = 0;
+    clocked_ahead_s = 0;
     assert_int_equal (store_change (s_stored.store, s_add_keys, &now_s), 0);
-    store_run (s_stored.store, s_tend, NULL);
+    store_run (s_stored.store, clocked_tend, NULL);
     store_stats (s_stored.store, &stats);
     assert_int_equal (stats.dropped, 0);
     assert_true (stats.bytes <= MOST);
