@@ -4239,36 +4239,21 @@ zb_subscriptions_read_ (zb_t *self)
 //  or a system call that a filter does not allow (libzmq 4.3: epoll.cpp,
 //  thread.cpp, tcp.cpp, signaler.cpp). So the pump tries all of these first.
 
-//  A thread that waits until all others have started.
+//  Checks that so many threads can run beside this one at the same time: it
+//  starts one, which starts the next, and each waits for the one that it has
+//  started. Returns an errno, or NULL.
 static void *
-zb_spare_thread_ (void *argument)
+zb_spare_threads_ (void *count)
 {
-    pthread_mutex_t *gate = (pthread_mutex_t *) argument;
-    pthread_mutex_lock (gate);
-    pthread_mutex_unlock (gate);
-    return NULL;
-}
-
-//  Checks that ZB_SPARE_THREADS_ threads can run at the same time. Returns -1,
-//  errno set.
-static int
-zb_spare_threads_ (void)
-{
-    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-    pthread_t thread[ZB_SPARE_THREADS_];
-    int got = 0, rc = 0;
-    pthread_mutex_lock (&gate);
-    while (
-      got < ZB_SPARE_THREADS_
-      && (rc = pthread_create (&thread[got], NULL, zb_spare_thread_, &gate))
-           == 0)
-        got++;
-    pthread_mutex_unlock (&gate);
-    while (got)
-        pthread_join (thread[--got], NULL);
-    pthread_mutex_destroy (&gate);
-    errno = rc;
-    return rc ? -1 : 0;
+    pthread_t thread;
+    void *error;
+    if ((intptr_t) count == 0)
+        return NULL;
+    error = (void *) (intptr_t) pthread_create (
+      &thread, NULL, zb_spare_threads_, (void *) ((intptr_t) count - 1));
+    if (!error)
+        pthread_join (thread, &error);
+    return error;
 }
 
 //  Pump thread only. Checks that `count` descriptors can be opened. Returns -1,
@@ -4563,6 +4548,7 @@ zb_zmq_begin_ (void *argument)
 {
     enum { ZB_CLONE_FS_ = 0x200 };  //  CLONE_FS (linux/sched.h)
     zb_t *self = (zb_t *) argument;
+    void *error;
     self->root = 0;
     if (!self->context_given && syscall (SYS_unshare, ZB_CLONE_FS_) == 0) {
         self->root = zb_root_ ();
@@ -4570,10 +4556,12 @@ zb_zmq_begin_ (void *argument)
             //  a filter: then it stays where the host was
         }
     }
-    if (zb_spare_threads_ () == 0)
-        self->socket = zmq_socket (self->context, ZMQ_XPUB);
-    return (void *) (intptr_t) (self->socket ? 0 : errno);
+    error = zb_spare_threads_ ((void *) (intptr_t) ZB_SPARE_THREADS_);
+    if (!error && !(self->socket = zmq_socket (self->context, ZMQ_XPUB)))
+        error = (void *) (intptr_t) errno;
+    return error;
 }
+
 
 //  Pump thread only. Makes the socket. Returns -1, errno set.
 static int
