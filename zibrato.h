@@ -1847,15 +1847,13 @@ zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
     }
 }
 
-//  Called when no other thread knows the series.
+//  Called when no other thread knows the series. The rest is the arena's.
 static void
-zb_sum_destroy_ (zb_sum_ **self_p)
+zb_sum_free_pages_ (zb_sum_ *self)
 {
     int i;
-    for (i = 0; *self_p && i < ZB_PAGES_; i++)
-        free ((*self_p)->page[i]);
-    free (*self_p);
-    *self_p = NULL;
+    for (i = 0; i < ZB_PAGES_; i++)
+        free (self->page[i]);
 }
 
 //  Moves the sum and the buckets to the series. The last sample stays, because
@@ -1936,6 +1934,14 @@ zb_arena_take_ (zb_block_ **self, size_t size)
     }
     block->used += size;
     return memset ((char *) block + block->used - size, 0, size);
+}
+
+//  Rounds a size up to lines of the cache. Where all take such sizes from an
+//  arena, it gives memory that is aligned to such lines.
+static size_t
+zb_cache_lines_ (size_t size)
+{
+    return (size + 63) / 64 * 64;
 }
 
 static void
@@ -3280,7 +3286,8 @@ zb_level_destroy_ (zb_level_ **self_p)
     zb_level_ *self = *self_p;
     size_t i;
     for (i = 0; i < self->series_size; i++)
-        zb_sum_destroy_ (&self->series[i]->retired);
+        if (self->series[i]->retired)
+            zb_sum_free_pages_ (self->series[i]->retired);
     free (self->series);
     free (self->queue.item);
     if (self->end_sent)
@@ -3422,15 +3429,15 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
     zb_level_ *level = zb_level_find_ (self, label->level);
     zb_sum_ *retired = NULL;
     zb_series_ *series = (zb_series_ *) zb_arena_take_ (
-      &self->arena, (sizeof *series + label->level_size + sizeof "Counter"
-                     + label->name_size + label->source_size + 63)
-                      / 64 * 64);
+      &self->arena,
+      zb_cache_lines_ (sizeof *series + label->level_size + sizeof "Counter"
+                       + label->name_size + label->source_size));
     if (kind == ZB_TYPE_TIMER)
-        retired = (zb_sum_ *) calloc (1, sizeof *retired);
-    if (!series || !level || (kind == ZB_TYPE_TIMER && !retired)) {
-        free (retired);
+        retired = (zb_sum_ *) zb_arena_take_ (
+          &self->arena, zb_cache_lines_ (sizeof *retired));
+    if (!series || !level || (kind == ZB_TYPE_TIMER && !retired)
+        || (kind != ZB_TYPE_GAUGE && zb_level_add_ (level, series) == -1))
         return NULL;
-    }
     zb_series_label_ (series, label);
     series->type = label->type;
     series->level = level;
@@ -3438,10 +3445,6 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
     series->pending = self->classic ? 0 : ZB_PENDING_ZERO_;
     series->reported.at_ms = zb_clock_ms_ ();
     series->range = zb_range_none_;
-    if (kind != ZB_TYPE_GAUGE && zb_level_add_ (level, series) == -1) {
-        free (retired);
-        return NULL;
-    }
     return series;
 }
 
