@@ -945,8 +945,13 @@ int pthread_condattr_setclock (pthread_condattr_t *, clockid_t);
 int pthread_getcpuclockid (pthread_t, clockid_t *);
 int posix_memalign (void **, size_t, size_t);
 #endif
+#if defined __GLIBC__ && !defined __USE_XOPEN_EXTENDED                         \
+  && !defined __USE_XOPEN2K8
+char *strdup (const char *);
+#endif
 #if defined __GLIBC__ && !defined __USE_MISC
 long syscall (long, ...);
+void explicit_bzero (void *, size_t);
 int getprotobyname_r (const char *, struct protoent *, char *, size_t,
                       struct protoent **);
 #endif
@@ -2249,17 +2254,9 @@ zb_tags_put_ (zb_text_ *self, size_t name_size, const char *list,
 //  Keys: certificates of CURVE
 //
 //  Certificates are files in czmq's format (zcert(3), in ZPL:
-//  rfc.zeromq.org/spec/4). Memory that held a secret key is cleared.
+//  rfc.zeromq.org/spec/4). Memory that held a secret key is cleared, by a
+//  function that the compiler does not leave out.
 
-//  Clears memory that held a secret. It writes through a volatile pointer,
-//  because the compiler removes a memset that nobody reads.
-static void
-zb_wipe_ (void *memory, size_t size)
-{
-    volatile char *at = (volatile char *) memory;
-    while (size--)
-        *at++ = 0;
-}
 
 //  Returns 1 for a key of CURVE: 40 characters of Z85.
 static int
@@ -2267,7 +2264,7 @@ zb_key_ok_ (const char *key)
 {
     uint8_t bytes[32];
     int rc = strlen (key) == ZB_KEY_SIZE_ - 1 && zmq_z85_decode (bytes, key);
-    zb_wipe_ (bytes, sizeof bytes);
+    explicit_bzero (bytes, sizeof bytes);
     return rc;
 }
 
@@ -2290,7 +2287,7 @@ zb_key_take_ (const char *line, const char *name, char *key)
         memcpy (text, line, size);
     if (zb_key_ok_ (text))
         memcpy (key, text, sizeof text);
-    zb_wipe_ (text, sizeof text);
+    explicit_bzero (text, sizeof text);
 }
 
 //  Reads the keys in section "curve". A key that is not in the file is left as
@@ -2315,7 +2312,7 @@ zb_curve_file_ (const char *path, char *public_key, char *secret_key)
         }
     }
     fclose (file);
-    zb_wipe_ (line, sizeof line);
+    explicit_bzero (line, sizeof line);
     return 0;
 }
 
@@ -3073,16 +3070,6 @@ zb_condition_init_ (pthread_cond_t *self)
             (item)->next->previous = (item)->previous;                         \
     } while (0)
 
-//  Caller owns the return value. Returns NULL without memory.
-static char *
-zb_strdup_ (const char *string)
-{
-    size_t size = strlen (string) + 1;
-    char *copy = (char *) malloc (size);
-    if (copy)
-        memcpy (copy, string, size);
-    return copy;
-}
 
 //  --------------------------------------------------------------------------
 //  Entry: busy threads, cancellation, waking a pump
@@ -5794,7 +5781,7 @@ zb_config_endpoint_ (const zb_config_t *config)
     size_t size = strlen (host) + 32;
     char *text;
     if (endpoint)
-        return zb_strdup_ (endpoint);
+        return strdup (endpoint);
     if (port == -1)
         return NULL;
     text = (char *) malloc (size);
@@ -5855,7 +5842,7 @@ zb_config_tags_ (zb_t *self, const zb_config_t *config)
         text.size = 0;
     }
     errno = ENOMEM;
-    self->tags = zb_strdup_ (text.size ? text.text + 1 : "");
+    self->tags = strdup (text.size ? text.text + 1 : "");
     return self->tags ? 0 : -1;
 }
 
@@ -5888,7 +5875,7 @@ zb_config_apply_ (zb_t *self, const zb_config_t *config)
         || self->linger_ms == -1
         || zb_config_int_ (config->port, "", 1, 65535, 0) == -1)
         return -1;
-    self->source = zb_strdup_ (source);
+    self->source = strdup (source);
     self->endpoint = zb_config_endpoint_ (config);
     errno = ENOMEM;
     if (!self->source || !self->endpoint
@@ -5933,7 +5920,7 @@ zb_destroy_ (zb_t **self_p)
     free (self->endpoint);
     free (self->source);
     free (self->tags);
-    zb_wipe_ (self->secret_key, sizeof self->secret_key);
+    explicit_bzero (self->secret_key, sizeof self->secret_key);
     pthread_mutex_destroy (&self->lock);
     pthread_cond_destroy (&self->event);
     free (self);

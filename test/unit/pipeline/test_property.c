@@ -248,8 +248,8 @@ publisher_start (publisher_t *self, int begins)
     assert_int_equal (zb_locks_init_ (self->zb), 0);
     self->zb->epoll_fd = -1;
     self->zb->sum.pool = self->zb->sum_pool;
-    self->zb->source = zb_strdup_ ("s0");
-    self->zb->tags = zb_strdup_ ("");
+    self->zb->source = strdup ("s0");
+    self->zb->tags = strdup ("");
     self->zb->max_series = 1000;
     self->zb->random = s_any ();
 }
