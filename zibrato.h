@@ -1058,10 +1058,7 @@ zb_clock_read_ (clockid_t id)
 static int64_t
 zb_boot_ms_ (void)
 {
-    struct timespec now;
-    if (clock_gettime (CLOCK_BOOTTIME, &now) == -1)
-        clock_gettime (CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t) (zb_clock_read_ (CLOCK_BOOTTIME) / 1000000);
 }
 
 static uint64_t
@@ -2843,7 +2840,8 @@ typedef struct zb_level_ {
     int sending;      //  1: some are in the message that is being sent
 } zb_level_;
 
-//  A subscription: all lines that begin with the text. Guard: lock.
+//  A subscription: all lines that begin with the text. Or a question of a
+//  broker, and the answer. Guard: of who has it.
 typedef struct {
     char text[ZB_TOPIC_MAX_];
     size_t size;
@@ -2858,7 +2856,6 @@ struct zb_s {
     //  zb_lock_
     zb_t *next;     //  in zb_instances_, or in a list of those being closed
     int users;      //  threads that are in zb_flush or zb_stats
-    int closing;    //  1: off the list; one thread closes it
     int pump_runs;  //  1: pump is to be joined
     pthread_t pump;
 
@@ -2924,11 +2921,8 @@ struct zb_s {
     uint64_t root;        //  zb_root_ of ZeroMQ's threads; 0: the host's
     int64_t retry_ms;     //  when opening ZeroMQ may be tried again
     int64_t quarantine_until_ms;
-    struct {
-        char text[ZB_TOPIC_MAX_];
-        size_t size;
-    } answer[ZB_ASKING_MAX_];  //  one a broker, if ZeroMQ has had no room for
-    size_t answers;            //  it yet
+    zb_topic_ answer[ZB_ASKING_MAX_];  //  one a broker, if ZeroMQ has had no
+    size_t answers;                    //  room for it yet
     char message[ZB_HEAD_MAX_ + ZB_MESSAGE_MAX_];
     zb_sum_ sum;  //  of the series being reported
     uint64_t sum_pool[ZB_PAGES_ * ZB_PAGE_SIZE_];  //  its pages
@@ -4401,16 +4395,13 @@ zb_links_status_ (zb_t *self)
 //  The pump opens and closes the socket and its connections. A thread of its own
 //  starts those of ZeroMQ.
 
-//  Pump thread only. Sets the keys, before the first connection. Without CURVE
-//  in libzmq it fails, because the data must not be sent in clear.
+//  Pump thread only. Sets the keys, before the first connection. A key that
+//  ZeroMQ does not take is an error, because nothing must be sent in clear.
 static int
 zb_curve_apply_ (zb_t *self)
 {
     if (!*self->server_key)
         return 0;
-    errno = ENOTSUP;
-    if (!zmq_has ("curve"))
-        return -1;
     return zmq_setsockopt (self->socket, ZMQ_CURVE_SERVERKEY, self->server_key,
                            ZB_KEY_SIZE_)
                || zmq_setsockopt (self->socket, ZMQ_CURVE_PUBLICKEY,
@@ -6043,12 +6034,12 @@ zb_instance_acquire_ (zb_t *to)
     return self;
 }
 
-//  The last user wakes a thread that waits to free the instance.
+//  The last user wakes a thread that may wait to free the instance.
 static void
 zb_instance_release_ (zb_t *self)
 {
     pthread_mutex_lock (&zb_lock_);
-    if (--self->users == 0 && self->closing)
+    if (--self->users == 0)
         pthread_cond_broadcast (&zb_idle_);
     pthread_mutex_unlock (&zb_lock_);
 }
@@ -6065,7 +6056,6 @@ zb_instance_remove_ (zb_t *self)
     if (!*at)
         return -1;
     *at = self->next;
-    self->closing = 1;
     if (zb_default_ == self) {
         zb_async_count_ (self);
         zb_default_set_ (NULL);
