@@ -3157,23 +3157,20 @@ zb_leave_slow_ (const zb_entry_ *entry)
 //  runs: a thread may be about to write to it, and a closed number may soon be
 //  another file's. It is never read, since each write is an event for every
 //  pump that waits (epoll (7), EPOLLET).
-static int zb_wake_fd_ = -1;  //  atomic
+static int zb_wake_fd_ = -1;  //  atomic; opened under zb_lock_
 
-//  Pump thread only. Returns the descriptor, or -1, errno set. Two pumps may open
-//  it at the same time; the second one closes its own.
+//  Pump thread only, without locks. Returns the descriptor, or -1, errno set.
 static int
 zb_wake_open_ (void)
 {
-    int others = -1, fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE);
-    if (fd != -1)
-        return fd;
-    fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd == -1
-        || __atomic_compare_exchange_n (&zb_wake_fd_, &others, fd, 0,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        return fd;
-    close (fd);
-    return others;
+    int fd;
+    pthread_mutex_lock (&zb_lock_);
+    if (zb_wake_fd_ == -1)
+        __atomic_store_n (&zb_wake_fd_, eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK),
+                          __ATOMIC_RELEASE);
+    fd = zb_wake_fd_;
+    pthread_mutex_unlock (&zb_lock_);
+    return fd;
 }
 
 //  Called after dlclose, and in a child of fork, where the descriptor would
@@ -3184,20 +3181,15 @@ zb_wake_close_ (void)
     zb_close_fd_ (__atomic_exchange_n (&zb_wake_fd_, -1, __ATOMIC_ACQ_REL));
 }
 
-//  Signal handlers call this, too. Does nothing if no pump has opened yet.
+//  Signal handlers call this, too. Does nothing if no pump has opened yet. A
+//  thread can be cancelled in write (), so it is not called by that name.
 static void
 zb_wake_ (void)
 {
-    int fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE);
-    int state, keep = errno;
+    int fd = __atomic_load_n (&zb_wake_fd_, __ATOMIC_ACQUIRE), keep = errno;
     uint64_t one = 1;
-    if (fd == -1)
-        return;
-    pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
-    if (write (fd, &one, sizeof one) == -1) {
-        //  EAGAIN: 2^64 writes
-    }
-    pthread_setcancelstate (state, NULL);
+    if (fd != -1)
+        syscall (SYS_write, fd, &one, sizeof one);
     errno = keep;
 }
 
