@@ -5933,18 +5933,12 @@ zb_new_ (const zb_config_t *config)
     return self;
 }
 
-//  Called with zb_lock_ held. Adds an instance to the list and starts its pump.
-//  If that fails, it is tried again later, and the instance counts meanwhile.
+//  Called with zb_lock_ held.
 static void
 zb_instance_add_ (zb_t *self)
 {
     self->next = zb_instances_;
     zb_instances_ = self;
-    if (self->disabled || self->pump_runs || zb_pump_start_ (self) == 0)
-        return;
-    __atomic_store_n (&zb_pump_retry_ms_, zb_clock_ms_ () + ZB_RETRY_MS_,
-                      __ATOMIC_RELAXED);
-    __atomic_store_n (&zb_pump_missing_, 1, __ATOMIC_RELAXED);
 }
 
 //  Called with zb_lock_ held. Returns the instance if it is open, or NULL: the
@@ -5956,6 +5950,26 @@ zb_instance_open_ (const zb_t *instance)
     while (self && self != instance)
         self = self->next;
     return self;
+}
+
+//  Called with zb_lock_ held. Starts the pumps that do not run: that of the
+//  default instance, those that could not be started before, and all of them in
+//  the child of a fork, on its first measurement. An instance counts without one.
+static void
+zb_pumps_start_ (void)
+{
+    zb_t *self;
+    int failed = 0;
+    int64_t now_ms = zb_clock_ms_ ();
+    if (now_ms < zb_pump_retry_ms_)
+        return;
+    for (self = zb_instances_; self; self = self->next)
+        if (!self->disabled && !self->pump_runs && zb_pump_start_ (self) == -1)
+            failed = 1;
+    if (failed)
+        __atomic_store_n (&zb_pump_retry_ms_, now_ms + ZB_RETRY_MS_,
+                          __ATOMIC_RELAXED);
+    __atomic_store_n (&zb_pump_missing_, failed, __ATOMIC_RELAXED);
 }
 
 //  Called with zb_lock_ held. Returns the instance `to` if it is open, or NULL.
@@ -5974,29 +5988,10 @@ zb_instance_find_ (zb_t *to)
             zb_instance_add_ (self);
             zb_default_set_ (self);
             zb_default_implied_ = 1;
+            zb_pumps_start_ ();
         }
     }
     return to ? zb_instance_open_ (to) : zb_default_;
-}
-
-//  Called with zb_lock_ held. Starts the pumps that do not run: those that
-//  could not be started before, and all of them in the child of a fork, on its
-//  first measurement.
-static void
-zb_pumps_start_ (void)
-{
-    zb_t *self;
-    int failed = 0;
-    int64_t now_ms = zb_clock_ms_ ();
-    if (now_ms < zb_pump_retry_ms_)
-        return;
-    for (self = zb_instances_; self; self = self->next)
-        if (!self->disabled && !self->pump_runs && zb_pump_start_ (self) == -1)
-            failed = 1;
-    if (failed)
-        __atomic_store_n (&zb_pump_retry_ms_, now_ms + ZB_RETRY_MS_,
-                          __ATOMIC_RELAXED);
-    __atomic_store_n (&zb_pump_missing_, failed, __ATOMIC_RELAXED);
 }
 
 //  Why pumps are started at once.
