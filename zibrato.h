@@ -1599,14 +1599,6 @@ zb_timer_add_ (zb_timer_ *self, uint64_t ns, unsigned last)
     zb_set_ (&self->seq, seq + 2);
 }
 
-//  Called by the owning thread with both locks held.
-static void
-zb_timer_init_ (zb_timer_ *self)
-{
-    memset (self, 0, sizeof *self);
-    self->window_id = ZB_WINDOW_FIRST_ | 1;
-}
-
 //  Called by the owning thread with the instance's lock held. Makes a page for
 //  the bucket if it has none. Without memory it still has none, and the sample
 //  is counted in `unbucketed`. The lock is needed because the pump may be
@@ -2607,15 +2599,11 @@ static int
 zb_links_read_ (zb_links_ *self, int64_t now_ms)
 {
     unsigned char bytes[6] = {0};
-    char name[128];
+    char name[128] = "";  //  a longer one is cut
     uint16_t event;
-    int size;
     if (zmq_recv (self->monitor, bytes, sizeof bytes, ZMQ_DONTWAIT) == -1)
         return 0;
-    size = zmq_recv (self->monitor, name, sizeof name, ZMQ_DONTWAIT);
-    if (size < 0 || size >= (int) sizeof name)
-        size = size < 0 ? 0 : (int) sizeof name - 1;
-    name[size] = 0;
+    zmq_recv (self->monitor, name, sizeof name - 1, ZMQ_DONTWAIT);
     memcpy (&event, bytes, sizeof event);
     zb_link_apply_ (zb_links_find_ (self, name), event, now_ms);
     return event;
@@ -3619,16 +3607,15 @@ zb_queue_put_ (zb_t *instance, const zb_reading_ *reading)
 {
     zb_level_ *level = reading->series->level;
     zb_queue_ *self = &level->queue;
-    int lost = 0;
     if (self->size == self->max && self->max < ZB_QUEUE_MAX_)
         zb_queue_grow_ (self);
-    if (self->size == self->max)
-        lost = self->max == 0 || (level->sending && zb_queue_due_ (self) == 0)
-                 ? -1
-                 : zb_queue_drop_ (self);
-    instance->stats.dropped_held += lost != 0;
-    if (lost == -1)
-        return;
+    if (self->size == self->max) {
+        if (self->max == 0 || (level->sending && zb_queue_due_ (self) == 0)) {
+            instance->stats.dropped_held++;
+            return;
+        }
+        instance->stats.dropped_held += (uint64_t) zb_queue_drop_ (self);
+    }
     zb_queue_at_ (self, self->size)->reading = *reading;
     self->size++;
 }
@@ -3843,7 +3830,7 @@ zb_slot_allocate_ (zb_slot_ *self, zb_share_ *share, zb_type_t kind)
           (zb_timer_ *) zb_arena_take_ (&share->arena, sizeof *timer);
         if (!timer)
             return -1;
-        zb_timer_init_ (timer);
+        timer->window_id = ZB_WINDOW_FIRST_ | 1;
         self->by_kind.timer = timer;
     }
     else if (kind == ZB_TYPE_GAUGE && !share->ring) {

@@ -287,7 +287,7 @@ test_time_window (void **state)
     int i;
     (void) state;
     sum.pool = pool;
-    zb_timer_init_ (&timer);
+    timer.window_id = ZB_WINDOW_FIRST_ | 1;
     s_timer = &timer;
     for (page = 0; page < ZB_PAGES_; page++) {
         zb_timer_page_ (s_timer, page * ZB_PAGE_SIZE_);
