@@ -5942,19 +5942,19 @@ zb_instance_open_ (const zb_t *instance)
 //  Called with zb_lock_ held. Starts the pumps that do not run: that of the
 //  default instance, those that could not be started before, and all of them in
 //  the child of a fork, on its first measurement. An instance counts without one.
+//  Does nothing before the next try is due; INT64_MAX: it is tried at once.
 static void
-zb_pumps_start_ (void)
+zb_pumps_start_ (int64_t now_ms)
 {
     zb_t *self;
     int failed = 0;
-    int64_t now_ms = zb_clock_ms_ ();
     if (now_ms < zb_pump_retry_ms_)
         return;
     for (self = zb_instances_; self; self = self->next)
         if (!self->disabled && !self->pump_runs && zb_pump_start_ (self) == -1)
             failed = 1;
     if (failed)
-        __atomic_store_n (&zb_pump_retry_ms_, now_ms + ZB_RETRY_MS_,
+        __atomic_store_n (&zb_pump_retry_ms_, zb_clock_ms_ () + ZB_RETRY_MS_,
                           __ATOMIC_RELAXED);
     __atomic_store_n (&zb_pump_missing_, failed, __ATOMIC_RELAXED);
 }
@@ -5975,26 +5975,19 @@ zb_instance_find_ (zb_t *to)
             zb_instance_add_ (self);
             zb_default_set_ (self);
             zb_default_implied_ = 1;
-            zb_pumps_start_ ();
+            zb_pumps_start_ (zb_clock_ms_ ());
         }
     }
     return to ? zb_instance_open_ (to) : zb_default_;
 }
 
-//  Why pumps are started at once.
-typedef enum { ZB_START_FLUSH_, ZB_START_ENDING_ } zb_start_reason_;
-
-//  Called with zb_lock_ held. The same, without waiting for the next try. At
-//  the end of a process, what a child has inherited is not started: its parent
-//  reports that.
+//  Called with zb_lock_ held, for a last report. What the child of a fork has
+//  inherited, and has not measured into, is not started: its parent reports that.
 static void
-zb_pumps_start_now_ (zb_start_reason_ reason)
+zb_pumps_start_last_ (void)
 {
-    if (!zb_pump_missing_ || (reason == ZB_START_ENDING_ && !zb_pump_retry_ms_))
-        return;
-    __atomic_store_n (&zb_pump_retry_ms_, zb_pump_retry_ms_ ? 1 : 0,
-                      __ATOMIC_RELAXED);
-    zb_pumps_start_ ();
+    if (zb_pump_missing_ && zb_pump_retry_ms_)
+        zb_pumps_start_ (INT64_MAX);
 }
 
 //  Called with zb_lock_ held. Counts the calling thread as a user, so that
@@ -6182,7 +6175,7 @@ zb_close (zb_t **self_p)
         return;
     *self_p = NULL;
     pthread_mutex_lock (&zb_lock_);
-    zb_pumps_start_now_ (ZB_START_ENDING_);
+    zb_pumps_start_last_ ();
     rc = zb_instance_remove_ (self);
     if (rc == 0) {
         until_ms = zb_clock_ms_ () + self->linger_ms;
@@ -6272,7 +6265,8 @@ zb_flush (zb_t *self, int ms)
     if (zb_enter_slow_ (&waiter.entry) == -1)
         return -1;
     pthread_mutex_lock (&zb_lock_);
-    zb_pumps_start_now_ (ZB_START_FLUSH_);
+    if (zb_pump_missing_)
+        zb_pumps_start_ (INT64_MAX);
     waiter.instance = zb_instance_acquire_ (self);
     if (waiter.instance)
         runs = waiter.instance->pump_runs;
@@ -6443,7 +6437,7 @@ zb_lookup_slow_ (zb_sample_ *sample)
     pthread_mutex_lock (&zb_lock_);
     if (!zb_ended_) {
         if (zb_pump_missing_)
-            zb_pumps_start_ ();
+            zb_pumps_start_ (zb_clock_ms_ ());
         if (zb_self_ && zb_self_->generation != zb_generation_get_ ())
             zb_thread_purge_ (zb_self_);
         owner = zb_instance_find_ (sample->to);
@@ -6980,7 +6974,7 @@ zb_exit_begin_ (void)
 {
     zb_t *self, *ending = NULL;
     int64_t now_ms = zb_clock_ms_ ();
-    zb_pumps_start_now_ (ZB_START_ENDING_);
+    zb_pumps_start_last_ ();
     __atomic_store_n (&zb_ended_, 1, __ATOMIC_RELEASE);
     while ((self = zb_instances_)) {
         zb_instance_remove_ (self);
