@@ -3019,18 +3019,15 @@ zb_wait_ (pthread_cond_t *event, pthread_mutex_t *lock, int64_t until_ms)
 }
 
 //  A condition whose waits end by CLOCK_MONOTONIC, so that a step of the date
-//  changes none. Returns 0, or an errno.
-static int
+//  changes none. On Linux neither this nor a mutex can fail: they take no memory.
+static void
 zb_condition_init_ (pthread_cond_t *self)
 {
     pthread_condattr_t attributes;
-    int rc = pthread_condattr_init (&attributes);
-    if (rc == 0) {
-        pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
-        rc = pthread_cond_init (self, &attributes);
-        pthread_condattr_destroy (&attributes);
-    }
-    return rc;
+    pthread_condattr_init (&attributes);
+    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init (self, &attributes);
+    pthread_condattr_destroy (&attributes);
 }
 
 //  Doubly linked lists, by the members next and previous.
@@ -5677,24 +5674,23 @@ zb_pump_start_ (zb_t *self)
     sigset_t all, before;
     pthread_attr_t attributes;
     struct sched_param priority;
-    int rc = pthread_attr_init (&attributes);
-    if (rc == 0) {
-        memset (&priority, 0, sizeof priority);
-        pthread_attr_setstacksize (&attributes, ZB_STACK_SIZE_);
-        pthread_attr_setinheritsched (&attributes, PTHREAD_EXPLICIT_SCHED);
-        pthread_attr_setschedpolicy (&attributes, SCHED_OTHER);
-        pthread_attr_setschedparam (&attributes, &priority);
-        //  a thread inherits the mask: signals are for the host's threads only.
-        //  ZeroMQ's threads inherit it from the pump
-        sigfillset (&all);
-        pthread_sigmask (SIG_SETMASK, &all, &before);
-        self->pump_ended = 0;
-        rc = pthread_create (&self->pump, &attributes, zb_pump_, self);
-        if (rc == EINVAL || rc == EPERM)
-            rc = pthread_create (&self->pump, NULL, zb_pump_, self);
-        pthread_sigmask (SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy (&attributes);
-    }
+    int rc;
+    memset (&priority, 0, sizeof priority);
+    pthread_attr_init (&attributes);
+    pthread_attr_setstacksize (&attributes, ZB_STACK_SIZE_);
+    pthread_attr_setinheritsched (&attributes, PTHREAD_EXPLICIT_SCHED);
+    pthread_attr_setschedpolicy (&attributes, SCHED_OTHER);
+    pthread_attr_setschedparam (&attributes, &priority);
+    //  a thread inherits the mask: signals are for the host's threads only.
+    //  ZeroMQ's threads inherit it from the pump
+    sigfillset (&all);
+    pthread_sigmask (SIG_SETMASK, &all, &before);
+    self->pump_ended = 0;
+    rc = pthread_create (&self->pump, &attributes, zb_pump_, self);
+    if (rc == EINVAL || rc == EPERM)
+        rc = pthread_create (&self->pump, NULL, zb_pump_, self);
+    pthread_sigmask (SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy (&attributes);
     self->pump_runs = rc == 0;
     pthread_mutex_lock (&self->lock);
     self->error = rc;
@@ -5866,12 +5862,11 @@ zb_config_apply_ (zb_t *self, const zb_config_t *config)
 //  second thread closes it. Then it asks the pump to stop, which ends all
 //  waits. Then it waits until there is no user left, and frees the instance.
 
-//  Returns 0, or an errno.
-static int
+static void
 zb_locks_init_ (zb_t *self)
 {
-    int rc = pthread_mutex_init (&self->lock, NULL);
-    return rc ? rc : zb_condition_init_ (&self->event);
+    pthread_mutex_init (&self->lock, NULL);
+    zb_condition_init_ (&self->event);
 }
 
 //  Called when no other thread knows the instance any more.
@@ -5906,10 +5901,7 @@ zb_new_ (const zb_config_t *config)
     int error;
     if (!self)
         return NULL;
-    if ((errno = zb_locks_init_ (self)) != 0) {
-        free (self);
-        return NULL;
-    }
+    zb_locks_init_ (self);
     self->epoll_fd = -1;
     self->sum.pool = self->sum_pool;
     if (zb_config_apply_ (self, config) == -1) {
