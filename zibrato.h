@@ -2961,7 +2961,6 @@ static pthread_cond_t zb_idle_;  //  an instance has no user left, or a thread
 //  Atomic: written under zb_lock_ or by zb_once_init_, read without a lock. The
 //  default publishes its instance (release, acquire).
 static zb_t *zb_default_;
-static int zb_reap_;                //  1: there are zb_threads_ended_
 static int zb_pump_missing_;        //  1: an instance waits for a pump
 static int64_t zb_pump_retry_ms_;   //  when to start it; 0: after a fork
 static int zb_ended_;               //  1: the program ends, nothing is measured
@@ -3970,7 +3969,6 @@ zb_threads_reap_ (int most)
         if (zb_thread_gone_ (self))
             zb_thread_destroy_ (&self);
     }
-    __atomic_store_n (&zb_reap_, zb_threads_ended_ != NULL, __ATOMIC_RELAXED);
     errno = keep;
 }
 
@@ -4001,7 +3999,6 @@ zb_thread_exit_ (void *argument)
         self->previous = NULL;
         ZB_LIST_ADD_ (zb_threads_ended_, self);
         self->ended = 1;
-        __atomic_store_n (&zb_reap_, 1, __ATOMIC_RELAXED);
     }
     zb_threads_reap_ (ZB_REAP_AT_EXIT_);
     if (++self->exit_rounds < 2)
@@ -5638,8 +5635,6 @@ zb_pump_delay_start_ (zb_t *self)
 static void
 zb_pump_reap_ (void)
 {
-    if (!__atomic_load_n (&zb_reap_, __ATOMIC_RELAXED))
-        return;
     pthread_mutex_lock (&zb_lock_);
     zb_threads_reap_ (ZB_REAP_IN_ROUND_);
     pthread_mutex_unlock (&zb_lock_);
