@@ -2979,9 +2979,6 @@ static int zb_exiting_;  //  1: the program ends; 0: dlclose
 static __thread zb_thread_ *zb_self_;
 static __thread int zb_busy_;  //  1: see zb_enter_
 
-//  Stands for the slot where measuring is switched off. Never written to.
-static zb_slot_ zb_null_slot_;
-
 static void zb_once_init_ (void);
 
 //  Called with zb_lock_ held. Pairs with the acquire in zb_lookup_own_: a thread
@@ -6324,6 +6321,7 @@ typedef struct {
     uint64_t ns;  //  of a timer,
     uint64_t count;  //  and how many samples of that length; else 1
     uint64_t time;   //  of a gauge, if it was given: see zb_unix_ms_; or 0
+    int off;         //  1: zb_find_ has found measuring switched off
 } zb_sample_;
 
 //  Called by the owning thread. Returns the thread's slot for a label, without
@@ -6428,19 +6426,18 @@ zb_lookup_slow_ (zb_sample_ *sample)
         if (zb_self_ && zb_self_->generation != zb_generation_get_ ())
             zb_thread_purge_ (zb_self_);
         owner = zb_instance_find_ (sample->to);
-        if (!owner || owner->disabled)
-            slot = &zb_null_slot_;
-        else if (zb_self_ && zb_finite_ (sample->value))
+        sample->off = !owner || owner->disabled;
+        if (!sample->off && zb_self_ && zb_finite_ (sample->value))
             slot = zb_slot_find_ (zb_self_, &sample->label, owner);
-        if (!slot)
+        if (!sample->off && !slot)
             slot = zb_slot_make_ (owner, sample);
     }
     pthread_mutex_unlock (&zb_lock_);
     return slot;
 }
 
-//  Returns the slot that a measurement goes to. Returns &zb_null_slot_ if it is
-//  switched off, and NULL if it was added, or dropped and counted.
+//  Returns the slot that a measurement goes to, or NULL if there is nothing left
+//  to do: it was added, or dropped and counted, or measuring is switched off.
 static zb_slot_ *
 zb_find_ (zb_sample_ *sample)
 {
@@ -6495,7 +6492,7 @@ zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     memset (cell->recent, 0, sizeof cell->recent);
     cell->next_recent = 0;
-    cell->slot = slot == &zb_null_slot_ ? NULL : slot;
+    cell->slot = slot;
     cell->to = sample->to;
     cell->head_hash = sample->label.head_hash;
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
@@ -6557,20 +6554,22 @@ zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     int known;
     sample->count = 1;
     sample->time = 0;
+    sample->off = 0;
     sample->label =
       zb_label_make_ (site->type, site->level, site->name, source, tags);
     slot = zb_find_ (sample);
-    if (slot && cell && !__atomic_load_n (&zb_pump_missing_, __ATOMIC_RELAXED)
+    if ((slot || sample->off) && cell
+        && !__atomic_load_n (&zb_pump_missing_, __ATOMIC_RELAXED)
         && zb_enter_ () == 0) {
         known = cell->generation == generation && cell->to == sample->to
-                && cell->slot && slot != &zb_null_slot_;
+                && cell->slot && slot;
         if (known)
             zb_cell_switch_ (cell, slot, cell->next_recent);
         else
             zb_cell_set_ (cell, slot, sample, generation);
         zb_leave_ ();
     }
-    return slot == &zb_null_slot_ ? NULL : slot;
+    return slot;
 }
 
 //  Returns the slot of a measurement at a site, or NULL if there is nothing
@@ -6693,15 +6692,6 @@ zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
                           zb_now_ ());
 }
 
-//  The same for a label that is known only at run time. Returns NULL if there is
-//  nothing left to do.
-static zb_slot_ *
-zb_find_at_ (zb_sample_ *sample)
-{
-    zb_slot_ *slot = zb_find_ (sample);
-    return slot == &zb_null_slot_ ? NULL : slot;
-}
-
 void
 zb_count_at_ (const char *level, const char *name, const zb_options_ *options)
 {
@@ -6711,8 +6701,9 @@ zb_count_at_ (const char *level, const char *name, const zb_options_ *options)
                          options->value,
                          0,
                          1,
+                         0,
                          0};
-    zb_slot_ *slot = zb_find_at_ (&sample);
+    zb_slot_ *slot = zb_find_ (&sample);
     if (slot)
         zb_slot_add_ (slot, options->value);
 }
@@ -6731,8 +6722,9 @@ zb_time_at_ (const char *level, const char *name, const zb_time_given_ *options)
                          options->value,
                          valid ? (uint64_t) ns : 0,
                          (uint64_t) options->count,
+                         0,
                          0};
-    zb_slot_ *slot = zb_find_at_ (&sample);
+    zb_slot_ *slot = zb_find_ (&sample);
     if (slot && sample.count == 1)
         zb_slot_time_ (slot, sample.ns);
     else if (slot)
@@ -6755,8 +6747,9 @@ zb_gauge_at_ (const char *level, const char *name,
       options->value,
       0,
       1,
-      now || !valid ? 0 : (uint64_t) ms | (uint64_t) 1 << ZB_UNIX_BIT_};
-    zb_slot_ *slot = zb_find_at_ (&sample);
+      now || !valid ? 0 : (uint64_t) ms | (uint64_t) 1 << ZB_UNIX_BIT_,
+      0};
+    zb_slot_ *slot = zb_find_ (&sample);
     if (slot)
         zb_share_record_ (zb_slot_share_ (slot), slot->series, sample.value,
                           now ? zb_now_ () : sample.time);

@@ -332,6 +332,7 @@ test_time_interrupted (void **state)
       0,
       0,
       1,
+      0,
       0};
     zb_slot_ *slot = zb_find_ (&sample);
     zb_stats_t stats;
