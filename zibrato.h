@@ -3510,14 +3510,21 @@ zb_share_ring_ (zb_share_ *self)
     return next;
 }
 
+//  `changed` is the first member of the share.
+static zb_share_ *
+zb_slot_share_ (const zb_slot_ *self)
+{
+    return (zb_share_ *) (void *) self->changed;
+}
+
 //  Called by the owning thread. A signal handler that interrupts this must not
 //  write to the same ring: it finds `writing` set, and drops its reading. The
 //  reading is written before head moves (release). The pump reads head first
 //  (acquire), so it never sees a reading that is half written.
 static inline void
-zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
-                  uint64_t time)
+zb_slot_record_ (const zb_slot_ *slot, double value, uint64_t time)
 {
+    zb_share_ *self = zb_slot_share_ (slot);
     zb_ring_ *ring = NULL;
     zb_reading_ *reading;
     int nested = self->writing;
@@ -3530,7 +3537,7 @@ zb_share_record_ (zb_share_ *self, zb_series_ *series, double value,
     }
     if (ring) {
         reading = zb_ring_at_ (ring, ring->head);
-        reading->series = series;
+        reading->series = slot->series;
         reading->value = value;
         reading->time = time;
         zb_set_ (&ring->head, ring->head + 1);
@@ -3686,13 +3693,6 @@ zb_stats_dropped_ (zb_t *self)
 //
 //  Only the thread changes its tables, and it does so under zb_lock_. So it may
 //  read them without a lock; other threads read them under zb_lock_.
-
-//  `changed` is the first member of the share.
-static zb_share_ *
-zb_slot_share_ (const zb_slot_ *self)
-{
-    return (zb_share_ *) (void *) self->changed;
-}
 
 static inline int
 zb_slot_is_ (const zb_slot_ *self, const zb_label_ *label, const zb_t *owner)
@@ -6651,8 +6651,7 @@ zb_slot_time_ (zb_slot_ *self, uint64_t ns)
 {
     zb_timer_ *timer = self->by_kind.timer;
     if (!ZB_LIKELY_ (self->kind == ZB_TYPE_TIMER))
-        zb_share_record_ (zb_slot_share_ (self), self->series,
-                          (double) (int64_t) ns / 1e9, zb_now_ ());
+        zb_slot_record_ (self, (double) (int64_t) ns / 1e9, zb_now_ ());
     else if (ZB_LIKELY_ ((timer->seq & 1) == 0)) {
         unsigned bucket = zb_bucket_ (ns);
         if (ZB_LIKELY_ (zb_timer_has_ (timer, bucket)
@@ -6688,8 +6687,7 @@ zb_gauge_put_ (const zb_site_ *site, zb_cell_ *cell, double value,
         ? cell->slot
         : zb_resolve_ (site, cell, source, tags, to, value, 0);
     if (slot)
-        zb_share_record_ (zb_slot_share_ (slot), slot->series, value,
-                          zb_now_ ());
+        zb_slot_record_ (slot, value, zb_now_ ());
 }
 
 void
@@ -6751,8 +6749,7 @@ zb_gauge_at_ (const char *level, const char *name,
       0};
     zb_slot_ *slot = zb_find_ (&sample);
     if (slot)
-        zb_share_record_ (zb_slot_share_ (slot), slot->series, sample.value,
-                          now ? zb_now_ () : sample.time);
+        zb_slot_record_ (slot, sample.value, now ? zb_now_ () : sample.time);
 }
 
 //  --------------------------------------------------------------------------
