@@ -566,8 +566,9 @@ typedef struct zb_slot_ {
                    //  like a gauge
 } zb_slot_;
 
-//  Slots that a cell remembers beside the last one: of other sources or tags.
-enum { ZB_RECENT_ = 3 };
+//  Slots that a cell remembers beside the current one, of other sources or tags;
+//  and the turns that these take before more are expected.
+enum { ZB_RECENT_ = 3, ZB_TURNS_ = 64 };
 
 //  What a site remembers in one thread. Only that thread reads and writes it.
 typedef struct {
@@ -576,7 +577,8 @@ typedef struct {
     uint64_t generation;           //  zb_generation_ when it was resolved
     uint64_t head_hash;            //  of level and name
     zb_slot_ *recent[ZB_RECENT_];  //  the same with other sources or tags
-    unsigned next_recent;          //  the index in recent[] that is likely next
+    uint16_t next_recent;          //  the index in recent[] that is likely next
+    uint16_t turns;                //  how often in a row it was
 } zb_cell_;
 
 typedef struct {
@@ -6476,8 +6478,9 @@ zb_cell_switch_ (zb_cell_ *cell, zb_slot_ *slot, unsigned index)
     __atomic_store_n (&cell->generation, 0, __ATOMIC_RELAXED);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     cell->recent[index] = cell->slot;
-    cell->next_recent = index + 1 < ZB_RECENT_ ? index + 1 : 0;
     cell->slot = slot;
+    index = index + 1 < ZB_RECENT_ && cell->recent[index + 1] ? index + 1 : 0;
+    cell->next_recent = (uint16_t) index;
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     __atomic_store_n (&cell->generation, generation, __ATOMIC_RELAXED);
 }
@@ -6491,7 +6494,7 @@ zb_cell_set_ (zb_cell_ *cell, zb_slot_ *slot, const zb_sample_ *sample,
     __atomic_store_n (&cell->generation, 0, __ATOMIC_RELAXED);
     __atomic_signal_fence (__ATOMIC_SEQ_CST);
     memset (cell->recent, 0, sizeof cell->recent);
-    cell->next_recent = 0;
+    cell->next_recent = cell->turns = 0;
     cell->slot = slot;
     cell->to = sample->to;
     cell->head_hash = sample->label.head_hash;
@@ -6506,19 +6509,19 @@ static inline unsigned
 zb_cell_recent_ (const zb_cell_ *cell, const zb_label_ *label)
 {
     unsigned i;
-    for (i = 0; i < ZB_RECENT_; i++) {
-        zb_slot_ *slot = cell->recent[i];
-        if (slot && slot->hash == zb_label_hash_ (label)
-            && zb_slot_has_ (slot, label->source, label->tags))
+    for (i = 0; i < ZB_RECENT_ && cell->recent[i]; i++)
+        if (cell->recent[i]->hash == zb_label_hash_ (label)
+            && zb_slot_has_ (cell->recent[i], label->source, label->tags))
             return i;
-    }
-    return cell->next_recent;
+    return i < ZB_RECENT_ ? i : cell->next_recent;
 }
 
 //  Called by the owning thread while it is busy. Returns the slot for another
 //  source or other tags than last time, without a lock, or NULL if this thread
-//  has none. They mostly alternate, so what came next the last time is tried
-//  first.
+//  has none. They mostly take turns, so what came next the last time is tried
+//  first. Where they have done so for a while, the one after it is made the
+//  current one, and the next pass finds that without a call. Not at once: where
+//  each comes twice, the current one has to stay.
 static inline zb_slot_ *
 zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
                const char *source, const char *tags)
@@ -6526,19 +6529,25 @@ zb_cell_find_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
     zb_label_ *label = &sample->label;
     unsigned index = cell->next_recent;
     zb_slot_ *slot = cell->recent[index];
-    if (!slot || !zb_slot_has_ (slot, source, tags)) {
-        zb_label_set_tail_ (label, source, tags);
-        label->head_hash = cell->head_hash;
-        index = zb_cell_recent_ (cell, label);
-        slot = cell->recent[index];
-        if (!slot || slot->hash != zb_label_hash_ (label)) {
-            //  level and name stand together, behind any slot of the site
-            label->type = site->type;
-            label->level = label->name = (const char *) (cell->slot + 1);
-            label->level_size = cell->slot->head_size;
-            label->name_size = 0;
-            slot = zb_lookup_own_ (sample);
-        }
+    if (slot && zb_slot_has_ (slot, source, tags)) {
+        zb_cell_switch_ (cell, slot, index);
+        index = cell->next_recent;
+        if (cell->recent[index] && ++cell->turns > ZB_TURNS_)
+            zb_cell_switch_ (cell, cell->recent[index], index);
+        return slot;
+    }
+    cell->turns = 0;
+    zb_label_set_tail_ (label, source, tags);
+    label->head_hash = cell->head_hash;
+    index = zb_cell_recent_ (cell, label);
+    slot = cell->recent[index];
+    if (!slot || slot->hash != zb_label_hash_ (label)) {
+        //  level and name stand together, behind any slot of the site
+        label->type = site->type;
+        label->level = label->name = (const char *) (cell->slot + 1);
+        label->level_size = cell->slot->head_size;
+        label->name_size = 0;
+        slot = zb_lookup_own_ (sample);
     }
     if (slot)
         zb_cell_switch_ (cell, slot, index);
@@ -6564,7 +6573,8 @@ zb_resolve_slow_ (const zb_site_ *site, zb_cell_ *cell, zb_sample_ *sample,
         known = cell->generation == generation && cell->to == sample->to
                 && cell->slot && slot;
         if (known)
-            zb_cell_switch_ (cell, slot, cell->next_recent);
+            zb_cell_switch_ (cell, slot,
+                             zb_cell_recent_ (cell, &sample->label));
         else
             zb_cell_set_ (cell, slot, sample, generation);
         zb_leave_ ();

@@ -216,6 +216,12 @@ s_add (long i)
 }
 
 static HOT_CALLED void
+s_of_2 (long i)
+{
+    ZB_COUNT_ME ("info", "edges.of_2", .source = s_sources[i & 1]);
+}
+
+static HOT_CALLED void
 s_of_4 (long i)
 {
     ZB_COUNT_ME ("info", "edges.of_4", .source = s_sources[i & 3]);
@@ -281,6 +287,7 @@ measure_source (void)
         snprintf (s_tags[i], sizeof s_tags[i], "route=/%02d", i);
     }
     open_heard ();
+    source_compare ("edges.source.2", s_of_2, 10);
     source_compare ("edges.source.4", s_of_4, 10);
     source_compare ("edges.source.64", s_of_64, 25);
     source_compare ("edges.tags.4", s_tags_of_4, 10);
