@@ -1,5 +1,6 @@
 /*  bench_prometheus - what a scrape of 100,000 series takes, in each form, against the
-    goal; and requests of remote write, against a copy of their bytes
+    goal, and against Prometheus' own client for Python (peer_prometheus.py); and
+    requests of remote write, against a copy of their bytes
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -73,17 +74,37 @@ s_copied (const char *data, size_t piece, size_t size)
     return s_seconds (begin);
 }
 
-//  Milliseconds, against the goal.
-static void
-s_bench_scrape (latest_t *latest, exposition_form_t form, const char *figure)
+//  Returns milliseconds.
+static double
+s_scrape (latest_t *latest, exposition_form_t form)
 {
     uint64_t begin = bench_thread_ns ();
     exposition_t *exposition = exposition_new (latest, form, false);
     const char *piece;
+    double seconds;
     while (exposition_next (exposition, &piece)) {
     }
-    bench_figure (figure, s_seconds (begin) * 1e3, SCRAPE_MS);
+    seconds = s_seconds (begin);
     exposition_destroy (&exposition);
+    return seconds * 1e3;
+}
+
+//  Python says how long it takes.
+static void
+s_bench_python (latest_t *latest)
+{
+    char command[4096];
+    const char *source = getenv ("ZB_SOURCE");
+    FILE *file;
+    double ms;
+    BENCH_CHECK (source);
+    snprintf (command, sizeof command, "'%s/test/bench/peer_prometheus.py'",
+              source);
+    BENCH_CHECK ((file = popen (command, "r")));
+    BENCH_CHECK (fscanf (file, "%lf", &ms) == 1);
+    BENCH_CHECK (pclose (file) == 0);
+    bench_figure ("prometheus.text.python", s_scrape (latest, EXPOSITION_TEXT),
+                  ms);
 }
 
 //  For a million rows.
@@ -114,9 +135,13 @@ main (void)
     bench_pin (1);
     s_make_rows (ZB_TYPE_COUNTER);
     latest_put (latest, s_rows, SERIES, 0);
-    s_bench_scrape (latest, EXPOSITION_TEXT, "prometheus.text");
-    s_bench_scrape (latest, EXPOSITION_OPENMETRICS, "prometheus.openmetrics");
-    s_bench_scrape (latest, EXPOSITION_PROTOBUF, "prometheus.protobuf");
+    bench_figure ("prometheus.text", s_scrape (latest, EXPOSITION_TEXT),
+                  SCRAPE_MS);
+    bench_figure ("prometheus.openmetrics",
+                  s_scrape (latest, EXPOSITION_OPENMETRICS), SCRAPE_MS);
+    bench_figure ("prometheus.protobuf", s_scrape (latest, EXPOSITION_PROTOBUF),
+                  SCRAPE_MS);
+    s_bench_python (latest);
     latest_destroy (&latest);
     s_bench_write (false, "remote-write.counter");
     s_make_rows (ZB_TYPE_TIMER);
