@@ -937,6 +937,18 @@ spool_has (const char *spool, const char *text)
     return has;
 }
 
+//  Of all rows this one was refused, and is in a file of this folder of --spool.
+static void
+spool_check_set_aside (const char *spool, const char *row)
+{
+    glob_t files;
+    assert_int_equal (
+      glob (text_new ("%s/rejected/request-*", spool), 0, NULL, &files), 0);
+    assert_int_equal (files.gl_pathc, 1);
+    assert_non_null (strstr (file_read (files.gl_pathv[0], NULL), row));
+    globfree (&files);
+}
+
 //  --------------------------------------------------------------------------
 //  rows and totals: what has arrived
 

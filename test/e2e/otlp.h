@@ -10,24 +10,34 @@
 
 #include "harness.h"
 
-//  Starts it with a script of faults, or NULL, and waits until it listens.
+//  Starts it with a script of faults, for the first time or again, and waits until it
+//  listens. What had come when it was stopped is there.
+static void
+receiver_launch (standin_t *self, const char *script)
+{
+    const char *port = strrchr (self->base, ':') + 1;
+    self->process = process_start (
+      LIST (
+        text_new ("%s/test/otlp/standin", harness_path ("ZB_SOURCE")), "--port",
+        port, "--keep", temporary_path (text_new ("receiver-%s", port)),
+        text_new ("%s/../otlp-judges", harness_path ("ZB_PROGRAMS")), script),
+      NULL);
+    process_await (self->process, "ready url=");
+}
+
+//  One with a script, or NULL, at a port of its own.
 static standin_t *
 receiver_start (const char *script)
 {
     standin_t *self = harness_keep (calloc (1, sizeof *self));
-    const char *folder =
-      text_new ("%s/../otlp-judges", harness_path ("ZB_PROGRAMS"));
-    const char *source = harness_path ("ZB_SOURCE");
-    process_run (LIST (text_new ("%s/test/otlp/install", source), folder),
-                 NULL);
-    self->process =
-      process_start (LIST (text_new ("%s/test/otlp/standin", source), folder,
-                           script ? script : ""),
-                     NULL);
-    const char *ready = process_await (self->process, "ready url=");
-    self->url = text_new ("%s", strstr (ready, "url=") + 4);
-    self->base = text_new ("%s", self->url);
-    strstr (self->base, "/v1/")[0] = 0;
+    process_run (
+      LIST (text_new ("%s/test/otlp/install", harness_path ("ZB_SOURCE")),
+            text_new ("%s/../otlp-judges", harness_path ("ZB_PROGRAMS"))),
+      NULL);
+    self->base =
+      text_new ("http://127.0.0.1:%d", port_of (port_take ("127.0.0.1", 0)));
+    self->url = text_new ("%s/v1/metrics", self->base);
+    receiver_launch (self, script ? script : "");
     return self;
 }
 

@@ -3,7 +3,7 @@
     Rows are read back from the server, each as an object of name, source and what
     rows_total of harness.h adds up. So one test serves for all servers.
 
-    Classes, bottom-up: store, cutter.
+    Classes, bottom-up: store, percentiles, cutter.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -13,7 +13,7 @@
 #include "indexer.h"
 #include "servers.h"
 
-#include <glob.h>
+#include <math.h>
 
 //  --------------------------------------------------------------------------
 //  store: a server, and the worker that delivers to it
@@ -87,18 +87,6 @@ store_check (const store_t *self, const char *source, const char *name,
                   sum);
 }
 
-//  Of all rows this one was refused, and is in a file of the folder "spool".
-static void
-store_check_set_aside (const char *row)
-{
-    glob_t files;
-    assert_int_equal (
-      glob (temporary_path ("spool/rejected/request-*"), 0, NULL, &files), 0);
-    assert_int_equal (files.gl_pathc, 1);
-    assert_non_null (strstr (file_read (files.gl_pathv[0], NULL), row));
-    globfree (&files);
-}
-
 //  Has all come that the program counted? Readings may be lost where a worker was.
 static bool
 store_has (const store_t *self, const cJSON *program, bool fails)
@@ -168,6 +156,73 @@ store_counter_line (const char *name, int value, const char *source)
 {
     return text_new ("info|Counter|%s|%d|%ld|%s\n", name, value,
                      (long) time (NULL), source);
+}
+
+//  --------------------------------------------------------------------------
+//  Percentiles
+
+//  A timer of 1 ms to 1 s, evenly: the share q of its samples is below q s.
+static const char *
+durations_of (const char *name)
+{
+    enum { SAMPLES = 1000 };
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream (&text, &size);
+    for (int ms = 1; ms <= SAMPLES; ms++)
+        fprintf (out, "info|Timer|%s|%d.%03d|%ld|s\n", name, ms / 1000,
+                 ms % 1000, (long) time (NULL));
+    fclose (out);
+    return harness_keep (text);
+}
+
+//  As the handbook says how far off it may be.
+static void
+percentile_check (double found, double share)
+{
+    if (!(fabs (found - share) <= 0.011 * share))
+        fail_msg ("of all samples %g are below %.17g", share, found);
+}
+
+//  A field of a name that the server has once; NAN: not yet.
+static double
+store_field (const store_t *self, const char *name, const char *field)
+{
+    cJSON *rows = self->rows (self->server, self->database);
+    const cJSON *row;
+    double found = NAN;
+    cJSON_ArrayForEach (row, rows)
+    {
+        if (!row_is (row, "name", name) || !cJSON_HasObjectItem (row, field))
+            continue;
+        assert_true (isnan (found));
+        found = row_number (row, field);
+    }
+    cJSON_Delete (rows);
+    return found;
+}
+
+//  Those that a worker adds are stored.
+static void
+store_check_percentiles (store_t *self)
+{
+    static const struct {
+        const char *field;
+        double share;
+    } cases[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99_9", 0.999}};
+    int64_t until = now_ms () + WAIT_MS;
+    broker_t *broker = broker_start ();
+    store_work (self, broker,
+                LIST ("--percentiles", "50,90,99.9", "--worker", "shares"));
+    publisher_send (publisher_new (broker, ""), durations_of ("wait.shares"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double found;
+        while (isnan (found = store_field (self, "wait.shares", cases[i].field))
+               && now_ms () < until)
+            poll_pause ();
+        percentile_check (found, cases[i].share);
+    }
+    store_end (self);
 }
 
 //  --------------------------------------------------------------------------

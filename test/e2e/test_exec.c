@@ -70,9 +70,7 @@ s_kill_and_check (const char *const *words, const char *sum, bool child)
     process_await (worker, "event=ready");
     load_t load = load_start (broker, 1, 1000);
     for (int i = 0; i < KILLS; i++) {
-        int64_t until = now_ms () + rand () % 700;
-        while (now_ms () < until)
-            poll_pause ();
+        random_moment (700);
         int pid = child ? atoi (s_children (worker)) : 0;
         if (pid)
             kill (pid, SIGKILL);
@@ -120,26 +118,98 @@ the_shell_example_stores_each_row_once (void)
 }
 
 //  --------------------------------------------------------------------------
+//  Names
+
+//  All rows that exec_append.sh has made files of. Caller deletes the return value.
+static cJSON *
+s_appended (const char *folder)
+{
+    cJSON *rows = cJSON_CreateArray ();
+    glob_t files;
+    glob (text_new ("%s/*.ndjson", folder), 0, NULL, &files);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        char *rest = file_read (files.gl_pathv[i], NULL), *line;
+        while ((line = strsep (&rest, "\n")))
+            if (*line)
+                assert_true (cJSON_AddItemToArray (rows, cJSON_Parse (line)));
+    }
+    globfree (&files);
+    return rows;
+}
+
+//  What there is under a name, with a tag, of a source.
+static double
+s_value (const cJSON *rows, const char *name, const char *tag,
+         const char *source)
+{
+    const cJSON *row;
+    double sum = 0;
+    cJSON_ArrayForEach (
+      row, rows) if (row_is (row, "name", name)
+                     && row_is (row, "source", source)
+                     && row_is (cJSON_GetObjectItem (row, "tags"), "k", tag))
+      sum += row_number (row, "value");
+    return sum;
+}
+
+//  Each that a name, a tag and a source may have. What is no UTF-8 is a '?'.
+static void
+every_byte_comes (void)
+{
+    const char *folder = temporary_path ("rows");
+    broker_t *broker = broker_start ();
+    process_t *worker =
+      s_worker (broker, temporary_path ("spool"),
+                LIST ("--once", "--", s_example ("exec_append.sh"), folder));
+    char *lines = text_new ("info|Counter|n?;k=t?|1|1|s?");
+    for (int c = ' '; c < 256; c++)
+        if (!strchr ("|;?\x7f", c))
+            lines =
+              text_new ("%s\ninfo|Counter|n%c;k=t%c|1|1|s%c", lines, c, c, c);
+    process_await (worker, "event=ready");
+    publisher_send (publisher_new (broker, ""), lines);
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+    cJSON *rows = s_appended (folder);
+    for (int c = ' '; c < 0x7f; c++)
+        if (!strchr ("|;?", c))
+            assert_true (s_value (rows, text_new ("n%c", c),
+                                  text_new ("t%c", c), text_new ("s%c", c))
+                         == 1);
+    assert_true (s_value (rows, "n?", "t?", "s?") == 0x80 + 1);
+    cJSON_Delete (rows);
+}
+
+//  --------------------------------------------------------------------------
 //  Programs that say no, say nothing, or end
 
-//  Sends a few counters to a worker with this program, which is a shell's text.
+//  Counters good.0, good.1 and so on, and one in their midst that is bad.
+static const char *
+s_counters (int good)
+{
+    char *lines = text_new ("%s", "");
+    for (int i = 0; i < good; i++)
+        lines = text_new ("%s%sinfo|Counter|good.%d|1|1|s\n", lines,
+                          i == good / 2 ? "info|Counter|bad|2|1|s\n" : "", i);
+    return lines;
+}
+
+//  Sends lines to a worker with this program, which is a shell's text.
 static process_t *
-s_worker_shell (const char *option, const char *text)
+s_worker_shell (const char *option, const char *text, const char *lines)
 {
     broker_t *broker = broker_start ();
     process_t *worker = s_worker (broker, temporary_path ("spool"),
                                   LIST ("--timeout", "2", "--levels", "info",
                                         option, "--", "sh", "-c", text));
     void *publisher = publisher_new (broker, "info|");
-    publisher_send (publisher, "info|Counter|a|1|1|s\n"
-                               "info|Counter|bad|2|1|s\n"
-                               "info|Counter|c|3|1|s");
+    publisher_send (publisher, lines);
     return worker;
 }
 
 static void
-one_row_is_refused_and_the_others_are_not (void)
+one_row_of_300_is_refused_and_the_others_are_not (void)
 {
+    enum { GOOD = 299 };
     const char *out = temporary_path ("out");
     //  refuses the row called bad, by its place
     process_t *worker = s_worker_shell (
@@ -156,16 +226,18 @@ one_row_is_refused_and_the_others_are_not (void)
         "  *) echo \"$line\" >>%s;"
         "    echo \"{\\\"key\\\":\\\"$key\\\",\\\"ok\\\":true}\" ;;"
         "  esac; done",
-        out));
+        out),
+      s_counters (GOOD));
     const char *line = process_await (worker, "event=rejected");
     assert_non_null (strstr (line, "counter|bad|s|"));
     assert_non_null (strstr (line, "sh: bad"));
     assert_int_equal (process_stop (worker, SIGTERM), 0);
     const char *got = file_read (out, NULL);
-    assert_non_null (strstr (got, "\"name\":\"a\""));
-    assert_non_null (strstr (got, "\"name\":\"c\""));
+    for (int i = 0; i < GOOD; i++)
+        assert_non_null (strstr (got, text_new ("\"name\":\"good.%d\"", i)));
     assert_null (strstr (got, "\"name\":\"bad\""));
     assert_int_equal (process_lines (worker, "event=rejected"), 1);
+    spool_check_set_aside (temporary_path ("spool"), "counter|bad|s|");
 }
 
 //  What it says on standard error is in the log; a program that is not there is
@@ -173,8 +245,8 @@ one_row_is_refused_and_the_others_are_not (void)
 static void
 what_it_says_is_logged (void)
 {
-    process_t *worker =
-      s_worker_shell ("--once", "cat >/dev/null; echo so it is >&2");
+    process_t *worker = s_worker_shell (
+      "--once", "cat >/dev/null; echo so it is >&2", s_counters (1));
     process_await (worker, "event=program text=\"so it is\"");
     assert_int_equal (process_stop (worker, SIGTERM), 0);
     assert_null (strstr (process_err (worker), "event=retry"));
@@ -184,7 +256,7 @@ static void
 s_check_reason (const char *option, const char *text, const char *event,
                 const char *reason)
 {
-    process_t *worker = s_worker_shell (option, text);
+    process_t *worker = s_worker_shell (option, text, s_counters (1));
     const char *line = process_await (worker, event);
     if (!strstr (line, reason))
         fail_msg ("%s: expected %s", line, reason);
@@ -228,7 +300,8 @@ a_program_that_is_not_there_is_said (void)
 static const struct CMUnitTest tests[] = {
   TEST (the_python_example_stores_each_row_once),
   TEST (the_shell_example_stores_each_row_once),
-  TEST (one_row_is_refused_and_the_others_are_not),
+  TEST (every_byte_comes),
+  TEST (one_row_of_300_is_refused_and_the_others_are_not),
   TEST (what_it_says_is_logged),
   TEST (what_it_must_not_do_is_said),
   TEST (a_program_that_is_not_there_is_said),

@@ -283,6 +283,13 @@ what_is_rolled_up_is_right (void)
     assert_true (s_fetched (server, "t/p99", false) == FLUSHES);
 }
 
+static void
+percentiles_are_within_a_percent (void)
+{
+    store_t store = s_carbon (server_shared (&server_carbon), "1");
+    store_check_percentiles (&store);
+}
+
 //  A worker's reason for trying again, when the one at this port does not answer.
 static void
 s_await_reason (int fd, bool resets, const char *why)
@@ -342,6 +349,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_server_that_dies_with_a_request_unread_gets_it_again),
   TEST (every_byte_is_stored_as_the_handbook_says),
   TEST (every_tag_is_stored_as_the_handbook_says),
+  TEST (percentiles_are_within_a_percent),
   TEST (reasons_say_where_and_what),
   TEST (options_must_say_where_and_how),
 };

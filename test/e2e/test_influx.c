@@ -124,7 +124,7 @@ one_bad_row_among_300_takes_none_with_it (void)
     store_check (&store, "other", "bad", 1);
     assert_int_equal (process_lines (store.worker, "event=rejected"), 1);
     process_await (store.worker, "already exists as type integer");
-    store_check_set_aside ("bad|s|");
+    spool_check_set_aside (temporary_path ("spool"), "bad|s|");
     if (answers > REQUESTS)
         fail_msg ("%d requests", answers);
     cutter_end (cutter);
@@ -266,6 +266,14 @@ every_byte_is_stored_as_the_handbook_says_at_victoriametrics (void)
     s_takes_every_byte (&store);
 }
 
+static void
+percentiles_are_within_a_percent (void)
+{
+    store_t store =
+      s_influxdb (server_shared (&server_influxdb), "percentiles", 0);
+    store_check_percentiles (&store);
+}
+
 //  Of one name, source and second: what tells their points apart is the worker.
 static void
 two_workers_overwrite_nothing (void)
@@ -334,6 +342,7 @@ static const struct CMUnitTest tests[] = {
   TEST (rows_that_are_too_old_are_known_by_one_answer),
   TEST (every_byte_is_stored_as_the_handbook_says_at_influxdb),
   TEST (every_byte_is_stored_as_the_handbook_says_at_victoriametrics),
+  TEST (percentiles_are_within_a_percent),
   TEST (two_workers_overwrite_nothing),
   TEST (a_database_may_come_late),
   TEST (a_url_must_say_where_it_goes),

@@ -44,8 +44,8 @@ s_check_program (const sink_t *sink, process_t *indexer)
     receiver_check (sink->standin);
 }
 
-//  At any moment: while it reads, flushes, saves, or waits for an answer. Totals are
-//  never counted twice, and none falls.
+//  At any moment: while it reads, flushes, saves, or waits for an answer; twice the
+//  receiver is away for some of them. Totals are never counted twice, and none falls.
 static void
 a_worker_killed_at_any_moment_changes_nothing (void)
 {
@@ -61,6 +61,10 @@ a_worker_killed_at_any_moment_changes_nothing (void)
         //  the moment is what is tried, so nothing is waited for
         nanosleep (&(struct timespec){0, rand () % 600 * 1000000L}, NULL);
         process_stop (sink.worker, SIGKILL);
+        if (kill % 10 == 4)
+            assert_int_equal (process_stop (receiver->process, SIGTERM), 0);
+        if (kill % 10 == 7)
+            receiver_launch (receiver, "");
         sink.worker = receiver_work (receiver, broker, options);
     }
     tree_empty (tree);
@@ -169,12 +173,14 @@ partial_success_is_counted_and_said (void)
 static void
 s_one_bad_row (const char *bad, const char *event)
 {
+    const char *const options[] = {"--temporality", "delta", "--spool",
+                                   temporary_path ("spool"), NULL};
     char *lines = text_new ("%s", "");
     for (int i = 0; i < 300; i++)
         lines = text_new ("%s%s\n", lines,
                           s_line ("Counter", text_new ("good%d", i), "1"));
     lines = text_new ("%s%s", lines, s_line ("Counter", bad, "1"));
-    sink_t sink = s_deliver ("", LIST ("--temporality", "delta"), lines);
+    sink_t sink = s_deliver ("", options, lines);
     //  what comes meanwhile passes, which proves that it is the row
     for (int i = 0; sink_total_so_far (&sink, "test", "good0").sum < 1; i++) {
         assert_true (i < WAIT_MS / POLL_MS);
@@ -196,6 +202,7 @@ static void
 a_row_that_is_refused_harms_no_other (void)
 {
     s_one_bad_row ("poison", "event=rejected");
+    spool_check_set_aside (temporary_path ("spool"), "counter|poison|test|");
 }
 
 static void

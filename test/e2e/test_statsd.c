@@ -7,6 +7,7 @@
 
 #include "collectd.h"
 #include "indexer.h"
+#include "site.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -286,12 +287,154 @@ a_slow_reader_gets_all (void)
     process_stop (worker, SIGTERM);
 }
 
+//  --------------------------------------------------------------------------
+//  reader: takes in what comes to such a socket, by a thread of its own
+
+typedef struct {
+    const char *path;
+    int fd;
+    pthread_t thread;
+    _Atomic bool ends;
+    pthread_mutex_t lock;  //  of the rest
+    FILE *out;
+    char *text;  //  all lines
+    size_t size;
+} reader_t;
+
+static void
+reader_take (reader_t *self)
+{
+    char data[2000];
+    ssize_t size;
+    pthread_mutex_lock (&self->lock);
+    while ((size = recv (self->fd, data, sizeof data, MSG_DONTWAIT)) > 0) {
+        fwrite (data, 1, (size_t) size, self->out);
+        fputc ('\n', self->out);
+    }
+    fflush (self->out);
+    pthread_mutex_unlock (&self->lock);
+}
+
+static void *
+reader_run (void *argument)
+{
+    reader_t *self = argument;
+    while (!self->ends) {
+        struct pollfd waits = {self->fd, POLLIN, 0};
+        poll (&waits, 1, POLL_MS);
+        reader_take (self);
+    }
+    return NULL;
+}
+
+static void
+reader_begin (reader_t *self)
+{
+    self->fd = s_bind (self->path);
+    self->ends = false;
+    pthread_create (&self->thread, NULL, reader_run, self);
+}
+
+//  Nobody is there any more. Who sends must have ended: what comes just then is lost.
+static void
+reader_end (reader_t *self)
+{
+    self->ends = true;
+    pthread_join (self->thread, NULL);
+    reader_take (self);
+    close (self->fd);
+    unlink (self->path);
+}
+
+static int
+s_compare_texts (const void *a, const void *b)
+{
+    return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+//  The sum of a name's lines, without those that are there already.
+static double
+reader_sum (reader_t *self, const char *name)
+{
+    enum { LINES = 10000 };
+    static char *lines[LINES];
+    size_t count = 0;
+    double sum = 0;
+    pthread_mutex_lock (&self->lock);
+    char *copy = strdup (self->text ? self->text : ""), *rest = copy, *line;
+    pthread_mutex_unlock (&self->lock);
+    while ((line = strsep (&rest, "\n")))
+        if (strncmp (line, name, strlen (name)) == 0) {
+            assert_true (count < LINES);
+            lines[count++] = line;
+        }
+    qsort (lines, count, sizeof *lines, s_compare_texts);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || strcmp (lines[i], lines[i - 1]) != 0)
+            sum += strtod (lines[i] + strlen (name), NULL);
+    free (copy);
+    return sum;
+}
+
+//  Waits until it is that, or more. Returns what it is.
+static double
+reader_await (reader_t *self, const char *name, double sum)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    double came;
+    while ((came = reader_sum (self, name)) < sum && now_ms () < until)
+        poll_pause ();
+    if (came < sum)
+        fail_msg ("%s%.17g, expected %.17g", name, came, sum);
+    return came;
+}
+
+//  A worker is killed at 20 moments, and twice nobody is there for some of them. What it
+//  sends again are the same lines, with the same times: nothing else counts twice, and
+//  nothing is lost.
+static void
+what_a_killed_worker_sends_again_is_the_same (void)
+{
+    enum { KILLS = 20 };
+    broker_t *broker = broker_start ();
+    reader_t reader = {.path = temporary_path ("socket"),
+                       .lock = PTHREAD_MUTEX_INITIALIZER};
+    const char *const options[] = {
+      "--flush",   "1",         "--spool", temporary_path ("spool"),
+      "--dialect", "dogstatsd", "--to",    reader.path,
+      "--levels",  "info",      NULL};
+    reader.out = open_memstream (&reader.text, &reader.size);
+    reader_begin (&reader);
+    process_t *worker = worker_start (broker, "statsd", options, NULL);
+    load_t load = load_start (broker, 1, 1000);
+    for (int kills = 0; kills < KILLS; kills++) {
+        random_moment (700);
+        process_stop (worker, SIGKILL);
+        if (kills % 10 == 4)
+            reader_end (&reader);
+        if (kills % 10 == 7)
+            reader_begin (&reader);
+        worker = worker_start (broker, "statsd", options, NULL);
+    }
+    //  a worker that has just come must be known before the last report
+    reader_await (&reader,
+                  "load.count:", reader_sum (&reader, "load.count:") + 1);
+    load_end (&load);
+    reader_await (&reader, "load.count:", load.count);
+    assert_int_equal (process_stop (worker, SIGTERM), 0);
+    reader_end (&reader);
+    assert_true (reader_sum (&reader, "load.count:") == load.count);
+    fclose (reader.out);
+    free (reader.text);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (what_was_counted_comes_to_statsd),
   TEST (what_was_counted_comes_to_collectd),
   TEST (timers_keep_mean_and_percentiles),
   TEST (all_bytes_come),
   TEST (a_slow_reader_gets_all),
+  TEST (what_a_killed_worker_sends_again_is_the_same),
 };
 
 HARNESS_MAIN (tests)
