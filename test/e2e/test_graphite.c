@@ -283,6 +283,45 @@ what_is_rolled_up_is_right (void)
     assert_true (s_fetched (server, "t/p99", false) == FLUSHES);
 }
 
+//  Of all names of a source.
+static double
+s_sum_of (const store_t *store, const char *source)
+{
+    cJSON *rows = store->rows (store->server, NULL);
+    const cJSON *row;
+    double sum = 0;
+    cJSON_ArrayForEach (row, rows) if (row_is (row, "source", source)) sum +=
+      row_number (row, "value");
+    cJSON_Delete (rows);
+    return sum;
+}
+
+//  A file of that name could not be made: it is cut, and the others are not harmed.
+static void
+one_long_name_among_300_takes_none_with_it (void)
+{
+    enum { GOOD = 299, SUM = GOOD * (GOOD + 1) / 2, NODE = 250, LONG = 255 };
+    int64_t until = now_ms () + WAIT_MS;
+    broker_t *broker = broker_start ();
+    store_t store = s_carbon (server_shared (&server_carbon), "1");
+    char name[LONG + 1];
+    memset (name, 'a', LONG);
+    name[LONG] = 0;
+    char *lines = text_new ("%s", s_counter (name, 7, "long"));
+    for (int i = 0; i < GOOD; i++)
+        lines = text_new ("%s%s", lines,
+                          s_counter (text_new ("good.%d", i), i + 1, "long"));
+    store_work (&store, broker, LIST ("--worker", "w"));
+    publisher_send (publisher_new (broker, ""), lines);
+    while (s_sum_of (&store, "long") < SUM + 7 && now_ms () < until)
+        poll_pause ();
+    store_end (&store);
+    assert_true (s_sum_of (&store, "long") == SUM + 7);
+    name[NODE] = 0;
+    store_check (&store, "long", name, 7);
+    assert_int_equal (process_lines (store.worker, "event=retry"), 0);
+}
+
 static void
 percentiles_are_within_a_percent (void)
 {
@@ -349,6 +388,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_server_that_dies_with_a_request_unread_gets_it_again),
   TEST (every_byte_is_stored_as_the_handbook_says),
   TEST (every_tag_is_stored_as_the_handbook_says),
+  TEST (one_long_name_among_300_takes_none_with_it),
   TEST (percentiles_are_within_a_percent),
   TEST (reasons_say_where_and_what),
   TEST (options_must_say_where_and_how),
