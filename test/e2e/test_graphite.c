@@ -307,10 +307,11 @@ one_long_name_among_300_takes_none_with_it (void)
     char name[LONG + 1];
     memset (name, 'a', LONG);
     name[LONG] = 0;
-    char *lines = text_new ("%s", s_counter (name, 7, "long"));
+    char *lines = text_new ("%s", store_counter_line (name, 7, "long"));
     for (int i = 0; i < GOOD; i++)
-        lines = text_new ("%s%s", lines,
-                          s_counter (text_new ("good.%d", i), i + 1, "long"));
+        lines = text_new (
+          "%s%s", lines,
+          store_counter_line (text_new ("good.%d", i), i + 1, "long"));
     store_work (&store, broker, LIST ("--worker", "w"));
     publisher_send (publisher_new (broker, ""), lines);
     while (s_sum_of (&store, "long") < SUM + 7 && now_ms () < until)
