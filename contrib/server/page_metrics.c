@@ -73,16 +73,18 @@ s_ids_read (ids_t *self, sqlite3 *db, const char *word, size_t size)
 }
 
 //  --------------------------------------------------------------------------
-//  The list: those that live first, each part by name
+//  The list, each part by name: those that live first, then what Zibrato measures of
+//  itself, then those that are silent
 
 enum { WORDS_MAX = 8 };
+enum { ALIVE, OWN, SILENT, PARTS };
 
 typedef struct {
     char *word[WORDS_MAX];
     ids_t of_series[WORDS_MAX];
     size_t words;
     int64_t since_s;
-    ids_t alive, silent;
+    ids_t part[PARTS];
 } search_t;
 
 static int
@@ -99,6 +101,14 @@ s_search_begin (search_t *self, sqlite3 *db, const char *text)
 }
 
 static int
+s_search_part (const search_t *self, const metric_t *metric)
+{
+    if (metric->last_s < self->since_s)
+        return SILENT;
+    return strncasecmp (metric->name, "zibrato.", 8) == 0 ? OWN : ALIVE;
+}
+
+static int
 s_search_each (void *argument, const metric_t *metric)
 {
     search_t *self = argument;
@@ -106,9 +116,27 @@ s_search_each (void *argument, const metric_t *metric)
         if (!words_match (self->word[i], metric->name)
             && !s_ids_have (&self->of_series[i], metric->id))
             return 0;
-    s_ids_add (metric->last_s >= self->since_s ? &self->alive : &self->silent,
-               metric->id);
+    s_ids_add (&self->part[s_search_part (self, metric)], metric->id);
     return 0;
+}
+
+static size_t
+s_search_count (const search_t *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < PARTS; i++)
+        count += self->part[i].count;
+    return count;
+}
+
+//  The ID at a place of the whole list.
+static int64_t
+s_search_at (const search_t *self, size_t place)
+{
+    const ids_t *part = self->part;
+    for (; place >= part->count; part++)
+        place -= part->count;
+    return part->id[place];
 }
 
 static void
@@ -118,8 +146,8 @@ s_search_clear (search_t *self)
         free (self->word[i]);
         free (self->of_series[i].id);
     }
-    free (self->alive.id);
-    free (self->silent.id);
+    for (size_t i = 0; i < PARTS; i++)
+        free (self->part[i].id);
 }
 
 //  --------------------------------------------------------------------------
@@ -191,7 +219,7 @@ static void
 s_put_list (web_request_t *request, const search_t *search)
 {
     buffer_t *out = &request->out;
-    size_t found = search->alive.count + search->silent.count;
+    size_t found = s_search_count (search);
     int64_t offset = page_integer (request, "offset", 0);
     int64_t length = page_integer (request, "length", 200);
     size_t i = offset > 0 ? (size_t) offset : 0, left;
@@ -206,9 +234,7 @@ s_put_list (web_request_t *request, const search_t *search)
     out_key (out, "metrics");
     out_begin (out, '[');
     for (; i < found && left; i++, left--) {
-        int64_t id = i < search->alive.count
-                       ? search->alive.id[i]
-                       : search->silent.id[i - search->alive.count];
+        int64_t id = s_search_at (search, i);
         if (s_lookup_metric (&lookup, request->reader, id, &metric))
             s_put_metric (out, &metric, s_lookup_series (&lookup, id));
     }

@@ -220,6 +220,18 @@ export async function a_paused_page_is_shared (site, watched) {
     assert.equal (new URL (page.url ()).searchParams.get ("range"), "300");
 }
 
+//  The sum of all others has a colour of its own, too.
+export async function lines_differ (site, watched) {
+    const {page} = watched;
+    await site.gauges (Array.from ({length: 13}, (_, i) =>
+        ({name: "depth", source: `web${i}`, measure_time: now () - 30, value: i})));
+    await watched.enter ("?m=depth&o=split&range=300");
+    await page.waitForSelector (".legend [data-label='3 others']");
+    const colours = await page.$$eval (".legend .mark", (all) =>
+        all.map ((one) => getComputedStyle (one).borderTopColor));
+    assert.deepEqual ([colours.length, new Set (colours).size], [11, 11]);
+}
+
 //  Over a heat map lines have one colour and are told apart by dashes; the table has the
 //  same marks.
 export async function marks_are_as_the_lines_are (site, watched) {

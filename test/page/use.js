@@ -88,6 +88,31 @@ export async function search (site, watched) {
     }
 }
 
+//  What Zibrato measures of itself stands between what others measure and what is silent.
+export async function own_metrics_come_after_others (site, watched) {
+    const {page} = watched;
+    await site.gauges ([some ("zibrato.queue_rows", "worker"), some ("zoo", "web"),
+                        some ("apple", "web"), {...some ("before", "web"),
+                                                measure_time: now () - 3600}]);
+    await watched.enter ();
+    await until ("the list", async () => (await names (page)).length >= 4);
+    const found = await names (page);
+    assert.deepEqual (found.slice (0, 2), ["apple", "zoo"]);
+    assert.deepEqual (found.slice (2, -1).filter ((name) => !name.startsWith ("zibrato.")), []);
+    assert.equal (found.at (-1), "before");
+}
+
+//  A chart that is added to others is below them, and comes into sight.
+export async function an_added_chart_is_in_sight (site, watched) {
+    const {page} = watched;
+    await site.gauges (["a", "b", "c", "d", "e"].map ((name) => some (name, "web")));
+    await watched.enter ("?m=a&o=&m=b&o=&m=c&o=&m=d&o=&range=300");
+    await page.waitForFunction (() => document.querySelectorAll (".legend tbody tr").length === 4);
+    await page.click (".metric[title=e]");
+    await until ("it", () => page.$eval ("[data-name=e]", (chart) =>
+        chart.getBoundingClientRect ().bottom <= window.innerHeight));
+}
+
 //  A name may be anything; it is text.
 export async function names_are_text (site, watched) {
     const {page} = watched, name = "<img src=x onerror=window.pwned=1>";

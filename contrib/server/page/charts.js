@@ -31,6 +31,16 @@ function placeElements (elements) {
         fill (place, elements);
 }
 
+//  One that was added to others is below them: it comes into sight.
+async function loadAdded (added) {
+    if (!added.length)
+        return;
+    showNotes ();
+    await Promise.all (added.map ((chart) => chart.load ()));
+    if (added.length === 1 && charts.length > 1)
+        added[0].element.scrollIntoView ({block: "nearest"});
+}
+
 //  Makes the page's charts those of the state. Those that are there stay.
 export function follow () {
     const known = new Map (charts.map ((chart) => [chart.settings.name, chart]));
@@ -45,12 +55,8 @@ export function follow () {
     placeElements (charts.map (({element}) => element));
     known.forEach (({element}) => sight.unobserve (element));
     document.body.classList.toggle ("with-charts", charts.length > 0);
-    for (const chart of added) {
-        sight.observe (chart.element);
-        chart.load ();
-    }
-    if (added.length)
-        showNotes ();
+    added.forEach (({element}) => sight.observe (element));
+    loadAdded (added);
 }
 
 //  Annotations come by themselves, and are drawn over what is there.

@@ -14,12 +14,13 @@ export function showEmpty (empty) {
     fill (place,
         el ("h2", {}, "Nothing has been measured yet"),
         el ("p", {}, "A C program with ", el ("code", {}, "zibrato.h"),
-            " shows up here as soon as it runs, with the broker's address in its environment if ",
-            "that is not tcp://127.0.0.1:5550:"),
+            " shows up here as soon as it runs. If the broker is not at tcp://127.0.0.1:5550, ",
+            el ("code", {}, "ZIBRATO_ENDPOINT"), " in its environment says where:"),
         copyable ("cc app.c -o app $(pkg-config --cflags --libs zibrato) && ./app"),
         el ("p", {}, "Whatever speaks to Librato does with this address, and with a token of ",
             el ("code", {}, "zibrato serve --data FOLDER --token-new NAME --role recorder"), ":"),
         copyable (`curl -u token:$TOKEN -d 'gauges[0][name]=hello' \\\n`
                  + `     -d 'gauges[0][value]=42' ${new URL ("v1/metrics", location)}`),
-        el ("p", {class: "muted"}, "This page looks once a second."));
+        el ("p", {class: "muted"}, "This page looks once a second. The metrics that are counted "
+            + "above are Zibrato's own."));
 }

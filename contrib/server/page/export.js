@@ -5,6 +5,7 @@
 import {address} from "./api.js";
 import {copyable, el, fill, find} from "./dom.js";
 import {moment} from "./format.js";
+import {penOf} from "./plot.js";
 import {shown} from "./range.js";
 import {state} from "./state.js";
 import {color} from "./theme.js";
@@ -45,15 +46,22 @@ function drawNames (context, chart, names, top) {
     context.textAlign = "left";
     context.lineWidth = 3;
     for (const [i, x, row] of names) {
-        const {label, dash, stroke} = chart.plot.series[i + 1], y = top + row * ROW + ROW / 2;
-        context.strokeStyle = stroke ();
+        const {dash, stroke} = penOf (chart.model, i), y = top + row * ROW + ROW / 2;
+        context.strokeStyle = stroke;
         context.setLineDash (dash ?? []);
         context.beginPath ();
         context.moveTo (x, y);
         context.lineTo (x + MARK, y);
         context.stroke ();
-        context.fillText (label, x + MARK + 6, y + 4);
+        context.fillText (chart.model.lines[i].label, x + MARK + 6, y + 4);
     }
+}
+
+//  What each point is, as below the plot.
+function drawAbout (context, chart, top) {
+    context.fillStyle = color ("muted");
+    context.setLineDash ([]);
+    context.fillText (chart.about.textContent, MARGIN, top + ROW / 2 + 4);
 }
 
 function drawTitle (context, chart, width) {
@@ -68,21 +76,23 @@ function drawTitle (context, chart, width) {
                       width - MARGIN, 25);
 }
 
-//  The plot with its name and time above it, and the names of its lines below, on the
-//  page's own ground.
+//  The plot with its name and time above it, and below it the names of its lines and what
+//  its points are; on the page's own ground.
 function picture (chart) {
     const source = chart.plot.ctx.canvas, scale = window.devicePixelRatio;
     const width = source.width / scale + 2 * MARGIN, height = source.height / scale;
     const canvas = el ("canvas"), context = canvas.getContext ("2d");
     const names = placeNames (context, chart, width);
     canvas.width = width * scale;
-    canvas.height = (HEAD + height + ((names.at (-1)?.[2] ?? -1) + 1) * ROW + MARGIN) * scale;
+    const below = HEAD + height + ((names.at (-1)?.[2] ?? -1) + 1) * ROW;
+    canvas.height = (below + ROW + MARGIN) * scale;
     context.fillStyle = color ("panel");
     context.fillRect (0, 0, canvas.width, canvas.height);
     context.drawImage (source, MARGIN * scale, HEAD * scale);
     context.scale (scale, scale);
     drawTitle (context, chart, width);
     drawNames (context, chart, names, HEAD + height);
+    drawAbout (context, chart, below);
     return canvas;
 }
 

@@ -5,8 +5,7 @@
 import {el, fill, setText} from "./dom.js";
 import {exact} from "./format.js";
 import {summary} from "./lines.js";
-import {DASH_STYLES} from "./plot.js";
-import {color, lineColor} from "./theme.js";
+import {penOf} from "./plot.js";
 
 const NUMBERS = ["last", "min", "mean", "max"];
 
@@ -49,9 +48,9 @@ export class Legend {
 
     row (line, i, common) {
         const own = line.label.split (" ").filter ((word) => !common.includes (word));
-        const mark = el ("span", {class: "mark"});
-        mark.style.borderColor = this.model.isHeat ? color ("text") : lineColor (i);
-        mark.style.borderStyle = this.model.isHeat ? DASH_STYLES[i] : "solid";
+        const mark = el ("span", {class: "mark"}), {stroke, style} = penOf (this.model, i);
+        mark.style.borderColor = stroke;
+        mark.style.borderStyle = style;
         return el ("tr", {"data-label": line.label},
                    el ("th", {scope: "row"},
                        el ("button", {type: "button", title: "Show this line alone",

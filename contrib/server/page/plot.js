@@ -14,8 +14,14 @@ const HEIGHT = 240, WIDTH = 1.75, MIN_DRAG = 3;      //  pixels
 const LINEAR = 1, LOGARITHMIC = 3;      //  uPlot's `distr`
 
 //  Lines over a heat map have the text's colour, and are told apart by their dashes.
-const DASHES = [undefined, [6, 4], [2, 4]];
-export const DASH_STYLES = ["solid", "dashed", "dotted"];     //  the same in CSS
+const DASHES = [undefined, [6, 4], [2, 4]], STYLES = ["solid", "dashed", "dotted"];
+
+//  The colour of a line, its dashes, and the same as CSS has it.
+export function penOf (model, i) {
+    const dashes = model.isHeat ? i % DASHES.length : 0;
+    return {stroke: model.isHeat ? color ("text") : lineColor (i),
+            dash: DASHES[dashes], style: STYLES[dashes]};
+}
 
 //  A logarithmic axis has lines at powers of ten only.
 const powers = (plot, splits) => splits.map ((value) =>
@@ -63,9 +69,8 @@ const lonely = (line) => (plot, series, all) => {
 function seriesOf (model, i) {
     const line = () => model.lines[i], {label, band} = line ();
     const isAlone = model.lines.length === 1 && !band && !model.isHeat;
-    return {label, width: WIDTH, show: !model.hidden.has (label),
-            stroke: model.isHeat ? color ("text") : lineColor (i),
-            dash: model.isHeat ? DASHES[i] : undefined,
+    const {stroke, dash} = penOf (model, i);
+    return {label, width: WIDTH, show: !model.hidden.has (label), stroke, dash,
             fill: isAlone ? color ("accent-soft") : undefined,
             points: {size: 4, filter: lonely (line)}, gaps: gaps (line)};
 }

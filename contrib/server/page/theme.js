@@ -27,5 +27,5 @@ export function color (name) {
     return colors.get (name);
 }
 
-//  Of the nth line of a chart.
-export const lineColor = (n) => color (`line-${n % LINE_COLORS + 1}`);
+//  Of the nth line of a chart. What comes after so many is the sum of all others.
+export const lineColor = (n) => color (n < LINE_COLORS ? `line-${n + 1}` : "text");
