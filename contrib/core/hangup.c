@@ -5,6 +5,9 @@
 
 #include "hangup.h"
 
+#include "rest.h"
+
+#include <czmq.h>
 #include <errno.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -69,12 +72,40 @@ s_hide (struct epoll_event *event)
         event->events &= ~(uint32_t) (EPOLLERR | EPOLLHUP);
 }
 
-int
-epoll_wait (int epoll, struct epoll_event *events, int size, int timeout_ms)
+static int
+s_wait (int epoll, struct epoll_event *events, int size, int timeout_ms)
 {
     int i, count = (int) syscall (SYS_epoll_pwait, epoll, events, size,
                                   timeout_ms, NULL, (size_t) 0);
     for (i = 0; i < count; i++)
         s_hide (&events[i]);
     return count;
+}
+
+//  Of a thread that may rest before it waits.
+static int
+s_wait_rested (int epoll, struct epoll_event *events, int size, int timeout_ms)
+{
+    static _Thread_local rest_t rest;
+    int count = s_wait (epoll, events, size, 0);
+    int64_t began_us = zclock_usecs ();
+    if (count != 0) {
+        rest_turn (&rest);
+        return count;
+    }
+    if (rest_now (&rest, began_us)) {
+        usleep (REST_US);
+        began_us = zclock_usecs ();
+    }
+    count = s_wait (epoll, events, size, timeout_ms);
+    rest_woken (&rest, zclock_usecs () - began_us);
+    return count;
+}
+
+int
+epoll_wait (int epoll, struct epoll_event *events, int size, int timeout_ms)
+{
+    return timeout_ms && rest_allowed ()
+             ? s_wait_rested (epoll, events, size, timeout_ms)
+             : s_wait (epoll, events, size, timeout_ms);
 }

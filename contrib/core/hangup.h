@@ -35,7 +35,8 @@ extern const int hangup_is_linked;
 HANGUP_PUBLIC int
 epoll_ctl (int epoll, int what, int fd, struct epoll_event *event);
 
-//  As in epoll_wait(2), but no cancellation point.
+//  As in epoll_wait(2), but no cancellation point. ZeroMQ's threads may rest before
+//  they wait (rest.h).
 HANGUP_PUBLIC int
 epoll_wait (int epoll, struct epoll_event *events, int size, int timeout_ms);
 

@@ -10,6 +10,7 @@
 #include "line.h"
 #include "log.h"
 #include "reason.h"
+#include "rest.h"
 #include "sockets.h"
 
 //  Milliseconds from one look at the connections to the next: none is lost and there
@@ -54,6 +55,7 @@ subscriber_open (subscriber_t *self, const char *mode, const char *levels)
         zmq_msg_init (&self->message[i]);
     self->mode = mode;
     self->levels = levels;
+    rest_allow ();
     self->socket = sockets_new (ZMQ_XSUB);
     self->xsub = zsock_resolve (self->socket);
     zsock_set_rcvhwm (self->socket, WORKER_MARK);

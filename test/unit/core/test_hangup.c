@@ -9,11 +9,11 @@
 #include "../unit.h"
 
 #include "hangup.h"
+#include "peer.h"
 #include "sockets.h"
 
 #include <czmq.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 
 enum { MESSAGES = 100, BEAT_MS = 50 };
@@ -23,26 +23,6 @@ typedef struct {
     int peer;
 } pair_t;
 
-static int
-s_peer (int port)
-{
-    static const char said[] = "\xff\0\0\0\0\0\0\0\0\x7f\3\0NULL";
-    static const char ready[] = "\4\31\5READY\13Socket-Type\0\0\0\3PUB";
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons ((uint16_t) port),
-                                  .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
-    char greeting[64] = {0}, answer[64 + 9];
-    int fd = socket (AF_INET, SOCK_STREAM, 0);
-    memcpy (greeting, said, sizeof said);
-    assert_int_equal (
-      connect (fd, (struct sockaddr *) &address, sizeof address), 0);
-    assert_int_equal (write (fd, greeting, sizeof greeting), sizeof greeting);
-    assert_int_equal (write (fd, ready, sizeof ready - 1), sizeof ready - 1);
-    assert_int_equal (recv (fd, answer, sizeof answer, MSG_WAITALL),
-                      sizeof answer);
-    return fd;
-}
-
 static pair_t
 pair_new (void)
 {
@@ -51,7 +31,7 @@ pair_new (void)
     zsock_set_heartbeat_ivl (self.socket, BEAT_MS);
     //  which the peer does not answer
     zsock_set_heartbeat_timeout (self.socket, 60000);
-    self.peer = s_peer (zsock_bind (self.socket, "tcp://127.0.0.1:*"));
+    self.peer = peer_new (zsock_bind (self.socket, "tcp://127.0.0.1:*"));
     return self;
 }
 
