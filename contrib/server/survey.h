@@ -13,7 +13,7 @@
 typedef struct {
     int64_t id;
     char *label;     //  source and tags
-    double weight;   //  the sum of a counter, the mean of what else
+    double weight;   //  the sum of a counter, of others the mean
     int64_t last_s;  //  the time of its last point
 } survey_item_t;
 

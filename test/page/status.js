@@ -31,6 +31,20 @@ export async function losses_are_told (site, watched) {
     await page.waitForSelector ("#health tr:has-text('idle')");
 }
 
+//  A click on what was lost within a day shows where, whatever span was chosen.
+export async function losses_lead_to_health (site, watched) {
+    const {page} = watched, source = "host.librato", measure_time = now () - 7200;
+    await site.gauges ([{name: "zibrato.success_age", source, measure_time, value: 1},
+                        {name: "zibrato.missed", source, measure_time, value: 12},
+                        {name: "depth", source: "web", value: 1}]);
+    await watched.enter ("?range=300");
+    await page.click ("[data-part=lost]:text-is('12 lost in 1 d')");
+    await page.waitForSelector ("[data-stage=Workers].wrong .verdict:text-is('12 lost')");
+    await page.goBack ();
+    await page.waitForSelector (".metric");
+    assert.equal (new URL (page.url ()).searchParams.get ("range"), "300");
+}
+
 //  The server counts rows since its start. One that is started again while the page waits
 //  for its answer has fewer than the one before: that is no rate.
 export async function a_restart_has_no_rate (site, watched) {

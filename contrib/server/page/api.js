@@ -17,7 +17,7 @@ function setOnline (value) {
 }
 
 //  The server's answer when it refuses: its status, and as the message the reason.
-export class Refused extends Error {
+class Refused extends Error {
     constructor (status, text) {
         super (text);
         this.status = status;

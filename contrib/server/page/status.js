@@ -5,6 +5,7 @@
 import {get, setClock} from "./api.js";
 import {el, fill, find, setText} from "./dom.js";
 import {ago, bytes, exact, number, plural, span} from "./format.js";
+import {change} from "./state.js";
 
 const OLD_S = 120, FULL = 0.9;  //  what is older, or larger by this share, is wrong
 
@@ -19,11 +20,24 @@ function rate (status) {
         ? (status.stored - past.stored) / (status.now - past.now) : null;
 }
 
+//  Where it was lost. All of what the line counts is in sight there.
+const showLosses = (seconds) => change ({view: "health", range: seconds, from: null, to: null,
+                                         live: true}, true);
+
+//  What a click on a part does, of those that say more elsewhere.
+const CLICKS = {lost: () => showLosses (before.lost_s),
+                failing: () => change ({view: "health"}, true)};
+
+const newPart = (name) => CLICKS[name]
+    ? el ("button", {type: "button", class: "part", "data-part": name, title: "see health",
+                     onclick: CLICKS[name]})
+    : el ("span", {class: "part", "data-part": name});
+
 //  Parts are [name, text, is it wrong?]. Elements stay as long as the names do.
 function show (...parts) {
     const names = parts.map (([name]) => name);
     if ([...line.children].map (({dataset}) => dataset.part).join () !== names.join ())
-        fill (line, names.map ((name) => el ("span", {class: "part", "data-part": name})));
+        fill (line, names.map (newPart));
     parts.forEach (([, text, isWrong = false], i) => {
         setText (line.children[i], text);
         line.children[i].classList.toggle ("wrong", isWrong);
