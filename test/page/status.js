@@ -102,6 +102,18 @@ export async function a_dead_worker_is_seen (site, watched) {
     await until ("it", async () => /ago$/.test (await last ("dead.librato")));
 }
 
+//  Without a broker workers are silent, too: the stage says who was first.
+export async function a_dead_broker_is_seen (site, watched) {
+    const {page} = watched, ended = now () - 7200;
+    await site.gauges ([{name: "zibrato.broker.publishers", source: "broker",
+                         measure_time: ended, value: 1}]);
+    const verdict = (from, to) => watched.enter (`?view=health&from=${from}&to=${to}`).then (
+        () => page.textContent ("[data-stage=Broker] .verdict"));
+    assert.equal (await verdict (ended - 600, ended + 600), "silent for 10 min");
+    assert.equal (await verdict (ended - 600, ended + 60), "nothing lost");
+    assert.equal (await verdict (ended - 1200, ended - 600), "nothing lost");
+}
+
 //  As long as nothing can be stored, every page says so. (That the server does is shown
 //  by e2e.serve.)
 export async function a_full_disk_is_said (site, watched) {

@@ -10,7 +10,8 @@ import {el, fill, find} from "./dom.js";
 import {ago, bytes, duration, exact, span} from "./format.js";
 import {shown} from "./range.js";
 
-const SILENT_S = 180;           //  three flushes of a worker that flushes once a minute
+//  Three flushes of a worker that flushes once a minute. A broker reports each ten seconds.
+const SILENT_S = 180;
 
 const place = find ("#health");
 
@@ -44,6 +45,7 @@ const FAILING = "cannot write: disk full?";
 
 //  Whoever receives lines or delivers rows is a worker, also if nothing has come yet.
 const OF_WORKER = /^zibrato\.(received|success_age|queue_)/;
+const OF_BROKER = /^zibrato\.broker\./;
 const workersOf = ({measures}) => new Set (measures
     .filter (({name}) => OF_WORKER.test (name)).map (({source}) => source));
 
@@ -56,6 +58,19 @@ function totalOf ({measures}, name, of, workers) {
 const ledgerRow = (text, value, kind) =>
     el ("div", {class: `ledger-row ${kind}`},
         el ("dt", {}, text), el ("dd", {}, exact (value)));
+
+//  How long these were silent up to a time, in seconds.
+const silenceOf = (measures, to) =>
+    Math.max (0, to - Math.max (...measures.map (({last_time}) => last_time)));
+
+const silentFor = (seconds) => `silent for ${span (Math.floor (seconds))}`;
+
+//  What is wrong with brokers, if there were any. Without one workers have nothing to
+//  report, and are silent, too.
+function brokerFailure ({measures}, to) {
+    const silence = silenceOf (measures.filter (({name}) => OF_BROKER.test (name)), to);
+    return silence > SILENT_S && silence < Infinity ? silentFor (silence) : "";
+}
 
 //  `value` returns what was counted by a name; `failure` is what is wrong beside losses.
 function stage ({title, flow, loss, fine}, value, since, failure = "") {
@@ -74,9 +89,11 @@ function stage ({title, flow, loss, fine}, value, since, failure = "") {
 
 function stages (health, [from, to]) {
     const workers = workersOf (health), since = `in ${span (Math.round (to - from))}`;
+    const failures = {Broker: brokerFailure (health, to)};
     return el ("div", {class: "stages"},
         STAGES.map ((one) => stage (
-            one, (name) => totalOf (health, name, one.of, workers), since)),
+            one, (name) => totalOf (health, name, one.of, workers), since,
+            failures[one.title])),
         stage (STORE, (name) => health.store[name] ?? 0, "since the server was started",
                health.store.failing ? FAILING : ""));
 }
@@ -89,15 +106,13 @@ function workerRow (source, {measures}, to) {
     const mine = measures.filter ((one) => one.source === source);
     const one = (name) => mine.find ((row) => row.name === name);
     const lost = LOST.reduce ((sum, name) => sum + (one (name)?.total ?? 0), 0);
-    const silent = Math.max (0, to - Math.max (...mine.map (({last_time}) => last_time)));
-    const isSilent = silent > SILENT_S;
+    const silence = silenceOf (mine, to), isSilent = silence > SILENT_S;
     const cells = [[exact (one ("zibrato.received")?.total ?? 0)],
                    [exact (one ("zibrato.delivered")?.total ?? 0)], [exact (lost), lost > 0],
                    [exact (one ("zibrato.series")?.last)],
                    [bytes (one ("zibrato.queue_bytes")?.last)],
                    [duration (one ("zibrato.success_age")?.last)],
-                   [isSilent ? `silent for ${span (Math.floor (silent))}` : ago (silent),
-                    isSilent]];
+                   [isSilent ? silentFor (silence) : ago (silence), isSilent]];
     return el ("tr", {class: lost || isSilent ? "wrong" : ""},
                el ("th", {scope: "row"}, source || "(no source)"),
                cells.map (([text, isWrong]) => el ("td", {class: isWrong ? "wrong" : ""}, text)));
