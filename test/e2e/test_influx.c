@@ -266,6 +266,25 @@ every_byte_is_stored_as_the_handbook_says_at_victoriametrics (void)
     s_takes_every_byte (&store);
 }
 
+//  It would be the last one for a year. It has the time at which it came.
+static void
+a_reading_of_next_year_is_of_now (void)
+{
+    enum { YEAR_S = 365 * 24 * 3600, MINUTE_MS = 60000 };
+    store_t store = s_influxdb (server_shared (&server_influxdb), "year", 0);
+    broker_t *broker = broker_start ();
+    double now_s = (double) time (NULL);
+    store_work (&store, broker, NULL);
+    publisher_send (
+      publisher_new (broker, ""),
+      text_new ("info|Gauge|ahead|3|%ld|s", (long) time (NULL) + YEAR_S));
+    store_await (&store, "s", "ahead", 3);
+    store_end (&store);
+    if (!(fabs (store_field (&store, "ahead", "time") - now_s * 1e3)
+          < MINUTE_MS))
+        fail_msg ("%.17g", store_field (&store, "ahead", "time"));
+}
+
 static void
 percentiles_are_within_a_percent (void)
 {
@@ -342,6 +361,7 @@ static const struct CMUnitTest tests[] = {
   TEST (rows_that_are_too_old_are_known_by_one_answer),
   TEST (every_byte_is_stored_as_the_handbook_says_at_influxdb),
   TEST (every_byte_is_stored_as_the_handbook_says_at_victoriametrics),
+  TEST (a_reading_of_next_year_is_of_now),
   TEST (percentiles_are_within_a_percent),
   TEST (two_workers_overwrite_nothing),
   TEST (a_database_may_come_late),

@@ -304,6 +304,26 @@ what_comes_too_late_is_superseded (void)
     zb_remote_write_backend.close ();
 }
 
+//  A server that has a sample of next year takes none of now: so it gets none.
+static void
+a_reading_of_next_year_harms_no_other (void)
+{
+    enum { YEAR_S = 365 * 24 * 3600 };
+    server_t *server = server_shared (&server_prometheus);
+    broker_t *broker = broker_start ();
+    store_t store = s_written (server, 0);
+    long now = (long) time (NULL);
+    store_work (&store, broker, LIST ("--worker", "year"));
+    void *publisher = publisher_new (broker, "");
+    publisher_send (publisher,
+                    text_new ("info|Gauge|ahead|3|%ld|s", now + YEAR_S));
+    prometheus_await (server, "ahead{worker=\"year\"}", 3);
+    publisher_send (publisher, text_new ("info|Gauge|after|5|%ld|s", now));
+    prometheus_await (server, "after{worker=\"year\"}", 5);
+    store_end (&store);
+    assert_int_equal (process_lines (store.worker, "event=rejected"), 0);
+}
+
 static void
 options_that_cannot_be_end_it_with_one_line (void)
 {
@@ -335,6 +355,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_series_rests_ends_and_begins_at_zero),
   TEST (one_bad_row_among_300_takes_none_with_it),
   TEST (what_comes_too_late_is_superseded),
+  TEST (a_reading_of_next_year_harms_no_other),
   TEST (options_that_cannot_be_end_it_with_one_line),
   TEST (each_byte_is_stored_under_the_name_that_the_handbook_says)};
 
