@@ -4167,7 +4167,6 @@ zb_subscriptions_read_ (zb_t *self)
 {
     char bytes[ZB_SUBSCRIPTION_MAX_];
     int count = 0, size;
-    zb_questions_answer_ (self);
     while (
       count < ZB_TOPICS_KNOWN_MAX_
       && (size = zmq_recv (self->socket, bytes, sizeof bytes, ZMQ_DONTWAIT))
@@ -4180,11 +4179,13 @@ zb_subscriptions_read_ (zb_t *self)
         pthread_mutex_unlock (&self->lock);
         size--;
         if (*bytes && size <= ZB_TOPIC_MAX_
-            && zb_topic_says_ (bytes + 1, (size_t) size, ZB_QUESTION_)) {
+            && zb_topic_says_ (bytes + 1, (size_t) size, ZB_QUESTION_))
             zb_question_keep_ (self, bytes + 1, (size_t) size);
-            zb_questions_answer_ (self);
-        }
     }
+    //  behind zmq_recv: when it has found nothing, ZeroMQ knows of all the room
+    //  that there is, and it will say so if there is more (zmq_send may look for
+    //  news a millisecond late)
+    zb_questions_answer_ (self);
     return count;
 }
 

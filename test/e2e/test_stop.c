@@ -6,9 +6,9 @@
 
 //  ctest: TIMEOUT 300
 
-#include "harness.h"
+#include "raw.h"
 
-enum { ROUNDS = SANITIZED ? 5 : 20, PROGRAMS = 2, STEP_MS = 37 };
+enum { ROUNDS = SANITIZED ? 5 : 20, AT_ONCE = 2, STEP_MS = 37 };
 
 //  It ends its threads' passes first, which takes up to a tenth of a second.
 static process_t *
@@ -35,19 +35,19 @@ round_run (int round)
 {
     broker_t *broker = broker_start ();
     sink_t sink = sink_stdout (broker, NULL);
-    process_t *program[PROGRAMS];
+    process_t *program[AT_ONCE];
     double count = 0, times = 0, gauges = 0;
-    for (int i = 0; i < PROGRAMS; i++)
+    for (int i = 0; i < AT_ONCE; i++)
         program[i] = program_start (broker, text_new ("p%d", i));
     //  who has not come yet is not let in any more
-    for (int i = 0; i < PROGRAMS; i++)
+    for (int i = 0; i < AT_ONCE; i++)
         sink_await (&sink, text_new ("p%d", i), "load.count", 0, 1);
     //  the moments differ, and nothing is awaited
     nanosleep (&(struct timespec){0, round * STEP_MS % 1000 * 1000000}, NULL);
     process_t *all[] = {program[0], broker->process, sink.worker, program[1]};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         process_signal (all[(i + (size_t) round) % 4], SIGTERM);
-    for (int i = 0; i < PROGRAMS; i++) {
+    for (int i = 0; i < AT_ONCE; i++) {
         assert_int_equal (process_wait (program[i]), 0);
         count += program_said (program[i], "count=");
         times += program_said (program[i], "times=");
@@ -321,12 +321,85 @@ what_a_classic_publisher_sends_comes (void)
                  && came >= classic.sent - classic.doubtful);
 }
 
+//  --------------------------------------------------------------------------
+//  Before a worker leaves, a broker asks programs whether they have read that. It
+//  waits two seconds for who has ever answered, and 0.3 s for who has not.
+
+enum { LATE_MS = 2000, MARKER_SIZE = 17 };
+
+//  A program that answers when it is told to, and all that its broker has said.
+typedef struct {
+    int fd;
+    char said[65536];
+    size_t size, at;  //  at: behind what was awaited last
+} silent_t;
+
+//  Waits until the broker says these bytes. Returns them.
+static const char *
+silent_await (silent_t *self, const char *bytes, size_t size)
+{
+    int64_t until = now_ms () + WAIT_MS;
+    const char *found;
+    while (!(found = memmem (self->said + self->at, self->size - self->at,
+                             bytes, size))) {
+        struct pollfd poll_set = {self->fd, POLLIN, 0};
+        assert_true (now_ms () < until && self->size < sizeof self->said);
+        if (poll (&poll_set, 1, POLL_MS) == 1) {
+            ssize_t got = recv (self->fd, self->said + self->size,
+                                sizeof self->said - self->size, 0);
+            assert_true (got > 0);
+            self->size += (size_t) got;
+        }
+    }
+    self->at = (size_t) (found - self->said) + size;
+    return found;
+}
+
+//  Stops the worker. Returns how long it took until the program heard that its
+//  level is not wanted any more.
+static int64_t
+silent_leave (silent_t *self, const sink_t *sink)
+{
+    static const char unwanted[] = "\0info|";
+    int64_t before = now_ms (), ms;
+    process_signal (sink->worker, SIGTERM);
+    silent_await (self, unwanted, sizeof unwanted - 1);
+    ms = now_ms () - before;
+    assert_int_equal (process_wait (sink->worker), 0);
+    return ms;
+}
+
+//  Its answer comes when the next question is asked already: it can answer, so more
+//  of it may be on its way.
+static void
+an_answer_to_an_older_question_counts (void)
+{
+    static const char line[] = "info|Counter|n|1|1700000000|a source";
+    broker_t *broker = broker_start ();
+    sink_t sink[2];
+    silent_t program = {.fd = raw_peer (broker, PROGRAMS)};
+    const char *question = silent_await (&program, "?1", 2) - MARKER_SIZE;
+    for (int i = 0; i < 2; i++) {
+        sink[i] = sink_stdout (broker, LIST ("--levels", "info"));
+        silent_await (&program, "\1info|", 6);
+        raw_send_frame (program.fd, 0, line, sizeof line - 1);
+        sink_await (&sink[i], NULL, "n", 0, 1);
+        int64_t ms = silent_leave (&program, &sink[i]);
+        print_message ("    heard of it after %d ms\n", (int) ms);
+        assert_true (i == 0 || ms >= LATE_MS);
+        raw_send_frame (program.fd, 0, question, MARKER_SIZE + 2);
+    }
+    close (program.fd);
+    broker_stop (broker);
+}
+
 static const struct CMUnitTest tests[] = {
   TEST (stopped_at_once_nothing_is_lost),
   TEST (a_program_that_stays_does_not_keep_the_broker),
   TEST (replaced_in_order_nothing_is_lost),
   TEST (replaced_at_two_brokers_nothing_is_lost),
   TEST (what_a_classic_publisher_sends_comes),
+  TEST (an_answer_to_an_older_question_counts),
 };
 
 HARNESS_MAIN (tests)
