@@ -172,8 +172,8 @@ s_ask (void *argument)
     return NULL;
 }
 
-//  Two threads ask how an instance is that is closed and opened NUMBER times.
-//  Memory that is free is full of nonsense, which must not come back.
+//  Two threads ask how an instance is that is closed and opened again for NUMBER
+//  milliseconds. Memory that is free is full of nonsense, which must not come back.
 static int
 s_stats_closed (void)
 {
@@ -182,19 +182,21 @@ s_stats_closed (void)
                             s_thread_new (NULL, s_ask, NULL)};
     while (s_started < 2)
         sched_yield ();
-    for (long i = 0; i < s_number; i++) {
+    int64_t until_ms = s_now_ms () + s_number;
+    long closed = 0;
+    for (; s_now_ms () < until_ms; closed++) {
         zb_t *zb = zb_open (.linger_ms = 0);
         if (!zb)
             return 1;
         zb_count ("info", "asked.count", .to = zb);
         s_zb = zb;
-        s_nap (i % 4 * 500);
+        s_nap (closed % 4 * 500);
         zb_close (&zb);
     }
     s_stop = true;
     for (int i = 0; i < 2; i++)
         s_thread_join (threads[i]);
-    printf ("strange=%ld\n", s_strange);
+    printf ("closed=%ld strange=%ld\n", closed, s_strange);
     return s_leave ();
 }
 
