@@ -9,6 +9,8 @@
         room=BYTES     no file becomes longer: of a write beyond that, what fits
                        is written, and then there is no space left (ENOSPC)
         full=PATH      while there is such a file, there is no space for anything
+        stall=PATH     while there is such a file, nothing is written, and who
+                       writes or syncs waits
 
     Only regular files and folders have such a disk, no pipes and no sockets.
 
@@ -30,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char s_under[PATH_MAX], s_full[PATH_MAX];
+static char s_under[PATH_MAX], s_full[PATH_MAX], s_stall[PATH_MAX];
 static long s_sync_ms, s_write_ms;
 static int64_t s_room = INT64_MAX;
 
@@ -43,6 +45,8 @@ s_take (const char *word, size_t size)
         snprintf (s_under, sizeof s_under, "%s", text + 6);
     else if (strncmp (text, "full=", 5) == 0)
         snprintf (s_full, sizeof s_full, "%s", text + 5);
+    else if (strncmp (text, "stall=", 6) == 0)
+        snprintf (s_stall, sizeof s_stall, "%s", text + 6);
     else if (strncmp (text, "sync=", 5) == 0)
         s_sync_ms = strtol (text + 5, NULL, 10);
     else if (strncmp (text, "write=", 6) == 0)
@@ -70,6 +74,13 @@ s_pause (long ms)
     }
 }
 
+static void
+s_wait_stall (void)
+{
+    while (*s_stall && access (s_stall, F_OK) == 0)
+        s_pause (10);
+}
+
 //  Is this a file of that disk?
 static int
 s_is_ours (int fd, struct stat *status)
@@ -94,6 +105,7 @@ s_fits (int fd, off_t at, size_t size)
     struct stat status;
     if (size == 0 || !s_is_ours (fd, &status))
         return (ssize_t) size;
+    s_wait_stall ();
     s_pause (s_write_ms);
     if (at == -1)
         at = fcntl (fd, F_GETFL) & O_APPEND ? status.st_size
@@ -147,6 +159,7 @@ s_sync (int fd, const char *name)
     int (*real) (int) = NULL;
     *(void **) &real = dlsym (RTLD_NEXT, name);
     if (s_is_ours (fd, &status)) {
+        s_wait_stall ();
         s_pause (s_sync_ms);
         if (*s_full && S_ISREG (status.st_mode) && access (s_full, F_OK) == 0) {
             errno = ENOSPC;
