@@ -965,6 +965,27 @@ row_number (const cJSON *row, const char *key)
     return cJSON_IsNumber (item) ? item->valuedouble : 0;
 }
 
+//  The same of a program's line of JSON, which must have the key.
+static double
+json_number (const char *line, const char *key)
+{
+    cJSON *object = cJSON_Parse (line);
+    assert_true (cJSON_HasObjectItem (object, key));
+    double number = row_number (object, key);
+    cJSON_Delete (object);
+    return number;
+}
+
+//  Of a program that has sent all that somebody wants: how many it has dropped. That
+//  number it holds, if it is not 0, as long as nobody wants the level "zibrato".
+static double
+stats_dropped (const char *stats)
+{
+    double dropped = json_number (stats, "dropped");
+    assert_true (json_number (stats, "held") <= (dropped > 0));
+    return dropped;
+}
+
 static bool
 row_is (const cJSON *row, const char *key, const char *text)
 {

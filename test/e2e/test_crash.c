@@ -58,7 +58,7 @@ each_step_may_be_the_last (void)
         }
     for (size_t i = 0; i < PASSINGS * POINTS; i++)
         site_await (&site[i]);
-    load_end (&load);
+    load_end_dropping (&load);
     for (size_t i = 0; i < PASSINGS * POINTS; i++) {
         site_check (&site[i], &load);
         assert_int_equal (process_lines (site[i].worker, "event=damaged"), 0);
@@ -92,9 +92,10 @@ s_settle (site_t *site, load_t *load)
     site_start (site, NULL);
     standin_script (site->standin, "");
     site_await (site);
-    load_end (load);
+    load_end_dropping (load);
     double lost = site_check (site, load);
-    print_message ("%g readings, %g lost\n", load->gauges, lost);
+    print_message ("%g readings, %g lost, %g dropped\n", load->gauges, lost,
+                   load->dropped);
     assert_int_equal (standin_requests (site->standin, 422), 0);
     return lost;
 }
@@ -210,7 +211,7 @@ a_service_that_was_down_gets_everything (void)
     load_t load = load_start (broker, 4, 500);
     site_start (&site, NULL);
     long growth = s_growth (&site);
-    load_end (&load);
+    load_end_dropping (&load);
     assert_int_equal (standin_requests (site.standin, 200), 0);
     standin_script (site.standin, "");
     assert_int_equal ((int) site_check (&site, &load), 0);
@@ -306,7 +307,7 @@ without_a_spool_nothing_counts_twice (void)
     }
     site_start (&site, NULL);
     site_await (&site);
-    load_end (&load);
+    load_end_dropping (&load);
     site_check_most (&site, &load);
 }
 

@@ -16,16 +16,6 @@ enum {
     GRACE_MS = SANITIZED ? 3000 : 300  //  to start and to end a process
 };
 
-static double
-s_json_number (const char *json, const char *key)
-{
-    cJSON *object = cJSON_Parse (json);
-    assert_true (cJSON_HasObjectItem (object, key));
-    double number = row_number (object, key);
-    cJSON_Delete (object);
-    return number;
-}
-
 //  Runs burst, which must live no longer than this; where the machine was busy,
 //  again. Returns the last life, and how many there were unless runs is NULL.
 static process_t *
@@ -117,12 +107,12 @@ without_a_broker_stats_tell_what_is_held (void)
     process_t *burst =
       process_run (LIST (program_path ("burst"), "-s"), s_nobody (NULL));
     const char *stats = process_out (burst);
-    assert_true (s_json_number (stats, "held") > 0);
-    assert_true (s_json_number (stats, "sent") == 0);
-    assert_true (s_json_number (stats, "dropped") == 0);
-    assert_true (s_json_number (stats, "listening") == 0);
-    assert_true (s_json_number (stats, "measured")
-                 == s_json_number (stats, "held"));
+    assert_true (json_number (stats, "held") > 0);
+    assert_true (json_number (stats, "sent") == 0);
+    assert_true (json_number (stats, "dropped") == 0);
+    assert_true (json_number (stats, "listening") == 0);
+    assert_true (json_number (stats, "measured")
+                 == json_number (stats, "held"));
 }
 
 //  With a broker but no worker, nobody listens either.
@@ -132,8 +122,8 @@ without_a_worker_nothing_is_sent (void)
     broker_t *broker = broker_start ();
     process_t *burst = s_burst_within (LINGER_MS + GRACE_MS, "-s",
                                        broker_environment (broker), NULL);
-    assert_true (s_json_number (process_out (burst), "held") > 0);
-    assert_true (s_json_number (process_out (burst), "sent") == 0);
+    assert_true (json_number (process_out (burst), "held") > 0);
+    assert_true (json_number (process_out (burst), "sent") == 0);
 }
 
 //  A listener that comes while the program lives gets all of it.
@@ -352,8 +342,8 @@ more_series_than_max_are_reported (void)
     process_send (measure, "many\t150\nmany\t150\nflush\t20000\nstats\n");
     process_await (measure, "flush 0");
     const char *stats = process_await (measure, "dropped_series");
-    assert_true (s_json_number (stats, "series") <= 101);
-    double dropped = s_json_number (stats, "dropped_series");
+    assert_true (json_number (stats, "series") <= 101);
+    double dropped = json_number (stats, "dropped_series");
     total_t total = {0};
     cJSON *rows;
     sink_await (&sink, NULL, "zibrato.dropped", 0, dropped);
@@ -396,7 +386,7 @@ what_is_no_measurement_is_refused (void)
     process_send (measure, "flush\t20000\nstats\n");
     process_await (measure, "flush 0");
     const char *stats = process_await (measure, "refused");
-    if (s_json_number (stats, "refused") != BAD + 1)
+    if (json_number (stats, "refused") != BAD + 1)
         fail_msg ("refused are not %d but %s", BAD + 1, stats);
     sink_await (&sink, "s", "good", 0, BAD);
     sink_await (&sink, "s", long_name + 1, 0, 1);

@@ -84,7 +84,7 @@ each_step_of_the_worker_may_be_the_last (void)
     }
     for (size_t i = 0; i < POINTS; i++)
         site_await (&site[i]);
-    load_end (&load);
+    load_end_dropping (&load);
     for (size_t i = 0; i < POINTS; i++)
         s_check (&site[i], &load);
 }
@@ -114,7 +114,7 @@ each_step_of_the_server_may_be_the_last (void)
     }
     for (size_t i = 0; i < POINTS; i++)
         serve_await_more (serve[i], "load.count");
-    load_end (&load);
+    load_end_dropping (&load);
     for (size_t i = 0; i < POINTS; i++) {
         serve_await (serve[i], "load.count", 0, load.count);
         serve_await (serve[i], "load.time", load.times, 0);
@@ -156,7 +156,7 @@ both_may_die_at_any_moment (void)
         }
     }
     site_await (&site);
-    load_end (&load);
+    load_end_dropping (&load);
     s_check (&site, &load);
 }
 

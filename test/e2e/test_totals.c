@@ -342,7 +342,7 @@ each_step_may_be_the_last (void)
         }
     for (size_t i = 0; i < POINTS; i++)
         keeper_await_more (&keeper[i]);
-    load_end (&load);
+    load_end_dropping (&load);
     for (size_t i = 0; i < POINTS; i++)
         keeper_stop (&keeper[i], &load);
     for (size_t i = 0; i < POINTS; i++)
@@ -365,7 +365,7 @@ killed_again_and_again (void)
     }
     keeper_start (&keeper, NULL);
     keeper_await_more (&keeper);
-    load_end (&load);
+    load_end_dropping (&load);
     keeper_stop (&keeper, &load);
     keeper_check (&keeper, &load, "any");
 }
@@ -390,7 +390,7 @@ static int
 keeper_starts (keeper_t *self, load_t *load)
 {
     keeper_await_more (self);
-    load_end (load);
+    load_end_dropping (load);
     rows_t rows = keeper_end (self);
     sum_t count = rows_sum (&rows, "load.count");
     assert_true (count.value <= load->count);
