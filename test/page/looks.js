@@ -143,6 +143,21 @@ export async function an_outage_pales_nothing (site, watched) {
                              [[4, 4, 4, 4], "1  1"]]);
 }
 
+//  Three or four digits, in the unit that they round to.
+export async function numbers (site, watched) {
+    await watched.enter ();
+    const told = await watched.page.evaluate (async () => {
+        const {bytes, duration, number} = await import ("/page/format.js");
+        return [[0, -3.14159, 9999, 12345, 999499, 999500, 2.5e15, NaN].map (number),
+                [0, 3e-10, 1e-6, 0.0009994, 0.9996, 1.234, -0.5, 599, 5400].map (duration),
+                [0, 1023, 1536, 2 ** 40].map (bytes)];
+    });
+    assert.deepEqual (told, [
+        ["0", "-3.14", "9999", "12.3 k", "999 k", "1 M", "2.5 P", "–"],
+        ["0 s", "0.3 ns", "1 µs", "999 µs", "1 s", "1.23 s", "-500 ms", "599 s", "90 min"],
+        ["0 B", "1023 B", "1.5 kB", "1 TB"]]);
+}
+
 //  Times are of 24 hours, and UTC if that is wanted.
 export async function times (site, watched) {
     const {page} = watched;
@@ -156,7 +171,7 @@ export async function times (site, watched) {
 }
 
 //  Arbitrary, but the same each time.
-function* numbers (seed) {
+function* randoms (seed) {
     for (let state = seed;; state = state * 48271 % 2147483647)
         yield state / 2147483647;
 }
@@ -182,7 +197,7 @@ function timer (name, source, time, middle, next) {
 
 //  What a shop measures in half an hour, as it looks in README.
 async function postShop (site) {
-    const any = numbers (20250101), gauges = [], to = now (), from = to - 1800;
+    const any = randoms (20250101), gauges = [], to = now (), from = to - 1800;
     const next = () => any.next ().value;
     for (let time = from; time < to; time += 2) {
         const at = time - from;

@@ -56,7 +56,7 @@ export async function a_restart_has_no_rate (site, watched) {
     await watched.enter ();
     await page.waitForSelector ("[data-part=rows]:not(:has-text('…'))");
     await page.evaluate (() => {
-        const line = document.querySelector ("#told");
+        const line = document.querySelector ("#facts");
         window.told = [];
         new MutationObserver (() => window.told.push (line.textContent))
             .observe (line, {childList: true, characterData: true, subtree: true});

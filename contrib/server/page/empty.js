@@ -6,10 +6,10 @@ import {copyable, el, fill, find} from "./dom.js";
 
 //  Shown instead of list and charts, until there is a metric that is not one of
 //  Zibrato itself.
-export function showEmpty (empty) {
+export function showEmpty (isEmpty) {
     const place = find ("#empty");
-    document.body.classList.toggle ("empty", empty);
-    if (!empty || place.firstChild)
+    document.body.classList.toggle ("empty", isEmpty);
+    if (!isEmpty || place.firstChild)
         return;
     fill (place,
         el ("h2", {}, "Nothing has been measured yet"),

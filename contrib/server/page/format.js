@@ -3,6 +3,8 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 const LARGE = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+const SECONDS = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]];
+const ROUNDED = 0.9995;         //  999.5 k has the digits of 1 M
 const NONE = "–";
 
 const isNone = (value) => value === null || value === undefined || !isFinite (value);
@@ -19,14 +21,17 @@ function short (value) {
     return String (+value.toPrecision (3));
 }
 
+//  In the largest unit of which it has one, or else in the smallest.
+function inUnits (value, units) {
+    const [unit, name] = units.find (([least]) => Math.abs (value) >= ROUNDED * least)
+        ?? units.at (-1);
+    return `${short (value / unit)} ${name}`;
+}
+
 export function number (value) {
     if (isNone (value))
         return NONE;
-    const size = Math.abs (value);
-    if (size < 10000)
-        return short (value);
-    const [unit, letter] = LARGE.find (([least]) => size >= least);
-    return `${short (value / unit)} ${letter}`;
+    return Math.abs (value) < 10000 ? short (value) : inUnits (value, LARGE);
 }
 
 const digits = new Intl.NumberFormat ("en", {maximumFractionDigits: 6});
@@ -39,16 +44,9 @@ export const exact = (value) => isNone (value) ? NONE
 export function duration (value) {
     if (isNone (value))
         return NONE;
-    const size = Math.abs (value);
-    if (size === 0)
+    if (value === 0)
         return "0 s";
-    if (size < 1e-6)
-        return `${short (value * 1e9)} ns`;
-    if (size < 1e-3)
-        return `${short (value * 1e6)} µs`;
-    if (size < 1)
-        return `${short (value * 1e3)} ms`;
-    return size < 600 ? `${short (value)} s` : span (Math.round (value));
+    return Math.abs (value) < 600 ? inUnits (value, SECONDS) : span (Math.round (value));
 }
 
 const brief = (value) => String (+value.toFixed (value < 10 ? 1 : 0));

@@ -96,6 +96,7 @@ export function draw () {
     columns = Math.max (1, Math.floor (width / MIN_WIDTH));
     space.style.height = `${Math.ceil (found / columns) * rowHeight ()}px`;
     setText (find ("#found"), plural (found, "metric"));
+    setText (find ("#hint"), found ? " · click one to see its chart" : "");
     if (!found && state.search && pages.get (0)) {
         fill (space, el ("p", {class: "nothing"}, "No metric has these words."));
         return;

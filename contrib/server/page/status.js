@@ -9,7 +9,7 @@ import {change} from "./state.js";
 
 const OLD_S = 120, FULL = 0.9;  //  what is older, or larger by this share, is wrong
 
-const line = find ("#told");
+const line = find ("#facts");
 let before = null;              //  the status of a second ago, or null
 
 //  Rows a second since then, or null. A server that was started anew begins at zero.
