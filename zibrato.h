@@ -1861,18 +1861,14 @@ zb_timer_spill_ (zb_timer_ *self, zb_sum_ *retired)
     unsigned bucket;
     retired->sum_ns += self->sum_ns;
     self->sum_ns = 0;
-    for (bucket = 0; bucket < ZB_PAGES_ * ZB_PAGE_SIZE_; bucket++) {
-        uint32_t *place;
-        if (!zb_timer_has_ (self, bucket)) {
-            bucket |= ZB_PAGE_SIZE_ - 1;
-            continue;
+    for (bucket = 0; bucket < ZB_PAGES_ * ZB_PAGE_SIZE_; bucket++)
+        if (zb_timer_has_ (self, bucket)) {
+            uint32_t *place = zb_timer_place_ (self, bucket);
+            if (*place)
+                zb_sum_bucket_ (retired, bucket, *place);
+            self->unbucketed += *place;
+            *place = 0;
         }
-        place = zb_timer_place_ (self, bucket);
-        if (*place)
-            zb_sum_bucket_ (retired, bucket, *place);
-        self->unbucketed += *place;
-        *place = 0;
-    }
 }
 
 //  Called by the owning thread with the instance's lock held. Adds a sample and
@@ -1982,10 +1978,12 @@ static void
 zb_map_put_ (zb_map_ *self, uint64_t hash, void *item)
 {
     uint64_t at = hash;
-    while (self->place[at & (self->size - 1)].item)
-        at++;
-    self->place[at & (self->size - 1)].hash = hash;
-    self->place[at & (self->size - 1)].item = item;
+    zb_place_ *place;
+    do
+        place = &self->place[at++ & (self->size - 1)];
+    while (place->item);
+    place->hash = hash;
+    place->item = item;
     self->used++;
 }
 
@@ -2101,7 +2099,7 @@ zb_hash_ (uint64_t hash, const char *text, size_t size)
     return zb_mix_ (hash, zb_word_ (text, size));
 }
 
-//  Returns 1 if both have the same bytes.
+//  Returns 1 if both have the same bytes. Of size 0 they may be NULL.
 static inline int
 zb_same_ (const char *a, const char *b, size_t size)
 {
@@ -3457,10 +3455,8 @@ zb_ring_new_ (uint64_t size)
             return NULL;
     }
     else {
-        int keep = errno;
         memory = mmap (NULL, zb_ring_bytes_ (size), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        errno = keep;
         if (memory == MAP_FAILED)
             return NULL;
     }
@@ -3707,12 +3703,9 @@ zb_slot_is_ (const zb_slot_ *self, const zb_label_ *label, const zb_t *owner)
            && self->tags_size == label->tags_size
            && zb_same_ (text, label->level, label->level_size)
            && zb_same_ (text + label->level_size, label->name, label->name_size)
-           && (!label->source
-               || zb_same_ (text + head_size, label->source,
-                            label->source_size))
-           && (!label->tags
-               || zb_same_ (text + head_size + label->source_size, label->tags,
-                            label->tags_size));
+           && zb_same_ (text + head_size, label->source, label->source_size)
+           && zb_same_ (text + head_size + label->source_size, label->tags,
+                        label->tags_size);
 }
 
 //  Called by the owning thread. Needs no lock, because only this thread changes
@@ -5729,7 +5722,7 @@ zb_config_string_ (const char *option, const char *variable,
 }
 
 //  Caller owns the return value. Puts an IPv6 address into brackets if it has
-//  none. Returns NULL if the port is invalid or without memory.
+//  none. The port has been checked. Returns NULL without memory.
 static char *
 zb_config_endpoint_ (const zb_config_t *config)
 {
@@ -5743,8 +5736,6 @@ zb_config_endpoint_ (const zb_config_t *config)
     char *text;
     if (endpoint)
         return strdup (endpoint);
-    if (port == -1)
-        return NULL;
     text = (char *) malloc (size);
     if (text)
         snprintf (text, size,
@@ -6773,8 +6764,8 @@ zb_gauge_at_ (const char *level, const char *name,
 //  The parent reports what it has counted. But a parent that ends at once, as
 //  daemon (3) does, never reports it. So a child that measures reports it, too,
 //  as the parent's stream, with SEQs that the parent has left to it, until the
-//  parent has ended that stream itself. A state
-//  that arrives twice, or late, changes nothing.
+//  parent has ended that stream itself. A state that arrives twice, or late,
+//  changes nothing.
 
 //  Memory that the child of a fork shares. Returns NULL if there is none.
 static int *
