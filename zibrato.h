@@ -1843,7 +1843,7 @@ zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
     }
 }
 
-//  Called when no other thread knows the series. The rest is the arena's.
+//  Called when no other thread knows the series. The rest is an arena's.
 static void
 zb_sum_free_pages_ (zb_sum_ *self)
 {
@@ -2864,7 +2864,8 @@ struct zb_s {
     size_t max_series;
     zb_level_ *levels;
     zb_map_ series;            //  by label
-    zb_block_ *arena;          //  memory of series
+    zb_block_ *arena;          //  memory of series: each round looks at all,
+    zb_block_ *retired;        //  and of what threads have left to them
     zb_share_ *shares;         //  by next
     zb_share_ *parent_shares;  //  by sibling: in the child of a fork, those of
                                //  threads that it does not have
@@ -3388,7 +3389,7 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
                        + label->name_size + label->source_size));
     if (kind == ZB_TYPE_TIMER)
         retired = (zb_sum_ *) zb_arena_take_ (
-          &self->arena, zb_cache_lines_ (sizeof *retired));
+          &self->retired, zb_cache_lines_ (sizeof *retired));
     if (!series || !level || (kind == ZB_TYPE_TIMER && !retired)
         || (kind != ZB_TYPE_GAUGE && zb_level_add_ (level, series) == -1))
         return NULL;
@@ -5868,6 +5869,7 @@ zb_destroy_ (zb_t **self_p)
     zb_shares_destroy_ (&self->parent_shares);
     zb_map_free_ (&self->series);
     zb_arena_free_ (&self->arena);
+    zb_arena_free_ (&self->retired);
     free (self->endpoint);
     free (self->source);
     free (self->tags);
