@@ -1902,8 +1902,9 @@ typedef struct zb_block_ {
 
 enum { ZB_BLOCK_MIN_ = 1024, ZB_BLOCK_MAX_ = 16384 };
 
-//  Returns `size` bytes, cleared, aligned to 8. The arena owns them. Returns
-//  NULL without memory. Blocks begin at a line of the cache.
+//  Returns `size` bytes, cleared, aligned to 8; or to more, up to a line of the
+//  cache, where all that take from it take multiples of that. The arena owns them.
+//  Returns NULL without memory.
 static void *
 zb_arena_take_ (zb_block_ **self, size_t size)
 {
@@ -1926,14 +1927,6 @@ zb_arena_take_ (zb_block_ **self, size_t size)
     }
     block->used += size;
     return memset ((char *) block + block->used - size, 0, size);
-}
-
-//  Rounds a size up to lines of the cache. Where all take such sizes from an
-//  arena, it gives memory that is aligned to such lines.
-static size_t
-zb_cache_lines_ (size_t size)
-{
-    return (size + 63) / 64 * 64;
 }
 
 static void
@@ -3384,12 +3377,11 @@ zb_series_new_ (zb_t *self, const zb_label_ *label)
     zb_level_ *level = zb_level_find_ (self, label->level);
     zb_sum_ *retired = NULL;
     zb_series_ *series = (zb_series_ *) zb_arena_take_ (
-      &self->arena,
-      zb_cache_lines_ (sizeof *series + label->level_size + sizeof "Counter"
-                       + label->name_size + label->source_size));
+      &self->arena, (sizeof *series + label->level_size + sizeof "Counter"
+                     + label->name_size + label->source_size + 63)
+                      / 64 * 64);
     if (kind == ZB_TYPE_TIMER)
-        retired = (zb_sum_ *) zb_arena_take_ (
-          &self->retired, zb_cache_lines_ (sizeof *retired));
+        retired = (zb_sum_ *) zb_arena_take_ (&self->retired, sizeof *retired);
     if (!series || !level || (kind == ZB_TYPE_TIMER && !retired)
         || (kind != ZB_TYPE_GAUGE && zb_level_add_ (level, series) == -1))
         return NULL;
