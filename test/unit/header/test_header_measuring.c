@@ -291,6 +291,43 @@ test_source_changes (void **state)
     peer_check_increments (&self->peer);
 }
 
+//  Which of `size` sources the i-th pass has: in turns, each twice, by chance.
+static int
+s_turn (int way, int size, int i)
+{
+    static uint32_t chance = 1;
+    chance = chance * 1664525 + 1013904223;
+    return (way == 0 ? i : way == 1 ? i / 2 : (int) (chance >> 16)) % size;
+}
+
+//  A site remembers four sources, and expects the next one where they take turns.
+//  Each pass counts for its own, whether that comes or not.
+static void
+test_sources_take_turns (void **state)
+{
+    enum { PASSES = 1000, MAX = 6 };
+    static const char *const tags[MAX] = {"k=0", "k=1", "k=2",
+                                          "k=3", "k=4", "k=5"};
+    fixture_t *self = *state;
+    double passed[MAX] = {0};
+    char text[32];
+    for (int size = 1; size <= MAX; size++)
+        for (int way = 0; way < 3; way++)
+            for (int i = 0; i < PASSES; i++) {
+                int turn = s_turn (way, size, i);
+                snprintf (text, sizeof text, "s%d", turn);
+                passed[turn]++;
+                ZB_COUNT_ME ("info", "turns", .source = text);
+                ZB_COUNT_ME ("info", "tagged", .tags = tags[turn]);
+            }
+    for (int i = 0; i < MAX; i++) {
+        snprintf (text, sizeof text, "s%d", i);
+        peer_await_total (&self->peer, "turns", text, passed[i]);
+        snprintf (text, sizeof text, "tagged;%s", tags[i]);
+        peer_await_total (&self->peer, text, "host", passed[i]);
+    }
+}
+
 static void
 test_labels (void **state)
 {
@@ -528,6 +565,8 @@ main (void)
                                        s_close),
       cmocka_unit_test_setup_teardown (test_scopes, s_open, s_close),
       cmocka_unit_test_setup_teardown (test_source_changes, s_open, s_close),
+      cmocka_unit_test_setup_teardown (test_sources_take_turns, s_open,
+                                       s_close),
       cmocka_unit_test_setup_teardown (test_labels, s_open, s_close),
       cmocka_unit_test_setup_teardown (test_series, s_open, s_close),
       cmocka_unit_test_setup_teardown (test_instances, s_open, s_close),
