@@ -875,7 +875,7 @@ static int
 broker_leave (zloop_t *loop, int timer, void *argument)
 {
     (void) loop, (void) timer, (void) argument;
-    if (zclock_mono () >= s_broker.leaving_ms)
+    if (zclock_mono () >= s_broker.leaving_ms && peers_leave (&s_broker.peers))
         return -1;
     return s_broker.peers.connected[PEER_PROGRAM] || s_broker.again
                || zsock_events (s_broker.ports.programs) & ZMQ_POLLIN

@@ -516,6 +516,31 @@ peers_look (peers_t *self)
     return 0;
 }
 
+//  Whoever ends just then would think that his last message had come. So all pause what
+//  somebody wants, and keep the rest for the next broker. Who has never answered a
+//  question cannot; others are late.
+int
+peers_leave (peers_t *self)
+{
+    int64_t now = s_now_ms ();
+    const peer_t *peer = self->peer + PEER_WORKER;
+    farewell_silence_t silence;
+    if (!self->leave_ms) {
+        self->leave_ms = now;
+        self->farewell.step = FAREWELL_NONE;
+        for (; peer < self->peer + self->size; peer += PEER_ENDS)
+            for (size_t i = 0; i < peer->wanted.size; i++)
+                topics_pause (&self->topics, peer->wanted.topic[i], 1);
+        farewell_ask (&self->farewell);
+        return 0;
+    }
+    silence = peers_silence (self);
+    return now >= self->leave_ms
+                    + (silence.late     ? FAREWELL_LATE_MS
+                       : silence.silent ? FAREWELL_PAUSE_MS
+                                        : 0);
+}
+
 void
 peers_done (peers_t *self)
 {

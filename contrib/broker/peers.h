@@ -71,6 +71,7 @@ typedef struct {
     topics_t topics;
     marks_t marks;
     farewell_t farewell;
+    int64_t leave_ms;  //  since when programs are to send no more, or 0
     uint64_t faults[PEERS_FAULTS];
 } peers_t;
 
@@ -108,6 +109,11 @@ void peers_blame (peers_t *self, int64_t ms);
 
 //  Cuts all workers, with what is on its way to them.
 void peers_cut_workers (peers_t *self);
+
+//  To be called again and again when the broker is about to end, though programs are
+//  still here: they are to send no more. Returns 1 when all that they have sent has
+//  come, or that takes too long.
+int peers_leave (peers_t *self);
 
 //  Looks at some connections. Returns 1 until it has looked at all, so that what
 //  comes meanwhile need not wait so long.

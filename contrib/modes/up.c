@@ -1,9 +1,11 @@
 /*  zibrato up - broker and server together: one command, then open the page
 
-        up ── broker, unless there is one at the port already
-          └── serve, once the broker is ready
+        up ── serve
+          └── broker, unless there is one at the port already, once serve has its data
 
-    Each is a child that is started again when it ends. A broker that was there already,
+    In that order, since programs that end do not wait for a server when a broker is there
+    for some seconds, and the server of the `up` before may have the data for longer. Of a
+    port that the broker is to choose, serve has to hear first. Each is a child that is started again when it ends. A broker that was there already,
     and ends soon, gets one of ours as its successor. One signal stops both at the same moment, and they
     see to it that nothing is lost by that (leaving.h).
 
@@ -77,7 +79,9 @@ static struct {
     char port[12], workers[12];              //  of the broker
     char page[ADDRESS_MAX], link[PATH_MAX];  //  address, file with a better one
     bool stopping, quiet;
-    int status;  //  to exit with
+    bool loaded;  //  serve has its data,
+    bool waited;  //  and a broker is to be started when it has
+    int status;   //  to exit with
     int64_t
       leaves_ms;  //  who has our ports must have left by then; 0: nobody has
 } s_run;
@@ -98,12 +102,15 @@ up_start (up_part_t which)
 //  --------------------------------------------------------------------------
 //  A broker that is there
 
-//  Where a program finds it, if that is not where it looks by itself.
+//  Where a program finds it, if that is not where it looks by itself. Said once: a
+//  broker that is started again has the same address.
 static void
 s_print_endpoint (const char *programs)
 {
-    if (strcmp (programs, "tcp://127.0.0.1:5550") != 0)
+    static bool said;
+    if (!said && strcmp (programs, "tcp://127.0.0.1:5550") != 0)
         printf ("export ZIBRATO_ENDPOINT=%s\n", programs);
+    said = true;
 }
 
 //  Is a peer that speaks ZeroMQ's protocol at the address? Its greeting begins with
@@ -190,8 +197,9 @@ up_start_serve (void)
     return serve->part.pid || serve->pauses ? 0 : up_start (UP_SERVE);
 }
 
-//  Starts a broker, unless there is one: then serve is what is wanting. Returns 0, 1 if
-//  it is to be tried again soon, or -1 with the reason in the log.
+//  Starts a broker, unless there is one: then serve is what is wanting, as it is if it
+//  has not loaded yet. Returns 0, 1 if it is to be tried again soon, or -1 with the
+//  reason in the log.
 static int
 up_start_broker (void)
 {
@@ -207,7 +215,40 @@ up_start_broker (void)
                 s_run.workers);
         return -1;
     }
-    return !any && up_broker_leaves () ? 1 : up_start (UP_BROKER);
+    if (any || s_run.loaded)
+        return !any && up_broker_leaves () ? 1 : up_start (UP_BROKER);
+    s_run.waited = true;
+    return up_start_serve ();
+}
+
+//  Handler for zloop_timer: starts one that is to be started.
+static int
+up_again (zloop_t *loop, int timer, void *argument)
+{
+    watched_t *self = (watched_t *) argument;
+    up_part_t which = (up_part_t) (self - s_run.watched);
+    int rc;
+    (void) loop, (void) timer;
+    self->pauses = false;
+    if (s_run.stopping || self->part.pid)
+        return 0;
+    rc = which == UP_BROKER ? up_start_broker () : up_start (which);
+    self->pauses = rc != 0;
+    if (rc)
+        zloop_timer (s_run.loop, rc == 1 ? PAUSE_MIN_MS : PAUSE_MAX_MS, 1,
+                     up_again, self);
+    return 0;
+}
+
+//  serve has its data, and is about to connect.
+static void
+up_loaded (void)
+{
+    bool waited = s_run.waited;
+    s_run.loaded = true;
+    s_run.waited = false;
+    if (waited)
+        up_again (s_run.loop, 0, &s_run.watched[UP_BROKER]);
 }
 
 //  serve has no broker: one that was there already has ended, for those of ours are
@@ -326,6 +367,8 @@ up_said (part_t *part, const char *line)
         s_value (line, "url", s_run.page, sizeof s_run.page);
         s_value (line, "link", s_run.link, sizeof s_run.link);
     }
+    if (s_has (line, "event", "loaded"))
+        up_loaded ();
     if (s_has (line, "event", "waiting"))
         up_broker_gone ();
     if (!s_has (line, "event", "ready"))
@@ -366,31 +409,14 @@ up_running (void)
            || s_run.watched[UP_SERVE].part.pid;
 }
 
-//  Handler for zloop_timer.
-static int
-up_again (zloop_t *loop, int timer, void *argument)
-{
-    watched_t *self = (watched_t *) argument;
-    up_part_t which = (up_part_t) (self - s_run.watched);
-    int rc;
-    (void) loop, (void) timer;
-    self->pauses = false;
-    if (s_run.stopping || self->part.pid)
-        return 0;
-    rc = which == UP_BROKER ? up_start_broker () : up_start (which);
-    self->pauses = rc != 0;
-    if (rc)
-        zloop_timer (s_run.loop, rc == 1 ? PAUSE_MIN_MS : PAUSE_MAX_MS, 1,
-                     up_again, self);
-    return 0;
-}
-
 //  Called from the loop. One that could not even begin has a reason that will be the
 //  same next time, and has said it.
 static int
 up_ended (part_t *part, int status)
 {
     watched_t *self = (watched_t *) part;
+    if (self == &s_run.watched[UP_SERVE])
+        s_run.loaded = false;
     if (!s_run.stopping && !self->was_ready && WIFEXITED (status)) {
         s_run.status = WEXITSTATUS (status) ? WEXITSTATUS (status) : 1;
         up_stop ();

@@ -91,6 +91,62 @@ a_program_that_stays_does_not_keep_the_broker (void)
 }
 
 //  --------------------------------------------------------------------------
+//  A broker is stopped, and started again, while programs end
+
+enum { ENDS = SANITIZED ? 10 : 40, END_ROUNDS = SANITIZED ? 1 : 3 };
+
+//  Each counts and reads at its own pace, and waits for the next broker.
+static process_t *
+ending_start (const broker_t *broker, int number)
+{
+    const char *const *env = broker_environment (broker);
+    return process_start (
+      LIST (program_path ("load"), "1", text_new ("%d", 5000 + 100 * number)),
+      LIST (env[0], env[1], "ZIBRATO_LINGER_MS=60000"));
+}
+
+//  Some end before the broker does, some in the same moment, and some after it.
+static void
+ends_run (void)
+{
+    enum { STAYS_MS = 2000, APART_MS = 240 / ENDS };  //  a broker stays so long
+    broker_t *broker = broker_start ();
+    sink_t sink = sink_stdout (broker, NULL);
+    process_t *program[ENDS];
+    double count = 0, gauges = 0;
+    for (int i = 0; i < ENDS; i++)
+        program[i] = ending_start (broker, i);
+    sink_await (&sink, NULL, "load.count", 0, 100 * ENDS);
+    int64_t end_ms = now_ms () + STAYS_MS - ENDS * APART_MS / 2;
+    process_signal (broker->process, SIGTERM);
+    for (int i = 0; i < ENDS; i++, end_ms += APART_MS) {
+        while (now_ms () < end_ms)
+            nanosleep (&(struct timespec){0, 1000000}, NULL);
+        process_close_input (program[i]);
+    }
+    assert_int_equal (process_wait (broker->process), 0);
+    broker_launch (broker);
+    for (int i = 0; i < ENDS; i++) {
+        assert_int_equal (process_wait (program[i]), 0);
+        count += program_said (program[i], "count=");
+        gauges += program_said (program[i], "gauges=");
+    }
+    sink_await (&sink, NULL, "load.count", 0, count);
+    sink_stop (&sink);
+    sink_check_sum (&sink, NULL, "load.count", count);
+    gauges -= sink_total (&sink, NULL, "zibrato.lost").sum;
+    sink_check_count (&sink, NULL, "load.gauge", gauges);
+    broker_stop (broker);
+}
+
+static void
+whoever_ends_as_the_broker_does_loses_nothing (void)
+{
+    for (int round = 0; round < END_ROUNDS; round++)
+        ends_run ();
+}
+
+//  --------------------------------------------------------------------------
 //  A worker without a spool is replaced, again and again, while programs measure
 
 enum { RESTARTS = SANITIZED ? 5 : 20, BUSY = 6 };
@@ -396,6 +452,7 @@ an_answer_to_an_older_question_counts (void)
 static const struct CMUnitTest tests[] = {
   TEST (stopped_at_once_nothing_is_lost),
   TEST (a_program_that_stays_does_not_keep_the_broker),
+  TEST (whoever_ends_as_the_broker_does_loses_nothing),
   TEST (replaced_in_order_nothing_is_lost),
   TEST (replaced_at_two_brokers_nothing_is_lost),
   TEST (what_a_classic_publisher_sends_comes),

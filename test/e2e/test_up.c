@@ -56,6 +56,8 @@ who_is_killed_comes_back (void)
     assert_int_equal (process_wait (program), 0);
     assert_int_equal (process_stop (up->process, SIGTERM), 0);
     assert_true (serve_total (&up->serve, NULL, "came.back").sum == 20);
+    assert_int_equal (process_lines (up->process, "export ZIBRATO_ENDPOINT="),
+                      1);
 }
 
 //  The page opens without a token by the address that is printed, once.
@@ -235,21 +237,57 @@ a_broker_that_was_there_has_a_successor (void)
 }
 
 //  A server whose parent was killed has the folder as long as its stop takes. Here we
-//  have it in its place.
+//  have it in its place. Returns the descriptor that has it.
+static int
+s_take_folder (const char *folder)
+{
+    int lock = open (text_new ("%s/store.lock", folder),
+                     O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal (flock (lock, LOCK_EX), 0);
+    return lock;
+}
+
 static void
 a_server_waits_for_the_one_before (void)
 {
     up_t up = {.data = temporary_path ("data")};
     broker_give_host (&up.broker);
     assert_int_equal (mkdir (up.data, 0700), 0);
-    int lock = open (text_new ("%s/store.lock", up.data),
-                     O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal (flock (lock, LOCK_EX), 0);
+    int lock = s_take_folder (up.data);
     up_launch (&up, NULL);
     process_await (up.process, "event=locked");
     close (lock);
     process_await (up.process, "the page is at ");
     assert_int_equal (process_stop (up.process, SIGTERM), 0);
+}
+
+//  So does a program that ends meanwhile: there is no broker that could say that nobody
+//  wants what it has.
+static void
+a_program_waits_for_the_server (void)
+{
+    enum { LATE_S = 4 };  //  after three, a broker would say so
+    up_t *up = up_start ();
+    const char *const *env = broker_environment (&up->broker);
+    process_t *program =
+      process_start (LIST (program_path ("measure")),
+                     LIST (env[0], env[1], "ZIBRATO_LINGER_MS=60000"));
+    process_send (program, "count\tinfo\tended\t5\n");
+    serve_await (&up->serve, "ended", 0, 5);
+    assert_int_equal (process_stop (up->process, SIGTERM), 0);
+    int lock = s_take_folder (up->data);
+    up_launch (up, NULL);
+    up->serve.process = up->process;
+    process_await (up->process, "event=locked");
+    process_send (program, "count\tinfo\tended\t5\n");
+    process_close_input (program);
+    nanosleep (&(struct timespec){LATE_S, 0}, NULL);
+    assert_true (process_alive (program));
+    close (lock);
+    assert_int_equal (process_wait (program), 0);
+    serve_await (&up->serve, "ended", 0, 10);
+    assert_int_equal (process_stop (up->process, SIGTERM), 0);
+    assert_true (serve_total (&up->serve, NULL, "ended").sum == 10);
 }
 
 //  What cannot begin is not tried again and again.
@@ -284,6 +322,7 @@ static const struct CMUnitTest tests[] = {
   TEST (a_broker_that_is_there_is_used),
   TEST (a_broker_that_was_there_has_a_successor),
   TEST (a_server_waits_for_the_one_before),
+  TEST (a_program_waits_for_the_server),
   TEST (who_cannot_begin_ends_it),
   TEST (the_address_opens_the_page),
   TEST (a_proxy_may_be_in_front),
