@@ -1,7 +1,8 @@
-/*  sweep - series and metrics without points go. The contract is in sweep.h.
+/*  sweep - series and metrics without points go, and events. The contract is in sweep.h.
 
     What the coarsest level does not keep, none does. So a pass goes through all series
-    when that level has ended some more of the past, and then through the metrics.
+    when that level has ended some more of the past, then through the metrics, and then
+    through the events.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -12,8 +13,9 @@
 #include "store_own.h"
 
 enum {
-    SLICE_IDS = 50000,  //  that are looked at
-    SLICE_MS = 20,      //  that a slice is to take, about
+    SLICE_IDS = 50000,   //  that are looked at
+    SLICE_EVENTS = 500,  //  that are deleted
+    SLICE_MS = 20,       //  that a slice is to take, about
     AGAIN_S = 60,
 };
 
@@ -34,7 +36,13 @@ sweep_open (sweep_t *self, sqlite3 *db)
                        "  AND (" NAMED ("\"") " OR " NAMED ("\\\"") "))");
     sqlite3_bind_int (self->metric, 2, DOCUMENT_CHART);
     sqlite3_bind_int (self->metric, 3, DOCUMENT_ALERT);
-    return self->series && self->metric ? 0 : -1;
+    self->event = sql_prepare (
+      db, "DELETE FROM document WHERE id IN (SELECT id FROM document"
+          " WHERE kind = ?1 AND time < ?2"
+          " AND ifnull (json_extract (body, '$.end_time'), 0) < ?2 LIMIT ?3)");
+    sqlite3_bind_int (self->event, 1, DOCUMENT_EVENT);
+    sqlite3_bind_int (self->event, 3, SLICE_EVENTS);
+    return self->series && self->metric && self->event ? 0 : -1;
 }
 
 void
@@ -42,6 +50,7 @@ sweep_close (sweep_t *self)
 {
     sqlite3_finalize (self->series);
     sqlite3_finalize (self->metric);
+    sqlite3_finalize (self->event);
     buffer_clear (&self->removed);
 }
 
@@ -66,9 +75,14 @@ s_is_over (const store_t *store, int64_t id)
 static int64_t
 s_end (const store_t *store)
 {
-    return store->sweep.pass == SWEEP_SERIES
-             ? catalog_series_end (store->catalog)
-             : catalog_metric_end (store->catalog);
+    switch (store->sweep.pass) {
+        case SWEEP_SERIES:
+            return catalog_series_end (store->catalog);
+        case SWEEP_METRICS:
+            return catalog_metric_end (store->catalog);
+        default:
+            return 1;  //  they are found by their times
+    }
 }
 
 //  Deletes rows of the tables, and notes which. Returns 0 or -1.
@@ -109,13 +123,27 @@ s_remove (store_t *store)
     gate_open (&store->gate);
 }
 
+//  Deletes events that were over before what is kept. Returns 0 or -1.
+static int
+s_delete_events (store_t *store)
+{
+    sweep_t *self = &store->sweep;
+    sqlite3_bind_int64 (self->event, 2, self->since_s);
+    if (sql_done (self->event) == -1)
+        return -1;
+    self->at = sqlite3_changes (store->db) < SLICE_EVENTS;
+    return 0;
+}
+
 static int
 s_sweep_some (store_t *store)
 {
     sweep_t *self = &store->sweep;
+    bool events = self->pass == SWEEP_EVENTS;
     int64_t at = self->at;
     self->removed.size = 0;
-    if (store_begin (store) == 0 && s_delete_some (store) == 0
+    if (store_begin (store) == 0
+        && (events ? s_delete_events (store) : s_delete_some (store)) == 0
         && store_commit (store) == 0) {
         if (self->removed.size)
             s_remove (store);
@@ -144,15 +172,15 @@ s_begin (store_t *store)
     self->at = 0;
 }
 
-//  When all IDs have been looked at.
+//  When all IDs have been looked at. The next one follows.
 static void
 s_end_pass (sweep_t *self)
 {
-    bool done = self->pass == SWEEP_METRICS;
-    self->pass = done ? SWEEP_NONE : SWEEP_METRICS;
     self->at = 0;
-    if (done)
-        self->done_s = self->since_s;
+    if (self->pass++ != SWEEP_EVENTS)
+        return;
+    self->pass = SWEEP_NONE;
+    self->done_s = self->since_s;
 }
 
 bool

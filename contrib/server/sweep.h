@@ -1,4 +1,5 @@
-/*  sweep - series go whose points have all gone, and metrics that have none left
+/*  sweep - series go whose points have all gone, metrics that have none left, and events
+    of annotations that were over before
 
     They go a slice at a time. A metric stays if a user has described it, or if a chart
     or an alert names it. IDs are not used again.
@@ -17,7 +18,8 @@
 //  All zero, or open. The writer's thread.
 typedef struct {
     sqlite3_stmt *series, *metric;  //  delete one
-    enum { SWEEP_NONE, SWEEP_SERIES, SWEEP_METRICS } pass;
+    sqlite3_stmt *event;            //  deletes some
+    enum { SWEEP_NONE, SWEEP_SERIES, SWEEP_METRICS, SWEEP_EVENTS } pass;
     int64_t at;        //  the ID that is looked at next
     int64_t since_s;   //  what has no point since then goes,
     int64_t done_s;    //  as it did in the pass before

@@ -192,6 +192,61 @@ test_beside_a_reader (void **state)
 }
 
 //  --------------------------------------------------------------------------
+//  Events
+
+enum { EVENTS = 1200 };  //  more than go at once
+
+//  All begin now. The last one ends a month later.
+static int
+s_add_events (sqlite3 *db, void *argument)
+{
+    int64_t now_s = s_now_s ();
+    char text[512];
+    (void) argument;
+    snprintf (text, sizeof text,
+              "WITH RECURSIVE n (i) AS"
+              " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+              " INSERT INTO document (kind, parent, time, changed, name, body)"
+              " SELECT %d, 1, %lld, %lld, 'x', iif (i = %d,"
+              " '{\"end_time\":%lld}', '{}') FROM n",
+              EVENTS, DOCUMENT_EVENT, (long long) now_s, (long long) now_s,
+              EVENTS, (long long) now_s + 30 * DAY_S);
+    return sqlite3_exec (db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+}
+
+static void
+s_count (void *argument, const document_t *document)
+{
+    (void) document;
+    ++*(int *) argument;
+}
+
+static int
+s_events (void)
+{
+    documents_query_t query = {
+      .kind = DOCUMENT_EVENT, .parent = 1, .name = "", .length = EVENTS};
+    int count = 0;
+    documents_each (s_stored.reader, &query, s_count, &count);
+    return count;
+}
+
+static void
+test_events_go (void **state)
+{
+    (void) state;
+    s_begin ();
+    assert_int_equal (store_change (s_stored.store, s_add_events, NULL), 0);
+    s_days (4);
+    assert_int_equal (s_events (), EVENTS);
+    s_days (12);
+    assert_int_equal (s_events (), 1);
+    s_days (24);
+    assert_int_equal (s_events (), 0);
+    stored_end (&s_stored);
+}
+
+//  --------------------------------------------------------------------------
 //  Too many keys of requests
 
 enum { KEYS = 40000, MOST = 8 << 20 };
@@ -260,6 +315,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
       cmocka_unit_test (test_names_go),
+      cmocka_unit_test (test_events_go),
       cmocka_unit_test (test_beside_a_reader),
       cmocka_unit_test (test_keys_end_first),
     };
