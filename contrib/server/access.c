@@ -151,6 +151,20 @@ access_host_is_ours (const access_t *self, const httpd_request_t *request)
 }
 
 bool
+access_by_public_url (const access_t *self, const httpd_request_t *request)
+{
+    const public_t *by_proxy = &self->by_proxy;
+    const char *host = httpd_header (request, "Host");
+    const char *scheme_end = strstr (by_proxy->origin, "://");
+    if (!scheme_end)
+        return false;
+    return public_route (by_proxy, request->path) != request->path
+           || (host
+               && (strcasecmp (host, by_proxy->host) == 0
+                   || strcasecmp (host, scheme_end + 3) == 0));
+}
+
+bool
 access_is_by_proxy (const access_t *self, const httpd_request_t *request)
 {
     const char *origin = httpd_header (request, "Origin");

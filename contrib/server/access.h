@@ -51,6 +51,11 @@ bool access_may_write (const access_t *self, const httpd_request_t *request,
 //  Does a browser ask for the page? Then a dialog for credentials would be in the way.
 bool access_is_page (const access_t *self, const httpd_request_t *request);
 
+//  Is it addressed to --public-url, as its header Host or its path says? A proxy may
+//  leave both as they are.
+bool
+access_by_public_url (const access_t *self, const httpd_request_t *request);
+
 //  Does it come from the page at the address of --public-url?
 bool access_is_by_proxy (const access_t *self, const httpd_request_t *request);
 

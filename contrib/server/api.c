@@ -35,10 +35,11 @@ void
 api_created (web_request_t *request, const char *format, ...)
 {
     //  It must stay until the answer is made, after the handler, by the same thread.
-    static _Thread_local char location[1024];
+    static _Thread_local char location[1024 + PUBLIC_MAX];
+    int size = snprintf (location, sizeof location, "%s", web_path (request));
     va_list args;
     va_start (args, format);
-    vsnprintf (location, sizeof location, format, args);
+    vsnprintf (location + size, sizeof location - (size_t) size, format, args);
     va_end (args);
     request->status = 201;
     web_add_header (request, "Location", location);

@@ -197,6 +197,7 @@ s_write_links (buffer_t *out, const tagged_t *self)
     out_key (out, "links");
     out_begin (out, '[');
     if (self->traces.next_s) {
+        buffer_add_text (&href, web_path (self->request));
         buffer_add_text (&href, "/v1/measurements/");
         s_encode (&href, self->request->captured[0]);
         buffer_add (&href, "?", 1);

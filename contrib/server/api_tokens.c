@@ -25,15 +25,17 @@ s_id (const char *name)
 }
 
 static void
-s_write (buffer_t *out, const char *name, const char *token, const char *role,
-         int64_t since_s)
+s_write (web_request_t *request, const char *name, const char *token,
+         const char *role, int64_t since_s)
 {
-    char at[32], href[128];
+    buffer_t *out = &request->out;
+    char at[32], href[PUBLIC_MAX + 64];
     time_t since = (time_t) since_s;
     struct tm parts;
     gmtime_r (&since, &parts);
     strftime (at, sizeof at, "%Y-%m-%d %H:%M:%S UTC", &parts);
-    snprintf (href, sizeof href, "/v1/api_tokens/%" PRId64, s_id (name));
+    snprintf (href, sizeof href, "%s/v1/api_tokens/%" PRId64,
+              web_path (request), s_id (name));
     out_begin (out, '{');
     out_key (out, "id");
     out_integer (out, s_id (name));
@@ -78,7 +80,7 @@ s_take (void *argument, const char *name, const char *role, int64_t since_s)
     if (self->found++ < self->page.offset || self->length == self->page.length)
         return;
     self->length++;
-    s_write (&self->request->out, name, NULL, role, since_s);
+    s_write (self->request, name, NULL, role, since_s);
 }
 
 //  What is no pattern is a part of the name.
@@ -166,7 +168,7 @@ s_make (web_request_t *request, const char *text, const char *role)
         api_failed (request);
     else {
         api_created (request, "/v1/api_tokens/%" PRId64, s_id (name));
-        s_write (&request->out, name, token, role, time (NULL));
+        s_write (request, name, token, role, time (NULL));
     }
     explicit_bzero (token, sizeof token);
 }

@@ -53,6 +53,15 @@ web_access (web_t *self)
 }
 
 const char *
+web_path (const web_request_t *request)
+{
+    const exchange_t *self = (const exchange_t *) request->own;
+    const access_t *access = &self->web->access;
+    return access_by_public_url (access, self->http) ? access->by_proxy.path
+                                                     : "";
+}
+
+const char *
 web_folder (const web_request_t *request)
 {
     return ((const exchange_t *) request->own)->web->options.folder;

@@ -76,6 +76,10 @@ const char *web_header (const web_request_t *request, const char *name);
 //  Is the body of this type, whatever follows it? ("application/json")
 bool web_is_type (const web_request_t *request, const char *type);
 
+//  What stands before our paths in the addresses that this client uses: the path of
+//  --public-url if it comes by that, or "".
+const char *web_path (const web_request_t *request);
+
 //  The server's folder.
 const char *web_folder (const web_request_t *request);
 

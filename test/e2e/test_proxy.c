@@ -142,6 +142,32 @@ a_path_may_be_in_front (void)
     serve_check (serve, "a", 1, 1);
 }
 
+//  What the server itself says of addresses is below that path, too, for those who come
+//  by it.
+static void
+addresses_have_the_path (void)
+{
+    serve_t *serve =
+      serve_start (NULL, "data", LIST ("--public-url", PUBLIC "/some/stats"));
+    static const struct {
+        const char *path, *header, *location;
+    } asked[] = {
+      {"/v1/spaces", "Host: Stats.Example.org", "/some/stats/v1/spaces/1"},
+      {"/some/stats/v1/spaces", NULL, "/some/stats/v1/spaces/2"},
+      {"/v1/spaces", "Host: stats.example.org:5580", "/v1/spaces/3"},
+      {"/v1/spaces", NULL, "/v1/spaces/4"}};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        const char *body = text_new ("{\"name\":\"%zu\"}", i);
+        reply_t reply =
+          serve_ask (serve, "POST", asked[i].path, NULL,
+                     LIST (JSON, asked[i].header), body, strlen (body));
+        assert_int_equal (reply.status, 201);
+        assert_non_null (strcasestr (
+          reply.headers, text_new ("\nLocation: %s\r\n", asked[i].location)));
+    }
+    serve_stop (serve);
+}
+
 static void
 what_is_no_address_is_refused (void)
 {
@@ -175,7 +201,9 @@ what_is_no_address_is_refused (void)
 static const struct CMUnitTest tests[] = {
   TEST (the_page_of_a_proxy_may_write),
   TEST (a_proxy_that_is_not_known_is_refused),
-  TEST (the_server_itself_is_reached_as_before), TEST (a_path_may_be_in_front),
+  TEST (the_server_itself_is_reached_as_before),
+  TEST (a_path_may_be_in_front),
+  TEST (addresses_have_the_path),
   TEST (what_is_no_address_is_refused)};
 
 HARNESS_MAIN (tests)

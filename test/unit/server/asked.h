@@ -66,6 +66,13 @@ web_parameters (const web_request_t *request,
 }
 
 const char *
+web_path (const web_request_t *request)
+{
+    (void) request;
+    return "";
+}
+
+const char *
 web_folder (const web_request_t *request)
 {
     return (const char *) request->own;
