@@ -30,7 +30,8 @@ static const struct {
   {"sum", OVER_SUM}, {"mean", OVER_MEAN}, {"min", OVER_MIN}, {"max", OVER_MAX}};
 
 //  Counters are added up, all samples of a timer are taken together, and gauges are
-//  told apart if they are few. Returns 0, or -1 with the answer.
+//  told apart if they are few; of more of them the mean is shown, for a sum of readings
+//  may be of no use. Returns 0, or -1 with the answer.
 static int
 s_choose_over (chart_t *self)
 {
@@ -40,8 +41,8 @@ s_choose_over (chart_t *self)
     self->split = strcmp (over, "split") == 0;
     known = !*over || self->split || strcmp (over, "auto") == 0;
     self->over = type == METRIC_TIMER ? OVER_SAMPLES : OVER_SUM;
-    if (type == METRIC_GAUGE && !self->split) {
-        self->split = self->survey.count <= SPLIT_MAX;
+    if (type == METRIC_GAUGE) {
+        self->split = self->split || self->survey.count <= SPLIT_MAX;
         self->over = OVER_MEAN;
     }
     for (size_t i = 0; i < sizeof s_overs / sizeof *s_overs; i++) {
@@ -220,7 +221,8 @@ s_group (chart_t *self, size_t i, size_t top)
                                                   : "no source");
     if (i > top)
         return top;
-    snprintf (text, sizeof text, "%zu others", survey->count - top);
+    snprintf (text, sizeof text, "%s%zu others",
+              self->over == OVER_MEAN ? "mean of " : "", survey->count - top);
     return groups_add (&self->groups, 0, text);
 }
 
