@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PREFIX "zibrato."
 
@@ -150,23 +151,32 @@ s_take_name (void *argument, const metric_t *metric)
     return self->count == NAMES_MAX;
 }
 
+//  What it counted from one time to another. `since` is the former, or when the server
+//  was started.
 static void
-s_put_store (buffer_t *out, store_t *store)
+s_put_store (buffer_t *out, store_t *store, int64_t from_s, int64_t to_s)
 {
-    store_stats_t stats;
-    store_stats (store, &stats);
+    store_stats_t before, after;
+    int64_t since_s = store_stats_then (store, from_s, &before);
+    if (to_s < (int64_t) time (NULL))
+        store_stats_then (store, to_s, &after);
+    else
+        store_stats (store, &after);
+#define COUNTED(member) (int64_t) (after.member - before.member)
     const out_member_t numbers[] = {
-      {"received", (int64_t) stats.received},
-      {"stored", (int64_t) stats.stored},
-      {"repeated", (int64_t) stats.repeated},
-      {"refused_type", (int64_t) stats.reason[ROW_TYPE]},
-      {"refused_series", (int64_t) stats.reason[ROW_SERIES]},
-      {"refused_old", (int64_t) stats.reason[ROW_OLD]},
-      {"refused", (int64_t) stats.refused},
-      {"failed", (int64_t) stats.failed},
-      {"failing", stats.failing},
-      {"late", (int64_t) stats.late},
-      {"dropped", (int64_t) stats.dropped}};
+      {"since", since_s},
+      {"received", COUNTED (received)},
+      {"stored", COUNTED (stored)},
+      {"repeated", COUNTED (repeated)},
+      {"refused_type", COUNTED (reason[ROW_TYPE])},
+      {"refused_series", COUNTED (reason[ROW_SERIES])},
+      {"refused_old", COUNTED (reason[ROW_OLD])},
+      {"refused", COUNTED (refused)},
+      {"failed", COUNTED (failed)},
+      {"failing", after.failing},
+      {"late", COUNTED (late)},
+      {"dropped", COUNTED (dropped)}};
+#undef COUNTED
     out_begin (out, '{');
     out_integers (out, numbers, sizeof numbers / sizeof *numbers);
     out_end (out, '}');
@@ -192,7 +202,7 @@ s_answer (web_request_t *request)
     }
     out_end (out, ']');
     out_key (out, "store");
-    s_put_store (out, request->store);
+    s_put_store (out, request->store, self.from_s, self.to_s);
     out_end (out, '}');
     if (self.failed)
         page_failed (request);

@@ -319,6 +319,19 @@ store_stats (store_t *self, store_stats_t *stats)
     stats->series = catalog_series_count (self->catalog);
 }
 
+int64_t
+store_stats_then (store_t *self, int64_t time_s, store_stats_t *stats)
+{
+    const past_look_t *look;
+    int64_t then_s;
+    pthread_mutex_lock (&self->lock);
+    look = past_find (&self->past, time_s);
+    *stats = look->stats;
+    then_s = look->time_s;
+    pthread_mutex_unlock (&self->lock);
+    return then_s;
+}
+
 //  --------------------------------------------------------------------------
 //  Opening
 
@@ -362,6 +375,7 @@ s_open (store_t *self, const char **why)
         return -1;
     *why = "the database cannot be read";
     store_look (self);
+    past_note (&self->past, self->now_s, &self->stats);
     return store_write_open (self) == 0 && s_load (self) == 0
                && store_tend_open (self) == 0
              ? 0
@@ -396,6 +410,7 @@ s_free (store_t *self)
     catalog_destroy (&self->catalog);
     hours_clear (&self->hours);
     gate_clear (&self->gate);
+    past_clear (&self->past);
     pthread_mutex_destroy (&self->lock);
     pthread_cond_destroy (&self->work);
     pthread_cond_destroy (&self->done);

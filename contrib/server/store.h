@@ -146,6 +146,10 @@ typedef struct {
 
 void store_stats (store_t *self, store_stats_t *stats);
 
+//  The same as it was at a time, or half a minute before; what the store has forgotten
+//  since, or was before it was opened, is as it was then. Returns the time it is of.
+int64_t store_stats_then (store_t *self, int64_t time_s, store_stats_t *stats);
+
 const char *store_refusal_text (row_result_t result);
 
 //  --------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include "hours.h"
 #include "inbox.h"
 #include "pack.h"
+#include "past.h"
 #include "store.h"
 #include "sweep.h"
 #include "table.h"
@@ -68,6 +69,7 @@ struct store {
     change_t *change;
     bool closing;
     store_stats_t stats;
+    past_t past;
     table_t failed;  //  requests that count as such in stats
 };
 

@@ -94,7 +94,8 @@ function stages (health, [from, to]) {
         STAGES.map ((one) => stage (
             one, (name) => totalOf (health, name, one.of, workers), since,
             failures[one.title])),
-        stage (STORE, (name) => health.store[name] ?? 0, "since the server was started",
+        stage (STORE, (name) => health.store[name] ?? 0,
+               `in ${span (Math.round (to - Math.max (from, health.store.since)))}`,
                health.store.failing ? FAILING : ""));
 }
 
