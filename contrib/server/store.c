@@ -134,12 +134,12 @@ s_load (store_t *self)
 
 //  Takes what may be committed together off the list. Called with self->lock held.
 static batch_t *
-s_take (store_t *self)
+s_take (store_t *self, size_t rows)
 {
     batch_t *list = self->first, *last = list;
-    size_t rows = last ? last->count : 0;
     if (!list)
         return NULL;
+    rows += last->count;
     while (last->next && rows < GROUP_ROWS) {
         last = last->next;
         rows += last->count;
@@ -147,6 +147,35 @@ s_take (store_t *self)
     self->first = last->next;
     last->next = NULL;
     return list;
+}
+
+//  The time of CLOCK_MONOTONIC, so many microseconds after now.
+static struct timespec
+s_after_us (int64_t us)
+{
+    struct timespec time;
+    clock_gettime (CLOCK_MONOTONIC, &time);
+    us += time.tv_nsec / 1000;
+    time.tv_sec += us / 1000000;
+    time.tv_nsec = us % 1000000 * 1000;
+    return time;
+}
+
+batch_t *
+store_take_more (store_t *self, size_t batches, size_t rows)
+{
+    struct timespec until = s_after_us (self->commit_us);
+    batch_t *more;
+    int rc = 0;
+    if (rows >= GROUP_ROWS)
+        return NULL;
+    pthread_mutex_lock (&self->lock);
+    while (rc == 0 && batches < self->together && !self->first && !self->change
+           && !self->closing)
+        rc = pthread_cond_timedwait (&self->work, &self->lock, &until);
+    more = s_take (self, rows);
+    pthread_mutex_unlock (&self->lock);
+    return more;
 }
 
 //  Called with self->lock held.
@@ -173,9 +202,7 @@ s_do_change (store_t *self, change_t *change)
 static void
 s_wait (store_t *self, int64_t wait_ms)
 {
-    struct timespec until;
-    clock_gettime (CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
+    struct timespec until = s_after_us (wait_ms * 1000);
     if (wait_ms > 0 && !self->first && !self->change && !self->closing)
         pthread_cond_timedwait (&self->work, &self->lock, &until);
 }
@@ -192,13 +219,13 @@ s_writer (void *argument)
         change_t *change;
         pthread_mutex_lock (&self->lock);
         s_wait (self, wait_ms);
-        list = s_take (self);
+        list = s_take (self, 0);
         change = s_take_change (self);
         closing = self->closing && !list && !change;
         pthread_mutex_unlock (&self->lock);
         store_look (self);
         if (list)
-            store_write_group (self, list);
+            store_write_group (self, list, !change);
         if (change)
             s_do_change (self, change);
         wait_ms = store_tend (self);
@@ -220,6 +247,7 @@ s_append (store_t *self, batch_t *batch)
         self->first = batch;
     self->last = batch;
     self->waiting += batch->count;
+    self->open++;
     pthread_cond_signal (&self->work);
 }
 

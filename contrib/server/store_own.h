@@ -58,7 +58,8 @@ struct store {
     packer_t packer;
     trim_t trim;
     sweep_t sweep;
-    int wal_pages;  //  of the log
+    int wal_pages;      //  of the log
+    int64_t commit_us;  //  that the last commit took
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -66,6 +67,8 @@ struct store {
     pthread_cond_t done;    //  for others: a change is done
     batch_t *first, *last;  //  what waits; guarded by lock, and so is the rest
     size_t waiting;         //  rows of it
+    size_t open;            //  batches that are not done
+    size_t together;        //  as many as there were when the last group was
     change_t *change;
     bool closing;
     store_stats_t stats;
@@ -86,8 +89,14 @@ void store_prove (store_t *self);
 //  The clock's time, but no later than an hour after what rows prove.
 int64_t store_time_s (const store_t *self);
 
-//  Commits batches together, and calls `done` of each.
-void store_write_group (store_t *self, batch_t *list);
+//  Takes more off the list, for a group of so many batches and rows. Others that send
+//  all the time have had their answers just before, and send again: so as many batches
+//  are waited for as there were then, for as long as a commit takes.
+batch_t *store_take_more (store_t *self, size_t batches, size_t rows);
+
+//  Commits batches together, and calls `done` of each. If the group may `grow`, with
+//  those that store_take_more finds.
+void store_write_group (store_t *self, batch_t *list, bool grow);
 
 //  Counts what has become of a batch. Called with self->lock held.
 void store_account (store_t *self, const batch_t *batch);

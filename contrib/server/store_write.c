@@ -11,11 +11,15 @@
 #include "sql.h"
 
 #include <assert.h>
+#include <czmq.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD_S = 24 * HOUR_S };
+enum {
+    AHEAD_S = 24 * HOUR_S,
+    COMMIT_US = 10000  //  of a commit: others are not waited for any longer
+};
 
 //  --------------------------------------------------------------------------
 //  Transactions
@@ -352,20 +356,51 @@ s_say_failing (store_t *self, bool failing)
     self->failing = failing;
 }
 
+//  Writes batches in the transaction, with those that come meanwhile, which are added
+//  to the list, if it may `grow`. Returns 0 or -1.
+static int
+s_write_batches (store_t *self, batch_t *list, bool grow)
+{
+    size_t batches = 0, rows = 0;
+    batch_t *batch = list, *last = list;
+    int rc = 0;
+    while (batch && rc == 0) {
+        for (; batch && rc == 0; batch = batch->next, batches++) {
+            rc = s_write_batch (self, batch);
+            rows += batch->count;
+            last = batch;
+        }
+        if (rc == 0)
+            rc = inbox_write (&self->inbox);
+        if (rc == 0 && grow)
+            batch = last->next = store_take_more (self, batches, rows);
+    }
+    return rc;
+}
+
+static int
+s_commit (store_t *self)
+{
+    int64_t began_us = zclock_usecs ();
+    int rc = store_commit (self);
+    self->commit_us = zclock_usecs () - began_us;
+    if (self->commit_us > COMMIT_US)
+        self->commit_us = COMMIT_US;
+    return rc;
+}
+
 //  All or none. Returns 0 or -1. That something can be written is known if it was.
 static int
-s_try (store_t *self, batch_t *list)
+s_try (store_t *self, batch_t *list, bool grow)
 {
     int rc, changes = sqlite3_total_changes (self->db);
     if (self->trim.full)
         return -1;
     rc = store_begin (self);
-    for (batch_t *batch = list; batch && rc == 0; batch = batch->next)
-        rc = s_write_batch (self, batch);
     if (rc == 0)
-        rc = inbox_write (&self->inbox);
+        rc = s_write_batches (self, list, grow);
     if (rc == 0)
-        rc = store_commit (self);
+        rc = s_commit (self);
     if (rc == -1 || changes != sqlite3_total_changes (self->db))
         s_say_failing (self, rc == -1);
     if (rc == -1)
@@ -378,9 +413,11 @@ static void
 s_finish (store_t *self, batch_t *list)
 {
     pthread_mutex_lock (&self->lock);
+    self->together = self->open;
     for (batch_t *batch = list; batch; batch = batch->next) {
         store_account (self, batch);
         self->waiting -= batch->count;
+        self->open--;
     }
     pthread_mutex_unlock (&self->lock);
     while (list) {
@@ -393,10 +430,10 @@ s_finish (store_t *self, batch_t *list)
 //  If many fail together, each has another try by itself, so that one that the
 //  database cannot take does not stop the others.
 void
-store_write_group (store_t *self, batch_t *list)
+store_write_group (store_t *self, batch_t *list, bool grow)
 {
     batch_t *batch, *next;
-    if (s_try (self, list) == 0) {
+    if (s_try (self, list, grow) == 0) {
         s_finish (self, list);
         return;
     }
@@ -404,7 +441,7 @@ store_write_group (store_t *self, batch_t *list)
         bool alone = batch == list && !batch->next;
         next = batch->next;
         batch->next = NULL;
-        if (alone || s_try (self, batch) == -1)
+        if (alone || s_try (self, batch, false) == -1)
             batch->result = BATCH_FAILED;
         s_finish (self, batch);
     }
