@@ -220,13 +220,13 @@ export async function a_paused_page_is_shared (site, watched) {
     assert.equal (new URL (page.url ()).searchParams.get ("range"), "300");
 }
 
-//  The sum of all others has a colour of its own, too.
+//  The line of all others has a colour of its own, too.
 export async function lines_differ (site, watched) {
     const {page} = watched;
     await site.gauges (Array.from ({length: 13}, (_, i) =>
         ({name: "depth", source: `web${i}`, measure_time: now () - 30, value: i})));
     await watched.enter ("?m=depth&o=split&range=300");
-    await page.waitForSelector (".legend [data-label='3 others']");
+    await page.waitForSelector (".legend [data-label='mean of 3 others']");
     const colours = await page.$$eval (".legend .mark", (all) =>
         all.map ((one) => getComputedStyle (one).borderTopColor));
     assert.deepEqual ([colours.length, new Set (colours).size], [11, 11]);
