@@ -52,34 +52,35 @@ child_log (void *argument)
 //  --------------------------------------------------------------------------
 //  Start and end
 
-//  The environment with one more. Caller owns the return value, but not its
+//  The environment with more variables. Caller owns the return value, but not its
 //  texts.
 static char **
-s_environment (const char *variable)
+s_environment (const char *const *more)
 {
-    size_t count = 0;
+    size_t count = 0, added = 0;
     char **list;
     while (environ[count])
         count++;
-    list = (char **) malloc ((count + 2) * sizeof *list);
+    while (more[added])
+        added++;
+    list = (char **) malloc ((count + added + 1) * sizeof *list);
     assert (list);
     memcpy (list, environ, count * sizeof *list);
-    if (variable)
-        list[count++] = (char *) variable;
-    list[count] = NULL;
+    memcpy (list + count, more, added * sizeof *list);
+    list[count + added] = NULL;
     return list;
 }
 
 //  Signals are for it as they are for any program: the worker has blocked some,
 //  and ignores others.
 static int
-child_spawn (child_t *self, const char *const *arguments, const char *variable,
-             const int pipes[3])
+child_spawn (child_t *self, const char *const *arguments,
+             const char *const *variables, const int pipes[3])
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t none, pipe;
-    char **environment = s_environment (variable);
+    char **environment = s_environment (variables);
     int i, rc;
     sigemptyset (&none);
     sigemptyset (&pipe);
@@ -112,7 +113,7 @@ s_close (int *fd)
 //  Descriptors of ours are above 2, where a pipe for the program could not
 //  replace them: the executable opens the first three at its start.
 child_t *
-child_new (const char *const *arguments, const char *variable)
+child_new (const char *const *arguments, const char *const *variables)
 {
     child_t *self = (child_t *) calloc (1, sizeof *self);
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, i;
@@ -123,7 +124,7 @@ child_new (const char *const *arguments, const char *variable)
     if (rc == 0)
         rc = pipe2 (err, O_CLOEXEC);
     if (rc == 0)
-        rc = child_spawn (self, arguments, variable,
+        rc = child_spawn (self, arguments, variables,
                           (const int[]){in[0], out[1], err[1]});
     i = errno;
     s_close (&in[0]);

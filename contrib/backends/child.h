@@ -16,10 +16,10 @@
 
 typedef struct child child_t;
 
-//  Starts a program, looked for in PATH, with its arguments, which end with NULL.
-//  A variable NAME=VALUE is added to its environment, unless that is NULL. Returns
-//  NULL with errno if it cannot be started. Caller owns the return value.
-child_t *child_new (const char *const *arguments, const char *variable);
+//  Starts a program, looked for in PATH, with its arguments. Variables NAME=VALUE are
+//  added to its environment. Both lists end with NULL. Returns NULL with errno if it
+//  cannot be started. Caller owns the return value.
+child_t *child_new (const char *const *arguments, const char *const *variables);
 
 //  Its input and output end; so does the program, by a signal if it is still there
 //  at that time of zclock_mono. Returns what waitpid (2) says of it.

@@ -13,7 +13,8 @@
 
     A program that ends, or does not answer, gets the same request again, with the
     same key. With --once it is started for each request: rows come as lines, the
-    key as ZIBRATO_KEY, and its exit status is the answer (sysexits.h).
+    key as ZIBRATO_KEY, and its exit status is the answer (sysexits.h). In both cases
+    ZIBRATO_WORKER is the worker's name.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -176,6 +177,17 @@ s_not_started (zb_reply_t *reply)
     return ZB_HOLD;
 }
 
+//  For a request with this key, or NULL: for all of them.
+static child_t *
+exec_start (const char *key)
+{
+    char worker[ZB_NAME_MAX + 32], request[256];
+    const char *variables[] = {worker, key ? request : NULL, NULL};
+    snprintf (worker, sizeof worker, "ZIBRATO_WORKER=%s", zb_worker ());
+    snprintf (request, sizeof request, "ZIBRATO_KEY=%s", key ? key : "");
+    return child_new (s_exec.arguments, variables);
+}
+
 //  A program that has answered nothing, or nonsense, starts anew.
 static zb_outcome_t
 exec_deliver_line (const zb_row_t *rows, size_t count, zb_reply_t *reply)
@@ -183,7 +195,7 @@ exec_deliver_line (const zb_row_t *rows, size_t count, zb_reply_t *reply)
     buffer_t text = {.text = NULL};
     const char *line = NULL;
     zb_outcome_t outcome;
-    if (!s_exec.child && !(s_exec.child = child_new (s_exec.arguments, NULL)))
+    if (!s_exec.child && !(s_exec.child = exec_start (NULL)))
         return s_not_started (reply);
     s_add_request (&text, rows, count);
     if (child_write (s_exec.child, &text, s_until ()) == 0)
@@ -227,13 +239,11 @@ static zb_outcome_t
 exec_deliver_once (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
     buffer_t text = {.text = NULL};
-    char variable[256];
     int64_t until = s_until ();
     bool late;
     child_t *child;
     int status;
-    snprintf (variable, sizeof variable, "ZIBRATO_KEY=%s", zb_request_key ());
-    child = child_new (s_exec.arguments, variable);
+    child = exec_start (zb_request_key ());
     if (!child)
         return s_not_started (reply);
     s_add_lines (&text, rows, count);

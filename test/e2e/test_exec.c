@@ -252,6 +252,23 @@ what_it_says_is_logged (void)
     assert_null (strstr (process_err (worker), "event=retry"));
 }
 
+//  In both modes: where several workers store into one place, it tells them apart.
+static void
+it_knows_whose_program_it_is (void)
+{
+    static const char say[] = "read -r line; echo of $ZIBRATO_WORKER >&2; cat";
+    broker_t *broker = broker_start ();
+    const char *modes[] = {"--once", "--batch=300"};
+    for (int i = 0; i < 2; i++) {
+        process_t *worker =
+          s_worker (broker, temporary_path (text_new ("spool-%d", i)),
+                    LIST ("--worker", "me", modes[i], "--", "sh", "-c", say));
+        publisher_send (publisher_new (broker, ""), s_counters (1));
+        process_await (worker, "event=program text=\"of me\"");
+        process_stop (worker, SIGKILL);
+    }
+}
+
 static void
 s_check_reason (const char *option, const char *text, const char *event,
                 const char *reason)
@@ -303,6 +320,7 @@ static const struct CMUnitTest tests[] = {
   TEST (every_byte_comes),
   TEST (one_row_of_300_is_refused_and_the_others_are_not),
   TEST (what_it_says_is_logged),
+  TEST (it_knows_whose_program_it_is),
   TEST (what_it_must_not_do_is_said),
   TEST (a_program_that_is_not_there_is_said),
 };
