@@ -50,7 +50,7 @@ s_start (const up_t *up, int number)
     process_await (up->process, "event=ready mode=serve");
     setenv ("ZIBRATO_SOURCE", s_source (number), 1);
     load = load_start (&up->broker, 1, 2000);
-    while (!serve_total (&up->serve, s_source (number), "load.count").sum
+    while (serve_total (&up->serve, s_source (number), "load.count").sum == 0
            && now_ms () < until)
         poll_pause ();
     return load;
