@@ -113,11 +113,12 @@ s_close (int *fd)
 //  Descriptors of ours are above 2, where a pipe for the program could not
 //  replace them: the executable opens the first three at its start.
 child_t *
-child_new (const char *const *arguments, const char *const *variables)
+child_new (const char *const *arguments, const char *const *variables,
+           int input)
 {
     child_t *self = (child_t *) calloc (1, sizeof *self);
-    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, i;
-    int rc = pipe2 (in, O_CLOEXEC);
+    int in[2] = {input, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, i;
+    int rc = input == -1 ? pipe2 (in, O_CLOEXEC) : 0;
     assert (self);
     if (rc == 0)
         rc = pipe2 (out, O_CLOEXEC);
@@ -133,7 +134,8 @@ child_new (const char *const *arguments, const char *const *variables)
     self->in = in[1];
     self->out = out[0];
     if (rc == 0) {
-        fcntl (self->in, F_SETFL, O_NONBLOCK);
+        if (self->in != -1)
+            fcntl (self->in, F_SETFL, O_NONBLOCK);
         fcntl (self->out, F_SETFL, O_NONBLOCK);
         rc = pthread_create (&self->logger, NULL, child_log,
                              (void *) (intptr_t) err[0]);
@@ -222,12 +224,6 @@ child_write (child_t *self, const buffer_t *text, int64_t until_ms)
         done += size > 0 ? (size_t) size : 0;
     }
     return 0;
-}
-
-void
-child_end_input (child_t *self)
-{
-    s_close (&self->in);
 }
 
 //  What was given out goes.

@@ -18,12 +18,15 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
+#define _GNU_SOURCE  //  memfd_create
+
 #include "child.h"
 
 #include "zibrato_backend.h"
 
 #include <cjson/cJSON.h>
 #include <czmq.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 
@@ -177,15 +180,15 @@ s_not_started (zb_reply_t *reply)
     return ZB_HOLD;
 }
 
-//  For a request with this key, or NULL: for all of them.
+//  For a request with this key, which it reads from a file, or for all of them.
 static child_t *
-exec_start (const char *key)
+exec_start (const char *key, int input)
 {
     char worker[ZB_NAME_MAX + 32], request[256];
     const char *variables[] = {worker, key ? request : NULL, NULL};
     snprintf (worker, sizeof worker, "ZIBRATO_WORKER=%s", zb_worker ());
     snprintf (request, sizeof request, "ZIBRATO_KEY=%s", key ? key : "");
-    return child_new (s_exec.arguments, variables);
+    return child_new (s_exec.arguments, variables, input);
 }
 
 //  A program that has answered nothing, or nonsense, starts anew.
@@ -195,7 +198,7 @@ exec_deliver_line (const zb_row_t *rows, size_t count, zb_reply_t *reply)
     buffer_t text = {.text = NULL};
     const char *line = NULL;
     zb_outcome_t outcome;
-    if (!s_exec.child && !(s_exec.child = exec_start (NULL)))
+    if (!s_exec.child && !(s_exec.child = exec_start (NULL, -1)))
         return s_not_started (reply);
     s_add_request (&text, rows, count);
     if (child_write (s_exec.child, &text, s_until ()) == 0)
@@ -234,27 +237,44 @@ exec_ended (int status, zb_reply_t *reply)
     return s_wrong (reply, text);
 }
 
+//  A file in memory that has these rows. With a pipe a program could not tell the end of
+//  its input from the death of a worker that had not written all. Returns -1 with errno
+//  if there can be none.
+static int
+exec_file (const zb_row_t *rows, size_t count)
+{
+    buffer_t text = {.text = NULL};
+    int fd = memfd_create ("zibrato-request", MFD_CLOEXEC);
+    size_t done = 0;
+    ssize_t wrote = 0;
+    s_add_lines (&text, rows, count);
+    while (
+      fd != -1 && done < text.size
+      && (wrote = pwrite (fd, text.text + done, text.size - done, (off_t) done))
+           > 0)
+        done += (size_t) wrote;
+    if (fd != -1 && done < text.size) {
+        close (fd);
+        fd = -1;
+    }
+    buffer_clear (&text);
+    return fd;
+}
+
 //  What it prints is for nobody; that its output ends says that it has ended.
 static zb_outcome_t
 exec_deliver_once (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
-    buffer_t text = {.text = NULL};
     int64_t until = s_until ();
+    int input = exec_file (rows, count), status;
+    child_t *child = input == -1 ? NULL : exec_start (zb_request_key (), input);
     bool late;
-    child_t *child;
-    int status;
-    child = exec_start (zb_request_key ());
     if (!child)
         return s_not_started (reply);
-    s_add_lines (&text, rows, count);
-    late = child_write (child, &text, until) == -1 && errno == ETIMEDOUT;
-    child_end_input (child);
-    while (!late && child_read (child, until)) {
+    while (child_read (child, until)) {
     }
-    late |= errno == ETIMEDOUT;
-    buffer_clear (&text);
-    until = late ? 0 : until;
-    status = child_destroy (&child, until);
+    late = errno == ETIMEDOUT;
+    status = child_destroy (&child, late ? 0 : until);
     return late ? s_wrong (reply, strerror (ETIMEDOUT))
                 : exec_ended (status, reply);
 }

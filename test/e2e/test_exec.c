@@ -186,11 +186,14 @@ every_byte_comes (void)
 static const char *
 s_counters (int good)
 {
-    char *lines = text_new ("%s", "");
+    char *lines = NULL;
+    size_t size;
+    FILE *out = open_memstream (&lines, &size);
     for (int i = 0; i < good; i++)
-        lines = text_new ("%s%sinfo|Counter|good.%d|1|1|s\n", lines,
-                          i == good / 2 ? "info|Counter|bad|2|1|s\n" : "", i);
-    return lines;
+        fprintf (out, "%sinfo|Counter|good.%d|1|1|s\n",
+                 i == good / 2 ? "info|Counter|bad|2|1|s\n" : "", i);
+    fclose (out);
+    return harness_keep (lines);
 }
 
 //  Sends lines to a worker with this program, which is a shell's text.
@@ -250,6 +253,31 @@ what_it_says_is_logged (void)
     process_await (worker, "event=program text=\"so it is\"");
     assert_int_equal (process_stop (worker, SIGTERM), 0);
     assert_null (strstr (process_err (worker), "event=retry"));
+}
+
+//  More than a pipe holds: it has got none of it when the worker is killed, and all of
+//  it in the end.
+static void
+what_it_reads_is_whole_though_the_worker_dies (void)
+{
+    enum { GOOD = 1500 };
+    const char *out = temporary_path ("out");
+    int64_t until = now_ms () + WAIT_MS;
+    broker_t *broker = broker_start ();
+    process_t *worker = s_worker (
+      broker, temporary_path ("spool"),
+      LIST ("--batch", "0", "--levels", "info", "--once", "--", "sh", "-c",
+            text_new ("echo here >&2; sleep 1; cat >%s.new; mv %s.new %s", out,
+                      out, out)));
+    publisher_send (publisher_new (broker, "info|"), s_counters (GOOD));
+    process_await (worker, "event=program text=\"here\"");
+    process_stop (worker, SIGKILL);
+    while (access (out, F_OK) == -1 && now_ms () < until)
+        poll_pause ();
+    const char *got = file_read (out, NULL);
+    for (int i = 0; i < GOOD; i += 100)
+        assert_non_null (strstr (got, text_new ("\"good.%d\"", i)));
+    assert_non_null (strstr (got, text_new ("\"good.%d\"", GOOD - 1)));
 }
 
 //  In both modes: where several workers store into one place, it tells them apart.
@@ -320,6 +348,7 @@ static const struct CMUnitTest tests[] = {
   TEST (every_byte_comes),
   TEST (one_row_of_300_is_refused_and_the_others_are_not),
   TEST (what_it_says_is_logged),
+  TEST (what_it_reads_is_whole_though_the_worker_dies),
   TEST (it_knows_whose_program_it_is),
   TEST (what_it_must_not_do_is_said),
   TEST (a_program_that_is_not_there_is_said),
