@@ -2,7 +2,7 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define _GNU_SOURCE  //  pipe2, environ
+#define _GNU_SOURCE  //  pipe2, environ, memfd_create
 
 #include "child.h"
 
@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,33 @@ child_log (void *argument)
     if (file)
         fclose (file);
     return NULL;
+}
+
+//  --------------------------------------------------------------------------
+//  What it reads
+
+static void
+s_close (int *fd)
+{
+    if (*fd != -1)
+        close (*fd);
+    *fd = -1;
+}
+
+int
+child_file (const buffer_t *text)
+{
+    int fd = memfd_create ("zibrato-request", MFD_CLOEXEC);
+    size_t done = 0;
+    while (fd != -1 && done < text->size) {
+        ssize_t size =
+          pwrite (fd, text->text + done, text->size - done, (off_t) done);
+        if (size > 0)
+            done += (size_t) size;
+        else
+            s_close (&fd);
+    }
+    return fd;
 }
 
 //  --------------------------------------------------------------------------
@@ -100,14 +128,6 @@ child_spawn (child_t *self, const char *const *arguments,
     free (environment);
     errno = rc;
     return rc ? -1 : 0;
-}
-
-static void
-s_close (int *fd)
-{
-    if (*fd != -1)
-        close (*fd);
-    *fd = -1;
 }
 
 //  Descriptors of ours are above 2, where a pipe for the program could not

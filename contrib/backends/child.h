@@ -16,6 +16,10 @@
 
 typedef struct child child_t;
 
+//  A file in memory that has this text, for a program to read. Returns -1 with errno if
+//  there can be none.
+int child_file (const buffer_t *text);
+
 //  Starts a program, looked for in PATH, with its arguments. Variables NAME=VALUE are
 //  added to its environment. Both lists end with NULL. It reads from the descriptor,
 //  which is closed here, or for -1 what child_write says. Returns NULL with errno if it

@@ -18,15 +18,12 @@
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
-#define _GNU_SOURCE  //  memfd_create
-
 #include "child.h"
 
 #include "zibrato_backend.h"
 
 #include <cjson/cJSON.h>
 #include <czmq.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 
@@ -237,26 +234,15 @@ exec_ended (int status, zb_reply_t *reply)
     return s_wrong (reply, text);
 }
 
-//  A file in memory that has these rows. With a pipe a program could not tell the end of
-//  its input from the death of a worker that had not written all. Returns -1 with errno
-//  if there can be none.
+//  With a pipe the program could not tell the end of its input from the death of a worker
+//  that had not written all.
 static int
 exec_file (const zb_row_t *rows, size_t count)
 {
     buffer_t text = {.text = NULL};
-    int fd = memfd_create ("zibrato-request", MFD_CLOEXEC);
-    size_t done = 0;
-    ssize_t wrote = 0;
+    int fd;
     s_add_lines (&text, rows, count);
-    while (
-      fd != -1 && done < text.size
-      && (wrote = pwrite (fd, text.text + done, text.size - done, (off_t) done))
-           > 0)
-        done += (size_t) wrote;
-    if (fd != -1 && done < text.size) {
-        close (fd);
-        fd = -1;
-    }
+    fd = child_file (&text);
     buffer_clear (&text);
     return fd;
 }
