@@ -28,7 +28,8 @@ static struct {
     const char *to, *dialect;
     int64_t samples;
     bool dog;
-    int fd;  //  -1: not connected
+    char worker[ZB_NAME_MAX + 1];  //  the tag of DogStatsD, which fits
+    int fd;                        //  -1: not connected
     buffer_t text;
 } s_statsd = {
   .to = "127.0.0.1:8125", .dialect = "statsd", .samples = 200, .fd = -1};
@@ -208,17 +209,29 @@ s_rows_from (const size_t *begin, size_t count, size_t place)
     return rows;
 }
 
+//  The socket is opened when there is something to send.
+static zb_outcome_t
+statsd_connect (zb_reply_t *reply)
+{
+    (void) reply;
+    dogstatsd_fit_worker (zb_worker (), s_statsd.worker);
+    return ZB_DELIVERED;
+}
+
 static zb_outcome_t
 statsd_deliver (const zb_row_t *rows, size_t count, zb_reply_t *reply)
 {
     buffer_t *text = &s_statsd.text;
     size_t *begin = (size_t *) zmalloc (count * sizeof *begin), i, at = 0, size;
+    size_t samples = (size_t) s_statsd.samples;
     zb_outcome_t outcome = ZB_DELIVERED;
     text->size = 0;
     for (i = 0; i < count; i++) {
         begin[i] = text->size;
-        (s_statsd.dog ? dogstatsd_add : statsd_add) (text, &rows[i],
-                                                     (size_t) s_statsd.samples);
+        if (s_statsd.dog)
+            dogstatsd_add (text, &rows[i], s_statsd.worker, samples);
+        else
+            statsd_add (text, &rows[i], samples);
     }
     if (statsd_open (reply) == -1)
         outcome = ZB_RETRY;
@@ -252,6 +265,7 @@ const zb_backend_t zb_statsd_backend = {
   .batch = 300,
   .flush = 10,
   .check = statsd_check,
+  .connect = statsd_connect,
   .deliver = statsd_deliver,
   .close = statsd_close,
   .fit = statsd_name_fit,

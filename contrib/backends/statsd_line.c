@@ -86,6 +86,13 @@ dogstatsd_fit (const char *text, int is_source, char fitted[ZB_NAME_MAX + 1])
     return s_told (fitted, text, is_source);
 }
 
+void
+dogstatsd_fit_worker (const char *text, char fitted[ZB_NAME_MAX + 1])
+{
+    size_t size = strnlen (text, ZB_NAME_MAX);
+    s_clean (fitted, text, size, "_-.:/");
+}
+
 //  --------------------------------------------------------------------------
 //  Lines: a name, values, and what is behind them
 
@@ -149,11 +156,13 @@ statsd_add (buffer_t *text, const zb_row_t *row, size_t samples)
     }
 }
 
+//  What has a time is not added up with what others send: it would take the place of
+//  another worker's without that one's name.
 static void
-s_add_tags (buffer_t *text, const zb_row_t *row)
+s_add_tags (buffer_t *text, const zb_row_t *row, const char *worker)
 {
     size_t i;
-    buffer_printf (text, "|#source:%s", row->source);
+    buffer_printf (text, "|#source:%s,worker:%s", row->source, worker);
     for (i = 0; i < row->tag_count; i++)
         buffer_printf (text, ",%s:%s", row->tags[i].key, row->tags[i].value);
     buffer_add_text (text, "\n");
@@ -162,7 +171,8 @@ s_add_tags (buffer_t *text, const zb_row_t *row)
 //  Version 1.1 of the protocol packs values, 1.3 has time stamps of counters and
 //  gauges.
 void
-dogstatsd_add (buffer_t *text, const zb_row_t *row, size_t samples)
+dogstatsd_add (buffer_t *text, const zb_row_t *row, const char *worker,
+               size_t samples)
 {
     double sample[SAMPLES_MAX];
     size_t i, count;
@@ -172,7 +182,7 @@ dogstatsd_add (buffer_t *text, const zb_row_t *row, size_t samples)
         s_add_number (text, gauge ? row->last : row->value);
         buffer_printf (text, "|%c|T%" PRId64, gauge ? 'g' : 'c',
                        (gauge ? row->last_ns : row->time_ns) / 1000000000);
-        s_add_tags (text, row);
+        s_add_tags (text, row, worker);
         return;
     }
     count = samples_of (row, samples, sample);
@@ -185,6 +195,6 @@ dogstatsd_add (buffer_t *text, const zb_row_t *row, size_t samples)
         }
         buffer_add_text (text, "|d");
         s_add_rate (text, row, count);
-        s_add_tags (text, row);
+        s_add_tags (text, row, worker);
     }
 }

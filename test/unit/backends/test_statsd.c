@@ -21,7 +21,10 @@ s_lines (const zb_row_t *row, bool dog, size_t samples)
 {
     static buffer_t text;
     text.size = 0;
-    (dog ? dogstatsd_add : statsd_add) (&text, row, samples);
+    if (dog)
+        dogstatsd_add (&text, row, "w", samples);
+    else
+        statsd_add (&text, row, samples);
     buffer_add (&text, "", 1);
     return text.text;
 }
@@ -58,17 +61,20 @@ test_lines (void **state)
     (void) state;
     assert_string_equal (s_lines (&counter, false, 1), "s.n:-2.5|c\n");
     assert_string_equal (s_lines (&counter, true, 1),
-                         "n:-2.5|c|T60|#source:s,code:200,route:/a\n");
+                         "n:-2.5|c|T60|#source:s,worker:w,code:200,route:/a\n");
     assert_string_equal (s_lines (&gauge, false, 1), "s.g:7|g\n");
-    assert_string_equal (s_lines (&gauge, true, 1), "g:7|g|T61|#source:s\n");
+    assert_string_equal (s_lines (&gauge, true, 1),
+                         "g:7|g|T61|#source:s,worker:w\n");
     gauge.last = -7;
     assert_string_equal (s_lines (&gauge, false, 1), "s.g:0|g\ns.g:-7|g\n");
-    assert_string_equal (s_lines (&gauge, true, 1), "g:-7|g|T61|#source:s\n");
+    assert_string_equal (s_lines (&gauge, true, 1),
+                         "g:-7|g|T61|#source:s,worker:w\n");
     assert_string_equal (s_lines (&timer, false, 9),
                          "s.t:250|ms\ns.t:250|ms\n");
     assert_string_equal (s_lines (&timer, false, 1),
                          "s.t:250|ms|@0.500000000000000\n");
-    assert_string_equal (s_lines (&timer, true, 9), "t:250:250|d|#source:s\n");
+    assert_string_equal (s_lines (&timer, true, 9),
+                         "t:250:250|d|#source:s,worker:w\n");
 }
 
 static void
@@ -92,6 +98,8 @@ test_fit (void **state)
     }
     assert_int_equal (statsd_fit ("web.1", 1, fitted), 1);
     assert_string_equal (fitted, "web_1");
+    dogstatsd_fit_worker ("web-1.b: a|b,c", fitted);
+    assert_string_equal (fitted, "web-1.b:_a_b_c");
     fitted_forget ();
 }
 
