@@ -238,13 +238,17 @@ s_new (sqlite3 *db, void *argument)
     return 0;
 }
 
+//  store_change, or store_change_more.
+typedef int
+change_fn (store_t *store, store_change_fn *function, void *argument);
+
 //  What the function said it was, unless the commit failed then.
 static document_result_t
-s_work (store_t *store, store_change_fn *function, work_t *self)
+s_work (store_t *store, change_fn *change, store_change_fn *function,
+        work_t *self)
 {
     self->result = DOCUMENT_FAILED;
-    return store_change (store, function, self) == 0
-               || self->result != DOCUMENT_DONE
+    return change (store, function, self) == 0 || self->result != DOCUMENT_DONE
              ? self->result
              : DOCUMENT_FAILED;
 }
@@ -257,7 +261,7 @@ documents_new (store_t *store, document_t *document)
     document->changed_s = time (NULL);
     if (!document->time_s)
         document->time_s = document->changed_s;
-    return s_work (store, s_new, &work);
+    return s_work (store, store_change_more, s_new, &work);
 }
 
 //  Reads, changes and writes in one transaction: none is lost between two requests.
@@ -290,7 +294,7 @@ documents_change (store_t *store, document_kind_t kind, int64_t parent,
                    .id = id,
                    .change = change,
                    .argument = argument};
-    return s_work (store, s_change, &work);
+    return s_work (store, store_change_more, s_change, &work);
 }
 
 //  --------------------------------------------------------------------------
@@ -333,7 +337,8 @@ documents_delete (store_t *store, document_kind_t kind, int64_t parent,
 {
     work_t work = {.kind = kind, .parent = parent, .id = id, .more = true};
     while (s_kinds[kind].child != -1 && work.more)
-        if (s_work (store, s_delete_children, &work) != DOCUMENT_DONE)
+        if (s_work (store, store_change, s_delete_children, &work)
+            != DOCUMENT_DONE)
             return DOCUMENT_FAILED;
-    return s_work (store, s_delete, &work);
+    return s_work (store, store_change, s_delete, &work);
 }

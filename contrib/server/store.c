@@ -313,13 +313,14 @@ store_run (store_t *self, int (*run) (store_t *store, void *argument),
 typedef struct {
     store_change_fn *change;
     void *argument;
+    bool grows;
 } asked_t;
 
 static int
 s_run_change (store_t *self, void *argument)
 {
     const asked_t *asked = (const asked_t *) argument;
-    int rc = store_begin (self);
+    int rc = asked->grows && self->trim.full ? -1 : store_begin (self);
     if (rc == 0)
         rc = asked->change (self->db, asked->argument);
     if (rc == 0)
@@ -332,7 +333,14 @@ s_run_change (store_t *self, void *argument)
 int
 store_change (store_t *self, store_change_fn *change, void *argument)
 {
-    asked_t asked = {change, argument};
+    asked_t asked = {change, argument, false};
+    return store_run (self, s_run_change, &asked);
+}
+
+int
+store_change_more (store_t *self, store_change_fn *change, void *argument)
+{
+    asked_t asked = {change, argument, true};
     return store_run (self, s_run_change, &asked);
 }
 

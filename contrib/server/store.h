@@ -118,6 +118,10 @@ void store_write (store_t *self, batch_t *batch);
 typedef int store_change_fn (sqlite3 *db, void *argument);
 int store_change (store_t *self, store_change_fn *change, void *argument);
 
+//  The same of one that adds something: it is refused, -1, when the store is full, as
+//  rows are.
+int store_change_more (store_t *self, store_change_fn *change, void *argument);
+
 //  Makes a metric that has no rows yet, as a client of Librato. Returns 1, 0 if there is one by that name, or
 //  -1 if it could not be written. What else is in table `metric` may be changed by
 //  store_change; name and type may not.

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "disk.h"
+#include "documents.h"
 #include "kept.h"
 #include "store_own.h"
 #include "stored.h"
@@ -295,6 +296,17 @@ test_readers (void **state)
     stored_end (&s_stored);
 }
 
+static document_result_t
+s_new_event (void)
+{
+    document_t event = {.kind = DOCUMENT_EVENT,
+                        .name = strdup ("deploy"),
+                        .body = cJSON_CreateObject ()};
+    document_result_t result = documents_new (s_stored.store, &event);
+    document_clear (&event);
+    return result;
+}
+
 //  The log of another process's reader counts as the rest does: nothing is written
 //  beyond --max-bytes, and all goes on when it has gone.
 static void
@@ -320,11 +332,13 @@ test_foreign_reader (void **state)
     most = s_log_bytes ();
     assert_true (most < 110 << 20);
     assert_int_equal (s_write_pages (at), BATCH_FAILED);
+    assert_int_equal (s_new_event (), DOCUMENT_FAILED);
     assert_int_equal (s_log_bytes (), most);
     sqlite3_close (db);
     for (i = 0; i < 300 && (result = s_write_pages (at)) != BATCH_STORED; i++)
         usleep (100000);
     assert_int_equal (result, BATCH_STORED);
+    assert_int_equal (s_new_event (), DOCUMENT_DONE);
     assert_true (s_heard ("event=log_grows") >= 1);
     stored_end (&s_stored);
 }
