@@ -523,14 +523,11 @@ int
 peers_leave (peers_t *self)
 {
     int64_t now = s_now_ms ();
-    const peer_t *peer = self->peer + PEER_WORKER;
     farewell_silence_t silence;
     if (!self->leave_ms) {
         self->leave_ms = now;
         self->farewell.step = FAREWELL_NONE;
-        for (; peer < self->peer + self->size; peer += PEER_ENDS)
-            for (size_t i = 0; i < peer->wanted.size; i++)
-                topics_pause (&self->topics, peer->wanted.topic[i], 1);
+        topics_pause_all (&self->topics);
         farewell_ask (&self->farewell);
         return 0;
     }

@@ -183,6 +183,19 @@ topics_pause (topics_t *self, topic_t *topic, int on)
 }
 
 void
+topics_pause_all (topics_t *self)
+{
+    const part_t *part = self->topics.part, *end = part + TABLE_PARTS;
+    size_t at;
+    for (; part < end; part++)
+        for (at = 0; at < part->size; at++) {
+            topic_t *topic = (topic_t *) part->place[at].item;
+            if (topic && topic->wanted)
+                topics_pause (self, topic, 1);
+        }
+}
+
+void
 topics_untell (topics_t *self, topic_t *topic, int on)
 {
     if (topic->untold == on)

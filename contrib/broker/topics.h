@@ -80,6 +80,9 @@ void topics_drop (topics_t *self, const char *text, size_t size);
 //  does nothing if they do not know it by name.
 void topics_pause (topics_t *self, topic_t *topic, int on);
 
+//  The same of all that somebody wants.
+void topics_pause_all (topics_t *self);
+
 //  Programs hear that nobody wants it (1), or what is true (0). That comes before
 //  the end of a pause.
 void topics_untell (topics_t *self, topic_t *topic, int on);

@@ -259,6 +259,36 @@ no_pause_without_an_end (void **state)
     }
 }
 
+//  Of a worker that is gone ZeroMQ takes back one topic after the other; its list
+//  stays, and so many that nobody wants do not.
+static void
+all_that_somebody_wants_is_paused (void **state)
+{
+    enum { TOPICS = 300 };
+    net_t *self = net_new ();
+    char topic[16];
+    int i;
+    (void) state;
+    net_want (self, 1, 1, "info|");
+    for (i = 0; i < TOPICS; i++) {
+        snprintf (topic, sizeof topic, "%d|", i);
+        net_want (self, 2, 1, topic);
+        net_heard (self);
+    }
+    for (i = 1; i < TOPICS; i++) {
+        snprintf (topic, sizeof topic, "%d|", i);
+        topics_drop (&self->topics, topic, strlen (topic));
+        net_heard (self);
+    }
+    topics_pause_all (&self->topics);
+    net_heard (self);
+    assert_int_equal (strlen (self->heard),
+                      strlen ("+marker-info| +marker-0| "));
+    assert_non_null (strstr (self->heard, "+marker-info| "));
+    assert_non_null (strstr (self->heard, "+marker-0| "));
+    net_destroy (self);
+}
+
 int
 main (void)
 {
@@ -268,6 +298,7 @@ main (void)
       cmocka_unit_test (who_is_late_is_waited_for),
       cmocka_unit_test (who_cannot_answer_has_a_moment),
       cmocka_unit_test (others_are_not_held_up),
-      cmocka_unit_test (no_pause_without_an_end)};
+      cmocka_unit_test (no_pause_without_an_end),
+      cmocka_unit_test (all_that_somebody_wants_is_paused)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
