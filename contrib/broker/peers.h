@@ -54,10 +54,10 @@ typedef struct {
     const char *identity;  //  of who wants the topics; a descriptor is not
     zmq_msg_t *said;       //  enough. Keeps identity from being reused
     wanted_t wanted;       //  of one that is gone: they may not exist any more
-    uint64_t id;        //  of a worker with a topic of its own, or 0
-    budget_t *budget;   //  of one without, or NULL
-    size_t changes;     //  of topics, since the last look
-    uint32_t answered;  //  a program: the question of a farewell
+    uint64_t id;           //  of a worker with a topic of its own, or 0
+    budget_t *budget;      //  of one without, or NULL
+    size_t changes;        //  of topics, since the last look
+    uint32_t answered;     //  a program: the question of a farewell
 } peer_t;
 
 typedef struct {
