@@ -2239,7 +2239,6 @@ zb_tags_put_ (zb_text_ *self, size_t name_size, const char *list,
 //  rfc.zeromq.org/spec/4). Memory that held a secret key is cleared, by a
 //  function that the compiler does not leave out.
 
-
 //  Returns 1 for a key of CURVE: 40 characters of Z85.
 static int
 zb_key_ok_ (const char *key)
@@ -3038,7 +3037,6 @@ zb_condition_init_ (pthread_cond_t *self)
         if ((item)->next)                                                      \
             (item)->next->previous = (item)->previous;                         \
     } while (0)
-
 
 //  --------------------------------------------------------------------------
 //  Entry: busy threads, cancellation, waking a pump
@@ -4501,7 +4499,6 @@ zb_zmq_begin_ (void *argument)
         error = (void *) (intptr_t) errno;
     return error;
 }
-
 
 //  Pump thread only. Makes the socket. Returns -1, errno set.
 static int

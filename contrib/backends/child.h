@@ -1,7 +1,7 @@
 /*  child - a program that is given text and answers with lines
 
-    Its standard input and output are pipes of ours, or the input is a file, its standard error goes to
-    the log, a line an event. It ends when its input does, so that none is left
+    Its standard input is a pipe of ours, or a file, its standard output a pipe. Its
+    standard error goes to the log, a line an event. It ends when its input does, so that none is left
     behind when the worker is killed.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */

@@ -18,10 +18,12 @@
 #include <stdint.h>
 
 enum {
-    REST_US = 500,
-    REST_WAKES = 16,  //  in a row, each within REST_US, then it rests
-    REST_TURNS = 6,   //  of reading, after a rest: it was too long if there are
-    REST_NOT_US = 10000  //  more, and for so long there is none
+    REST_US = 500,    //  it sleeps,
+    REST_WAKES = 16,  //  after so many wakes in a row, each within REST_US
+    //  After a rest it reads so many times, at most, until nothing is there: if
+    //  more, the rest was too long, and there is none for so long.
+    REST_TURNS = 6,
+    REST_NOT_US = 10000
 };
 
 //  Of a thread. All 0 at first.

@@ -3,11 +3,14 @@
         up ── serve
           └── broker, unless there is one at the port already, once serve has its data
 
-    In that order, since programs that end do not wait for a server when a broker is there
-    for some seconds, and the server of the `up` before may have the data for longer. Of a
-    port that the broker is to choose, serve has to hear first. Each is a child that is started again when it ends. A broker that was there already,
-    and ends soon, gets one of ours as its successor. One signal stops both at the same moment, and they
-    see to it that nothing is lost by that (leaving.h).
+    A program that ends waits for the server as long as there is no broker, but only some
+    seconds once there is one; and the server of the `up` before may have the data for
+    longer. So the server is first. Only with --port 0 it is not: it has to be told which
+    port the broker has chosen.
+
+    Each is a child that is started again when it ends. A broker that was there already,
+    and ends soon, gets one of ours as its successor. One signal stops both at the same
+    moment, and they see to it that nothing is lost by that (leaving.h).
 
     Sections: options, the two, a broker that is there, what they say, when one ends,
     start and stop.
@@ -215,8 +218,10 @@ up_start_broker (void)
                 s_run.workers);
         return -1;
     }
-    if (any || s_run.loaded)
-        return !any && up_broker_leaves () ? 1 : up_start (UP_BROKER);
+    if (any)
+        return up_start (UP_BROKER);
+    if (s_run.loaded)
+        return up_broker_leaves () ? 1 : up_start (UP_BROKER);
     s_run.waited = true;
     return up_start_serve ();
 }

@@ -1,8 +1,8 @@
 /*  page_health - what workers and brokers measured of themselves, in a time
 
     Their rows are those of the metrics zibrato.*; contrib/docs/workers.md says what
-    each means. Series that are silent since less than a day are there, too, with a total of
-    0: a worker that has died must not vanish from the page.
+    each means. Series that have been silent for less than a day are there, too, with a
+    total of 0: a worker that has died must not vanish from the page.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 

@@ -1,4 +1,5 @@
-/*  sweep - series and metrics without points go, and events. The contract is in sweep.h.
+/*  sweep - series and metrics without points go, and old events. The contract is in
+    sweep.h.
 
     What the coarsest level does not keep, none does. So a pass goes through all series
     when that level has ended some more of the past, then through the metrics, and then
