@@ -363,9 +363,10 @@ damaged_files_are_set_aside (void)
     site_kill (&site);
     process_stop (load.process, SIGKILL);
     const char *ledger = s_await_file (site.spool, "ledger-");
-    size_t size;
-    file_read (ledger, &size);
-    assert_int_equal (truncate (ledger, (off_t) size / 2), 0);
+    //  cut in its first record: the last one does not count yet if the kill
+    //  came between that and the ledger's new name
+    const char *text = file_read (ledger, NULL);
+    assert_int_equal (truncate (ledger, strchr (text, '\n') - text + 10), 0);
     file_write (text_new ("%s/request-0000000001-9001", site.spool),
                 "nonsense");
     file_write (text_new ("%s/request-0000000001-9002", site.spool), "");
