@@ -4,8 +4,7 @@
 
 #include "../unit.h"
 
-#include "clock.h"
-#include "store_own.h"
+#include "clocked.h"
 #include "stored.h"
 
 //  Each look has its number as what was stored.
@@ -46,28 +45,10 @@ test_looks (void **state)
     past_clear (&past);
 }
 
-static _Atomic int64_t s_ahead_s;
-
-static int64_t
-s_wall_us (void)
-{
-    return wall_us () + s_ahead_s * 1000000;
-}
-
-static int
-s_tend (store_t *store, void *argument)
-{
-    (void) argument;
-    store_look (store);
-    while (store_tend (store) == 0) {
-    }
-    return 0;
-}
-
 static void
 s_write (stored_t *stored, const char *source)
 {
-    store_row_t row = stored_row ("a", source, s_wall_us () / 1000000, 1);
+    store_row_t row = stored_row ("a", source, clocked_wall_us () / 1000000, 1);
     assert_int_equal (stored_write (stored, &row, 1, NULL, NULL), BATCH_STORED);
 }
 
@@ -79,13 +60,13 @@ test_store (void **state)
     int64_t began_s, then_s;
     (void) state;
     stored_init (&stored);
-    stored.options.wall_us = s_wall_us;
-    began_s = s_wall_us () / 1000000;
+    stored.options.wall_us = clocked_wall_us;
+    began_s = clocked_wall_us () / 1000000;
     stored_start (&stored);
     s_write (&stored, "one");
     s_write (&stored, "two");
-    s_ahead_s = 2 * PAST_STEP_S;
-    store_run (stored.store, s_tend, NULL);
+    clocked_ahead_s = 2 * PAST_STEP_S;
+    store_run (stored.store, clocked_tend, NULL);
     s_write (&stored, "three");
     then_s = store_stats_then (stored.store, INT64_MAX, &stats);
     assert_int_equal (stats.stored, 2);
