@@ -43,7 +43,7 @@ s_answer (web_request_t *request)
                    {"failing", stats.failing},
                    {"newest", stats.newest_s},
                    {"bytes", stats.bytes},
-                   {"wal_bytes", stats.wal_bytes},
+                   {"disk_bytes", store_disk_bytes (request->store)},
                    {"max_bytes", stats.max_bytes},
                    {"oldest", inbox_time (sql_number (db, s_oldest))},
                    {"others", sql_number (db, s_others)},

@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -353,6 +354,22 @@ store_stats (store_t *self, store_stats_t *stats)
     stats->max_bytes = self->options.max_bytes;
     stats->metrics = catalog_metrics (self->catalog);
     stats->series = catalog_series_count (self->catalog);
+}
+
+int64_t
+store_disk_bytes (const store_t *self)
+{
+    enum { BLOCK = 512 };  //  of st_blocks: stat(3type)
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    int64_t bytes = 0;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        char path[PATH_MAX];
+        struct stat status;
+        snprintf (path, sizeof path, "%s%s", self->path, endings[i]);
+        if (stat (path, &status) == 0)
+            bytes += (int64_t) status.st_blocks * BLOCK;
+    }
+    return bytes;
 }
 
 int64_t

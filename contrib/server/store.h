@@ -142,10 +142,10 @@ typedef struct {
     uint64_t packed;   //  rows that went from the inbox to chunks
     uint64_t dropped;  //  points that --max-bytes has ended before their time
     size_t metrics, series;
-    int64_t bytes, wal_bytes;  //  of the database in use, of its log
-    int64_t max_bytes;         //  as the options said
-    int64_t newest_s;          //  of the newest row
-    bool failing;  //  the last batch could not be written: the disk is full
+    int64_t bytes;      //  of the database in use
+    int64_t max_bytes;  //  as the options said
+    int64_t newest_s;   //  of the newest row
+    bool failing;       //  the last batch could not be written: the disk is full
 } store_stats_t;
 
 void store_stats (store_t *self, store_stats_t *stats);
@@ -153,6 +153,10 @@ void store_stats (store_t *self, store_stats_t *stats);
 //  The same as it was at a time, or half a minute before; what the store has forgotten
 //  since, or was before it was opened, is as it was then. Returns the time it is of.
 int64_t store_stats_then (store_t *self, int64_t time_s, store_stats_t *stats);
+
+//  Bytes that its files take on disk, as `du` has them: the database with pages that are
+//  free, and its log, which keeps the size that it once had.
+int64_t store_disk_bytes (const store_t *self);
 
 const char *store_refusal_text (row_result_t result);
 

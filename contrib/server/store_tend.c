@@ -123,7 +123,6 @@ s_tell_size (store_t *self)
 {
     pthread_mutex_lock (&self->lock);
     self->stats.bytes = trim_bytes (self);
-    self->stats.wal_bytes = (int64_t) self->wal_pages * TRIM_PAGE;
     past_note (&self->past, self->now_s, &self->stats);
     pthread_mutex_unlock (&self->lock);
 }

@@ -3,6 +3,8 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import assert from "node:assert/strict";
+import {statSync} from "node:fs";
+import {join} from "node:path";
 import {now, until} from "./harness.js";
 
 //  What workers say that they have lost is where it was lost, and in the line at the top.
@@ -43,6 +45,22 @@ export async function losses_lead_to_health (site, watched) {
     await page.goBack ();
     await page.waitForSelector (".metric");
     assert.equal (new URL (page.url ()).searchParams.get ("range"), "300");
+}
+
+//  The line says what `du` says of the database's files.
+export async function size_is_that_of_the_disk (site, watched) {
+    const {page} = watched;
+    const taken = () => ["", "-wal", "-shm"].map ((ending) =>
+        512 * statSync (join (site.folder, `store.db${ending}`)).blocks)
+        .reduce ((sum, one) => sum + one);
+    await site.gauges ([{name: "depth", source: "web", value: 1, measure_time: now ()}]);
+    await until ("what the disk has", async () => {
+        const before = taken (), {disk_bytes} = await site.get ("/api/status");
+        return disk_bytes === before && before === taken ();
+    });
+    await watched.enter ();
+    assert.match (await page.textContent ("[data-part=size]"),
+                  /^\d+(\.\d+)? [kM]B of 10 GB, \d+(\.\d+)? [kM]B on disk$/);
 }
 
 //  The server counts rows since its start. One that is started again while the page waits

@@ -56,8 +56,8 @@ export async function loadStatus () {
            status.newest > 0 && age > OLD_S],
           ["lost", `${exact (status.lost)} lost in ${span (status.lost_s)}`,
            status.lost > 0],
-          ["size", `${bytes (status.bytes)} of ${bytes (status.max_bytes)}`,
-           status.bytes > FULL * status.max_bytes]);
+          ["size", `${bytes (status.bytes)} of ${bytes (status.max_bytes)}, ${
+              bytes (status.disk_bytes)} on disk`, status.bytes > FULL * status.max_bytes]);
     return status;
 }
 
