@@ -278,6 +278,10 @@ api_result (web_request_t *request, document_result_t result)
 {
     if (result == DOCUMENT_TAKEN)
         web_error (request, 422, "name", "is taken");
+    else if (result == DOCUMENT_FULL)
+        web_error (request, 503, NULL,
+                   "Annotations have an eighth of --max-bytes, and take all of "
+                   "it: delete some, or give the server more");
     else
         api_changed (request, result == DOCUMENT_DONE ? 1 : (int) result);
 }

@@ -153,10 +153,12 @@ s_create (web_request_t *request, const cJSON *body, double start)
                         .time_s = (int64_t) floor (start),
                         .name = strdup (api_text (body, "title")),
                         .body = cJSON_CreateObject ()};
+    document_result_t result = s_make_stream (request, &event.parent);
     s_take_members (event.body, body);
-    if (s_make_stream (request, &event.parent) != DOCUMENT_DONE
-        || documents_new (request->store, &event) != DOCUMENT_DONE)
-        api_failed (request);
+    if (result == DOCUMENT_DONE)
+        result = documents_new (request->store, &event);
+    if (result != DOCUMENT_DONE)
+        api_result (request, result);
     else {
         api_created (request, "/v1/annotations/%s/%" PRId64,
                      request->captured[0], event.id);

@@ -3,12 +3,18 @@
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #include "documents.h"
+#include "sql.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+//  Points are what the store is for, and end when there is no room. Anyone who may write
+//  measurements may write annotations, so these have a share: an eighth of --max-bytes,
+//  as keys of requests do (trim.c). What administrators keep is not counted.
+enum { ANNOTATIONS_SHARE = 8 };
 
 //  The table is in store_schema.c.
 #define COLUMNS "id, parent, time, changed, name, body"
@@ -182,9 +188,18 @@ typedef struct {
     document_t *made;  //  or NULL:
     document_change_fn *change;
     void *argument;
+    int64_t annotations_most;  //  bytes that they may take
     document_result_t result;
     bool more;  //  children are left
 } work_t;
+
+static int64_t
+s_annotations_most (store_t *store)
+{
+    store_stats_t stats;
+    store_stats (store, &stats);
+    return stats.max_bytes / ANNOTATIONS_SHARE;
+}
 
 //  Does another one have its name, and may not?
 static bool
@@ -211,15 +226,29 @@ s_write (sqlite3 *db, const document_t *document)
     char *body = cJSON_PrintUnformatted (document->body);
     sqlite3_stmt *statement = s_prepare (
       db,
-      "INSERT OR REPLACE INTO document"
-      " (kind, parent, time, changed, name, body, id)"
-      " VALUES (?, ?, ?, ?, ?, ?, nullif (?, 0))",
+      "INSERT INTO document (kind, parent, time, changed, name, body, id)"
+      " VALUES (?, ?, ?, ?, ?, ?, nullif (?, 0)) ON CONFLICT (id) DO UPDATE SET"
+      " time = excluded.time, changed = excluded.changed,"
+      " name = excluded.name, body = excluded.body",
       "iiiitti", (int64_t) document->kind, document->parent, document->time_s,
       document->changed_s, document->name, body, document->id);
     int rc = statement ? sqlite3_step (statement) : SQLITE_ERROR;
     sqlite3_finalize (statement);
     free (body);
     return rc == SQLITE_DONE ? 0 : -1;
+}
+
+//  Writes it, unless it makes annotations larger that have their share already.
+static document_result_t
+s_write_within (sqlite3 *db, const work_t *self, const document_t *document)
+{
+    static const char annotations[] = "SELECT bytes FROM annotations";
+    int64_t before = sql_number (db, annotations), after;
+    if (s_write (db, document) == -1)
+        return DOCUMENT_FAILED;
+    after = sql_number (db, annotations);
+    return after > before && after > self->annotations_most ? DOCUMENT_FULL
+                                                            : DOCUMENT_DONE;
 }
 
 //  Looks for the name and takes it in one transaction.
@@ -231,10 +260,10 @@ s_new (sqlite3 *db, void *argument)
         self->result = DOCUMENT_TAKEN;
         return -1;
     }
-    if (s_write (db, self->made) == -1)
+    self->result = s_write_within (db, self, self->made);
+    if (self->result != DOCUMENT_DONE)
         return -1;
     self->made->id = sqlite3_last_insert_rowid (db);
-    self->result = DOCUMENT_DONE;
     return 0;
 }
 
@@ -256,7 +285,8 @@ s_work (store_t *store, change_fn *change, store_change_fn *function,
 document_result_t
 documents_new (store_t *store, document_t *document)
 {
-    work_t work = {.made = document};
+    work_t work = {.made = document,
+                   .annotations_most = s_annotations_most (store)};
     document->id = 0;
     document->changed_s = time (NULL);
     if (!document->time_s)
@@ -274,10 +304,9 @@ s_change (sqlite3 *db, void *argument)
     if (rc == 1) {
         self->change (self->argument, &document);
         document.changed_s = time (NULL);
-        if (s_is_taken (db, &document))
-            self->result = DOCUMENT_TAKEN;
-        else if (s_write (db, &document) == 0)
-            self->result = DOCUMENT_DONE;
+        self->result = s_is_taken (db, &document)
+                         ? DOCUMENT_TAKEN
+                         : s_write_within (db, self, &document);
     }
     else if (rc == 0)
         self->result = DOCUMENT_ABSENT;
@@ -293,7 +322,8 @@ documents_change (store_t *store, document_kind_t kind, int64_t parent,
                    .parent = parent,
                    .id = id,
                    .change = change,
-                   .argument = argument};
+                   .argument = argument,
+                   .annotations_most = s_annotations_most (store)};
     return s_work (store, store_change_more, s_change, &work);
 }
 

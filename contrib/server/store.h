@@ -145,7 +145,7 @@ typedef struct {
     int64_t bytes;      //  of the database in use
     int64_t max_bytes;  //  as the options said
     int64_t newest_s;   //  of the newest row
-    bool failing;       //  the last batch could not be written: the disk is full
+    bool failing;  //  the last batch could not be written: the disk is full
 } store_stats_t;
 
 void store_stats (store_t *self, store_stats_t *stats);

@@ -22,6 +22,11 @@ static const char s_settings[] = "PRAGMA page_size = 8192;"
                                  "PRAGMA journal_size_limit = 67108864;"
                                  "PRAGMA cache_size = -16384;";
 
+//  What a row of table document takes, about: name, body, and two entries of indices.
+#define DOCUMENT_BYTES(row)                                                    \
+    "(100 + 2 * length (CAST (" row ".name AS BLOB))"                          \
+    " + length (CAST (" row ".body AS BLOB)))"
+
 static const char *const s_steps[] = {
   //  IDs are never used again: what was of a removed one is found by nobody.
   "CREATE TABLE metric ("
@@ -95,6 +100,22 @@ static const char *const s_steps[] = {
   //  1: nobody but clients of Librato has sent the metric. Of older ones that is not
   //  known; what a program sends next says what they are.
   "ALTER TABLE metric ADD COLUMN posted INTEGER NOT NULL DEFAULT 1",
+
+  //  What annotations take: documents of kinds 1 and 2 (documents.h). Whoever changes
+  //  one need not know of it.
+  "CREATE TABLE annotations (bytes INTEGER NOT NULL) STRICT;"
+  "INSERT INTO annotations SELECT ifnull (sum " DOCUMENT_BYTES (
+    "document") ", 0) FROM document WHERE kind IN (1, 2);"
+                "CREATE TRIGGER annotation_new AFTER INSERT ON document WHEN new.kind IN (1, 2)"
+                " BEGIN UPDATE annotations SET bytes = bytes + " DOCUMENT_BYTES (
+                  "new") "; END;"
+                         "CREATE TRIGGER annotation_changed AFTER UPDATE ON document"
+                         " WHEN new.kind IN (1, 2)"
+                         " BEGIN UPDATE annotations SET bytes = bytes + " DOCUMENT_BYTES (
+                           "new") " - " DOCUMENT_BYTES ("old") "; END;"
+                                                               "CREATE TRIGGER annotation_gone AFTER DELETE ON document WHEN old.kind IN (1, 2)"
+                                                               " BEGIN UPDATE annotations SET bytes = bytes - " DOCUMENT_BYTES (
+                                                                 "old") "; END",
 };
 
 enum { STEPS = sizeof s_steps / sizeof *s_steps };

@@ -448,6 +448,72 @@ test_others (void **state)
     IS ("GET", "/v1/snapshots/1", NULL, 501, NULL);
 }
 
+//  --------------------------------------------------------------------------
+//  How much of it there may be
+
+enum { SHARE = 100000, TEXT = 3000, EVENT_BYTES = 100 + 2 * 1 + TEXT };
+
+//  Stops the store, and starts one with another bound.
+static void
+s_bound (int64_t max_bytes)
+{
+    stored_stop (&asked_store);
+    asked_store.options.max_bytes = max_bytes;
+    stored_start (&asked_store);
+}
+
+//  A text of an event that is so long.
+static const char *
+s_body (int size)
+{
+    static char body[2 * TEXT + 100];
+    snprintf (body, sizeof body, "{\"title\":\"v\",\"description\":\"%*s\"}",
+              size, "x");
+    return body;
+}
+
+//  Makes events until one is refused. Returns how many were made.
+static int
+s_flood (const char *path)
+{
+    int made = 0;
+    do {
+        cJSON_Delete (asked (&asked_store, "POST", path, s_body (TEXT)));
+        made++;
+    } while (asked_status == 201);
+    IS ("POST", path, s_body (TEXT), 503,
+        "{\"request\":\"Annotations have an eighth of --max-bytes, and take "
+        "all of it: delete some, or give the server more\"}");
+    return made - 1;
+}
+
+//  A flood of annotations has its share, and leaves the rest to points. What
+//  administrators keep is not refused for it; and what was deleted makes room.
+static void
+test_share_of_annotations (void **state)
+{
+    int made;
+    (void) state;
+    s_bound (INT64_C (8) * SHARE);
+    made = s_flood ("/v1/annotations/deploys");
+    assert_in_range (made, SHARE / EVENT_BYTES - 2, SHARE / TEXT);
+    IS ("POST", "/v1/annotations/others", s_body (TEXT), 503, NULL);
+    IS ("POST", "/v1/spaces", "{\"name\":\"mine\"}", 201, NULL);
+    //  one that becomes larger, and one that becomes smaller
+    IS ("PUT", "/v1/annotations/deploys/2", s_body (2 * TEXT), 503, NULL);
+    IS ("PUT", "/v1/annotations/deploys/2", s_body (10), 204, "");
+    IS ("PUT", "/v1/annotations/deploys/2", s_body (TEXT), 204, "");
+    s_bound (INT64_C (8) * SHARE);
+    assert_int_equal (s_flood ("/v1/annotations/deploys"), 0);
+    IS ("DELETE", "/v1/annotations/deploys/2", NULL, 204, "");
+    assert_int_equal (s_flood ("/v1/annotations/deploys"), 1);
+    IS ("DELETE", "/v1/annotations/deploys", NULL, 204, "");
+    assert_int_equal (s_flood ("/v1/annotations/deploys"), made);
+    //  more than there may be, of a server that had more
+    s_bound (INT64_C (4) * SHARE);
+    assert_int_equal (s_flood ("/v1/annotations/deploys"), 0);
+}
+
 //  All is there after a restart.
 static void
 test_restart (void **state)
@@ -481,6 +547,7 @@ main (void)
       TEST (test_alert_services),
       TEST (test_tokens),
       TEST (test_others),
+      TEST (test_share_of_annotations),
       TEST (test_restart),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

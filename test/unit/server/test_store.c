@@ -65,6 +65,8 @@ test_first_version (void **state)
       "DROP TABLE inbox; ALTER TABLE older RENAME TO inbox;"
       "ALTER TABLE metric DROP COLUMN posted;"
       "ALTER TABLE request DROP COLUMN refused;"
+      "DROP TABLE annotations; DROP TRIGGER annotation_new;"
+      "DROP TRIGGER annotation_changed; DROP TRIGGER annotation_gone;"
       "PRAGMA user_version = 7";
     static stored_t stored;
     int64_t at = s_now_s () - 100;

@@ -188,6 +188,31 @@ s_version (void)
     return version;
 }
 
+//  Annotations of before there was a bound of them.
+static void
+s_annotate (void)
+{
+    sqlite3 *db = s_database ();
+    assert_int_equal (
+      sql_run (
+        db,
+        "INSERT INTO document (kind, parent, time, changed, name, body)"
+        " VALUES (1, 0, 1790000000, 0, 'deploys', '{}'),"
+        " (2, 1, 1790000000, 0, 'v\u00e9', '{\"a\":1}'), (3, 0, 1790000000, 0, 's', '{}')"),
+      0);
+    sqlite3_close (db);
+}
+
+//  What the store says that annotations take.
+static int64_t
+s_annotations (void)
+{
+    sqlite3 *db = s_database ();
+    int64_t bytes = sql_number (db, "SELECT bytes FROM annotations");
+    sqlite3_close (db);
+    return bytes;
+}
+
 static void
 test_an_older_one_is_brought_forward (void **state)
 {
@@ -205,6 +230,7 @@ test_an_older_one_is_brought_forward (void **state)
     s_init ();
     s_restore ("store-7.sql");
     assert_int_equal (s_version (), 7);
+    s_annotate ();
     for (int again = 0; again < 2; again++) {
         stored_start (&s_stored);
         s_check ();
@@ -216,6 +242,7 @@ test_an_older_one_is_brought_forward (void **state)
                           BATCH_STORED);
         stored_stop (&s_stored);
     }
+    assert_int_equal (s_annotations (), 100 + 2 * 7 + 2 + 100 + 2 * 3 + 7);
     forward = s_schema ();
     assert_string_equal (forward, fresh);
     assert_int_equal (s_version (), version);
