@@ -159,6 +159,51 @@ export async function a_silent_counter_is_at_zero (site, watched) {
         && await last ("slow") === "5/s" && await last ("quiet") === "0/s");
 }
 
+//  Where the line of a chart is highest, as a share of the plot's height from below, in a
+//  part of its width.
+function height (page, from, to) {
+    return page.$eval (".plot canvas", (canvas, [begin, end]) => {
+        const over = document.querySelector (".u-over"), ratio = window.devicePixelRatio;
+        const left = (over.offsetLeft + over.offsetWidth * begin) * ratio;
+        const copy = document.createElement ("canvas");
+        [copy.width, copy.height] = [canvas.width, canvas.height];
+        const context = copy.getContext ("2d", {willReadFrequently: true});
+        context.drawImage (canvas, 0, 0);
+        const {data, width} = context.getImageData (
+            left, over.offsetTop * ratio, over.offsetWidth * (end - begin) * ratio,
+            over.offsetHeight * ratio);
+        const at = data.findIndex ((blue, i) => i % 4 === 2 && blue > 150 && data[i - 2] < 60
+            && data[i + 1] === 255);
+        return 1 - Math.floor (at / 4 / width) / over.offsetHeight / ratio;
+    }, [from, to]);
+}
+
+//  What came after a gap, all at once, is a mark at the end of the axis, so that all else
+//  can be read; as a number it is what it was.
+export async function what_was_held_back_is_cut (site, watched) {
+    const {page} = watched, to = Math.floor (now () / 10) * 10 - 60, from = to - 900;
+    const counters = [];
+    for (let at = 0, time = from; time < to; time += 10, at += 50)
+        if (time < from + 300 || time >= from + 600)
+            counters.push ({name: "requests", source: "web", measure_time: time, value: at});
+    await site.post ("/v1/metrics", {counters});
+    await watched.enter (`?m=requests&o=&from=${from}&to=${to}`);
+    await page.waitForSelector (".resolution >> text=▲ 155: held back in a gap");
+    assert.equal ((await legend (page, "requests")).max, "155");
+    assert.ok (await height (page, 0, 0.3) > 0.8);
+    const box = await page.locator (".u-over").boundingBox ();
+    await page.mouse.move (box.x + box.width * 2 / 3, box.y + 50);
+    await until ("the number under the cursor", async () =>
+        (await legend (page, "requests")).cursor === "155");
+    await page.click (".resolution >> text=show all");
+    await page.waitForSelector (".resolution >> text=155: held back in a gap leave out");
+    assert.match (page.url (), /o=whole/);
+    assert.ok (await height (page, 0, 0.3) < 0.1);
+    assert.ok (await height (page, 0.6, 0.7) > 0.8);
+    await page.click (".resolution >> text=leave out");
+    await until ("the others", async () => await height (page, 0, 0.3) > 0.8);
+}
+
 //  What the last value of a timer is stands before it: of a program a percentile, of a
 //  client of Librato, who sends no buckets, the mean.
 export async function a_last_value_says_what_it_is (site, watched) {

@@ -3,7 +3,7 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {isEmpty} from "./block.js";
-import {showHeader} from "./chart_header.js";
+import {peaksKey, showHeader} from "./chart_header.js";
 import {el, fill, setText} from "./dom.js";
 import {Feed} from "./feed.js";
 import {heatKey} from "./heat.js";
@@ -166,7 +166,11 @@ export class Chart {
     }
 
     showKey () {
-        fill (this.key, this.model.isHeat ? heatKey (this.block) : null);
+        const {isHeat, cut} = this.model, key = isHeat ? heatKey (this.block)
+            : cut ? peaksKey (this) : null;
+        //  A button that has the focus, or is pressed, stays.
+        if (isHeat || this.key.textContent !== (key?.textContent ?? ""))
+            fill (this.key, key);
     }
 
     point (index) {

@@ -31,7 +31,7 @@ const swap = (chart, key, [one, other]) =>
     set (chart, {[key]: chart.settings[key] === one ? other : one});
 
 const AXIS = ["zero", "fit"], SCALE = ["log", "linear"], LOOK = ["heat", "lines"],
-    SPLIT = ["split", "auto"];
+    SPLIT = ["split", "auto"], PEAKS = ["whole", "cut"];
 
 //  A button that is pressed if the setting has the first of two values.
 function toggle (chart, text, hint, key, values) {
@@ -118,6 +118,15 @@ export function showHeader (chart) {
     if (focused)
         [...place.querySelectorAll ("button, select, input, summary")]
             .find ((control) => labelOf (control) === labelOf (focused))?.focus ();
+}
+
+//  What the axis leaves out, and a button for the other way.
+export function peaksKey (chart) {
+    const {model: {cut: {peaks}, format}} = chart, isCut = chart.settings.peaks === "cut";
+    return el ("span", {}, `${isCut ? "▲ " : ""}${format (peaks[0].value)}: held back in a gap `,
+               el ("button", {type: "button", class: "link", title: "the highest peak",
+                              onclick: () => swap (chart, "peaks", PEAKS)},
+                   isCut ? "show all" : "leave out"));
 }
 
 //  What keys do to a chart.

@@ -1,14 +1,16 @@
 //  lines - what a chart draws of a block, and what its legend says of that
 //
-//  A line is {id of a series, label, values, counts or total, band, reach, whole}:
-//  `reach` is how many seconds without a value are no gap, and the first `whole` values
-//  are of intervals that are over.
+//  A line is {id of a series, label, values, counts or total, band, held, reach, whole}:
+//  `held` has the indices of values of a counter that come after a gap, `reach` is how many
+//  seconds without a value are none, and the first `whole` values are of intervals that
+//  are over.
 //
 //  SPDX-License-Identifier: BSD-3-Clause
 
 import {ended, whole} from "./block.js";
 import {clock, plural, span} from "./format.js";
 import {beyond} from "./heat.js";
+import {heldBack} from "./peaks.js";
 import {reachOf} from "./spark.js";
 
 //  A counter that was not counted up has no row: that is zero, unless there is none
@@ -54,7 +56,7 @@ function counterLines ({per}, block) {
         : running && i === count - 1 ? running : resolution;
     return block.groups.map (({id, label, value}) => {
         const total = withZeros (value);
-        return {id, label, total,
+        return {id, label, total, held: heldBack (value, resolution),
                 values: total.map ((one, i) => one === null ? null : one / seconds (i))};
     });
 }

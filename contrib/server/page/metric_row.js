@@ -5,7 +5,9 @@
 import {now} from "./api.js";
 import {el, setText} from "./dom.js";
 import {ago, duration, number, plural} from "./format.js";
+import {cutOf, heldBack} from "./peaks.js";
 import {drawSpark, reachOf, usualDistance} from "./spark.js";
+import {STEP_S} from "./sparks.js";
 import {color} from "./theme.js";
 
 export function newRow (metric, attributes) {
@@ -20,12 +22,16 @@ export function newRow (metric, attributes) {
 }
 
 //  A counter has a value only in an interval in which it was counted up, or reported: what
-//  it has there is of all the time since the one before. If there is none for longer than
-//  usual, it is at zero.
+//  it has there is of all the time since the one before. That is the usual time, or after a
+//  gap that of the gap. If there is no value for longer than usual, it is at zero.
 function rateText (values, at) {
-    const isSilent = values.length - 1 - at > reachOf (values);
-    const rate = isSilent ? 0 : values[at] / (usualDistance (values) ?? 1);
-    return `${number (rate)}/s`;
+    const reach = reachOf (values), before = values.slice (0, at)
+        .findLastIndex ((value) => value !== null);
+    if (values.length - 1 - at > reach)
+        return "0/s";
+    const isAfterGap = before >= 0 && at - before > reach;
+    const distance = isAfterGap ? at - before : usualDistance (values) ?? 1;
+    return `${number (values[at] / distance)}/s`;
 }
 
 //  The last value of a line, as its type is read.
@@ -42,13 +48,20 @@ function silentText (metric) {
     return metric.last ? `last seen ${ago (now () - metric.last)}` : "none kept";
 }
 
+//  As charts have it: peaks.js.
+function axisOf ({type}, {values}) {
+    const isCounter = type === "counter" || type === "total";
+    const cut = isCounter ? cutOf ([{values, held: heldBack (values, STEP_S)}]) : null;
+    return {fromZero: type !== "gauge", most: cut?.max ?? Infinity};
+}
+
 //  Most of the time it is as it was drawn.
 function drawOnce (canvas, metric, spark, layout) {
     const stroke = color ("accent"), drawn = [spark.to, layout, stroke].join ();
     if (canvas.dataset.drawn === drawn)
         return;
     canvas.dataset.drawn = drawn;
-    drawSpark (canvas, spark.values, stroke, color ("accent-soft"), metric.type !== "gauge");
+    drawSpark (canvas, spark.values, stroke, color ("accent-soft"), axisOf (metric, spark));
 }
 
 //  `spark` is its line, or undefined as long as that has not come. Rows of one `layout`

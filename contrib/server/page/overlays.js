@@ -4,7 +4,7 @@
 
 import {color} from "./theme.js";
 
-const FLAG = 6;                 //  pixels
+const FLAG = 6, TIP = 8;        //  pixels
 
 //  Annotations are lines from top to bottom, with a flag to point at. One that has an
 //  end is an area.
@@ -56,6 +56,33 @@ export function drawRunning (plot, lines) {
         ctx.beginPath ();
         ctx.arc (x, y, 2.5 * scale, 0, 7);
         ctx.stroke ();
+    });
+    ctx.restore ();
+}
+
+//  What the axis leaves out: tips at its end, and the highest as a number.
+export function drawPeaks (plot, {cut, lines, times, format}) {
+    const {ctx, bbox} = plot, size = TIP * window.devicePixelRatio;
+    ctx.save ();
+    cut.peaks.forEach (({label, index, value}, nth) => {
+        const x = plot.valToPos (times[index], "x", true);
+        if (x < bbox.left || x > bbox.left + bbox.width)
+            return;
+        ctx.fillStyle = plot.series[lines.findIndex ((line) => line.label === label) + 1]
+            .stroke ();
+        ctx.beginPath ();
+        ctx.moveTo (x, bbox.top);
+        ctx.lineTo (x - size / 2, bbox.top + size);
+        ctx.lineTo (x + size / 2, bbox.top + size);
+        ctx.fill ();
+        if (nth > 0)
+            return;
+        const isLeft = x > bbox.left + bbox.width / 2;
+        ctx.textAlign = isLeft ? "right" : "left";
+        ctx.textBaseline = "top";
+        ctx.font = plot.axes[0].font[0];
+        ctx.fillStyle = color ("text");
+        ctx.fillText (format (value), x + (isLeft ? -size : size), bbox.top);
     });
     ctx.restore ();
 }

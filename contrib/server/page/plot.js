@@ -5,7 +5,7 @@
 
 import {drawHeat, heatRange} from "./heat.js";
 import {tick} from "./format.js";
-import {drawNotes, drawRunning} from "./overlays.js";
+import {drawNotes, drawPeaks, drawRunning} from "./overlays.js";
 import {color, lineColor} from "./theme.js";
 
 const {uPlot} = window;
@@ -38,7 +38,9 @@ function axis (more, isLog = false) {
 const gaps = (line) => (plot, series, first, last, holes) => {
     const {min, max} = plot.scales.x, {reach, whole} = line ();
     const pixels = reach * plot.bbox.width / (max - min), [times] = plot.data;
-    const found = holes.filter (([from, to]) => to - from > pixels);
+    //  A pixel more, or the begin of the line across a gap would be seen if it is steep.
+    const found = holes.filter (([from, to]) => to - from > pixels)
+        .map (([from, to]) => [from - 1, to]);
     if (whole < times.length)
         found.push ([plot.valToPos (times[Math.max (whole - 1, 0)], "x", true),
                      plot.bbox.left + 2 * plot.bbox.width]);
@@ -103,10 +105,11 @@ const range = (model) => (plot, min, max) => {
     if (model.isLog)
         return uPlot.rangeLog (min, max, 10, false);
     const bottom = model.fromZero && min > 0 ? 0 : min;
-    if (bottom === max)
-        return max === 0 ? [0, 1] : [Math.min (0, max * 1.2), Math.max (0, max * 1.2)];
-    const room = (max - bottom) * 0.08;
-    return [bottom === 0 ? 0 : bottom - room, max + room];
+    const top = model.isCut ? Math.min (max, model.cut.max) : max;
+    if (bottom === top)
+        return top === 0 ? [0, 1] : [Math.min (0, top * 1.2), Math.max (0, top * 1.2)];
+    const room = (top - bottom) * 0.08;
+    return [bottom === 0 ? 0 : bottom - room, top + room];
 };
 
 const axes = (model, isLog) => [
@@ -152,6 +155,7 @@ export function newPlot (parent, model, handlers) {
                  points: {size: 7, width: 2}, y: false},
         hooks: {drawAxes: [(plot) => model.isHeat && drawHeat (plot, model.block)],
                 draw: [(plot) => drawRunning (plot, model.lines),
+                       (plot) => model.isCut && drawPeaks (plot, model),
                        (plot) => drawNotes (plot, model.notes ())],
                 setCursor: [(plot) => handlers.point (plot.cursor.idx)],
                 setSelect: [onSelect (handlers)]}

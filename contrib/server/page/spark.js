@@ -3,12 +3,12 @@
 //  SPDX-License-Identifier: BSD-3-Clause
 
 //  The ends of the axis; of a flat line a little around it.
-function bounds (values, fromZero) {
+function bounds (values, fromZero, most) {
     let min = fromZero ? 0 : Infinity, max = -Infinity;
     for (const value of values)
         if (value !== null) {
             min = Math.min (min, value);
-            max = Math.max (max, value);
+            max = Math.max (max, Math.min (value, most));
         }
     return max > min ? [min, max] : [min - 1, max + 1];
 }
@@ -50,17 +50,17 @@ export function reachOf (values) {
     return usual ? 2.5 * usual : 1;
 }
 
-//  Draws values over the whole canvas.
-export function drawSpark (canvas, values, stroke, fill, fromZero) {
+//  Draws values over the whole canvas. What is above `most` ends at its edge.
+export function drawSpark (canvas, values, stroke, fill, {fromZero, most}) {
     const scale = window.devicePixelRatio || 1;
     const width = canvas.clientWidth, height = canvas.clientHeight;
     canvas.width = width * scale;
     canvas.height = height * scale;
     const context = canvas.getContext ("2d");
     context.scale (scale, scale);
-    const [min, max] = bounds (values, fromZero);
+    const [min, max] = bounds (values, fromZero, most);
     const x = (i) => 1.5 + i * (width - 3) / Math.max (values.length - 1, 1);
-    const y = (value) => height - 2 - (value - min) / (max - min) * (height - 4);
+    const y = (value) => height - 2 - (Math.min (value, max) - min) / (max - min) * (height - 4);
     context.lineWidth = 1.5;
     context.lineJoin = "round";
     context.strokeStyle = context.fillStyle = stroke;

@@ -4,7 +4,7 @@
 
 import {get, now} from "./api.js";
 
-const STEP_S = 10;
+export const STEP_S = 10;       //  from one value to the next
 const OVERLAP_S = 70;           //  a worker that flushes once a minute is so late
 const DELAY_S = 3;              //  until rows are there
 

@@ -11,12 +11,13 @@ export const RANGES = [[300, "5 min"], [1800, "30 min"], [3600, "1 h"], [10800, 
 export const VIEWS = ["metrics", "series", "health"];
 
 //  What can be chosen for a chart: how sources become lines, how a timer is drawn, what
-//  a counter is divided by, which line each source of a timer has, and the axis. The
-//  first of each is the default.
+//  a counter is divided by, which line each source of a timer has, the axis, and whether
+//  it leaves out what was held back (peaks.js). The first of each is the default.
 const SETTINGS = {over: ["auto", "sum", "split", "mean", "min", "max"],
                   look: ["lines", "heat"], per: ["second", "interval"],
                   line: ["p95", "p50", "p99", "average", "highest"],
-                  axis: ["fit", "zero"], scale: ["linear", "log"]};
+                  axis: ["fit", "zero"], scale: ["linear", "log"],
+                  peaks: ["cut", "whole"]};
 const SOURCE = "source=";
 
 //  In a frame of somebody else's page there are charts only. The address has the token
