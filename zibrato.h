@@ -1303,13 +1303,17 @@ enum { ZB_UINT_SIZE_ = 20 + 1 };  //  of a number and what separates it
 static void
 zb_put_padded_ (zb_text_ *self, uint64_t value, size_t min)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char) ('0' + value % 10);
+    uint64_t power = 10;
+    size_t size = 1, at;
+    for (; size < min || (size < 20 && value >= power); size++)
+        power *= 10;
+    if (size > self->capacity - self->size)
+        size = self->capacity - self->size;
+    self->size += size;
+    for (at = self->size; size; size--) {
+        self->text[--at] = (char) ('0' + value % 10);
         value /= 10;
-    } while (value || sizeof digits - at < min);
-    zb_put_ (self, digits + at, sizeof digits - at);
+    }
 }
 
 static void
