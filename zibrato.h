@@ -3070,6 +3070,15 @@ zb_leave_ (void)
     zb_busy_ = 0;
 }
 
+//  For zb_thread_here_, where the processor is another one. Volatile, or the
+//  compiler would take one call's result for the next.
+__attribute__ ((noinline)) uintptr_t
+zb_thread_id_ (void)
+{
+    __asm__ volatile("");
+    return (uintptr_t) &zb_busy_;
+}
+
 //  A signal handler interrupted this header, so its measurement is dropped.
 static void
 zb_async_drop_ (void)
