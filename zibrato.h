@@ -687,7 +687,8 @@ static inline int
 zb_hit_ (const zb_cell_ *cell, const char *source, const char *tags,
          const zb_t *to)
 {
-    if (__atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE) != cell->generation)
+    if (!ZB_LIKELY_ (__atomic_load_n (&zb_generation_, __ATOMIC_ACQUIRE)
+                     == cell->generation))
         return 0;
     if (__builtin_constant_p (!source && !tags && !to) && !source && !tags
         && !to)
