@@ -2873,8 +2873,7 @@ struct zb_s {
                             //  one, each level has a listener
     size_t topics_bytes;    //  of all subscriptions
     size_t markers;         //  brokers whose list of subscriptions is complete
-    size_t pauses;          //  subscriptions that ask for one,
-    size_t questions;       //  and that ask for an answer
+    size_t questions;       //  subscriptions that ask for an answer
     int64_t settled_ms;     //  when no more subscriptions are expected
     int list_complete;      //  1: each connected broker has sent its list
     int unreachable;        //  1: all brokers refuse, and none was ever there
@@ -3229,8 +3228,6 @@ zb_level_pauses_ (const zb_t *instance, const zb_level_ *self)
     enum { BEFORE = ZB_MARKER_SIZE_ + 1 };
     const zb_topic_ *topic = instance->subscription;
     const zb_topic_ *end = topic + instance->subscriptions_size;
-    if (!instance->pauses)
-        return 0;
     while (
       topic < end
       && !(zb_topic_says_ (topic->text, topic->size, ZB_PAUSE_)
@@ -4094,11 +4091,9 @@ zb_subscription_apply_ (zb_t *self, const char *bytes, size_t size)
         known->size = size;
         self->subscriptions_size++;
         self->topics_bytes += size;
-        self->pauses += (size_t) zb_topic_says_ (topic, size, ZB_PAUSE_);
         self->questions += (size_t) zb_topic_says_ (topic, size, ZB_QUESTION_);
     }
     else if (!adds && known < end) {
-        self->pauses -= (size_t) zb_topic_says_ (topic, size, ZB_PAUSE_);
         self->questions -= (size_t) zb_topic_says_ (topic, size, ZB_QUESTION_);
         memmove (known, end - 1, sizeof *known);
         self->subscriptions_size--;
@@ -4118,7 +4113,7 @@ zb_subscriptions_forget_ (zb_t *self)
 {
     zb_level_ *level;
     self->subscriptions_size = self->overflow = self->topics_bytes = 0;
-    self->markers = self->pauses = self->questions = self->answers = 0;
+    self->markers = self->questions = self->answers = 0;
     self->list_complete = self->unreachable = 0;
     for (level = self->levels; level; level = level->next)
         zb_level_listen_ (self, level);
