@@ -2876,7 +2876,6 @@ struct zb_s {
     size_t questions;       //  subscriptions that ask for an answer
     int64_t settled_ms;     //  when no more subscriptions are expected
     int list_complete;      //  1: each connected broker has sent its list
-    int unreachable;        //  1: all brokers refuse, and none was ever there
     int error;              //  errno of why there is no socket, or 0
     int stop;               //  1: the pump must make a last report and end,
     int64_t deadline_ms;    //  until then
@@ -4114,7 +4113,7 @@ zb_subscriptions_forget_ (zb_t *self)
     zb_level_ *level;
     self->subscriptions_size = self->overflow = self->topics_bytes = 0;
     self->markers = self->questions = self->answers = 0;
-    self->list_complete = self->unreachable = 0;
+    self->list_complete = 0;
     for (level = self->levels; level; level = level->next)
         zb_level_listen_ (self, level);
 }
@@ -4343,16 +4342,14 @@ zb_zmq_safe_ (zb_t *self)
     return 1;
 }
 
-//  Pump thread only, with the instance's lock held. Notes whether a stop has
-//  something to wait for. It has not if each broker has sent its whole list, or
-//  if all refuse connections and never had one.
+//  Pump thread only, with the instance's lock held. Notes whether each broker has
+//  sent its whole list, if it is there.
 static void
 zb_links_status_ (zb_t *self)
 {
     zb_links_count_ counts = zb_links_counts_ (&self->links);
     self->list_complete = counts.up > 0 && self->markers >= counts.up
                           && counts.up + counts.refused == self->links.size;
-    self->unreachable = counts.up == 0 && counts.refused == self->links.size;
 }
 
 //  --------------------------------------------------------------------------
@@ -5553,7 +5550,7 @@ zb_pump_has_open_ (const zb_t *self)
 
 //  Pump thread only, without the lock. Returns 1 if a stop has nothing left to
 //  do, or no time. When the stop is first seen, each connection is tried once
-//  more.
+//  more. If all refuse it, or there is none, nothing can be sent.
 static int
 zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
 {
@@ -5564,12 +5561,12 @@ zb_pump_done_ (zb_t *self, int *stop, int64_t *until_ms)
     *stop = self->stop;
     if (self->stop) {
         *until_ms = self->deadline_ms;
-        self->unreachable &= !first;
-        done = now_ms >= self->deadline_ms || self->config_error
-               || self->orphaned || (!self->socket && !first)
-               || self->unreachable
-               || (zb_held_ (self, ZB_HELD_AT_STOP_) == 0
-                   && !(first && zb_pump_has_open_ (self)));
+        done =
+          now_ms >= self->deadline_ms || self->config_error || self->orphaned
+          || (!first
+              && zb_links_counts_ (&self->links).refused == self->links.size)
+          || (zb_held_ (self, ZB_HELD_AT_STOP_) == 0
+              && !(first && zb_pump_has_open_ (self)));
     }
     pthread_mutex_unlock (&self->lock);
     if (first && self->socket) {
