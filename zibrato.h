@@ -2934,9 +2934,9 @@ typedef struct zb_thread_ {
     //  Constant
     clockid_t clock;  //  of the thread's processor time: see zb_thread_gone_
     int clock_works;
-    //  zb_lock_, written by the thread
-    int ended;        //  1: in zb_threads_ended_
-    int exit_rounds;  //  how often zb_thread_exit_ was called
+    //  zb_lock_, written by the thread: how often zb_thread_exit_ was called. From
+    //  the first time on it is in zb_threads_ended_
+    int exit_rounds;
 } zb_thread_;
 
 //  Guards the variables of this group.
@@ -3929,7 +3929,7 @@ zb_thread_destroy_ (zb_thread_ **self_p)
             zb_share_fold_ (share);
     zb_shares_destroy_ (&self->shares);
     zb_shares_destroy_ (&self->dead);
-    if (self->ended)
+    if (self->exit_rounds)
         ZB_LIST_REMOVE_ (zb_threads_ended_, self);
     else
         ZB_LIST_REMOVE_ (zb_threads_, self);
@@ -3987,15 +3987,13 @@ zb_thread_exit_ (void *argument)
     pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &state);
     entered = zb_enter_ () == 0;
     pthread_mutex_lock (&zb_lock_);
-    if (!self->ended) {
+    if (self->exit_rounds++ == 0) {
         ZB_LIST_REMOVE_ (zb_threads_, self);
         self->previous = NULL;
         ZB_LIST_ADD_ (zb_threads_ended_, self);
-        self->ended = 1;
+        pthread_setspecific (zb_key_, self);
     }
     zb_threads_reap_ (ZB_REAP_AT_EXIT_);
-    if (++self->exit_rounds < 2)
-        pthread_setspecific (zb_key_, self);
     pthread_mutex_unlock (&zb_lock_);
     if (entered)
         zb_leave_ ();
