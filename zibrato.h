@@ -1848,15 +1848,6 @@ zb_sum_add_ (zb_sum_ *self, const zb_sum_ *other)
     }
 }
 
-//  Called when no other thread knows the series. The rest is an arena's.
-static void
-zb_sum_free_pages_ (zb_sum_ *self)
-{
-    int i;
-    for (i = 0; i < ZB_PAGES_; i++)
-        free (self->page[i]);
-}
-
 //  Moves the sum and the buckets to the series. The last sample stays, because
 //  it is not yet in its bucket. Called by the owning thread with the instance's
 //  lock held.
@@ -3235,15 +3226,16 @@ zb_level_pauses_ (const zb_t *instance, const zb_level_ *self)
     return topic < end;
 }
 
-//  Called when no other thread knows the level.
+//  Called when no other thread knows the level. Of its series the arenas own all
+//  but the pages of timers.
 static void
 zb_level_destroy_ (zb_level_ **self_p)
 {
     zb_level_ *self = *self_p;
-    size_t i;
+    size_t i, j;
     for (i = 0; i < self->series_size; i++)
-        if (self->series[i]->retired)
-            zb_sum_free_pages_ (self->series[i]->retired);
+        for (j = 0; self->series[i]->retired && j < ZB_PAGES_; j++)
+            free (self->series[i]->retired->page[j]);
     free (self->series);
     free (self->queue.item);
     if (self->end_sent)
