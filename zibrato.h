@@ -5610,15 +5610,6 @@ zb_pump_delay_start_ (zb_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
-//  Pump thread only, without locks. Frees what threads that are gone had.
-static void
-zb_pump_reap_ (void)
-{
-    pthread_mutex_lock (&zb_lock_);
-    zb_threads_reap_ (ZB_REAP_IN_ROUND_);
-    pthread_mutex_unlock (&zb_lock_);
-}
-
 //  The thread of an instance.
 static void *
 zb_pump_ (void *argument)
@@ -5630,7 +5621,9 @@ zb_pump_ (void *argument)
     zb_pump_delay_start_ (self);
     do {
         zb_tsc_check_ ();
-        zb_pump_reap_ ();
+        pthread_mutex_lock (&zb_lock_);
+        zb_threads_reap_ (ZB_REAP_IN_ROUND_);
+        pthread_mutex_unlock (&zb_lock_);
         zb_pump_round_ (self, zb_pump_ready_ (self, stop));
         until_ms = zb_clock_ms_ () + self->interval_ms;
     } while (!zb_pump_done_ (self, &stop, &until_ms)
