@@ -5026,12 +5026,6 @@ zb_message_series_ (zb_t *self, zb_message_ *message)
           zb_level_next_due_ (self, level, message->at, message->now_ms, &due);
         if (due == ZB_NOTHING_)
             return;
-        if (message->at + 4 < level->series_size) {
-            //  the next ones are likely to be due, too
-            const zb_series_ *next = level->series[message->at + 4];
-            __builtin_prefetch (&next->level);
-            __builtin_prefetch (next + 1);
-        }
         if (zb_message_state_ (self, message, level->series[message->at], due)
             == -1)
             return;
