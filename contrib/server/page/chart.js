@@ -105,7 +105,8 @@ export class Chart {
         if (!this.plot)
             return;
         const [from, to] = shown ();
-        if ((to - this.drawnUntil) * this.plot.width < to - from)
+        const pixels = this.plot.bbox.width / window.devicePixelRatio;
+        if ((to - this.drawnUntil) * pixels < to - from)
             return;
         this.drawnUntil = to;
         this.plot.redraw (true, true);

@@ -44,9 +44,12 @@ export class Feed {
         return loads === this.loads ? answer : null;
     }
 
+    //  What comes within the time of a pixel would be drawn where the last was.
     take (block) {
+        const {from, to, points} = this.query ();
+        const wait = Math.max (block.resolution / 2, (to - from) / points, MIN_S);
         this.block = block;
-        this.moreAt = now () + Math.min (Math.max (block.resolution / 2, MIN_S), MAX_S);
+        this.moreAt = now () + Math.min (wait, MAX_S);
     }
 
     async load () {

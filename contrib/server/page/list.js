@@ -128,8 +128,8 @@ async function loadLines () {
         if (metric && !isSilent (metric))
             metrics.push (metric);
     }
-    await loadSparks (metrics, aliveS);
-    drawRows ();
+    if (await loadSparks (metrics, aliveS))
+        drawRows ();
 }
 
 //  Each second: lines that are ten seconds old go on.

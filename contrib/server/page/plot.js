@@ -10,7 +10,11 @@ import {color, lineColor} from "./theme.js";
 
 const {uPlot} = window;
 const FONT = "12px Inter, system-ui, sans-serif";
-const HEIGHT = 240, WIDTH = 1.75, MIN_DRAG = 3;      //  pixels
+const HEIGHT = 240, MIN_DRAG = 3;       //  pixels
+
+//  The width of lines; and of those that may turn at each third pixel, or more often. Without
+//  a graphics card a wide line that turns so often takes 40 times as long as one of a pixel.
+const WIDTH = 1.75, THIN = 1, DENSE = 1 / 3;
 const LINEAR = 1, LOGARITHMIC = 3;      //  uPlot's `distr`
 
 //  Lines over a heat map have the text's colour, and are told apart by their dashes.
@@ -68,11 +72,11 @@ const lonely = (line) => (plot, series, all) => {
     return found.length ? found : null;
 };
 
-function seriesOf (model, i) {
+function seriesOf (model, i, width) {
     const line = () => model.lines[i], {label, band} = line ();
     const isAlone = model.lines.length === 1 && !band && !model.isHeat;
     const {stroke, dash} = penOf (model, i);
-    return {label, width: WIDTH, show: !model.hidden.has (label), stroke, dash,
+    return {label, width, show: !model.hidden.has (label), stroke, dash,
             fill: isAlone ? color ("accent-soft") : undefined,
             points: {size: 4, filter: lonely (line)}, gaps: gaps (line)};
 }
@@ -82,8 +86,9 @@ const edgeOf = (model, i, label) =>
       gaps: gaps (() => model.lines[i])});
 
 //  As dataOf () has them: the lines, and then the two edges of each that has a band.
-function allSeries (model) {
-    const series = [{}, ...model.lines.map ((_, i) => seriesOf (model, i))], bands = [];
+function allSeries (model, pixels) {
+    const width = model.times.length > DENSE * pixels ? THIN : WIDTH, bands = [];
+    const series = [{}, ...model.lines.map ((_, i) => seriesOf (model, i, width))];
     model.lines.forEach (({band}, i) => {
         if (!band)
             return;
@@ -142,7 +147,7 @@ export function newPlot (parent, model, handlers) {
     const isLog = model.isLog || model.isHeat;
     const options = {
         width: parent.clientWidth, height: HEIGHT, legend: {show: false},
-        ...allSeries (model),
+        ...allSeries (model, parent.clientWidth),
         padding: [8, 28, 0, 0],    //  half of the last time
         scales: {x: {range: () => model.span ()},
                  y: {range: range (model), distr: isLog ? LOGARITHMIC : LINEAR, log: 10}},

@@ -35,14 +35,16 @@ function extend (metric, spark, from, to, size) {
     metric.last = Math.max (metric.last, spark.last);
 }
 
-//  Lines of the last so many seconds.
+//  Lines of the last so many seconds. Returns whether any has changed.
 export async function loadSparks (metrics, span) {
     const to = Math.floor ((now () - DELAY_S) / STEP_S) * STEP_S;
-    for (const [from, some] of metricsByStart (metrics, to, span)) {
+    const starts = metricsByStart (metrics, to, span);
+    for (const [from, some] of starts) {
         const answer = await get ("api/sparks", {
             ids: some.map (({id}) => id).join (","), from, to, resolution: STEP_S})
             .catch (() => ({sparks: []}));
         for (const spark of answer.sparks)
             extend (some.find (({id}) => id === spark.id), spark, from, to, span / STEP_S);
     }
+    return starts.size > 0;
 }
