@@ -120,6 +120,24 @@ export async function a_dead_worker_is_seen (site, watched) {
     await until ("it", async () => /ago$/.test (await last ("dead.librato")));
 }
 
+//  Workers that deliver elsewhere are not in the table: the broker knows how many it has.
+export async function workers_of_others_are_counted (site, watched) {
+    const {page} = watched, time = now () - 7200;
+    const gauge = (name, source, measure_time, value) => ({name, source, measure_time, value});
+    await site.gauges ([gauge ("zibrato.success_age", "host.serve", time, 1),
+                        gauge ("zibrato.success_age", "host.serve", time + 600, 1),
+                        gauge ("zibrato.broker.workers", "broker", time + 600, 3)]);
+    const told = async (from) => {
+        await watched.enter (`?view=health&from=${from - 60}&to=${from + 60}`);
+        await page.waitForSelector ("#health tbody tr:has-text('host.serve')");
+        return page.textContent ("#health > p");
+    };
+    const here = "A worker reports to where it delivers: one that delivers elsewhere is seen "
+        + "there, and its losses are not in this page.";
+    assert.equal (await told (time), here);
+    assert.equal (await told (time + 600), `${here} The broker has 3 workers.`);
+}
+
 //  Without a broker workers are silent, too: the stage says who was first.
 export async function a_dead_broker_is_seen (site, watched) {
     const {page} = watched, ended = now () - 7200;

@@ -7,7 +7,7 @@
 
 import {get} from "./api.js";
 import {el, fill, find} from "./dom.js";
-import {ago, bytes, duration, exact, span} from "./format.js";
+import {ago, bytes, duration, exact, plural, span} from "./format.js";
 import {shown} from "./range.js";
 
 //  Three flushes of a worker that flushes once a minute. A broker reports each ten seconds.
@@ -132,6 +132,16 @@ function workerTable (health, to) {
         el ("tbody", {}, workers.map ((source) => workerRow (source, health, to))));
 }
 
+//  Those that deliver to another service report to that: here the broker alone knows how
+//  many there are.
+function elsewhere ({measures}) {
+    const here = "A worker reports to where it delivers: one that delivers elsewhere "
+        + "is seen there, and its losses are not in this page.";
+    const connected = measures.findLast (({name}) => name === "zibrato.broker.workers")?.last;
+    return el ("p", {class: "muted"}, connected
+        ? `${here} The broker has ${plural (Math.round (connected), "worker")}.` : here);
+}
+
 export async function loadHealth () {
     const [from, to] = shown ();
     const health = await get ("api/health", {from: Math.floor (from), to: Math.ceil (to)})
@@ -139,5 +149,6 @@ export async function loadHealth () {
     if (!health)
         return;
     fill (place, el ("h2", {}, "From program to store"), stages (health, [from, to]),
-          el ("h2", {}, "Workers"), workerTable (health, to));
+          el ("h2", {}, "Workers that deliver to this server"), workerTable (health, to),
+          elsewhere (health));
 }

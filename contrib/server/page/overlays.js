@@ -4,7 +4,7 @@
 
 import {color} from "./theme.js";
 
-const FLAG = 6, TIP = 8;        //  pixels
+const FLAG = 6, TIP = 8, RING = 2.5;    //  pixels
 
 //  Annotations are lines from top to bottom, with a flag to point at. One that has an
 //  end is an area.
@@ -34,10 +34,13 @@ export function drawNotes (plot, notes) {
 
 //  An interval that is not over: dashes from the last one that is, to a ring.
 export function drawRunning (plot, lines) {
-    const {ctx, data} = plot, scale = window.devicePixelRatio;
+    const {ctx, data, bbox} = plot, scale = window.devicePixelRatio;
     const place = (line, i) => [plot.valToPos (data[0][i], "x", true),
                                 plot.valToPos (line.values[i], "y", true)];
     ctx.save ();
+    ctx.beginPath ();
+    ctx.rect (0, bbox.top, ctx.canvas.width, bbox.height + 2 * RING * scale);
+    ctx.clip ();
     ctx.lineWidth = 1.75 * scale;
     lines.forEach ((line, i) => {
         const {values, whole} = line, before = values[whole - 1] ?? null;
@@ -54,7 +57,7 @@ export function drawRunning (plot, lines) {
         ctx.stroke ();
         ctx.setLineDash ([]);
         ctx.beginPath ();
-        ctx.arc (x, y, 2.5 * scale, 0, 7);
+        ctx.arc (x, y, RING * scale, 0, 7);
         ctx.stroke ();
     });
     ctx.restore ();
