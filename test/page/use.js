@@ -42,6 +42,12 @@ export async function sign_out (site, watched) {
     watched.pardon (/401/);
 }
 
+//  Of a store that is new there is nothing to see in half an hour.
+export async function a_new_store_shows_five_minutes (site, watched) {
+    await watched.enter ();
+    await watched.page.waitForSelector ("#ranges [data-value='300'][aria-pressed=true]");
+}
+
 //  An address that was used says so.
 export async function a_used_link_says_so (site, watched) {
     const {page} = watched;

@@ -94,11 +94,14 @@ function follow (names) {
         loadTables ();
 }
 
+//  For how many seconds the store has been in use. Once an hour was packed, it is long.
+const ageOf = ({now, oldest, newest}) => oldest ? now - oldest : newest ? Infinity : 0;
+
 //  Returns whether there are other metrics than a second ago.
 async function loadLine () {
     const status = await loadStatus ();
     if (metrics < 0) {
-        setFallback (status.oldest ? status.now - status.oldest : Infinity);
+        setFallback (ageOf (status));
         showControls ();
     }
     showEmpty (!status.others && !state.charts.length);
