@@ -18,8 +18,10 @@ enum {
     ALIVE_S = 600,      //  silent for longer: they come after the others
     LENGTH_MAX = 1000,  //  of a list
     SPARKS_MAX = 200,   //  lines of one answer,
-    SERIES_MAX = 64,    //  of metrics that have so many series at most,
-    POINTS_MAX = 600    //  and so many points
+    POINTS_MAX = 600,   //  with so many points;
+    SERIES_MAX =
+      2000,  //  of metrics that have so many series at most, as a chart,
+    READ_MAX = 4000  //  and of so many series together: each takes 0.1 ms
 };
 
 //  --------------------------------------------------------------------------
@@ -297,22 +299,42 @@ s_spark_shows (const groups_t *groups, metric_type_t type)
                                                                    : "p95";
 }
 
-static void
-s_put_spark (web_request_t *request, const metric_t *metric, groups_t *groups)
+//  Reads all series of a metric, unless they are more than `most`. Returns how many
+//  there are.
+static size_t
+s_read_spark (reader_t *reader, const metric_t *metric, size_t most,
+              groups_t *groups)
 {
-    buffer_t *out = &request->out;
     survey_t survey = {.item = NULL};
     over_t over = metric->type == METRIC_GAUGE ? OVER_MEAN : OVER_SUM;
+    size_t count;
     groups->type = metric->type;
     groups_add (groups, 0, "");
-    survey_list (&survey, request->reader, metric->id, "");
-    for (size_t i = 0; i < survey.count && survey.count <= SERIES_MAX; i++)
-        groups_read (groups, 0, over, request->reader, survey.item[i].id);
+    survey_list (&survey, reader, metric->id, "");
+    count = survey.count;
+    for (size_t i = 0; i < count && count <= most; i++)
+        groups_read (groups, 0, over, reader, survey.item[i].id);
+    survey_clear (&survey);
+    return count;
+}
+
+//  Takes what it has read from `*left`, the series that may still be read.
+static void
+s_put_spark (web_request_t *request, const metric_t *metric, groups_t *groups,
+             size_t *left)
+{
+    buffer_t *out = &request->out;
+    size_t most = *left < SERIES_MAX ? *left : SERIES_MAX;
+    size_t count = s_read_spark (request->reader, metric, most, groups);
+    if (count <= most)
+        *left -= count;
     out_begin (out, '{');
     out_key (out, "id");
     out_integer (out, metric->id);
     out_key (out, "last");
     out_integer (out, metric->last_s);
+    out_key (out, "left_out");
+    out_raw (out, count > most ? "true" : "false");
     out_key (out, "shows");
     out_text (out, s_spark_shows (groups, metric->type));
     out_key (out, "values");
@@ -322,7 +344,6 @@ s_put_spark (web_request_t *request, const metric_t *metric, groups_t *groups)
           out, s_spark_value (groups, metric->type, &groups->group[0].cell[i]));
     out_end (out, ']');
     out_end (out, '}');
-    survey_clear (&survey);
     groups_clear (groups);
 }
 
@@ -331,6 +352,7 @@ s_answer_sparks (web_request_t *request)
 {
     const char *ids = page_text (request, "ids");
     int64_t step = page_integer (request, "resolution", 10), from, to;
+    size_t left = READ_MAX;
     lookup_t lookup;
     metric_t metric;
     char *end;
@@ -350,7 +372,7 @@ s_answer_sparks (web_request_t *request)
                            .intervals = (size_t) ((to - from) / step)};
         int64_t id = strtoll (ids, &end, 10);
         if (s_lookup_metric (&lookup, request->reader, id, &metric))
-            s_put_spark (request, &metric, &groups);
+            s_put_spark (request, &metric, &groups, &left);
         ids = *end == ',' ? end + 1 : "";
     }
     out_end (&request->out, ']');

@@ -10,6 +10,7 @@
 import {launch, Site, Watched} from "./harness.js";
 import * as charts from "./charts.js";
 import * as keys from "./keys.js";
+import * as list from "./list.js";
 import * as looks from "./looks.js";
 import * as many from "./many.js";
 import * as proxy from "./proxy.js";
@@ -19,7 +20,7 @@ import * as use from "./use.js";
 
 //  Most wait most of the time. Those of `many` measure, and have the browser to themselves.
 const AT_ONCE = 3;
-const tests = {...charts, ...use, ...keys, ...looks, ...proxy, ...shown, ...status, ...many};
+const tests = {...charts, ...use, ...keys, ...list, ...looks, ...proxy, ...shown, ...status, ...many};
 const only = process.env.ZB_TEST;
 let passed = 0, failed = 0;
 

@@ -143,22 +143,6 @@ export async function charts_out_of_sight_wait (site, watched) {
     await until ("news of the last", async () => await told () === "4711");
 }
 
-//  In the list a counter that was not counted up for longer than usual is at zero; one
-//  that is reported every half minute has the rate of all of it.
-export async function a_silent_counter_is_at_zero (site, watched) {
-    const {page} = watched, end = Math.floor (now () / 10) * 10;
-    const counters = (name, until_s, apart_s = 10) => Array.from ({length: 20}, (_, i) =>
-        ({name, source: "web", value: 5 * apart_s * i,
-          measure_time: end - until_s - apart_s * (19 - i)}));
-    await site.post ("/v1/metrics", {counters: [...counters ("busy", 0), ...counters ("slow", 0, 30),
-                                                ...counters ("quiet", 90)]});
-    await watched.enter ();
-    const last = (name) => page.textContent (`.metric[title=${name}] .last`);
-    await page.waitForSelector (".metric[title=quiet]");
-    await until ("all", async () => await last ("busy") === "5/s"
-        && await last ("slow") === "5/s" && await last ("quiet") === "0/s");
-}
-
 //  Where the line of a chart is highest, as a share of the plot's height from below, in a
 //  part of its width.
 function height (page, from, to) {
@@ -202,27 +186,6 @@ export async function what_was_held_back_is_cut (site, watched) {
     assert.ok (await height (page, 0.6, 0.7) > 0.8);
     await page.click (".resolution >> text=leave out");
     await until ("the others", async () => await height (page, 0, 0.3) > 0.8);
-}
-
-//  What the last value of a timer is stands before it: of a program a percentile, of a
-//  client of Librato, who sends no buckets, the mean.
-export async function a_last_value_says_what_it_is (site, watched) {
-    const {page} = watched, measure_time = now () - 20;
-    await site.gauges ([{name: "query", source: "web", measure_time, count: 100, sum: 1,
-                         min: 0.01, max: 0.01, sum_squares: 0.01,
-                         buckets: {scale: 5, index: [Math.ceil (Math.log2 (0.01) * 32) - 1],
-                                   count: [100]}},
-                        {name: "depth", source: "web", measure_time, value: 7}]);
-    await site.heard ();
-    const program = site.program ("web");
-    program.process.stdin.end ("time\tinfo\tlatency\t0.02\n");
-    await program.end;
-    await site.stored ("latency");
-    await watched.enter ();
-    const last = (name) => page.textContent (`.metric[title=${name}] .last`);
-    await page.waitForSelector (".metric[title=query]");
-    await until ("all", async () => /^p9510(\.\d)? ms$/.test (await last ("query"))
-        && await last ("depth") === "7" && /^p9520(\.\d)? ms$/.test (await last ("latency")));
 }
 
 //  A drag zooms once, also after a click in another chart.

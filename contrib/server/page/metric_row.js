@@ -35,7 +35,9 @@ function rateText (values, at) {
 }
 
 //  The last value of a line, as its type is read.
-function lastText ({type}, {values}) {
+function lastText ({type}, {values, isLeftOut}) {
+    if (isLeftOut)
+        return "too many series";
     const at = values.findLastIndex ((value) => value !== null);
     if (at < 0)
         return "";

@@ -12,9 +12,9 @@ const {uPlot} = window;
 const FONT = "12px Inter, system-ui, sans-serif";
 const HEIGHT = 240, MIN_DRAG = 3;       //  pixels
 
-//  The width of lines; and of those that may turn at each third pixel, or more often. Without
-//  a graphics card a wide line that turns so often takes 40 times as long as one of a pixel.
-const WIDTH = 1.75, THIN = 1, DENSE = 1 / 3;
+//  The width of lines; and of those that have more points than so many a pixel. Without a
+//  graphics card a wide line that turns so often takes 40 times as long as one of a pixel.
+const WIDTH = 1.75, THIN = 1, DENSE = 0.4;
 const LINEAR = 1, LOGARITHMIC = 3;      //  uPlot's `distr`
 
 //  Lines over a heat map have the text's colour, and are told apart by their dashes.

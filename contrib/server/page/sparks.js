@@ -8,8 +8,9 @@ export const STEP_S = 10;       //  from one value to the next
 const OVERLAP_S = 70;           //  a worker that flushes once a minute is so late
 const DELAY_S = 3;              //  until rows are there
 
-//  {values, to, shows} by the metric's id: a value for each step up to a time, null where
-//  there is none; and what the values of a timer are, "p95" or "mean".
+//  {values, to, shows, isLeftOut} by the metric's id: a value for each step up to a time, null
+//  where there is none; what the values of a timer are, "p95" or "mean"; and whether the
+//  metric has too many series to be read.
 export const sparks = new Map ();
 
 //  The metrics by the time from which on they are to be asked for: of a line that is
@@ -30,7 +31,7 @@ function metricsByStart (metrics, to, span) {
 function extend (metric, spark, from, to, size) {
     const known = sparks.get (metric.id);
     const before = known ? known.values.slice (0, (from - known.to) / STEP_S) : [];
-    sparks.set (metric.id, {to, shows: spark.shows ?? known?.shows,
+    sparks.set (metric.id, {to, shows: spark.shows ?? known?.shows, isLeftOut: spark.left_out,
                             values: before.concat (spark.values).slice (-size)});
     metric.last = Math.max (metric.last, spark.last);
 }
