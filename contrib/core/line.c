@@ -6,15 +6,12 @@
 #include "line.h"
 
 #include "decimal.h"
+#include "split.h"
 #include "tags.h"
 
 #include <ctype.h>
 #include <czmq.h>
-#include <endian.h>
 #include <math.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 //  What a measurement may have, so that one cannot spoil the others of its row.
 //
@@ -24,110 +21,21 @@
 //  Unix seconds, below the year 5138: what is later is milliseconds.
 #define TIME_MAX 100000000000
 
-//  A block of bytes is looked through at once: STEP of them, each as MARK bits
-//  of what is found, the first as the lowest. This is most of the work on a line.
-#ifdef __SSE2__
+enum {
+    LINE_FIELDS = 7
+};  //  of a state or reading; a classic line has one less
 
-enum { STEP = 16, MARK = 1 };
-
-typedef __m128i block_t;
-
-static inline block_t
-s_block (const char *text)
-{
-    return _mm_loadu_si128 ((const block_t *) (const void *) text);
-}
-
-static inline uint64_t
-s_bars (block_t block)
-{
-    return (unsigned) _mm_movemask_epi8 (
-      _mm_cmpeq_epi8 (block, _mm_set1_epi8 ('|')));
-}
-
-//  Not 0 if there are control characters.
-static inline uint64_t
-s_controls (block_t block)
-{
-    __m128i below =
-      _mm_cmpeq_epi8 (_mm_min_epu8 (block, _mm_set1_epi8 (0x1f)), block);
-    __m128i deletes = _mm_cmpeq_epi8 (block, _mm_set1_epi8 (0x7f));
-    return (unsigned) _mm_movemask_epi8 (_mm_or_si128 (below, deletes));
-}
-
-#else
-
-enum { STEP = 8, MARK = 8 };
-
-typedef uint64_t block_t;
-
-static inline block_t
-s_block (const char *text)
-{
-    block_t block;
-    memcpy (&block, text, sizeof block);
-    return le64toh (block);
-}
-
-//  Each byte of a word is this one.
-#define EACH(byte) (0x0101010101010101u * (byte))
-
-//  Warren, "Hacker's Delight", section 6-1.
-static inline uint64_t
-s_bars (block_t block)
-{
-    block ^= EACH ('|');
-    return ~(((block & EACH (0x7f)) + EACH (0x7f)) | block | EACH (0x7f));
-}
-
-//  Not 0 if there are control characters.
-static inline uint64_t
-s_controls (block_t block)
-{
-    uint64_t deletes = block ^ EACH (0x7f);
-    return (((block - EACH (0x20)) & ~block)
-            | ((deletes - EACH (1)) & ~deletes))
-           & EACH (0x80);
-}
-
-#endif
-
-//  Returns how many fields there are, most + 1 if there are more than most.
-//  *clean: there are no control characters in any. The last block begins in the
-//  one before it, for a copy of what is left would take longer than all else.
-static size_t
-s_split (const char *text, size_t size, span_t *fields, size_t most, int *clean)
-{
-    uint64_t bars, controls = 0;
-    size_t at, from, end, count = 0, begin = 0;
-    char few[STEP];
-    block_t block;
-    for (at = 0; at < size; at += STEP) {
-        from = size < STEP ? 0 : size - at < STEP ? size - STEP : at;
-        if (size < STEP) {
-            memset (few, ' ', sizeof few);
-            memcpy (few, text, size);
-        }
-        block = s_block (size < STEP ? few : text + from);
-        controls |= s_controls (block);
-        for (bars = s_bars (block) >> (at - from) * MARK; bars;
-             bars &= bars - 1) {
-            end = at + (size_t) __builtin_ctzll (bars) / MARK;
-            if (count == most)
-                return most + 1;
-            fields[count++] = (span_t){text + begin, end - begin};
-            begin = end + 1;
-        }
-    }
-    *clean = !controls;
-    if (count < most)
-        fields[count] = (span_t){text + begin, size - begin};
-    return count + 1;
-}
-
-static int
+//  Whole ones of few digits are nearly all counts.
+static inline int
 s_value (span_t span, double *value)
 {
+    const char *c = span.text;
+    uint64_t whole = 0;
+    if (span.size <= 15 && s_digits (&c, c + span.size, &whole) == span.size
+        && span.size) {
+        *value = (double) whole;
+        return 0;
+    }
     return s_number (span, value) == -1 || fabs (*value) > VALUE_MAX ? -1 : 0;
 }
 
@@ -408,16 +316,12 @@ s_stream_timer (span_t rest, zb_line_t *line)
              : 0;
 }
 
-//  ID:SEQ..., the seventh field.
+//  SEQ..., behind the ID of the seventh field.
 static int
-s_stream (span_t rest, int clean, zb_line_t *line)
+s_stream_numbers (span_t rest, zb_line_t *line)
 {
-    span_t id;
-    if (s_field (&rest, &id) == -1 || s_label (id, clean) == -1
-        || s_integer (&rest, &line->seq) == -1)
+    if (s_integer (&rest, &line->seq) == -1)
         return -1;
-    line->id = id.text;
-    line->id_size = id.size;
     line->sent_given = line->type == ZB_TYPE_GAUGE && rest.size;
     if (line->type == ZB_TYPE_GAUGE)
         return line->sent_given
@@ -432,9 +336,21 @@ s_stream (span_t rest, int clean, zb_line_t *line)
                                          : s_stream_timer (rest, line);
 }
 
+//  ID:SEQ..., the seventh field.
+static int
+s_stream (span_t rest, int clean, zb_line_t *line)
+{
+    span_t id;
+    if (s_field (&rest, &id) == -1 || s_label (id, clean) == -1)
+        return -1;
+    line->id = id.text;
+    line->id_size = id.size;
+    return s_stream_numbers (rest, line);
+}
+
 //  Unix seconds, and the nanoseconds that nine decimals say.
-static inline int
-s_time_read (span_t span, zb_line_t *line)
+static int
+s_time (span_t span, zb_line_t *line)
 {
     uint64_t seconds;
     uint32_t ns;
@@ -449,29 +365,6 @@ s_time_read (span_t span, zb_line_t *line)
         return -1;
     line->time = (int64_t) value;
     line->time_ns = 0;
-    return 0;
-}
-
-//  The same, but read only if it is another one than before.
-static inline int
-s_time (span_t span, zb_line_t *line, line_time_t *before)
-{
-    line_time_t now = {.size = span.size};
-    if (span.size < sizeof now.first || span.size > 2 * sizeof now.first)
-        return s_time_read (span, line);
-    memcpy (&now.first, span.text, sizeof now.first);
-    memcpy (&now.last, span.text + span.size - sizeof now.last,
-            sizeof now.last);
-    if (now.first != before->first || now.last != before->last
-        || now.size != before->size) {
-        if (s_time_read (span, line) == -1)
-            return -1;
-        now.time = line->time;
-        now.time_ns = line->time_ns;
-        *before = now;
-    }
-    line->time = before->time;
-    line->time_ns = before->time_ns;
     return 0;
 }
 
@@ -491,19 +384,108 @@ s_clear (zb_line_t *line)
     line->age_ms = -1;
 }
 
-const char *
-line_read (const char *text, size_t size, zb_line_t *line, line_time_t *before)
+static inline int
+s_line_value (span_t span, zb_line_t *line)
 {
-    span_t field[7];
-    size_t fields;
+    return line->type == ZB_TYPE_TIMER ? s_nanoseconds (span, &line->value_ns)
+                                       : s_value (span, &line->value);
+}
+
+//  Reads level and type, if they are those of the line before, or another type.
+//  Returns their size with the bars, or 0.
+static inline size_t
+s_head_like (const char *text, size_t size, zb_line_t *line,
+             const zb_line_t *before)
+{
+    size_t level = before->level_size + 1;
+    size_t head = (size_t) (before->name - before->level);
+    const char *bar;
+    line->type = before->type;
+    if (size >= head && memcmp (text, before->level, head) == 0)
+        return head;
+    if (size < level || memcmp (text, before->level, level) != 0)
+        return 0;
+    bar = memchr (text + level, '|', size - level);
+    return bar
+               && s_type ((span_t){text + level, (size_t) (bar - text) - level},
+                          &line->type)
+                    == 0
+             ? (size_t) (bar - text) + 1
+             : 0;
+}
+
+//  What is as it was in the line before: level, and the tail, which is here now.
+static inline void
+s_tail_like (const char *tail, zb_line_t *line, const zb_line_t *before)
+{
+    line->level_size = before->level_size;
+    line->time = before->time;
+    line->time_ns = before->time_ns;
+    line->tail = tail;
+    line->tail_size = before->tail_size;
+    line->source = tail + (before->source - before->tail);
+    line->source_size = before->source_size;
+    if (before->id) {
+        line->id = tail + (before->id - before->tail);
+        line->id_size = before->id_size;
+    }
+}
+
+//  Nearly all lines have the level, time, source and ID of the one before: then
+//  only type, name and numbers are left to read. Returns -1 if this is none of
+//  those, or if anything is wrong.
+static inline int
+line_read_like (const char *text, size_t size, zb_line_t *line,
+                const zb_line_t *before)
+{
+    size_t head = s_head_like (text, size, line, before);
+    split_t split;
+    span_t rest;
+    if (!head)
+        return -1;
+    s_split (&split, text + head, size - head, 2);
+    rest.text = split.begin;
+    rest.size = (size_t) (text + size - rest.text);
+    if (split.bars != 2 || split.controls || rest.size < before->tail_size
+        || memcmp (rest.text, before->tail, before->tail_size) != 0)
+        return -1;
+    s_clear (line);
+    line->level = text;
+    line->name = split.field[0].text;
+    line->name_size = split.field[0].size;
+    s_tail_like (rest.text, line, before);
+    rest.text += before->tail_size;
+    rest.size -= before->tail_size;
+    return s_name (split.field[0], 1) == -1
+               || s_line_value (split.field[1], line) == -1
+               || (line->id ? s_stream_numbers (rest, line) == -1
+                            : rest.size > 0)
+             ? -1
+             : 0;
+}
+
+//  Where time, source and ID end, with what ends the ID.
+static inline const char *
+s_tail_end (const zb_line_t *line)
+{
+    return line->id ? line->id + line->id_size + 1
+                    : line->source + line->source_size;
+}
+
+static const char *
+line_read_any (const char *text, size_t size, zb_line_t *line)
+{
+    split_t split;
+    const span_t *field = split.field;
     int clean;
     if (!size)
         return "empty line";
-    fields = s_split (text, size, field, 7, &clean);
-    if (fields < 6)
+    s_split (&split, text, size, LINE_FIELDS);
+    if (split.bars < LINE_FIELDS - 2)
         return "too few fields";
-    if (fields > 7)
+    if (split.bars == LINE_FIELDS)
         return "too many fields";
+    clean = !split.controls;
     s_clear (line);
     if (s_label (field[0], clean) == -1)
         return "bad level";
@@ -511,14 +493,13 @@ line_read (const char *text, size_t size, zb_line_t *line, line_time_t *before)
         return "unknown type";
     if (s_name (field[2], clean) == -1)
         return "bad name";
-    if (line->type == ZB_TYPE_TIMER ? s_nanoseconds (field[3], &line->value_ns)
-                                    : s_value (field[3], &line->value))
+    if (s_line_value (field[3], line) == -1)
         return "bad value";
-    if (s_time (field[4], line, before) == -1)
+    if (s_time (field[4], line) == -1)
         return "bad time";
     if (s_label (field[5], clean) == -1)
         return "bad source";
-    if (fields == 7 && s_stream (field[6], clean, line) == -1)
+    if (split.bars == LINE_FIELDS - 1 && s_stream (field[6], clean, line) == -1)
         return "bad stream";
     line->level = field[0].text;
     line->level_size = field[0].size;
@@ -526,14 +507,24 @@ line_read (const char *text, size_t size, zb_line_t *line, line_time_t *before)
     line->name_size = field[2].size;
     line->source = field[5].text;
     line->source_size = field[5].size;
+    line->tail = field[4].text;
+    line->tail_size = (size_t) (s_tail_end (line) - line->tail);
     return NULL;
+}
+
+const char *
+line_read (const char *text, size_t size, zb_line_t *line,
+           const zb_line_t *before)
+{
+    return before && line_read_like (text, size, line, before) == 0
+             ? NULL
+             : line_read_any (text, size, line);
 }
 
 const char *
 line_parse (const char *text, size_t size, zb_line_t *line)
 {
-    line_time_t none = {.size = 0};
-    const char *wrong = line_read (text, size, line, &none);
+    const char *wrong = line_read (text, size, line, NULL);
     if (wrong)
         return wrong;
     return s_buckets ((span_t){line->buckets, line->buckets_size}) == -1

@@ -48,6 +48,9 @@ typedef struct {
     int64_t min_ns, max_ns;
     double sum_squares;
     zb_ns_t sum_ns;
+    //  from the time to the end, or to where behind the ID numbers begin
+    const char *tail;
+    size_t tail_size;
     //  what the message says of the stream (zibrato.h, section 3: Stream)
     int64_t age_ms;    //  of it, when the message was made; -1: not said
     uint64_t recent;   //  Timer: samples since the last report, if it says so:
@@ -58,19 +61,11 @@ typedef struct {
 //  static texts, for counting. The texts of *line point into the given one.
 const char *line_parse (const char *text, size_t size, zb_line_t *line);
 
-//  The time of a line as text, and what it means: nearly always the next line has
-//  the same. All 0: none yet.
-typedef struct {
-    uint64_t first, last;  //  its first and last eight bytes
-    size_t size;           //  8 to 16, so that these are all
-    int64_t time;
-    int32_t time_ns;
-} line_time_t;
-
 //  The same, but the buckets of a timer may be any text: line_buckets finds out,
-//  which has to read them anyway. *before is of the line read before.
-const char *
-line_read (const char *text, size_t size, zb_line_t *line, line_time_t *before);
+//  which has to read them anyway. If `before`, which was read before, is not NULL,
+//  what both have in common is not read again: its text must be there still.
+const char *line_read (const char *text, size_t size, zb_line_t *line,
+                       const zb_line_t *before);
 
 //  May it stand between bars: 1 to LINE_LABEL_MAX bytes, none of them a '|' or a
 //  control character?

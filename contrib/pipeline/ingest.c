@@ -93,6 +93,15 @@ ingest_entry_of (ingest_t *self, const zb_line_t *line, uint64_t hash)
              : ingest_entry_folded (self, line);
 }
 
+//  What is wrong with buckets is what is wrong with the line, read by itself.
+static void
+ingest_bad_buckets (ingest_t *self, const ahead_t *ahead)
+{
+    zb_line_t line;
+    ingest_malformed (self, line_parse (ahead->text, ahead->size, &line),
+                      ahead->text, ahead->size);
+}
+
 //  A state of the line's series: its increment goes into the window. The
 //  series remembers the entry, which saves a look-up while the window lasts.
 static void
@@ -104,13 +113,13 @@ ingest_state (ingest_t *self, const ahead_t *ahead)
     increment->count = increment->hist.size = 0;
     series = ledger_state (self->ledger, line, increment);
     if (increment->wrong)
-        ingest_malformed (self, increment->wrong, ahead->text, ahead->size);
+        ingest_bad_buckets (self, ahead);
     else if (series
              && (increment->fresh || increment->count
                  || increment->value != 0)) {
         if (series->window != self->window.number
             || (line->type == ZB_TYPE_TIMER
-                && series->entry->second != line->time)) {
+                && series->entry->second != entry_second (line))) {
             series->entry = ingest_entry_of (self, line, window_hash (line));
             series->window = self->window.number;
         }
@@ -228,11 +237,18 @@ ingest_take_all (ingest_t *self)
 static void
 ingest_second (const ingest_t *self, zb_line_t *line)
 {
-    line->by_flush = self->all_by_flush;
-    if (line->type == ZB_TYPE_TIMER && self->by_flush)
-        line->time = 0;
-    else if (line->time == 0)
+    line->by_flush =
+      self->all_by_flush || (line->type == ZB_TYPE_TIMER && self->by_flush);
+    if (line->time == 0)
         line->time = 1;
+}
+
+//  The line that was read before, if it was one: its text is there until it is
+//  taken in.
+static const zb_line_t *
+ingest_before (const ingest_t *self, const ahead_t *ahead)
+{
+    return ahead > self->ahead && !ahead[-1].wrong ? &ahead[-1].line : NULL;
 }
 
 //  Reads a line. One that was refused may be a note, which is no measurement.
@@ -243,7 +259,8 @@ ingest_read (ingest_t *self, ahead_t *ahead)
 {
     zb_line_t *line = &ahead->line;
     note_t note;
-    ahead->wrong = line_read (ahead->text, ahead->size, line, &self->time);
+    ahead->wrong =
+      line_read (ahead->text, ahead->size, line, ingest_before (self, ahead));
     if (!ahead->wrong) {
         ingest_second (self, line);
         if (line->id && self->stream.kind)

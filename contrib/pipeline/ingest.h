@@ -41,7 +41,6 @@ typedef struct {
     ahead_t ahead[AHEAD];
     size_t aheads;
     note_t stream;          //  of the lines that follow it
-    line_time_t time;       //  of the line that was read last
     increment_t increment;  //  of the line that is being taken in
     window_t window;        //  being filled
     malformed_t malformed[MALFORMED_KINDS];
