@@ -39,26 +39,26 @@ s_value (span_t span, double *value)
     return s_number (span, value) == -1 || fabs (*value) > VALUE_MAX ? -1 : 0;
 }
 
-//  Digits, and behind a point `places` more, of which there are nine at most in
-//  nearly all times and durations: *ns is 0 if not. Returns how many digits are
-//  before the point, or 0 if it is anything else.
+//  Reads digits, and behind a point `places` more, of which there are nine at most
+//  in nearly all times and durations: *ns is 0 if not. Returns how many digits are
+//  before the point.
 static inline size_t
-s_plain (span_t span, uint64_t *seconds, uint32_t *ns, size_t *places)
+s_plain (const char **c, const char *end, uint64_t *seconds, uint32_t *ns,
+         size_t *places)
 {
     static const uint32_t powers[] = {1000000000, 100000000, 10000000, 1000000,
                                       100000,     10000,     1000,     100,
                                       10,         1};
-    const char *c = span.text, *end = c + span.size;
     uint64_t fraction = 0;
     size_t digits;
     *seconds = *places = 0;
-    digits = s_digits (&c, end, seconds);
-    if (c < end && *c == '.') {
-        c++;
-        *places = s_digits (&c, end, &fraction);
+    digits = s_digits (c, end, seconds);
+    if (*c < end && **c == '.') {
+        ++*c;
+        *places = s_digits (c, end, &fraction);
     }
     *ns = *places <= 9 ? (uint32_t) fraction * powers[*places] : 0;
-    return c == end ? digits : 0;
+    return digits;
 }
 
 //  A division of 128 bits is a call, even if they are few.
@@ -97,28 +97,25 @@ s_nanoseconds_any (span_t span, zb_ns_t *ns)
     return number.digits > ZB_NS_MAX ? -1 : 0;
 }
 
-//  The same, quickly if they are plain, and less than 32 years.
-static inline int
-s_nanoseconds (span_t span, zb_ns_t *ns)
+//  The same, quickly if they are plain, and less than 32 years. Returns where they
+//  end, or NULL if they are anything else.
+static inline const char *
+s_nanoseconds_plain (const char *c, const char *end, zb_ns_t *ns)
 {
     uint64_t seconds;
     uint32_t fraction;
-    size_t places, digits = s_plain (span, &seconds, &fraction, &places);
-    if (digits == 0 || digits > 9 || places > 9)
-        return s_nanoseconds_any (span, ns);
+    size_t places, digits = s_plain (&c, end, &seconds, &fraction, &places);
     *ns = seconds * 1000000000 + fraction;
-    return 0;
+    return digits == 0 || digits > 9 || places > 9 ? NULL : c;
 }
 
-//  The same of one sample, for which 292 years are enough.
-static int
-s_sample (span_t span, int64_t *ns)
+static inline int
+s_nanoseconds (span_t span, zb_ns_t *ns)
 {
-    zb_ns_t any;
-    if (s_nanoseconds (span, &any) == -1 || any > INT64_MAX)
-        return -1;
-    *ns = (int64_t) any;
-    return 0;
+    const char *end = span.text + span.size;
+    return s_nanoseconds_plain (span.text, end, ns) == end
+             ? 0
+             : s_nanoseconds_any (span, ns);
 }
 
 //  Takes plain digits off the rest: a number of samples or reports has no sign,
@@ -161,6 +158,31 @@ s_field (span_t *rest, span_t *field)
     rest->text += field->size;
     rest->size -= field->size;
     return s_skip (rest, ':');
+}
+
+//  Takes seconds and the colon behind them off the rest.
+static inline int
+s_nanoseconds_next (span_t *rest, zb_ns_t *ns)
+{
+    const char *end = rest->text + rest->size;
+    const char *c = s_nanoseconds_plain (rest->text, end, ns);
+    span_t field;
+    if (!c || c == end || *c != ':')
+        return s_field (rest, &field) == -1 ? -1
+                                            : s_nanoseconds_any (field, ns);
+    *rest = (span_t){c + 1, (size_t) (end - c) - 1};
+    return 0;
+}
+
+//  The same of one sample, for which 292 years are enough.
+static inline int
+s_sample_next (span_t *rest, int64_t *ns)
+{
+    zb_ns_t any;
+    if (s_nanoseconds_next (rest, &any) == -1 || any > INT64_MAX)
+        return -1;
+    *ns = (int64_t) any;
+    return 0;
 }
 
 //  1 to `most` bytes, none a control character; clean: none is anywhere.
@@ -301,19 +323,17 @@ line_buckets (const zb_line_t *line, hist_t *hist)
 static int
 s_stream_timer (span_t rest, zb_line_t *line)
 {
-    span_t sum, squares, min, max;
+    span_t squares;
     if (s_integer (&rest, &line->count) == -1 || s_skip (&rest, ':') == -1
-        || s_field (&rest, &sum) == -1 || s_field (&rest, &squares) == -1
-        || s_field (&rest, &min) == -1 || s_field (&rest, &max) == -1)
+        || s_nanoseconds_next (&rest, &line->sum_ns) == -1
+        || s_field (&rest, &squares) == -1
+        || s_value (squares, &line->sum_squares) == -1
+        || s_sample_next (&rest, &line->min_ns) == -1
+        || s_sample_next (&rest, &line->max_ns) == -1)
         return -1;
     line->buckets = rest.text;
     line->buckets_size = rest.size;
-    return s_nanoseconds (sum, &line->sum_ns) == -1
-               || s_value (squares, &line->sum_squares) == -1
-               || s_sample (min, &line->min_ns) == -1
-               || s_sample (max, &line->max_ns) == -1
-             ? -1
-             : 0;
+    return 0;
 }
 
 //  SEQ..., behind the ID of the seventh field.
@@ -354,9 +374,10 @@ s_time (span_t span, zb_line_t *line)
 {
     uint64_t seconds;
     uint32_t ns;
-    size_t places, digits = s_plain (span, &seconds, &ns, &places);
+    const char *c = span.text, *end = c + span.size;
+    size_t places, digits = s_plain (&c, end, &seconds, &ns, &places);
     double value;
-    if (digits && digits <= 11) {
+    if (digits && digits <= 11 && c == end) {
         line->time = (int64_t) seconds;
         line->time_ns = (int32_t) ns;
         return 0;
