@@ -25,17 +25,38 @@ typedef struct {
 
 enum { DIGITS_SAFE = 19 };  //  decimal ones that a uint64_t always has room for
 
+//  Adds the next digit to the number. Returns 0 if it is none.
+static inline int
+s_digit (const char *c, uint64_t *number)
+{
+    unsigned digit = (unsigned) *c - (unsigned) '0';
+    if (digit > 9)
+        return 0;
+    *number = *number * 10 + digit;
+    return 1;
+}
+
+enum { DIGITS_FEW = 8 };
+
 //  Reads the digits at *c into the number, whatever becomes of it beyond
-//  DIGITS_SAFE of them. Returns how many there are.
+//  DIGITS_SAFE of them. Returns how many there are. Where there is room for the
+//  few that most numbers have, nobody looks for the end at each of them.
 static inline size_t
 s_digits (const char **c, const char *end, uint64_t *number)
 {
     const char *begin = *c;
-    unsigned digit;
-    while (*c < end && (digit = (unsigned char) **c - (unsigned) '0') <= 9) {
-        *number = *number * 10 + digit;
-        ++*c;
+    size_t i;
+    if (end - begin >= DIGITS_FEW) {
+#pragma GCC unroll 8
+        for (i = 0; i < DIGITS_FEW; i++)
+            if (!s_digit (begin + i, number)) {
+                *c = begin + i;
+                return i;
+            }
+        *c = begin + DIGITS_FEW;
     }
+    while (*c < end && s_digit (*c, number))
+        ++*c;
     return (size_t) (*c - begin);
 }
 
