@@ -8,6 +8,7 @@
 #include <czmq.h>
 
 enum {
+    FETCH_FROM = 1024,            //  entries are more than caches hold, if more
     STRIDE = 8,                   //  lines between two steps of fetching,
     CACHE_LINE = 64,              //  bytes,
     FETCH_MOST = 8 * CACHE_LINE,  //  and those of one item that are worth it
@@ -216,6 +217,8 @@ s_fetch_buckets (const ahead_t *ahead)
 static void
 ingest_fetch (ingest_t *self, size_t at)
 {
+    if (self->window.entries.count < FETCH_FROM)
+        return;
     if (at >= STRIDE && at - STRIDE < self->aheads)
         ingest_fetch_entry (self, &self->ahead[at - STRIDE]);
     if (at >= 2 * STRIDE && at - 2 * STRIDE < self->aheads)
