@@ -421,6 +421,43 @@ s_admit (worker_t *self, char kind, int number)
 }
 
 //  Whoever invents new names every day, and keeps the old ones: names are twice
+//  Lines that have what the line before has mean what they would alone, though an
+//  entry may be of a second or of the flush.
+static void
+test_like_before (void **state)
+{
+    worker_t *self = s_worker_new ();
+    const entry_t *entry;
+    (void) state;
+    self->ingest.by_flush = true;
+    s_receive (self, "l|Timer|t|1|1760000000|s\n"
+                     "l|Gauge|g|2|1760000000|s\n"
+                     "l|Gauge|h|3|1760000000|s2\n"
+                     "l|Timer|u|1|0|s|a-b:1:1:1:1:1:1:1:0=1\n"
+                     "l|Timer|v|1|0|s|a-b:2:1:1:1:1:1:1:0=|1\n"
+                     "l|Timer|v|1|0|s|a-b:3:3:1:1:1:1:1:0=1,\n"
+                     "l|Gauge|i|1|0|s|a-b:1");
+    entry = self->ingest.window.first;
+    assert_string_equal (entry->text, "t");
+    assert_int_equal (entry->second, 0);
+    entry = entry->next;
+    assert_string_equal (entry->text, "g");
+    assert_int_equal (entry->second, 1760000000);
+    entry = entry->next;
+    assert_string_equal (entry->text + entry->name_size + 1, "s2");
+    entry = entry->next;
+    assert_string_equal (entry->text, "u");
+    assert_int_equal (entry->second, 0);
+    entry = entry->next;
+    assert_string_equal (entry->text, "i");
+    assert_int_equal (entry->second, 1);
+    assert_null (entry->next);
+    assert_int_equal (self->ingest.malformed_lines, 2);
+    assert_string_equal (self->ingest.malformed[0].reason, "too many fields");
+    assert_string_equal (self->ingest.malformed[1].reason, "bad stream");
+    s_worker_destroy (&self);
+}
+
 //  the bound at most, and those that were there first stay.
 static void
 test_names (void **state)
@@ -503,6 +540,7 @@ main (void)
                                        cmocka_unit_test (test_early_journal),
                                        cmocka_unit_test (test_make_room),
                                        cmocka_unit_test (test_ledger_share),
+                                       cmocka_unit_test (test_like_before),
                                        cmocka_unit_test (test_names),
                                        cmocka_unit_test (test_streams),
                                        cmocka_unit_test (test_restore_beyond)};
