@@ -458,6 +458,24 @@ test_like_before (void **state)
     s_worker_destroy (&self);
 }
 
+//  A line that was refused is none that another can be like.
+static void
+test_like_refused (void **state)
+{
+    worker_t *self = s_worker_new ();
+    const entry_t *entry;
+    (void) state;
+    s_receive (self, "l|Gauge|a|1|1760000000|s");
+    s_receive (self, "l|Gauge|b|1|5|\n"
+                     "l|Gauge|c|1|1760000000|s");
+    entry = self->ingest.window.first->next;
+    assert_string_equal (entry->text, "c");
+    assert_int_equal (entry->second, 1760000000);
+    assert_null (entry->next);
+    assert_int_equal (self->ingest.malformed_lines, 1);
+    s_worker_destroy (&self);
+}
+
 //  the bound at most, and those that were there first stay.
 static void
 test_names (void **state)
@@ -541,6 +559,7 @@ main (void)
                                        cmocka_unit_test (test_make_room),
                                        cmocka_unit_test (test_ledger_share),
                                        cmocka_unit_test (test_like_before),
+                                       cmocka_unit_test (test_like_refused),
                                        cmocka_unit_test (test_names),
                                        cmocka_unit_test (test_streams),
                                        cmocka_unit_test (test_restore_beyond)};
