@@ -16,10 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    AHEAD_S = 24 * HOUR_S,
-    COMMIT_US = 10000  //  of a commit: others are not waited for any longer
-};
+enum { AHEAD_S = 24 * HOUR_S };
 
 //  --------------------------------------------------------------------------
 //  Transactions
@@ -62,7 +59,7 @@ store_write_close (store_t *self)
 int
 store_begin (store_t *self)
 {
-    return sql_done (self->begin);
+    return store_sync_mend (self) == 0 ? sql_done (self->begin) : -1;
 }
 
 int
@@ -70,6 +67,7 @@ store_commit (store_t *self)
 {
     if (sql_done (self->commit) == -1)
         return -1;
+    self->syncer.unsynced = true;
     catalog_settle (self->catalog);
     return 0;
 }
@@ -361,10 +359,12 @@ s_say_failing (store_t *self, bool failing)
 static int
 s_write_batches (store_t *self, batch_t *list, bool grow)
 {
+    int64_t took_us = 0;
     size_t batches = 0, rows = 0;
     batch_t *batch = list, *last = list;
     int rc = 0;
     while (batch && rc == 0) {
+        int64_t began_us = zclock_usecs ();
         for (; batch && rc == 0; batch = batch->next, batches++) {
             rc = s_write_batch (self, batch);
             rows += batch->count;
@@ -372,20 +372,10 @@ s_write_batches (store_t *self, batch_t *list, bool grow)
         }
         if (rc == 0)
             rc = inbox_write (&self->inbox);
+        took_us += zclock_usecs () - began_us;
         if (rc == 0 && grow)
-            batch = last->next = store_take_more (self, batches, rows);
+            batch = last->next = store_take_more (self, batches, rows, took_us);
     }
-    return rc;
-}
-
-static int
-s_commit (store_t *self)
-{
-    int64_t began_us = zclock_usecs ();
-    int rc = store_commit (self);
-    self->commit_us = zclock_usecs () - began_us;
-    if (self->commit_us > COMMIT_US)
-        self->commit_us = COMMIT_US;
     return rc;
 }
 
@@ -400,31 +390,12 @@ s_try (store_t *self, batch_t *list, bool grow)
     if (rc == 0)
         rc = s_write_batches (self, list, grow);
     if (rc == 0)
-        rc = s_commit (self);
+        rc = store_commit (self);
     if (rc == -1 || changes != sqlite3_total_changes (self->db))
         s_say_failing (self, rc == -1);
     if (rc == -1)
         store_rollback (self);
     return rc;
-}
-
-//  The list may be gone when this returns.
-static void
-s_finish (store_t *self, batch_t *list)
-{
-    pthread_mutex_lock (&self->lock);
-    self->together = self->open;
-    for (batch_t *batch = list; batch; batch = batch->next) {
-        store_account (self, batch);
-        self->waiting -= batch->count;
-        self->open--;
-    }
-    pthread_mutex_unlock (&self->lock);
-    while (list) {
-        batch_t *next = list->next;
-        list->done (list);
-        list = next;
-    }
 }
 
 //  If many fail together, each has another try by itself, so that one that the
@@ -434,15 +405,18 @@ store_write_group (store_t *self, batch_t *list, bool grow)
 {
     batch_t *batch, *next;
     if (s_try (self, list, grow) == 0) {
-        s_finish (self, list);
+        store_sync_later (self, list);
         return;
     }
     for (batch = list; batch; batch = next) {
         bool alone = batch == list && !batch->next;
         next = batch->next;
         batch->next = NULL;
-        if (alone || s_try (self, batch, false) == -1)
+        if (alone || s_try (self, batch, false) == -1) {
             batch->result = BATCH_FAILED;
-        s_finish (self, batch);
+            store_finish (self, batch);
+        }
+        else
+            store_sync_later (self, batch);
     }
 }

@@ -4,13 +4,15 @@
     SQLite and the file system. Of each file below the folder that is watched, it
     keeps what was there at the last sync, and the writes since, so that disk_image
     can make the folder as it might be after a power loss: of the writes that were
-    not synced there may be all, or none, or some, or parts of some.
+    not synced there may be all, or none, or some, or parts of some. What was to be
+    synced when a sync failed is never there: Linux does not try again to write it.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
 #ifndef DISK_H
 #define DISK_H
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,6 +31,7 @@ typedef struct {
     int64_t size, max;
     disk_write_t *write;
     size_t writes, writes_max;
+    uint64_t settled;  //  how many writes are not in the list any more
 } disk_file_t;
 
 static struct {
@@ -36,6 +39,10 @@ static struct {
     char folder[64];  //  what is watched; "": nothing
     bool full;
     void (*step) (void);  //  called before each write and sync, or NULL
+    //  Called for each sync, or NULL; what is written from then on is not synced by it.
+    //  Returns SQLITE_OK, or what the sync fails with.
+    int (*sync) (const char *path);
+    pthread_mutex_t lock;  //  over what follows
     disk_file_t file[DISK_FILES];
     size_t files;
 } s_disk;
@@ -50,6 +57,7 @@ typedef struct {
 //  --------------------------------------------------------------------------
 //  What was synced, and what was not
 
+//  Called with s_disk.lock held, as all of this section.
 static disk_file_t *
 disk_find (const char *path)
 {
@@ -110,14 +118,27 @@ disk_apply (disk_file_t *self, const disk_write_t *write, int64_t from,
             (size_t) (to - from));
 }
 
+//  The first `end` writes of all are on disk, or if they were lost, only what they have
+//  cut off.
+static void
+disk_settle_until (disk_file_t *self, uint64_t end, bool lost)
+{
+    size_t count = end > self->settled ? (size_t) (end - self->settled) : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!lost || !self->write[i].bytes)
+            disk_apply (self, &self->write[i], 0, self->write[i].size);
+        free (self->write[i].bytes);
+    }
+    self->writes -= count;
+    self->settled += count;
+    memmove (self->write, self->write + count,
+             self->writes * sizeof *self->write);
+}
+
 static void
 disk_settle (disk_file_t *self)
 {
-    for (size_t i = 0; i < self->writes; i++) {
-        disk_apply (self, &self->write[i], 0, self->write[i].size);
-        free (self->write[i].bytes);
-    }
-    self->writes = 0;
+    disk_settle_until (self, self->settled + self->writes, false);
 }
 
 //  --------------------------------------------------------------------------
@@ -142,6 +163,17 @@ disk_read (sqlite3_file *file, void *bytes, int size, sqlite3_int64 offset)
                                                offset);
 }
 
+static void
+disk_remember (disk_file_t *self, const void *bytes, int64_t offset,
+               int64_t size)
+{
+    if (!self)
+        return;
+    pthread_mutex_lock (&s_disk.lock);
+    disk_note (self, bytes, offset, size);
+    pthread_mutex_unlock (&s_disk.lock);
+}
+
 static int
 disk_write (sqlite3_file *file, const void *bytes, int size,
             sqlite3_int64 offset)
@@ -151,8 +183,7 @@ disk_write (sqlite3_file *file, const void *bytes, int size,
         return SQLITE_FULL;
     if (self && s_disk.step)
         s_disk.step ();
-    if (self)
-        disk_note (self, bytes, offset, size);
+    disk_remember (self, bytes, offset, size);
     return disk_below (file)->pMethods->xWrite (disk_below (file), bytes, size,
                                                 offset);
 }
@@ -163,8 +194,7 @@ disk_truncate (sqlite3_file *file, sqlite3_int64 size)
     disk_file_t *self = ((disk_open_t *) file)->file;
     if (self && s_disk.step)
         s_disk.step ();
-    if (self)
-        disk_note (self, NULL, size, 0);
+    disk_remember (self, NULL, size, 0);
     return disk_below (file)->pMethods->xTruncate (disk_below (file), size);
 }
 
@@ -173,12 +203,22 @@ static int
 disk_sync (sqlite3_file *file, int flags)
 {
     disk_file_t *self = ((disk_open_t *) file)->file;
+    uint64_t end;
+    int rc = SQLITE_OK;
     (void) flags;
-    if (self && s_disk.step)
+    if (!self)
+        return SQLITE_OK;
+    if (s_disk.step)
         s_disk.step ();
-    if (self)
-        disk_settle (self);
-    return SQLITE_OK;
+    pthread_mutex_lock (&s_disk.lock);
+    end = self->settled + self->writes;
+    pthread_mutex_unlock (&s_disk.lock);
+    if (s_disk.sync)
+        rc = s_disk.sync (self->path);
+    pthread_mutex_lock (&s_disk.lock);
+    disk_settle_until (self, end, rc != SQLITE_OK);
+    pthread_mutex_unlock (&s_disk.lock);
+    return rc;
 }
 
 static int
@@ -283,7 +323,9 @@ disk_open (sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags,
     self->below = (sqlite3_file *) (void *) (self + 1);
     rc =
       s_disk.below->xOpen (s_disk.below, path, self->below, flags, flags_out);
+    pthread_mutex_lock (&s_disk.lock);
     self->file = disk_find (path);
+    pthread_mutex_unlock (&s_disk.lock);
     self->base.pMethods = rc == SQLITE_OK ? &s_disk_methods : NULL;
     return rc;
 }
@@ -292,12 +334,15 @@ disk_open (sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags,
 static int
 disk_delete (sqlite3_vfs *vfs, const char *path, int sync)
 {
-    disk_file_t *self = disk_find (path);
+    disk_file_t *self;
     (void) vfs;
+    pthread_mutex_lock (&s_disk.lock);
+    self = disk_find (path);
     if (self) {
         disk_settle (self);
         self->size = 0;
     }
+    pthread_mutex_unlock (&s_disk.lock);
     return s_disk.below->xDelete (s_disk.below, path, sync);
 }
 
@@ -305,6 +350,7 @@ static void
 disk_mount (void)
 {
     static sqlite3_vfs vfs;
+    pthread_mutex_init (&s_disk.lock, NULL);
     s_disk.below = sqlite3_vfs_find (NULL);
     vfs = *s_disk.below;
     vfs.zName = "disk";
@@ -321,6 +367,7 @@ static void
 disk_copy (disk_file_t *self, const disk_file_t *from)
 {
     *self = (disk_file_t){.size = 0};
+    strcpy (self->path, from->path);
     disk_room (self, from->size + 1);
     memcpy (self->synced, from->synced ? from->synced : "",
             (size_t) from->size);
@@ -349,26 +396,37 @@ disk_lose (disk_file_t *self, const disk_file_t *from)
     }
 }
 
+static void
+disk_put (const char *folder, const disk_file_t *file)
+{
+    char path[256];
+    FILE *out;
+    snprintf (path, sizeof path, "%s%s", folder,
+              file->path + strlen (s_disk.folder));
+    out = fopen (path, "w");
+    assert_non_null (out);
+    assert_int_equal (fwrite (file->synced, 1, (size_t) file->size, out),
+                      file->size);
+    fclose (out);
+}
+
 //  Makes the files in another folder. A file that was never synced may be there, or
 //  not.
 __attribute__ ((unused)) static void
 disk_image (const char *folder)
 {
-    for (size_t i = 0; i < s_disk.files; i++) {
-        const disk_file_t *file = &s_disk.file[i];
-        disk_file_t lost;
-        char path[256];
-        FILE *out;
-        snprintf (path, sizeof path, "%s%s", folder,
-                  file->path + strlen (s_disk.folder));
-        disk_copy (&lost, file);
-        disk_lose (&lost, file);
-        out = fopen (path, "w");
-        assert_non_null (out);
-        assert_int_equal (fwrite (lost.synced, 1, (size_t) lost.size, out),
-                          lost.size);
-        fclose (out);
-        free (lost.synced);
+    disk_file_t lost[DISK_FILES];
+    size_t count;
+    pthread_mutex_lock (&s_disk.lock);
+    count = s_disk.files;
+    for (size_t i = 0; i < count; i++) {
+        disk_copy (&lost[i], &s_disk.file[i]);
+        disk_lose (&lost[i], &s_disk.file[i]);
+    }
+    pthread_mutex_unlock (&s_disk.lock);
+    for (size_t i = 0; i < count; i++) {
+        disk_put (folder, &lost[i]);
+        free (lost[i].synced);
     }
 }
 
@@ -381,6 +439,7 @@ disk_unmount (void)
         free (s_disk.file[i].synced);
         free (s_disk.file[i].write);
     }
+    pthread_mutex_destroy (&s_disk.lock);
     memset (&s_disk, 0, sizeof s_disk);
 }
 
