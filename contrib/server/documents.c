@@ -133,14 +133,15 @@ documents_find (reader_t *reader, document_kind_t kind, const char *name,
 #define CONDITION                                                              \
     " FROM document WHERE kind = ?1 AND parent = ?2"                           \
     " AND (?3 = '' OR instr (lower (name), lower (?3)))"                       \
-    " AND (?5 = 0 OR time BETWEEN ?4 AND ?5)"
+    " AND (?5 = 0 OR (time BETWEEN ?4 - ?6 AND ?5"                             \
+    " AND (time >= ?4 OR json_extract (body, '$.end_time') > ?4)))"
 
 static int64_t
 s_count (sqlite3 *db, const documents_query_t *query)
 {
     sqlite3_stmt *statement = s_prepare (
-      db, "SELECT count (*)" CONDITION, "iitii", (int64_t) query->kind,
-      query->parent, query->name, query->from_s, query->to_s);
+      db, "SELECT count (*)" CONDITION, "iitiii", (int64_t) query->kind,
+      query->parent, query->name, query->from_s, query->to_s, query->before_s);
     int64_t count = -1;
     if (statement && sqlite3_step (statement) == SQLITE_ROW)
         count = sqlite3_column_int64 (statement, 0);
@@ -154,17 +155,17 @@ documents_each (reader_t *reader, const documents_query_t *query,
 {
     //  by time or by name, ascending or descending
     static const char *const texts[2][2] = {
-      {"SELECT " COLUMNS CONDITION " ORDER BY name, id LIMIT ?7 OFFSET ?6",
+      {"SELECT " COLUMNS CONDITION " ORDER BY name, id LIMIT ?8 OFFSET ?7",
        "SELECT " COLUMNS CONDITION
-       " ORDER BY name DESC, id DESC LIMIT ?7 OFFSET ?6"},
-      {"SELECT " COLUMNS CONDITION " ORDER BY time, id LIMIT ?7 OFFSET ?6",
+       " ORDER BY name DESC, id DESC LIMIT ?8 OFFSET ?7"},
+      {"SELECT " COLUMNS CONDITION " ORDER BY time, id LIMIT ?8 OFFSET ?7",
        "SELECT " COLUMNS CONDITION
-       " ORDER BY time DESC, id DESC LIMIT ?7 OFFSET ?6"}};
+       " ORDER BY time DESC, id DESC LIMIT ?8 OFFSET ?7"}};
     sqlite3 *db = reader_db (reader);
-    sqlite3_stmt *statement =
-      s_prepare (db, texts[query->to_s != 0][query->descending], "iitiiii",
-                 (int64_t) query->kind, query->parent, query->name,
-                 query->from_s, query->to_s, query->offset, query->length);
+    sqlite3_stmt *statement = s_prepare (
+      db, texts[query->to_s != 0][query->descending], "iitiiiii",
+      (int64_t) query->kind, query->parent, query->name, query->from_s,
+      query->to_s, query->before_s, query->offset, query->length);
     int rc = statement ? SQLITE_ROW : SQLITE_ERROR;
     while (rc == SQLITE_ROW) {
         rc = sqlite3_step (statement);

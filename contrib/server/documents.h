@@ -56,8 +56,9 @@ int documents_find (reader_t *reader, document_kind_t kind, const char *name,
 typedef struct {
     document_kind_t kind;
     int64_t parent;
-    const char *name;        //  what names have in them, "" is all
-    int64_t from_s, to_s;    //  time_s, both included; both 0: whenever
+    const char *name;      //  what names have in them, "" is all
+    int64_t from_s, to_s;  //  time_s, both included; both 0: whenever
+    int64_t before_s;      //  events that began so long before, and ended later
     int64_t offset, length;  //  by name, or by time if there is one
     bool descending;
 } documents_query_t;

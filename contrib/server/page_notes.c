@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STREAMS_MAX = 100, EVENTS_MAX = 500 };  //  more would hide the chart
+enum {
+    STREAMS_MAX = 100,
+    EVENTS_MAX = 500,  //  of a stream: more would hide the chart
+    BEFORE_S = 86400   //  one that began so long before may still go on
+};
 
 typedef struct {
     buffer_t *out;
@@ -58,8 +62,10 @@ s_answer (web_request_t *request)
     notes_t self = {.out = &request->out};
     documents_query_t query = {
       .kind = DOCUMENT_STREAM, .name = "", .length = STREAMS_MAX};
-    documents_query_t events = {
-      .kind = DOCUMENT_EVENT, .name = "", .length = EVENTS_MAX};
+    documents_query_t events = {.kind = DOCUMENT_EVENT,
+                                .name = "",
+                                .before_s = BEFORE_S,
+                                .length = EVENTS_MAX};
     reader_t *reader = request->reader;
     int64_t found;
     if (page_times (request, 1800, &events.from_s, &events.to_s) == -1)

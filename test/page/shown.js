@@ -143,6 +143,30 @@ export async function charts_out_of_sight_wait (site, watched) {
     await until ("news of the last", async () => await told () === "4711");
 }
 
+//  An annotation that began before what is in sight, and ends in it, is an area there.
+export async function an_annotation_goes_on (site, watched) {
+    const {page} = watched, to = now (), from = to - 600;
+    await site.gauges ([{name: "depth", source: "web", measure_time: to - 500, value: 1},
+                        {name: "depth", source: "web", measure_time: to - 100, value: 1}]);
+    for (const [title, start_time, end_time] of [["upgrade", from - 3600, from + 300],
+                                                 ["over", from - 3600, from - 300],
+                                                 ["of old", from - 200000, from + 300]])
+        await site.post ("/v1/annotations/work", {title, start_time, end_time});
+    await watched.enter (`?m=depth&o=&from=${from}&to=${to}`);
+    await page.waitForSelector (".legend tbody tr");
+    const {annotations} = await site.get (`/api/annotations?from=${from}&to=${to}`);
+    assert.deepEqual (annotations.map (({title}) => title), ["upgrade"]);
+    const box = await page.locator (".u-over").boundingBox ();
+    const told = () => page.textContent (".resolution .about");
+    await until ("what it says", async () => {
+        await page.mouse.move (box.x + box.width / 6, box.y + 50);
+        await page.mouse.move (box.x + box.width / 6 + 1, box.y + 50);
+        return /^work: upgrade/.test (await told ());
+    });
+    await page.mouse.move (box.x + box.width * 5 / 6, box.y + 50);
+    await until ("what points are", async () => /^means of/.test (await told ()));
+}
+
 //  Where the line of a chart is highest, as a share of the plot's height from below, in a
 //  part of its width.
 function height (page, from, to) {

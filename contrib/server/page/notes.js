@@ -20,7 +20,8 @@ export async function loadNotes () {
 
 //  What those say that are at most `reach` seconds away.
 export const noteAt = (time, reach) => notes
-    .filter ((note) => Math.abs (note.time - time) <= reach)
+    .filter ((note) => time >= note.time - reach
+        && time <= Math.max (note.time, note.end) + reach)
     .map ((note) => [`${note.stream}: ${note.title}`, note.description,
                      clock (note.time, state.utc)].filter (Boolean).join (" · "))
     .join ("; ");

@@ -7,7 +7,7 @@ import {color} from "./theme.js";
 const FLAG = 6, TIP = 8, RING = 2.5;    //  pixels
 
 //  Annotations are lines from top to bottom, with a flag to point at. One that has an
-//  end is an area.
+//  end is an area, also where its begin is not in sight.
 export function drawNotes (plot, notes) {
     const {ctx, bbox} = plot, {min, max} = plot.scales.x;
     const x = (time) => Math.round (plot.valToPos (time, "x", true));
@@ -16,12 +16,14 @@ export function drawNotes (plot, notes) {
     ctx.lineWidth = window.devicePixelRatio;
     ctx.setLineDash ([4, 3]);
     for (const {time, end} of notes) {
-        if (time < min || time > max)
+        if (time > max || Math.max (time, end) < min)
             continue;
-        const left = x (time);
+        const left = x (Math.max (time, min));
         ctx.fillStyle = color ("note-soft");
         if (end > time)
             ctx.fillRect (left, bbox.top, x (Math.min (end, max)) - left, bbox.height);
+        if (time < min)
+            continue;
         ctx.beginPath ();
         ctx.moveTo (left + 0.5, bbox.top);
         ctx.lineTo (left + 0.5, bbox.top + bbox.height);
