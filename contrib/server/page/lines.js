@@ -98,15 +98,19 @@ export function about ({per}, block, utc) {
 }
 
 //  What a legend says of a line: its values are of intervals that are over, its total
-//  is of all.
+//  is of all. A counter's mean is of the gaps, too: what was counted in them has come after
+//  them.
 export function summary (line) {
-    const values = line.values.slice (0, line.whole).filter ((value) => value !== null);
+    const all = line.values.slice (0, line.whole), isThere = (value) => value !== null;
+    const values = all.filter (isThere);
+    const length = line.total ? all.findLastIndex (isThere) + 1 - all.findIndex (isThere)
+        : values.length;
     const add = (numbers) => numbers.reduce ((sum, value) => sum + (value ?? 0), 0);
-    const total = line.values.some ((value) => value !== null)
+    const total = line.values.some (isThere)
         ? add (line.total ?? line.counts ?? []) : null;
     if (!values.length)
         return {last: null, min: null, mean: null, max: null, total};
-    return {last: values.at (-1), mean: add (values) / values.length,
+    return {last: values.at (-1), mean: add (values) / length,
             min: values.reduce ((a, b) => Math.min (a, b)),
             max: values.reduce ((a, b) => Math.max (a, b)), total};
 }
