@@ -172,20 +172,31 @@ s_worth_us (const store_t *self, size_t batches, int64_t took_us)
     return 2 * more * took_us < sync_us * (int64_t) batches ? sync_us : 0;
 }
 
-batch_t *
-store_take_more (store_t *self, size_t batches, size_t rows, int64_t took_us)
+//  Waits for others, if that is worth it. Returns false if the group is large enough.
+//  Called with self->lock held.
+static bool
+s_await_more (store_t *self, size_t batches, int64_t took_us)
 {
-    struct timespec until;
-    batch_t *more;
+    int64_t wait_us = s_worth_us (self, batches, took_us);
+    struct timespec until = s_after_us (wait_us);
     int rc = 0;
-    if (rows >= GROUP_ROWS)
-        return NULL;
-    pthread_mutex_lock (&self->lock);
-    until = s_after_us (s_worth_us (self, batches, took_us));
+    if (!wait_us)
+        return 2 * batches < self->together;
     while (rc == 0 && batches < self->together && !self->first && !self->change
            && !self->closing)
         rc = pthread_cond_timedwait (&self->work, &self->lock, &until);
-    more = s_take (self, rows);
+    return true;
+}
+
+batch_t *
+store_take_more (store_t *self, size_t batches, size_t rows, int64_t took_us)
+{
+    batch_t *more = NULL;
+    if (rows >= GROUP_ROWS)
+        return NULL;
+    pthread_mutex_lock (&self->lock);
+    if (s_await_more (self, batches, took_us))
+        more = s_take (self, rows);
     pthread_mutex_unlock (&self->lock);
     return more;
 }

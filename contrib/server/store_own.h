@@ -116,8 +116,9 @@ int64_t store_time_s (const store_t *self);
 //  until now. Others that send all the time have had their answers just before, and send
 //  again. When a sync takes longer than all of that, as many batches are waited for as
 //  there were then, for as long as a sync takes, so that one is enough. When it takes
-//  less, none is: then the writer, and the thread that reads requests, would do
-//  nothing by turns.
+//  less, half of them make a group: while it is synced and answered, the other half is
+//  read and written. If it were all, the thread that reads requests and the writer
+//  would do nothing by turns.
 batch_t *
 store_take_more (store_t *self, size_t batches, size_t rows, int64_t took_us);
 
