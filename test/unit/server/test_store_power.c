@@ -271,7 +271,8 @@ static void
 s_begin (void)
 {
     memset (s_sending, 0, sizeof s_sending);
-    s_images = s_steps = s_sent = 0;
+    s_images = s_steps = 0;
+    s_sent = 0;
     s_images_most = getenv ("ZB_LONG") ? 2000 : SANITIZED ? 60 : 150;
     s_apart = getenv ("ZB_LONG") ? 2 : 13;
     s_begin_s = time_floor (wall_us () / 1000000, HOUR_S) - 10 * HOUR_S;
