@@ -159,7 +159,7 @@ store_sync_now (store_t *self)
 
 //  Writes to the log what it has, so that Linux takes its pages for changed.
 static int
-s_write_again (sqlite3_file *log)
+s_copy (sqlite3_file *log)
 {
     char bytes[PIECE_BYTES];
     const sqlite3_io_methods *methods = log->pMethods;
@@ -175,6 +175,21 @@ s_write_again (sqlite3_file *log)
     return rc == SQLITE_OK ? 0 : -1;
 }
 
+//  In a transaction, for another process may write, too: what it has written to the log
+//  between reading and writing would be gone.
+static int
+s_write_again (store_t *self)
+{
+    int rc = sql_done (self->begin);
+    if (rc == -1)
+        return -1;
+    rc = s_copy (self->syncer.log);
+    if (rc == 0)
+        rc = syncer_sync (&self->syncer);
+    sql_done (self->rollback);
+    return rc;
+}
+
 int
 store_sync_mend (store_t *self)
 {
@@ -184,15 +199,13 @@ store_sync_mend (store_t *self)
     if (self->now_s < syncer->mend_at_s)
         return -1;
     store_sync_now (self);
-    if (sql_done (self->begin) == 0 && s_write_again (syncer->log) == 0
-        && syncer_sync (syncer) == 0) {
+    if (s_write_again (self) == 0) {
         //  the next change that goes well says that it can be written again
         self->failing = true;
         syncer->torn = false;
     }
     else
         syncer->mend_at_s = self->now_s + AGAIN_S;
-    sql_done (self->rollback);
     return syncer->torn ? -1 : 0;
 }
 
@@ -210,7 +223,7 @@ store_sync_open (store_t *self)
         || !syncer->log->pMethods)
         return -1;
     //  what a process before this one could not sync looks as if it were on disk
-    if (s_write_again (syncer->log) == -1 || syncer_sync (syncer) == -1)
+    if (s_write_again (self) == -1)
         s_tear (self);
     syncer->runs = pthread_create (&syncer->thread, NULL, s_syncer, self) == 0;
     return syncer->runs ? 0 : -1;

@@ -342,11 +342,12 @@ s_write_batch (store_t *self, batch_t *batch)
 //  --------------------------------------------------------------------------
 //  Many of them
 
-//  Says that nothing can be written, once, and that it can again.
+//  Says that nothing can be written, once, and that it can again. If it is for a sync
+//  that has failed, the syncer has said so, and SQLite knows of no error.
 static void
 s_say_failing (store_t *self, bool failing)
 {
-    if (failing && !self->failing)
+    if (failing && !self->failing && !self->syncer.torn)
         zb_log (LOG_ERR, "store_failed", "path=\"%s\" reason=\"%s\"",
                 self->path, sqlite3_errmsg (self->db));
     if (!failing && self->failing)

@@ -22,6 +22,7 @@ static _Atomic int64_t s_later_s;  //  the store's clock is ahead
 
 static _Atomic bool s_hold, s_fail;
 static _Atomic int s_began, s_allowed;  //  how many
+static void (*s_meanwhile) (void);      //  called in each, or NULL
 
 static void
 s_pause (int ms)
@@ -38,6 +39,8 @@ s_sync (const char *path)
     number = ++s_began;
     while (s_hold && s_allowed < number)
         s_pause (1);
+    if (s_meanwhile)
+        s_meanwhile ();
     return s_fail ? SQLITE_IOERR_FSYNC : SQLITE_OK;
 }
 
@@ -328,6 +331,81 @@ test_while_syncs_fail (void **state)
     s_end ();
 }
 
+//  How often the log on stderr said this, from s_listen on.
+static int s_stderr, s_log;
+
+static void
+s_listen (void)
+{
+    fflush (stderr);
+    s_stderr = dup (STDERR_FILENO);
+    s_log = memfd_create ("log", MFD_CLOEXEC);
+    assert_true (s_stderr != -1 && s_log != -1);
+    dup2 (s_log, STDERR_FILENO);
+}
+
+static int
+s_heard (const char *text)
+{
+    static char said[1 << 16];
+    int count = 0;
+    fflush (stderr);
+    dup2 (s_stderr, STDERR_FILENO);
+    close (s_stderr);
+    assert_true (pread (s_log, said, sizeof said - 1, 0) >= 0);
+    close (s_log);
+    for (const char *at = said; (at = strstr (at, text)); at++)
+        count++;
+    return count;
+}
+
+static void
+test_a_sync_that_fails_is_said_once (void **state)
+{
+    (void) state;
+    s_begin ();
+    assert_int_equal (s_post_one ("first"), BATCH_STORED);
+    s_listen ();
+    s_fail = true;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal (s_post_one ("one"), BATCH_FAILED);
+    assert_int_equal (s_heard ("event=store_failed"), 1);
+    s_fail = false;
+    s_end ();
+}
+
+//  While a start writes the log once more, another process would write into it in vain.
+static int s_begun;  //  what SQLite said when it tried last
+
+static void
+s_begin_beside (void)
+{
+    char path[128];
+    sqlite3 *db;
+    snprintf (path, sizeof path, "%s/store.db", s_stored.folder);
+    s_meanwhile = NULL;
+    assert_int_equal (sqlite3_open (path, &db), SQLITE_OK);
+    s_begun = sqlite3_exec (db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    sqlite3_close (db);
+    s_meanwhile = s_begin_beside;
+}
+
+static void
+test_a_start_keeps_others_out_of_the_log (void **state)
+{
+    (void) state;
+    s_begin ();
+    assert_int_equal (s_post_one ("first"), BATCH_STORED);
+    stored_stop (&s_stored);
+    s_begun = -1;
+    s_meanwhile = s_begin_beside;
+    stored_start (&s_stored);
+    s_meanwhile = NULL;
+    assert_int_equal (s_begun, SQLITE_BUSY);
+    assert_int_equal (s_post_one ("one"), BATCH_STORED);
+    s_end ();
+}
+
 static void
 test_closing_while_syncs_fail (void **state)
 {
@@ -361,6 +439,8 @@ main (void)
       cmocka_unit_test (test_the_log_is_written_back_between_syncs),
       cmocka_unit_test (test_after_a_sync_that_fails),
       cmocka_unit_test (test_while_syncs_fail),
+      cmocka_unit_test (test_a_sync_that_fails_is_said_once),
+      cmocka_unit_test (test_a_start_keeps_others_out_of_the_log),
       cmocka_unit_test (test_closing_while_syncs_fail)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
