@@ -159,8 +159,8 @@ post_done (batch_t *batch)
             break;
         case BATCH_FAILED:
             web_error (request, 503, NULL,
-                       "The disk is full, or cannot be written to. Try again "
-                       "later");
+                       "Nothing was stored: the disk is full, or cannot be "
+                       "written to. Try again later");
             break;
     }
     post_destroy (&self);

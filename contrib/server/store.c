@@ -162,41 +162,19 @@ s_after_us (int64_t us)
     return time;
 }
 
-//  How long others are waited for. Those need as long to come as to be written, about.
-//  Called with self->lock held.
-static int64_t
-s_worth_us (const store_t *self, size_t batches, int64_t took_us)
-{
-    int64_t sync_us = self->syncer.took_us;
-    int64_t more = (int64_t) self->together - (int64_t) batches;
-    return 2 * more * took_us < sync_us * (int64_t) batches ? sync_us : 0;
-}
-
-//  Waits for others, if that is worth it. Returns false if the group is large enough.
-//  Called with self->lock held.
-static bool
-s_await_more (store_t *self, size_t batches, int64_t took_us)
-{
-    int64_t wait_us = s_worth_us (self, batches, took_us);
-    struct timespec until = s_after_us (wait_us);
-    int rc = 0;
-    if (!wait_us)
-        return 2 * batches < self->together;
-    while (rc == 0 && batches < self->together && !self->first && !self->change
-           && !self->closing)
-        rc = pthread_cond_timedwait (&self->work, &self->lock, &until);
-    return true;
-}
-
 batch_t *
-store_take_more (store_t *self, size_t batches, size_t rows, int64_t took_us)
+store_take_more (store_t *self, size_t batches, size_t rows)
 {
-    batch_t *more = NULL;
+    struct timespec until = s_after_us (self->commit_us);
+    batch_t *more;
+    int rc = 0;
     if (rows >= GROUP_ROWS)
         return NULL;
     pthread_mutex_lock (&self->lock);
-    if (s_await_more (self, batches, took_us))
-        more = s_take (self, rows);
+    while (rc == 0 && batches < self->together && !self->first && !self->change
+           && !self->closing)
+        rc = pthread_cond_timedwait (&self->work, &self->lock, &until);
+    more = s_take (self, rows);
     pthread_mutex_unlock (&self->lock);
     return more;
 }
@@ -215,8 +193,6 @@ static void
 s_do_change (store_t *self, change_t *change)
 {
     change->rc = change->run (self, change->argument);
-    if (store_sync_now (self) == -1)
-        change->rc = -1;
     pthread_mutex_lock (&self->lock);
     change->done = true;
     pthread_cond_broadcast (&self->done);
@@ -474,14 +450,11 @@ s_init (store_t *self, const store_options_t *options)
     pthread_cond_init (&self->work, &attributes);
     pthread_condattr_destroy (&attributes);
     pthread_cond_init (&self->done, NULL);
-    pthread_cond_init (&self->syncer.work, NULL);
-    pthread_cond_init (&self->syncer.idle, NULL);
 }
 
 static void
 s_free (store_t *self)
 {
-    store_sync_close (self);
     store_tend_close (self);
     store_write_close (self);
     sqlite3_close (self->db);
@@ -494,8 +467,6 @@ s_free (store_t *self)
     pthread_mutex_destroy (&self->lock);
     pthread_cond_destroy (&self->work);
     pthread_cond_destroy (&self->done);
-    pthread_cond_destroy (&self->syncer.work);
-    pthread_cond_destroy (&self->syncer.idle);
     free (self->path);
     free (self);
 }
@@ -508,8 +479,7 @@ store_open (const store_options_t *options, const char **why)
     s_init (self, options);
     if (s_open (self, why) == 0) {
         *why = "there is no thread to be had";
-        if (store_sync_open (self) == 0
-            && pthread_create (&self->thread, NULL, s_writer, self) == 0)
+        if (pthread_create (&self->thread, NULL, s_writer, self) == 0)
             return self;
     }
     s_free (self);

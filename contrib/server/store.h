@@ -1,12 +1,12 @@
 /*  store - measurements on disk: an SQLite database with one writer
 
         rows ─▶ writer (group commit) ─▶ inbox ─▶ packer ─▶ chunks
-                      └─▶ syncer           └──── reader ────┘
+                                           └──── reader ────┘
 
-    One thread writes: it takes all batches that wait, and commits them in one
-    transaction. Another one syncs what is committed, and only then says of each batch
-    what became of it. Readers have connections of their own, and see each batch whole
-    or not at all, from its commit on. What is in which table is in store_schema.c.
+    One thread writes: it takes all batches that wait, commits them in one
+    transaction, synced, and only then says of each what became of it. Readers have
+    connections of their own, and see each batch whole or not at all. What is in which
+    table is in store_schema.c.
 
     SPDX-License-Identifier: BSD-3-Clause                                    */
 
@@ -61,9 +61,7 @@ typedef enum {
                      //  `refused` is as it was then
     BATCH_CONFLICT,  //  the key is known, of other rows
     BATCH_REFUSED,  //  `whole`, and at least one row is refused: nothing is stored
-    //  Disk full or the like: nothing is stored, try again later. If it is the sync that
-    //  has failed, rows may be there nevertheless, with their key.
-    BATCH_FAILED
+    BATCH_FAILED  //  disk full or the like: nothing is stored, try again later
 } batch_result_t;
 
 //  Rows that are committed together. The caller owns it, and what it points to, and
@@ -82,7 +80,7 @@ typedef struct batch {
     unsigned char
       *refused;  //  a row_result_t for each row; the caller's, zeroed
     size_t refused_count;
-    //  Called once, on a thread of the store. It must not wait for the store.
+    //  Called on the writer's thread, once.
     void (*done) (struct batch *batch);
     void *argument;
     struct batch *next;  //  the store's
@@ -115,9 +113,8 @@ int store_submit (store_t *self, batch_t *batch);
 //  Submits, and waits until it is done.
 void store_write (store_t *self, batch_t *batch);
 
-//  Runs a function in a transaction of its own on the writer's thread, and waits until
-//  that is synced. Returns what it returns: 0 commits; -1 takes all back. Also -1 if the
-//  sync fails.
+//  Runs a function in a transaction of its own on the writer's thread, and waits.
+//  Returns what it returns: 0 commits; -1 takes all back.
 typedef int store_change_fn (sqlite3 *db, void *argument);
 int store_change (store_t *self, store_change_fn *change, void *argument);
 

@@ -95,7 +95,6 @@ s_all_is_due (store_t *self)
 {
     self->pack_at_s = 0;
     self->restart_at_s = 0;
-    self->syncer.mend_at_s = 0;
     self->full_said_s = 0;
     trim_clock_back (&self->trim);
 }

@@ -28,28 +28,6 @@ typedef struct change {
     struct change *next;
 } change_t;
 
-//  What syncs the log: store_sync.c.
-typedef struct {
-    sqlite3_file *log;  //  SQLite's; it stays until the database is closed
-    pthread_t thread;
-    bool runs;
-    //  The writer's
-    bool unsynced;      //  something was committed
-    int64_t mend_at_s;  //  what has failed is not tried again before
-    //  Any thread's
-    _Atomic int64_t took_us;  //  the last sync
-    //  A sync has failed. The syncer says so; the writer takes it back, while the
-    //  syncer has nothing to do.
-    _Atomic bool torn;
-    //  Guarded by the store's lock
-    pthread_cond_t work;    //  for the syncer: there is some
-    pthread_cond_t idle;    //  for the writer: there is none any more
-    batch_t *first, *last;  //  what is committed
-    bool wanted;            //  the writer waits for a sync
-    bool busy;
-    bool ending;
-} syncer_t;
-
 struct store {
     store_options_t options;
     char *path;
@@ -69,20 +47,19 @@ struct store {
     buffer_t refused;        //  of the batch, as it is kept with its key
     bool failing;            //  it was said that nothing can be written
     int64_t full_said_s;  //  when it was last said that there are enough series
-    _Atomic int64_t now_s;  //  the wall clock, when the writer last looked,
-    int64_t looked_ms;      //  which was then, by a clock that never steps
-    int64_t newest_s;       //  of the newest row, or 0
-    int64_t proven_s;      //  it is as late at least, as rows say: store_prove,
-    int64_t latest_s;      //  and no later than this
-    int64_t pack_at_s;     //  the next pass
-    int64_t restart_at_s;  //  the log is not made to begin anew before
+    int64_t now_s;        //  the wall clock, when the writer last looked,
+    int64_t looked_ms;    //  which was then, by a clock that never steps
+    int64_t newest_s;     //  of the newest row, or 0
+    int64_t proven_s;     //  it is as late at least, as rows say: store_prove,
+    int64_t latest_s;     //  and no later than this
+    int64_t pack_at_s;    //  the next pass
+    int64_t restart_at_s;     //  the log is not made to begin anew before
     int64_t since_s[LEVELS];  //  what is before is not kept at this level
     packer_t packer;
     trim_t trim;
     sweep_t sweep;
-    int wal_pages;  //  of the log
-
-    syncer_t syncer;
+    int wal_pages;      //  of the log
+    int64_t commit_us;  //  that the last commit took
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -112,18 +89,13 @@ void store_prove (store_t *self);
 //  The clock's time, but no later than an hour after what rows prove.
 int64_t store_time_s (const store_t *self);
 
-//  Takes more off the list, for a group of so many batches and rows, which took so long
-//  until now. Others that send all the time have had their answers just before, and send
-//  again. When a sync takes longer than all of that, as many batches are waited for as
-//  there were then, for as long as a sync takes, so that one is enough. When it takes
-//  less, half of them make a group: while it is synced and answered, the other half is
-//  read and written. If it were all, the thread that reads requests and the writer
-//  would do nothing by turns.
-batch_t *
-store_take_more (store_t *self, size_t batches, size_t rows, int64_t took_us);
+//  Takes more off the list, for a group of so many batches and rows. Others that send
+//  all the time have had their answers just before, and send again: so as many batches
+//  are waited for as there were then, for as long as a commit takes.
+batch_t *store_take_more (store_t *self, size_t batches, size_t rows);
 
-//  Commits batches together, and has them synced. If the group may `grow`, with those
-//  that store_take_more finds.
+//  Commits batches together, and calls `done` of each. If the group may `grow`, with
+//  those that store_take_more finds.
 void store_write_group (store_t *self, batch_t *list, bool grow);
 
 //  Counts what has become of a batch. Called with self->lock held.
@@ -146,26 +118,6 @@ int store_series_find (store_t *self, const store_row_t *row, bool add,
 
 int store_series_open (store_t *self);
 void store_series_close (store_t *self);
-
-//  Hands over a group that is committed: `done` of each batch is called when a sync has
-//  ended that began after this.
-void store_sync_later (store_t *self, batch_t *list);
-
-//  Waits until all that is committed is synced, and no group waits for it. Returns 0, or
-//  -1 if a sync has failed.
-int store_sync_now (store_t *self);
-
-//  After a sync that failed: writes the log once more. Returns 0, or -1 as long as that
-//  does not go well; then nothing may be committed.
-int store_sync_mend (store_t *self);
-
-//  Starts the syncer. Returns 0 or -1.
-int store_sync_open (store_t *self);
-void store_sync_close (store_t *self);
-
-//  Counts what has become of batches, and calls `done` of each. The list may be gone
-//  when this returns. Any thread of the store.
-void store_finish (store_t *self, batch_t *list);
 
 //  Does a slice of what is to be done between batches. Returns for how many
 //  milliseconds there is nothing else.

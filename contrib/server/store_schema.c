@@ -11,9 +11,8 @@
 #include <stdio.h>
 
 //  Pages and vacuum can be chosen before the first table only. The rest is of the
-//  connection. A commit is synced: by SQLite until the syncer does it (store_sync.c).
-//  The log is written back by the writer, which knows when nobody waits. Debian's SQLite
-//  would overwrite what is deleted.
+//  connection. A commit is synced; the log is written back by the writer, which
+//  knows when nobody waits. Debian's SQLite would overwrite what is deleted.
 static const char s_settings[] = "PRAGMA page_size = 8192;"
                                  "PRAGMA auto_vacuum = INCREMENTAL;"
                                  "PRAGMA journal_mode = WAL;"

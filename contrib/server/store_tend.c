@@ -77,11 +77,9 @@ static void
 s_write_back (store_t *self)
 {
     int pages = 0, done = -1;
-    if (self->wal_pages <= WAL_PAGES || store_sync_now (self) == -1)
-        return;
     if (self->wal_pages > WAL_PAGES_MOST && self->now_s >= self->restart_at_s)
         s_restart_wal (self);
-    else
+    else if (self->wal_pages > WAL_PAGES)
         sqlite3_wal_checkpoint_v2 (self->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
                                    &pages, &done);
     if (pages == done)
@@ -133,7 +131,6 @@ int64_t
 store_tend (store_t *self)
 {
     bool more;
-    store_sync_mend (self);
     s_write_back (self);
     more = s_pack (self);
     more |= trim_slice (self);

@@ -16,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD_S = 24 * HOUR_S };
+enum {
+    AHEAD_S = 24 * HOUR_S,
+    COMMIT_US = 10000  //  of a commit: others are not waited for any longer
+};
 
 //  --------------------------------------------------------------------------
 //  Transactions
@@ -59,7 +62,7 @@ store_write_close (store_t *self)
 int
 store_begin (store_t *self)
 {
-    return store_sync_mend (self) == 0 ? sql_done (self->begin) : -1;
+    return sql_done (self->begin);
 }
 
 int
@@ -67,7 +70,6 @@ store_commit (store_t *self)
 {
     if (sql_done (self->commit) == -1)
         return -1;
-    self->syncer.unsynced = true;
     catalog_settle (self->catalog);
     return 0;
 }
@@ -342,12 +344,11 @@ s_write_batch (store_t *self, batch_t *batch)
 //  --------------------------------------------------------------------------
 //  Many of them
 
-//  Says that nothing can be written, once, and that it can again. If it is for a sync
-//  that has failed, the syncer has said so, and SQLite knows of no error.
+//  Says that nothing can be written, once, and that it can again.
 static void
 s_say_failing (store_t *self, bool failing)
 {
-    if (failing && !self->failing && !self->syncer.torn)
+    if (failing && !self->failing)
         zb_log (LOG_ERR, "store_failed", "path=\"%s\" reason=\"%s\"",
                 self->path, sqlite3_errmsg (self->db));
     if (!failing && self->failing)
@@ -360,12 +361,10 @@ s_say_failing (store_t *self, bool failing)
 static int
 s_write_batches (store_t *self, batch_t *list, bool grow)
 {
-    int64_t took_us = 0;
     size_t batches = 0, rows = 0;
     batch_t *batch = list, *last = list;
     int rc = 0;
     while (batch && rc == 0) {
-        int64_t began_us = zclock_usecs ();
         for (; batch && rc == 0; batch = batch->next, batches++) {
             rc = s_write_batch (self, batch);
             rows += batch->count;
@@ -373,10 +372,20 @@ s_write_batches (store_t *self, batch_t *list, bool grow)
         }
         if (rc == 0)
             rc = inbox_write (&self->inbox);
-        took_us += zclock_usecs () - began_us;
         if (rc == 0 && grow)
-            batch = last->next = store_take_more (self, batches, rows, took_us);
+            batch = last->next = store_take_more (self, batches, rows);
     }
+    return rc;
+}
+
+static int
+s_commit (store_t *self)
+{
+    int64_t began_us = zclock_usecs ();
+    int rc = store_commit (self);
+    self->commit_us = zclock_usecs () - began_us;
+    if (self->commit_us > COMMIT_US)
+        self->commit_us = COMMIT_US;
     return rc;
 }
 
@@ -391,12 +400,31 @@ s_try (store_t *self, batch_t *list, bool grow)
     if (rc == 0)
         rc = s_write_batches (self, list, grow);
     if (rc == 0)
-        rc = store_commit (self);
+        rc = s_commit (self);
     if (rc == -1 || changes != sqlite3_total_changes (self->db))
         s_say_failing (self, rc == -1);
     if (rc == -1)
         store_rollback (self);
     return rc;
+}
+
+//  The list may be gone when this returns.
+static void
+s_finish (store_t *self, batch_t *list)
+{
+    pthread_mutex_lock (&self->lock);
+    self->together = self->open;
+    for (batch_t *batch = list; batch; batch = batch->next) {
+        store_account (self, batch);
+        self->waiting -= batch->count;
+        self->open--;
+    }
+    pthread_mutex_unlock (&self->lock);
+    while (list) {
+        batch_t *next = list->next;
+        list->done (list);
+        list = next;
+    }
 }
 
 //  If many fail together, each has another try by itself, so that one that the
@@ -406,18 +434,15 @@ store_write_group (store_t *self, batch_t *list, bool grow)
 {
     batch_t *batch, *next;
     if (s_try (self, list, grow) == 0) {
-        store_sync_later (self, list);
+        s_finish (self, list);
         return;
     }
     for (batch = list; batch; batch = next) {
         bool alone = batch == list && !batch->next;
         next = batch->next;
         batch->next = NULL;
-        if (alone || s_try (self, batch, false) == -1) {
+        if (alone || s_try (self, batch, false) == -1)
             batch->result = BATCH_FAILED;
-            store_finish (self, batch);
-        }
-        else
-            store_sync_later (self, batch);
+        s_finish (self, batch);
     }
 }

@@ -54,24 +54,23 @@ s_await (const posted_t *self)
     assert_true (self->done);
 }
 
-//  On the writer's thread: as if two batches had been committed together, and the sync
-//  had taken so long.
+//  On the writer's thread: as if two batches had been committed together, which took so
+//  long.
 static int
 s_pretend (store_t *store, void *argument)
 {
-    store_sync_now (store);
     pthread_mutex_lock (&store->lock);
     store->together = 2;
     pthread_mutex_unlock (&store->lock);
-    store->syncer.took_us = *(const int64_t *) argument * 1000;
+    store->commit_us = *(const int64_t *) argument * 1000;
     return 0;
 }
 
 static void
-s_begin (int64_t sync_ms)
+s_begin (int64_t commit_ms)
 {
     stored_new (&s_stored);
-    store_run (s_stored.store, s_pretend, &sync_ms);
+    store_run (s_stored.store, s_pretend, &commit_ms);
 }
 
 static void
@@ -89,7 +88,7 @@ test_the_other_is_waited_for (void **state)
     stored_end (&s_stored);
 }
 
-//  No longer than a sync takes, and not when something else is to be done, or the store
+//  No longer than a commit takes, and not when something else is to be done, or the store
 //  is to be closed.
 static void
 test_nobody_waits_for_long (void **state)

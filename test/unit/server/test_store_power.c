@@ -213,10 +213,8 @@ s_pack_all (store_t *store, void *argument)
 static int
 s_write_back (store_t *store, void *argument)
 {
-    return store_sync_now (store) == -1
-             ? -1
-             : sqlite3_wal_checkpoint_v2 (store->db, NULL, *(int *) argument,
-                                          NULL, NULL);
+    return sqlite3_wal_checkpoint_v2 (store->db, NULL, *(int *) argument, NULL,
+                                      NULL);
 }
 
 //  --------------------------------------------------------------------------
