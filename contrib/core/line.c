@@ -21,9 +21,8 @@
 //  Unix seconds, below the year 5138: what is later is milliseconds.
 #define TIME_MAX 100000000000
 
-enum {
-    LINE_FIELDS = 7
-};  //  of a state or reading; a classic line has one less
+//  Of a state or reading; a classic line has one less.
+enum { LINE_FIELDS = 7 };
 
 //  Whole ones of few digits are nearly all counts.
 static inline int

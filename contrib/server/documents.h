@@ -76,9 +76,8 @@ typedef enum {
     DOCUMENT_FAILED = -1,
     DOCUMENT_ABSENT = 0,
     DOCUMENT_DONE = 1,
-    DOCUMENT_TAKEN =
-      2,               //  another one has the name, and names of it are unique
-    DOCUMENT_FULL = 3  //  annotations have the share that is theirs
+    DOCUMENT_TAKEN = 2,  //  names of it are unique, and another one has this
+    DOCUMENT_FULL = 3    //  annotations have the share that is theirs
 } document_result_t;
 
 //  Makes one, and gives it an ID.

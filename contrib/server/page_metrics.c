@@ -18,10 +18,9 @@ enum {
     ALIVE_S = 600,      //  silent for longer: they come after the others
     LENGTH_MAX = 1000,  //  of a list
     SPARKS_MAX = 200,   //  lines of one answer,
-    POINTS_MAX = 600,   //  with so many points;
-    SERIES_MAX =
-      2000,  //  of metrics that have so many series at most, as a chart,
-    READ_MAX = 4000  //  and of so many series together: each takes 0.1 ms
+    POINTS_MAX = 600,   //  with so many points,
+    SERIES_MAX = 2000,  //  of metrics that have as many series as a chart may,
+    READ_MAX = 4000     //  and so many together: each takes 0.1 ms
 };
 
 //  --------------------------------------------------------------------------

@@ -23,9 +23,12 @@ static const char s_settings[] = "PRAGMA page_size = 8192;"
                                  "PRAGMA cache_size = -16384;";
 
 //  What a row of table document takes, about: name, body, and two entries of indices.
-#define DOCUMENT_BYTES(row)                                                    \
+#define BYTES_OF(row)                                                          \
     "(100 + 2 * length (CAST (" row ".name AS BLOB))"                          \
     " + length (CAST (" row ".body AS BLOB)))"
+#define DOCUMENT_BYTES BYTES_OF ("document")
+#define NEW_BYTES      BYTES_OF ("new")
+#define OLD_BYTES      BYTES_OF ("old")
 
 static const char *const s_steps[] = {
   //  IDs are never used again: what was of a removed one is found by nobody.
@@ -104,18 +107,17 @@ static const char *const s_steps[] = {
   //  What annotations take: documents of kinds 1 and 2 (documents.h). Whoever changes
   //  one need not know of it.
   "CREATE TABLE annotations (bytes INTEGER NOT NULL) STRICT;"
-  "INSERT INTO annotations SELECT ifnull (sum " DOCUMENT_BYTES (
-    "document") ", 0) FROM document WHERE kind IN (1, 2);"
-                "CREATE TRIGGER annotation_new AFTER INSERT ON document WHEN new.kind IN (1, 2)"
-                " BEGIN UPDATE annotations SET bytes = bytes + " DOCUMENT_BYTES (
-                  "new") "; END;"
-                         "CREATE TRIGGER annotation_changed AFTER UPDATE ON document"
-                         " WHEN new.kind IN (1, 2)"
-                         " BEGIN UPDATE annotations SET bytes = bytes + " DOCUMENT_BYTES (
-                           "new") " - " DOCUMENT_BYTES ("old") "; END;"
-                                                               "CREATE TRIGGER annotation_gone AFTER DELETE ON document WHEN old.kind IN (1, 2)"
-                                                               " BEGIN UPDATE annotations SET bytes = bytes - " DOCUMENT_BYTES (
-                                                                 "old") "; END",
+  "INSERT INTO annotations SELECT ifnull (sum " DOCUMENT_BYTES ", 0)"
+  " FROM document WHERE kind IN (1, 2);"
+  "CREATE TRIGGER annotation_new AFTER INSERT ON document"
+  " WHEN new.kind IN (1, 2) BEGIN"
+  " UPDATE annotations SET bytes = bytes + " NEW_BYTES "; END;"
+  "CREATE TRIGGER annotation_changed AFTER UPDATE ON document"
+  " WHEN new.kind IN (1, 2) BEGIN"
+  " UPDATE annotations SET bytes = bytes + " NEW_BYTES " - " OLD_BYTES "; END;"
+  "CREATE TRIGGER annotation_gone AFTER DELETE ON document"
+  " WHEN old.kind IN (1, 2) BEGIN"
+  " UPDATE annotations SET bytes = bytes - " OLD_BYTES "; END",
 };
 
 enum { STEPS = sizeof s_steps / sizeof *s_steps };

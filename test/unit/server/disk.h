@@ -31,7 +31,6 @@ typedef struct {
     int64_t size, max;
     disk_write_t *write;
     size_t writes, writes_max;
-    uint64_t settled;  //  how many writes are not in the list any more
 } disk_file_t;
 
 static struct {
@@ -39,9 +38,8 @@ static struct {
     char folder[64];  //  what is watched; "": nothing
     bool full;
     void (*step) (void);  //  called before each write and sync, or NULL
-    //  Called for each sync, or NULL; what is written from then on is not synced by it.
-    //  Returns SQLITE_OK, or what the sync fails with.
-    int (*sync) (const char *path);
+    //  Called for each sync, or NULL. Returns SQLITE_OK, or what the sync fails with.
+    int (*sync) (void);
     pthread_mutex_t lock;  //  over what follows
     disk_file_t file[DISK_FILES];
     size_t files;
@@ -118,27 +116,16 @@ disk_apply (disk_file_t *self, const disk_write_t *write, int64_t from,
             (size_t) (to - from));
 }
 
-//  The first `end` writes of all are on disk, or if they were lost, only what they have
-//  cut off.
+//  All that was written is on disk, or if it was lost, only what was cut off.
 static void
-disk_settle_until (disk_file_t *self, uint64_t end, bool lost)
+disk_settle (disk_file_t *self, bool lost)
 {
-    size_t count = end > self->settled ? (size_t) (end - self->settled) : 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < self->writes; i++) {
         if (!lost || !self->write[i].bytes)
             disk_apply (self, &self->write[i], 0, self->write[i].size);
         free (self->write[i].bytes);
     }
-    self->writes -= count;
-    self->settled += count;
-    memmove (self->write, self->write + count,
-             self->writes * sizeof *self->write);
-}
-
-static void
-disk_settle (disk_file_t *self)
-{
-    disk_settle_until (self, self->settled + self->writes, false);
+    self->writes = 0;
 }
 
 //  --------------------------------------------------------------------------
@@ -203,20 +190,16 @@ static int
 disk_sync (sqlite3_file *file, int flags)
 {
     disk_file_t *self = ((disk_open_t *) file)->file;
-    uint64_t end;
     int rc = SQLITE_OK;
     (void) flags;
     if (!self)
         return SQLITE_OK;
     if (s_disk.step)
         s_disk.step ();
-    pthread_mutex_lock (&s_disk.lock);
-    end = self->settled + self->writes;
-    pthread_mutex_unlock (&s_disk.lock);
     if (s_disk.sync)
-        rc = s_disk.sync (self->path);
+        rc = s_disk.sync ();
     pthread_mutex_lock (&s_disk.lock);
-    disk_settle_until (self, end, rc != SQLITE_OK);
+    disk_settle (self, rc != SQLITE_OK);
     pthread_mutex_unlock (&s_disk.lock);
     return rc;
 }
@@ -339,7 +322,7 @@ disk_delete (sqlite3_vfs *vfs, const char *path, int sync)
     pthread_mutex_lock (&s_disk.lock);
     self = disk_find (path);
     if (self) {
-        disk_settle (self);
+        disk_settle (self, false);
         self->size = 0;
     }
     pthread_mutex_unlock (&s_disk.lock);
@@ -435,7 +418,7 @@ disk_unmount (void)
 {
     sqlite3_vfs_unregister (sqlite3_vfs_find ("disk"));
     for (size_t i = 0; i < s_disk.files; i++) {
-        disk_settle (&s_disk.file[i]);
+        disk_settle (&s_disk.file[i], false);
         free (s_disk.file[i].synced);
         free (s_disk.file[i].write);
     }

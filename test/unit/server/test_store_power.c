@@ -185,9 +185,8 @@ s_step (void)
 
 //  A store asks the disk again some seconds after a failure.
 static int
-s_sync_now_and_then (const char *path)
+s_sync_now_and_then (void)
 {
-    (void) path;
     if (!s_fails_each || ++s_syncs % s_fails_each)
         return SQLITE_OK;
     s_later_s += 10;
@@ -220,13 +219,13 @@ s_write_back (store_t *store, void *argument)
 //  --------------------------------------------------------------------------
 //  Sending
 
-//  Handler for batch_t.
+//  Handler for batch_t. Of one that has failed nothing was stored, so that it is no
+//  repetition when it is sent again.
 static void
 s_done (batch_t *batch)
 {
     sending_t *self = (sending_t *) batch->argument;
-    bool stored =
-      batch->result == BATCH_STORED || batch->result == BATCH_REPEATED;
+    bool stored = batch->result == BATCH_STORED;
     assert_true (stored || (s_fails_each && batch->result == BATCH_FAILED));
     pthread_mutex_lock (&s_lock);
     self->acknowledged = stored;

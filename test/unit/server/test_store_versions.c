@@ -179,13 +179,20 @@ s_schema (void)
     return schema;
 }
 
+//  What a statement says of the database.
+static int64_t
+s_number (const char *text)
+{
+    sqlite3 *db = s_database ();
+    int64_t number = sql_number (db, text);
+    sqlite3_close (db);
+    return number;
+}
+
 static int64_t
 s_version (void)
 {
-    sqlite3 *db = s_database ();
-    int64_t version = sql_number (db, "PRAGMA user_version");
-    sqlite3_close (db);
-    return version;
+    return s_number ("PRAGMA user_version");
 }
 
 //  Annotations of before there was a bound of them.
@@ -207,10 +214,7 @@ s_annotate (void)
 static int64_t
 s_annotations (void)
 {
-    sqlite3 *db = s_database ();
-    int64_t bytes = sql_number (db, "SELECT bytes FROM annotations");
-    sqlite3_close (db);
-    return bytes;
+    return s_number ("SELECT bytes FROM annotations");
 }
 
 static void
